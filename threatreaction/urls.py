@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from threatreaction import health
+from threatreaction.api import api
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="findings:threats"), name="home"),
+    path("", include("findings.urls")),
+    path("", include("license.urls")),
+    path("", api.urls),
+    path("accounts/", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]
+
+handler400 = "threatreaction.errors.bad_request"
+handler403 = "threatreaction.errors.permission_denied"
+handler404 = "threatreaction.errors.page_not_found"
+handler500 = "threatreaction.errors.server_error"
