@@ -1,0 +1,137 @@
+"""The finding types that the portal knows, and what may be asked of each.
+
+It is a catalogue to offer, never a closed set to reject by: GuardDuty adds types several times a
+year. The data is in findings/data: GuardDuty's types, from the AWS GuardDuty User Guide of
+September 2026, and our own detectors.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db.models import TextChoices
+
+_DATA = Path(__file__).parent / "data"
+
+# ThreatPurpose:Resource/Family, where the family goes on as in "C&CActivity.B!DNS". AWS documents
+# the form, not the alphabet; the longest type of today has 85 characters.
+FINDING_TYPE_PATTERN = r"^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9][A-Za-z0-9&!.-]*$"
+FINDING_TYPE_MAX_LENGTH = 100
+_finding_type = re.compile(FINDING_TYPE_PATTERN)
+
+
+class Severity(TextChoices):
+    LOW = "LOW", "Low"
+    MEDIUM = "MEDIUM", "Medium"
+    HIGH = "HIGH", "High"
+    CRITICAL = "CRITICAL", "Critical"
+
+
+class Source(TextChoices):
+    THREATREACTION = "threatreaction", "ThreatReaction"
+    GUARDDUTY = "guardduty", "GuardDuty"
+
+
+@dataclass(frozen=True, slots=True)
+class FindingType:
+    name: str
+    title: str  # "" for GuardDuty's: their name is their title
+    service: str
+    source: Source
+    data_source: str  # what has to be on in AWS; "" for our own detectors
+    severities: tuple[Severity, ...]
+    names_credential: bool  # whether there is something to revoke
+    source_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    source: Source
+    types: tuple[FindingType, ...]
+
+    @property
+    def names_credential(self) -> bool:
+        return any(finding_type.names_credential for finding_type in self.types)
+
+
+def has_form(finding_type: str) -> bool:
+    """Whether the text has the form of a GuardDuty finding type, known or not."""
+    return len(finding_type) <= FINDING_TYPE_MAX_LENGTH and bool(
+        _finding_type.fullmatch(finding_type)
+    )
+
+
+def service_of(finding_type: str) -> str:
+    """The resource part of a type that has the form: "S3" of "Impact:S3/AnomalousBehavior.Write"."""
+    return finding_type.partition(":")[2].partition("/")[0]
+
+
+def source_of(*, service: str = "", finding_type: str = "") -> Source:
+    """Whose findings a setting is about, also when it is not in the catalogue."""
+    if finding_type:
+        ours = finding_type.startswith("ThreatReaction:")
+        return Source.THREATREACTION if ours else Source.GUARDDUTY
+    known = SERVICES.get(service)
+    return known.source if known else Source.GUARDDUTY
+
+
+def can_revoke(*, service: str = "", finding_type: str = "") -> bool:
+    """Whether a finding of this type, or some finding of this service, can name a credential.
+
+    A type outside the catalogue is judged by its service; where that is unknown too, nobody can
+    say no.
+    """
+    if finding_type in FINDING_TYPES:
+        return FINDING_TYPES[finding_type].names_credential
+    known = SERVICES.get(service or service_of(finding_type))
+    return known.names_credential if known else True
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    with (_DATA / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _read() -> Iterator[FindingType]:
+    for row in _rows("detectors.csv"):
+        yield FindingType(
+            name=row["finding_type"],
+            title=row["title"],
+            service=service_of(row["finding_type"]),
+            source=Source.THREATREACTION,
+            data_source="",
+            severities=tuple(Severity),
+            names_credential=True,
+            source_url="",
+        )
+    for row in _rows("finding-types.csv"):
+        severities = tuple(Severity(name) for name in row["severities"].split("|") if name)
+        yield FindingType(
+            name=row["finding_type"],
+            title="",
+            service=row["service"],
+            source=Source.GUARDDUTY,
+            data_source=row["data_source"],
+            severities=severities or tuple(Severity),  # AWS says "varies"
+            names_credential="CloudTrail" in row["data_source"] or row["service"] == "IAMUser",
+            source_url=row["source_url"],
+        )
+
+
+def _group(types: Mapping[str, FindingType]) -> dict[str, Service]:
+    names = dict.fromkeys(finding_type.service for finding_type in types.values())
+    services = {}
+    for name in names:
+        members = tuple(t for t in types.values() if t.service == name)
+        services[name] = Service(name=name, source=members[0].source, types=members)
+    return services
+
+
+# In the order of the files: our detectors first.
+FINDING_TYPES: Mapping[str, FindingType] = {t.name: t for t in _read()}
+SERVICES: Mapping[str, Service] = _group(FINDING_TYPES)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from findings.catalogue import FINDING_TYPE_MAX_LENGTH, Severity
+
+
+class Action(models.TextChoices):
+    """What to do when a finding arrives."""
+
+    IGNORE = "IGNORE", "Ignore"
+    REPORT = "REPORT", "Report"
+    BLOCK = "BLOCK", "Block"
+    REVOKE = "REVOKE", "Revoke"
+    SAVE = "SAVE", "Save"
+
+
+class Target(NamedTuple):
+    """What a setting is about: a service or a finding type, at one severity or, "", at all."""
+
+    service: str
+    finding_type: str
+    severity: str
+
+
+class ThreatPolicyQuerySet(models.QuerySet["ThreatPolicy"]):
+    def actions(self) -> dict[Target, str]:
+        """The action of each setting, in one query."""
+        rows = self.values_list("service", "finding_type", "severity", "action")
+        return {
+            Target(service, finding_type, severity): action
+            for service, finding_type, severity, action in rows
+        }
+
+
+ThreatPolicyManager = models.Manager.from_queryset(ThreatPolicyQuerySet)
+
+
+class ThreatPolicy(models.Model):
+    """One setting. It is written by `policy.set_policies` alone, which logs what it changes."""
+
+    service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    severity = models.CharField(max_length=8, blank=True, choices=Severity)
+    action = models.CharField(max_length=8, choices=Action)
+
+    objects = ThreatPolicyManager()
+
+    class Meta:
+        verbose_name = "threat policy"
+        verbose_name_plural = "threat policies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service", "finding_type", "severity"], name="one_setting_per_target"
+            ),
+            models.CheckConstraint(
+                condition=Q(service="") ^ Q(finding_type=""), name="either_service_or_finding_type"
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=["", *Severity.values]), name="known_severity"
+            ),
+            models.CheckConstraint(condition=Q(action__in=Action.values), name="known_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service or self.finding_type}, {self.severity or 'every severity'}"
+
+
+class PolicyChangeQuerySet(models.QuerySet["PolicyChange"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-changed_at", "-pk")  # the changes of one PUT share their instant
+
+
+PolicyChangeManager = models.Manager.from_queryset(PolicyChangeQuerySet)
+
+
+class PolicyChange(models.Model):
+    """One line of the log that no one can edit: who changed what, when, from what, to what."""
+
+    class Source(models.TextChoices):
+        PAGE = "page", "Threats page"
+        API = "api", "API"
+        ADMIN = "admin", "Django admin"
+
+    changed_at = models.DateTimeField(db_index=True)
+    # A program has no user: then the client is named.
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    changed_by_name = models.CharField(max_length=200)
+    client_id = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=8, choices=Source)
+    service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    severity = models.CharField(max_length=8, blank=True, choices=Severity)
+    action_before = models.CharField(max_length=8, blank=True, choices=Action)  # "": not set
+    action_after = models.CharField(max_length=8, blank=True, choices=Action)  # "": taken back
+
+    objects = PolicyChangeManager()
+
+    class Meta:
+        verbose_name = "policy change"
+
+    def __str__(self) -> str:
+        target = self.service or self.finding_type
+        return f"{target}: {self.action_before or 'not set'} to {self.action_after or 'not set'}"
