@@ -67,7 +67,7 @@ def has_form(finding_type: str) -> bool:
 
 
 def service_of(finding_type: str) -> str:
-    """The resource part of a type that has the form: "S3" of "Impact:S3/AnomalousBehavior.Write"."""
+    """The resource part of a type that has the form: "EC2" of "Trojan:EC2/DropPoint"."""
     return finding_type.partition(":")[2].partition("/")[0]
 
 

@@ -53,6 +53,7 @@ class ThreatPolicy(models.Model):
     class Meta:
         verbose_name = "threat policy"
         verbose_name_plural = "threat policies"
+        default_permissions = ("view", "change")  # adding and removing a setting is a change too
         constraints = [
             models.UniqueConstraint(
                 fields=["service", "finding_type", "severity"], name="one_setting_per_target"
@@ -104,6 +105,7 @@ class PolicyChange(models.Model):
 
     class Meta:
         verbose_name = "policy change"
+        default_permissions = ("view",)
 
     def __str__(self) -> str:
         target = self.service or self.finding_type

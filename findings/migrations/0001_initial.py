@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "policy change",
+                "default_permissions": ("view",),
             },
         ),
         migrations.CreateModel(
@@ -134,6 +135,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "threat policy",
                 "verbose_name_plural": "threat policies",
+                "default_permissions": ("view", "change"),
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("service", "finding_type", "severity"),

@@ -1,0 +1,131 @@
+"""GET and PUT /findings. The errors are told in threatreaction/api.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.http import parse_etags
+from ninja import Header, Query, Router
+from ninja.errors import ValidationError
+
+from accounts.api_auth import Caller, authenticate
+from findings import policy, schemas
+from findings.models import PolicyChange, ThreatPolicy
+from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated, Problem
+
+router = Router(tags=["Findings"])
+
+_ETAG = {
+    "ETag": {
+        "description": "The version of the whole policy, whatever was asked for."
+        " Send it as If-Match with the next PUT.",
+        "schema": {"type": "string"},
+        "example": '"5d41402abc4b2a76b9719d911017c592"',
+    }
+}
+
+
+def _callers_who(*, permission: str, scope: str) -> list[Callable[[HttpRequest], Caller | None]]:
+    """The ways to authenticate, each followed by the right: 403 comes before 415, 400 and 422."""
+
+    def followed_by_right(
+        ask: Callable[[HttpRequest], Caller | None],
+    ) -> Callable[[HttpRequest], Caller | None]:
+        def ask_both(request: HttpRequest) -> Caller | None:
+            caller = ask(request)
+            if caller:
+                caller.require(permission=permission, scope=scope)
+            return caller
+
+        return ask_both
+
+    return [followed_by_right(ask) for ask in authenticate]
+
+
+@router.get(
+    "/findings",
+    auth=_callers_who(permission="findings.view_threatpolicy", scope="findings:read"),
+    response={200: PolicyList, frozenset({401, 403, 422, 500}): Problem},
+    operation_id="getFindings",
+    summary="Read the threat policy",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["findings:read"]}],
+        "responses": {200: {"description": "The settings.", "headers": _ETAG}},
+    },
+)
+def get_findings(
+    request: HttpRequest, response: HttpResponse, wanted: Query[PolicyFilter]
+) -> dict[str, Any]:
+    """Lists the settings, in the form in which PUT takes them; without filters, all of them."""
+    _refuse_unknown_parameters(request)
+    settings = ThreatPolicy.objects.actions()
+    response["ETag"] = policy.etag(settings)
+    response["Cache-Control"] = "private, no-cache"
+    return schemas.listed(settings, wanted)
+
+
+@router.put(
+    "/findings",
+    auth=_callers_who(permission="findings.change_threatpolicy", scope="findings:write"),
+    response={
+        200: PolicyUpdated,
+        frozenset({400, 401, 403, 412, 413, 415, 422, 500}): Problem,
+    },
+    by_alias=True,
+    operation_id="putFindings",
+    summary="Change the threat policy",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["findings:write"]}],
+        "responses": {
+            200: {"description": "All of it was set.", "headers": _ETAG},
+            412: {"headers": _ETAG},
+        },
+    },
+)
+def put_findings(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: PolicyUpdate,
+    if_match: str | None = Header(
+        None,
+        alias="If-Match",
+        description="The ETag of the policy that this change was made for: if it has changed since,"
+        " the answer is 412 and nothing is set.",
+    ),
+) -> dict[str, Any]:
+    """Sets the policies that the body lists and leaves the rest; all or none.
+
+    The same body twice changes nothing and says so. What applies to a finding is the most specific
+    setting: finding type and severity, then finding type, then service and severity, then service,
+    else REPORT.
+    """
+    caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
+    changes = policy.set_policies(
+        body.settings(),
+        by=caller,
+        source=PolicyChange.Source.PAGE if caller.user else PolicyChange.Source.API,
+        at=timezone.now(),
+        if_match=None if if_match is None else parse_etags(if_match),
+    )
+    response["ETag"] = changes.etag
+    response["Cache-Control"] = "no-store"
+    return schemas.updated(changes)
+
+
+def _refuse_unknown_parameters(request: HttpRequest) -> None:
+    """A filter with a typing error would otherwise list everything, and seem to have worked."""
+    known = ", ".join(PolicyFilter.model_fields)
+    errors = [
+        {
+            "loc": ("query", name),
+            "type": "value_error",
+            "msg": f"The filters are {known}, each once.",
+        }
+        for name, values in request.GET.lists()
+        if name not in PolicyFilter.model_fields or len(values) > 1
+    ]
+    if errors:
+        raise ValidationError(errors)

@@ -1,0 +1,298 @@
+"""The shapes that GET and PUT /findings take and give: they are the validation and the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails
+
+from findings import catalogue
+from findings.catalogue import FINDING_TYPE_MAX_LENGTH, FINDING_TYPE_PATTERN, Severity, Source
+from findings.models import Action, Target
+from findings.policy import Policy, PolicyChanges, Setting
+
+MAX_POLICIES = 10_000  # ten times the whole catalogue at every severity
+
+
+def _known_service(name: str) -> str:
+    if name not in catalogue.SERVICES:
+        known = ", ".join(sorted(catalogue.SERVICES))
+        raise ValueError(f"There is no such service. The catalogue has {known}.")
+    return name
+
+
+ServiceName = Annotated[
+    str,
+    AfterValidator(_known_service),
+    Field(json_schema_extra={"enum": sorted(catalogue.SERVICES)}),
+]
+FindingTypeName = Annotated[
+    str, Field(pattern=FINDING_TYPE_PATTERN, max_length=FINDING_TYPE_MAX_LENGTH)
+]
+
+
+class PolicySetting(BaseModel):
+    """What to do about one finding type, or about every type of one service."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_enum_values=True,  # plain text: an enum hashes at a tenth of the speed
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "properties": {"finding_type": {"type": "string"}, "service": {"type": "null"}},
+                    "required": ["finding_type"],
+                },
+                {
+                    "properties": {"finding_type": {"type": "null"}, "service": {"type": "string"}},
+                    "required": ["service"],
+                },
+            ]
+        },
+    )
+
+    service: ServiceName | None = Field(
+        None, description="Every finding type of this service, instead of one `finding_type`."
+    )
+    finding_type: FindingTypeName | None = Field(
+        None,
+        description="A GuardDuty finding type, in the catalogue or not, or one of our detectors.",
+        examples=["UnauthorizedAccess:EC2/SSHBruteForce"],
+    )
+    severity: Severity | None = Field(None, description="Null or absent: every severity.")
+    action: Action | None = Field(
+        description="Null takes the setting back, so that what it overrode applies again."
+        " REVOKE only where a finding can name a credential."
+    )
+
+    @property
+    def target(self) -> Target:
+        return Target(self.service or "", self.finding_type or "", self.severity or "")
+
+
+_TEXT_OR_NULL = frozenset({str, type(None)})
+
+
+def _error(*loc: int | str, detail: str) -> InitErrorDetails:
+    return InitErrorDetails(
+        type="value_error", loc=loc, input=None, ctx={"error": ValueError(detail)}
+    )
+
+
+def _across_members(policies: list[Any]) -> Iterator[InitErrorDetails]:
+    """What is wrong with items as a whole and with one beside another, whatever else is wrong."""
+    seen: dict[tuple[str | None, ...], tuple[int, str | None]] = {}
+    for index, item in enumerate(policies):
+        if not isinstance(item, dict):
+            continue
+        service, finding_type = item.get("service"), item.get("finding_type")
+        severity, action = item.get("severity"), item.get("action")
+        if not _TEXT_OR_NULL.issuperset(map(type, (service, finding_type, severity, action))):
+            continue
+        if service is None and finding_type is None:
+            yield _error(index, detail="Name either a service or a finding_type.")
+            continue
+        if service is not None and finding_type is not None:
+            yield _error(index, detail="Name either a service or a finding_type, not both.")
+            continue
+        if action == "REVOKE" and not catalogue.can_revoke(
+            service=service or "", finding_type=finding_type or ""
+        ):
+            yield _error(index, "action", detail="No credential is named that could be revoked.")
+        first, first_action = seen.setdefault((service, finding_type, severity), (index, action))
+        if action != first_action:
+            yield _error(index, detail=f"/policies/{first} sets the same to another action.")
+
+
+def _check(policies: Any, validate: ValidatorFunctionWrapHandler) -> list[PolicySetting]:
+    """Reports every error at once: those of single members, and those between them."""
+    errors: list[InitErrorDetails] = []
+    settings: list[PolicySetting] = []
+    if isinstance(policies, list) and len(policies) > MAX_POLICIES:
+        raise ValueError(f"At most {MAX_POLICIES} policies go into one request.")
+    try:
+        settings = validate(policies)
+    except ValidationError as refused:
+        errors += [
+            InitErrorDetails(
+                type=error["type"], loc=error["loc"], input=None, ctx=error.get("ctx", {})
+            )
+            for error in refused.errors(include_url=False, include_input=False)
+        ]
+    if isinstance(policies, list):
+        errors += _across_members(policies)
+    if errors:
+        raise ValidationError.from_exception_data("policies", errors)
+    return settings
+
+
+class PolicyUpdate(BaseModel):
+    """The settings to change. What is not listed stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "policies": [
+                        {
+                            "finding_type": "UnauthorizedAccess:EC2/SSHBruteForce",
+                            "severity": "HIGH",
+                            "action": "BLOCK",
+                        },
+                        {"service": "S3", "action": "SAVE"},
+                        {"finding_type": "Recon:EC2/Portscan", "action": None},
+                    ]
+                }
+            ]
+        },
+    )
+
+    policies: Annotated[
+        list[PolicySetting],
+        WrapValidator(_check),
+        Field(json_schema_extra={"maxItems": MAX_POLICIES}),
+    ]
+
+    def settings(self) -> list[Setting]:
+        """One for each target, in the order of the request."""
+        actions = {setting.target: setting.action for setting in self.policies}
+        return [Setting(target, action or "") for target, action in actions.items()]
+
+
+class PolicyFilter(BaseModel):
+    """Which settings to list; all of those given have to hold."""
+
+    source: Source | None = Field(None, description="Whose findings the setting is about.")
+    service: str | None = Field(
+        None,
+        max_length=FINDING_TYPE_MAX_LENGTH,
+        description="Settings of this service and of its finding types.",
+        examples=["EC2"],
+    )
+    finding_type: FindingTypeName | None = Field(
+        None, description="Settings of this very type, not those that it inherits."
+    )
+    severity: Severity | None = Field(
+        None, description="Settings of this very severity, not those for every severity."
+    )
+    action: Action | None = None
+
+    def admits(self, target: Target, action: str) -> bool:
+        about = target.service or catalogue.service_of(target.finding_type)
+        source = catalogue.source_of(service=target.service, finding_type=target.finding_type)
+        return (
+            self.source in (None, source)
+            and self.service in (None, about)
+            and self.finding_type in (None, target.finding_type)
+            and self.severity in (None, target.severity)
+            and self.action in (None, action)
+        )
+
+
+class SettingInForce(BaseModel):
+    service: str | None
+    finding_type: str | None
+    severity: Severity | None
+    action: Action
+
+
+class PolicyList(BaseModel):
+    """The settings, in the form in which PUT takes them."""
+
+    policies: list[SettingInForce]
+
+
+class PolicyChangeMade(BaseModel):
+    service: str | None
+    finding_type: str | None
+    severity: Severity | None
+    from_: Action | None = Field(alias="from", description="Null: it was not set.")
+    to: Action | None = Field(description="Null: it was taken back.")
+
+
+class PolicyUpdated(BaseModel):
+    changed: list[PolicyChangeMade]
+    unchanged: int = Field(description="How many of the settings were so already.")
+    not_in_catalogue: list[str] = Field(
+        description="Finding types that this portal does not know; they were set all the same."
+    )
+
+
+class RequestError(BaseModel):
+    """One thing that is wrong with the request; either `pointer` or `parameter` says where."""
+
+    pointer: str | None = Field(
+        None,
+        description="A JSON Pointer (RFC 6901) into the body.",
+        examples=["/policies/3/action"],
+    )
+    parameter: str | None = Field(None, description="A parameter of the query.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What was refused, why, and how to mend it (RFC 9457)."""
+
+    type: str = Field(description="A page of this portal: cause, mend, and the command.")
+    title: str
+    status: int
+    code: str = Field(description="Stable; one for each reason.")
+    detail: str
+    errors: list[RequestError] | None = Field(
+        None, description="With status 422: everything that is wrong, not only the first."
+    )
+
+
+def in_words(error: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, for somebody who knows JSON and not pydantic."""
+    context = error.get("ctx", {})
+    return {
+        "enum": f"It must be one of {context.get('expected')}.",
+        "extra_forbidden": "There is no such member.",
+        "list_type": "It must be an array.",
+        "missing": "It is missing.",
+        "model_type": "It must be an object.",
+        "string_pattern_mismatch": "A finding type has the form ThreatPurpose:Resource/Family,"
+        " as in UnauthorizedAccess:EC2/SSHBruteForce.",
+        "string_too_long": f"It has more than {context.get('max_length')} characters.",
+        "string_type": "It must be a string.",
+        "value_error": str(context.get("error", error["msg"])),
+    }.get(error["type"], f"{error['msg']}.")
+
+
+def listed(policy: Policy, wanted: PolicyFilter) -> dict[str, Any]:
+    """What PolicyList describes. A dict: an instance for each setting would cost more than SQL."""
+    return {
+        "policies": [
+            {**_named(target), "action": action}
+            for target, action in sorted(policy.items())
+            if wanted.admits(target, action)
+        ]
+    }
+
+
+def updated(changes: PolicyChanges) -> dict[str, Any]:
+    """What PolicyUpdated describes."""
+    return {
+        "changed": [
+            {**_named(target), "from": before or None, "to": after or None}
+            for target, before, after in changes.changed
+        ],
+        "unchanged": changes.unchanged,
+        "not_in_catalogue": changes.not_in_catalogue,
+    }
+
+
+def _named(target: Target) -> dict[str, str | None]:
+    return {name: value or None for name, value in target._asdict().items()}

@@ -1,0 +1,254 @@
+"""The API as a whole: its routes, and its errors as application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import URLPattern, URLResolver
+from django.views.decorators.http import require_safe
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+from pydantic_core import from_json, to_json
+
+from accounts.api_auth import CallerRefused, refuse
+from findings.api import router as findings_router
+from findings.policy import StalePolicy
+from findings.schemas import in_words
+from license import problem
+from license.api import router as license_router
+
+logger = logging.getLogger(__name__)
+
+MAX_ERRORS = 1000  # listed in one answer
+MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
+
+
+class NotJSON(Exception):
+    """The body is something else, by its own account."""
+
+
+class MalformedJSON(Exception):
+    """The body says that it is JSON, and is not."""
+
+
+class StrictJSON(Parser):
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters, and nothing nested endlessly."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        if request.content_type != "application/json":
+            raise NotJSON
+        try:
+            return from_json(request.body, allow_inf_nan=False)
+        except ValueError as error:
+            raise MalformedJSON(str(error)) from error
+
+
+class FastJSON(BaseRenderer):
+    """Ninja has validated the answer by its schema; this only writes it."""
+
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return to_json(data)
+
+
+class PortalAPI(NinjaAPI):
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        patterns, app_name, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                # Not the sign-in page: each operation asks for its own credentials.
+                pattern.callback = login_not_required(_as_resource(pattern.callback))
+        return patterns, app_name, namespace
+
+    def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
+        """Ninja's document, and what Ninja has no words for."""
+        document = super().get_openapi_schema(**where)
+        document["components"]["securitySchemes"] = {
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "sessionid",
+                "description": "The portal's own pages. A write also needs the X-CSRFToken header.",
+            },
+            "client": {
+                "type": "oauth2",
+                "description": "Programs. `manage.py createapiclient` makes an id and a secret.",
+                "flows": {
+                    "clientCredentials": {
+                        "tokenUrl": "/oauth/token",
+                        "scopes": {
+                            "findings:read": "Read the threat policy.",
+                            "findings:write": "Change the threat policy.",
+                        },
+                    }
+                },
+            },
+        }
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for parameter in operation["parameters"]:
+                    parameter["schema"] = _without_null(parameter["schema"])
+                for status, response in operation["responses"].items():
+                    if status >= HTTPStatus.BAD_REQUEST:
+                        content = response["content"]
+                        content["application/problem+json"] = content.pop("application/json")
+        return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or not, but is never null: that would be the text "null"."""
+    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
+    return choices[0] if len(choices) == 1 else schema
+
+
+def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Answers HEAD wherever GET is answered, and 405 as a problem."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        is_head = request.method == "HEAD"
+        if is_head:
+            request.method = "GET"  # the server leaves the body out
+        response = view(request, *args, **kwargs)
+        if is_head:
+            request.method = "HEAD"
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        allowed = {method.strip() for method in response["Allow"].split(",")}
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        return problem.respond(
+            request,
+            status=405,
+            code="method_not_allowed",
+            title="Method not allowed",
+            detail=f"This address answers {', '.join(sorted(allowed))}.",
+            headers={"Allow": ", ".join(sorted(allowed))},
+        )
+
+    return answer
+
+
+api = PortalAPI(
+    title="Threat Reaction",
+    version="1.0.0",
+    description="The threat policy of this portal, and the state of its license.",
+    urls_namespace="api",
+    openapi_url="/api/openapi.json",
+    docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's own dress
+    docs_decorator=require_safe,
+    parser=StrictJSON(),
+    renderer=FastJSON(),
+)
+api.add_router("", findings_router)
+api.add_router("", license_router)
+
+
+api.add_exception_handler(CallerRefused, refuse)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    if any(entry["type"] == "missing" and entry["loc"][1:] == ("body",) for entry in error.errors):
+        return _malformed(request, "The body is empty.")
+    errors = [_in_words(entry) for entry in error.errors[:MAX_ERRORS]]
+    count = len(error.errors)
+    detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
+    listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
+    return problem.respond(
+        request,
+        status=422,
+        code="invalid_request",
+        title="Invalid request",
+        detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
+        errors=errors,
+    )
+
+
+def _in_words(entry: dict[str, Any]) -> dict[str, str]:
+    source, *path = entry["loc"]
+    detail = in_words(entry)
+    if source != "body":
+        return {"parameter": str(path[-1])[:MAX_ECHO], "detail": detail}
+    members = [str(part) for part in path[1:]]  # path[0] names the argument of the view
+    if members and len(members[-1]) > MAX_ECHO:
+        members.pop()
+        detail = "It has a member that does not exist."
+    escaped = (member.replace("~", "~0").replace("/", "~1") for member in members)
+    return {"pointer": "".join(f"/{member}" for member in escaped), "detail": detail}
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, NotJSON):
+        return problem.respond(
+            request,
+            status=415,
+            code="unsupported_media_type",
+            title="Unsupported media type",
+            detail="Send the body as JSON, with the header Content-Type: application/json.",
+            headers={"Accept": "application/json"},
+        )
+    if isinstance(error.__cause__, MalformedJSON):
+        return _malformed(request, f"The body is not valid JSON: {error.__cause__}.")
+    status = HTTPStatus(error.status_code)
+    return problem.respond(
+        request,
+        status=status.value,
+        code=status.name.lower(),
+        title=status.phrase,
+        detail=str(error),
+    )
+
+
+def _malformed(request: HttpRequest, detail: str) -> HttpResponse:
+    return problem.respond(
+        request, status=400, code="malformed_json", title="Malformed JSON", detail=detail
+    )
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return problem.respond(
+        request,
+        status=413,
+        code="body_too_large",
+        title="Body too large",
+        detail="A request body is at most 1 MiB. Send the policies in several requests.",
+    )
+
+
+@api.exception_handler(StalePolicy)
+def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
+    return problem.respond(
+        request,
+        status=412,
+        code="stale_policy",
+        title="The policy has changed",
+        detail=f"{error} Nothing was set. Read it again, and send the change with its new ETag.",
+        headers={"ETag": error.etag},
+    )
+
+
+@api.exception_handler(Exception)
+def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("The API failed to answer %s %s", request.method, request.path, exc_info=error)
+    return problem.respond(
+        request,
+        status=500,
+        code="internal_error",
+        title="Internal error",
+        detail="The portal failed to answer; its log says why. Nothing was changed.",
+    )
