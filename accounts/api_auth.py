@@ -12,6 +12,11 @@ from ninja.utils import check_csrf
 
 from license import problem
 
+SCOPES = {
+    "findings:read": "Read the threat policy.",
+    "findings:write": "Change the threat policy.",
+}
+
 
 class CallerRefused(Exception):
     """A caller who may not do this. The API answers with `refuse`."""

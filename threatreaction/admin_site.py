@@ -3,7 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 
 
 class AdminSite(admin.AdminSite):
@@ -19,8 +26,20 @@ class AdminSite(admin.AdminSite):
             model_admin.has_module_permission(request) for model_admin in self._registry.values()
         )
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    @method_decorator(never_cache)
+    @login_not_required
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """Hands over to the portal's own sign-in, with its second factors and rate limits."""
-        from allauth.account.decorators import secure_admin_login
+        index = reverse("admin:index", current_app=self.name)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.GET.get("next", index))
+        if not self.has_permission(request):
+            raise PermissionDenied
+        return redirect(index)
 
-        return secure_admin_login(super().login)(request, extra_context)
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return redirect("account_change_password")

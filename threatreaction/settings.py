@@ -24,7 +24,9 @@ env = environ.FileAwareEnv()  # FOO, or the file named by FOO_FILE (docker and s
 PORTAL_URL = env.str("PORTAL_URL", default="https://localhost").rstrip("/")
 _portal = urlsplit(PORTAL_URL)
 if _portal.scheme not in {"http", "https"} or not _portal.hostname or _portal.path:
-    msg = f"PORTAL_URL must be like https://portal.example.com, without a path; it is {PORTAL_URL!r}."
+    msg = (
+        f"PORTAL_URL must be like https://portal.example.com, without a path; it is {PORTAL_URL!r}."
+    )
     raise ImproperlyConfigured(msg)
 _https = _portal.scheme == "https"
 
@@ -56,7 +58,6 @@ LICENSE_EXEMPT_VIEWS = [
     "mfa_login_webauthn",
     "mfa_reauthenticate_webauthn",
     "openid_connect_login",
-    "admin:login",
     "admin:logout",
     # Judging and saving a license.
     "license:page",
@@ -173,6 +174,47 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # nobody signs up
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # an administrator or the identity provider vouches for it
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers who are not users
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _portal.scheme
+ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
+MFA_TOTP_ISSUER = "Threat Reaction"
+MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
+
+# Single sign-on through any OpenID Connect provider. Register this address there:
+# PORTAL_URL/accounts/oidc/sso/login/callback/
+SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, list[dict[str, object]]]] = {}
+OIDC_SERVER_URL = env.str("OIDC_SERVER_URL", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")  # "Sign in with ..."
+if OIDC_SERVER_URL:
+    SOCIALACCOUNT_PROVIDERS["openid_connect"] = {
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": OIDC_NAME,
+                "client_id": env.str("OIDC_CLIENT_ID"),
+                "secret": env.str("OIDC_CLIENT_SECRET"),
+                "settings": {"server_url": OIDC_SERVER_URL, "oauth_pkce_enabled": True},
+            }
+        ]
+    }
+
+# Programs: client credentials for an opaque token (accounts/views.py refuses all other grants).
+IDP_OIDC_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60  # seconds
 
 # allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)

@@ -6,13 +6,15 @@ from django.views.generic import RedirectView
 
 from threatreaction import health
 from threatreaction.api import api
+from threatreaction.api_docs import api_docs
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="findings:threats"), name="home"),
     path("", include("findings.urls")),
     path("", include("license.urls")),
     path("", api.urls),
-    path("accounts/", include("accounts.urls")),
+    path("api/docs", api_docs, name="api-docs"),
+    path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -1,0 +1,134 @@
+"""People and programs in the Django admin. Who is no superuser cannot make, edit or become one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# These register their models when imported; only then can we unregister them.
+import allauth.account.admin
+import allauth.idp.oidc.admin
+import allauth.mfa.admin
+import allauth.socialaccount.admin  # noqa: F401
+import django.contrib.auth.admin
+from allauth.account.models import EmailAddress
+from allauth.idp.oidc.models import Client, Token
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+GROUPS = ["viewers", "operators", "administrators"]
+
+admin.site.unregister(
+    [EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, Client, Token, Group, User]
+)
+
+
+class NoAddition:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class NoChange:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class NoDeletion:
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class UserAdmin(NoDeletion, django.contrib.auth.admin.UserAdmin[User]):
+    """A user who leaves is made inactive: the log of changes goes on naming them."""
+
+    list_display = ["username", "email", "roles", "is_active", "last_login"]
+    list_filter = ["is_active", "groups"]
+    filter_horizontal = []
+    readonly_fields = ["last_login", "date_joined"]
+    add_fieldsets = [
+        (
+            None,
+            {
+                "fields": ["username", "email", "usable_password", "password1", "password2"],
+                "description": "Their groups come next. Without one they can sign in, and no more.",
+            },
+        )
+    ]
+
+    @admin.display(description="groups")
+    def roles(self, user: User) -> str:
+        groups = ", ".join(sorted(group.name for group in user.groups.all()))
+        return f"superuser, {groups}".rstrip(", ") if user.is_superuser else groups
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        if obj is None:
+            return self.add_fieldsets
+        powers = ["is_active", "groups"]
+        if request.user.is_superuser:
+            powers.append("is_superuser")
+        return [
+            (None, {"fields": ["username", "password"]}),
+            ("Person", {"fields": ["first_name", "last_name", "email"]}),
+            (
+                "What they may do",
+                {
+                    "fields": powers,
+                    "description": "viewers read; operators also change policy; administrators"
+                    " also install licenses and manage users. Who leaves is made inactive.",
+                },
+            ),
+            ("History", {"fields": ["last_login", "date_joined"]}),
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Also asked before a password is set."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_form(
+        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm[User]]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        groups = form.base_fields.get("groups")
+        if isinstance(groups, forms.ModelMultipleChoiceField) and not request.user.is_superuser:
+            # A group that a superuser made may hold more than an administrator does: it can be
+            # kept or taken away, not given.
+            groups.queryset = Group.objects.filter(
+                Q(name__in=GROUPS) | Q(user=obj) if obj else Q(name__in=GROUPS)
+            ).distinct()
+        return form
+
+
+@admin.register(Group)
+class GroupAdmin(NoAddition, NoChange, NoDeletion, admin.ModelAdmin[Group]):
+    """What each group may do. A migration makes them."""
+
+    fields = ["name", "can"]
+    list_display = ["name", "can"]
+
+    @admin.display(description="may")
+    def can(self, group: Group) -> str:
+        names = group.permissions.values_list("name", flat=True)
+        return ", ".join(sorted(name.removeprefix("Can ") for name in names))
+
+
+@admin.register(Client)
+class ClientAdmin(NoAddition, NoChange, admin.ModelAdmin[Client]):
+    """Programs. `manage.py createapiclient` makes one; deleting it ends its tokens at once."""
+
+    fields = ["name", "id", "may", "created_at"]
+    list_display = ["name", "id", "may", "created_at"]
+    search_fields = ["name", "id"]
+
+    @admin.display(description="scopes")
+    def may(self, client: Client) -> str:
+        return ", ".join(client.get_scopes())

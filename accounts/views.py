@@ -1,0 +1,109 @@
+"""Where allauth's own views need a hand: single sign-on, tokens, people without a role."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from allauth.core.internal import ratelimit
+from allauth.idp.oidc import views as oidc
+from allauth.socialaccount.providers.openid_connect import views as openid_connect
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import SuspiciousOperation
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    UnreadablePostError,
+)
+from django.http.multipartparser import MultiPartParserError
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST
+from requests import RequestException
+
+TOKEN_RATE = "60/m/ip"  # each request costs a password hash
+
+
+@require_GET
+def no_role(request: HttpRequest) -> HttpResponse:
+    """What somebody sees who is signed in, and may do nothing yet."""
+    if request.user.get_all_permissions():
+        return redirect("home")
+    return render(request, "account/no_role.html")
+
+
+@login_not_required
+def openid_connect_login(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """allauth's view, but it leaves for the identity provider from a page of ours.
+
+    The policy form-action 'self' holds for every redirect that follows a form, and nobody can list
+    the hosts that a provider passes through. A page that refreshes itself is no form.
+    """
+    try:
+        response: HttpResponse = openid_connect.login(request, provider_id)
+    except RequestException:
+        return render(request, "socialaccount/authentication_error.html", status=502)
+    if isinstance(response, HttpResponseRedirect) and urlsplit(response.url).netloc:
+        return render(request, "socialaccount/login_redirect.html", {"redirect_to": response.url})
+    return response
+
+
+def _oauth_error(error: str, description: str, *, status: int = 400) -> JsonResponse:
+    """RFC 6749, section 5.2."""
+    return JsonResponse(
+        {"error": error, "error_description": description},
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
+    """What RFC 6749 forbids, and allauth or the database would stumble over."""
+    try:
+        parameters = dict(request.POST.lists())
+    except (MultiPartParserError, SuspiciousOperation, UnreadablePostError):
+        return _oauth_error("invalid_request", "The body cannot be read.")
+    if request.META.get("QUERY_STRING"):
+        return _oauth_error("invalid_request", "Send the parameters in the body, as a form.")
+    if any(len(values) > 1 for values in parameters.values()):
+        return _oauth_error("invalid_request", "A parameter is sent more than once.")
+    if not all(value.isascii() and value.isprintable() for (value,) in parameters.values()):
+        return _oauth_error("invalid_request", "A parameter holds a character it cannot have.")
+    return None
+
+
+@csrf_exempt  # the caller has a secret, not a session
+@login_not_required
+@require_POST
+@never_cache
+@sensitive_post_parameters("client_secret")
+def oauth_token(request: HttpRequest) -> HttpResponse:
+    """An access token for client credentials (RFC 6749, section 4.4); every other grant is refused."""
+    if not ratelimit.consume(
+        request, app="accounts", action="oauth_token", config={"oauth_token": TOKEN_RATE}
+    ):
+        return _oauth_error("temporarily_unavailable", "Too many requests.", status=429)
+    if malformed := _refuse_malformed(request):
+        return malformed
+    if "grant_type" not in request.POST:
+        return _oauth_error("invalid_request", "grant_type is missing.")
+    if request.POST["grant_type"] != "client_credentials":
+        return _oauth_error("unsupported_grant_type", "The grant_type is client_credentials.")
+    response: HttpResponse = oidc.token(request)
+    return response
+
+
+@csrf_exempt  # the caller has a secret, not a session
+@login_not_required
+@require_POST
+@never_cache
+@sensitive_post_parameters("client_secret", "token")
+def oauth_revoke(request: HttpRequest) -> HttpResponse:
+    """Takes a token back (RFC 7009)."""
+    if malformed := _refuse_malformed(request):
+        return malformed
+    response: HttpResponse = oidc.revoke(request)
+    return response
