@@ -62,7 +62,7 @@ class PolicySetting(BaseModel):
     )
 
     service: ServiceName | None = Field(
-        None, description="Every finding type of this service, instead of one `finding_type`."
+        None, description="Every finding type of this service, instead of one finding_type."
     )
     finding_type: FindingTypeName | None = Field(
         None,
@@ -230,7 +230,7 @@ class PolicyUpdated(BaseModel):
 
 
 class RequestError(BaseModel):
-    """One thing that is wrong with the request; either `pointer` or `parameter` says where."""
+    """One thing that is wrong with the request; pointer or parameter says where."""
 
     pointer: str | None = Field(
         None,

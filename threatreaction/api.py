@@ -33,6 +33,19 @@ MAX_ERRORS = 1000  # listed in one answer
 MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
 
 
+# What each error means in the document; `code` tells the reasons of one status apart.
+_MEANINGS = {
+    400: "The body is not valid JSON.",
+    401: "Nobody is signed in, or the access token is no good.",
+    403: "The caller has no permission or too small a scope, or the license allows no writes.",
+    412: "The policy has changed since the ETag in If-Match; nothing was set.",
+    413: "The body is over 1 MiB.",
+    415: "The body is not declared as application/json.",
+    422: "Something in the request is wrong; errors lists all of it, and nothing was set.",
+    500: "The portal failed; nothing was set.",
+}
+
+
 class NotJSON(Exception):
     """The body is something else, by its own account."""
 
@@ -102,6 +115,7 @@ class PortalAPI(NinjaAPI):
                     parameter["schema"] = _without_null(parameter["schema"])
                 for status, response in operation["responses"].items():
                     if status >= HTTPStatus.BAD_REQUEST:
+                        response["description"] = _MEANINGS[status]
                         content = response["content"]
                         content["application/problem+json"] = content.pop("application/json")
         return document

@@ -1,0 +1,40 @@
+"""What the tests of GET and PUT /findings share."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
+
+
+def put(client: Client, body: object, **headers: str) -> HttpResponse:
+    return put_raw(client, json.dumps(body).encode(), **headers)
+
+
+def put_raw(
+    client: Client, body: bytes, content_type: str = "application/json", **headers: str
+) -> HttpResponse:
+    answer: Any = client.put("/findings", body, content_type=content_type, headers=headers)
+    return answer
+
+
+def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    """Checks what every problem has, and returns it."""
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer["Cache-Control"] == "no-store"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["type"].endswith("/problems/" + code.replace("_", "-"))
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+def pointers(answer: Any) -> list[str]:
+    return [error["pointer"] for error in assert_problem(answer, 422, "invalid_request")["errors"]]

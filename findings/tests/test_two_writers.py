@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from findings.catalogue import FINDING_TYPES
+from findings.models import ThreatPolicy
+from findings.tests.api import put
+
+# Real transactions, and the migrations' rows (groups) again for the next test.
+pytestmark = [
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.usefixtures("valid_license"),
+]
+
+
+def at_once(*requests: Callable[[], Any]) -> list[Any]:
+    """The answers to requests that start together, each in its thread with its own connection."""
+    start = Barrier(len(requests))
+
+    def send(request: Callable[[], Any]) -> Any:
+        try:
+            start.wait()
+            return request()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(send, requests))
+
+
+def whole_catalogue(action: str) -> dict[str, list[dict[str, str]]]:
+    return {"policies": [{"finding_type": name, "action": action} for name in FINDING_TYPES]}
+
+
+@pytest.fixture
+def writers(operator_client: Client) -> tuple[Client, Client]:
+    other = Client()
+    other.cookies = operator_client.cookies
+    return operator_client, other
+
+
+def test_of_two_changes_made_for_the_same_policy_one_is_made(
+    writers: tuple[Client, Client],
+) -> None:
+    for actions in [("BLOCK", "SAVE"), ("IGNORE", "REPORT"), ("SAVE", "BLOCK")]:
+        etag = writers[0].get("/findings")["ETag"]
+        answers = at_once(
+            *(
+                partial(put, writer, whole_catalogue(action), if_match=etag)
+                for writer, action in zip(writers, actions, strict=True)
+            )
+        )
+        statuses = [answer.status_code for answer in answers]
+        assert sorted(statuses) == [200, 412]
+        made = actions[statuses.index(200)]
+        assert set(ThreatPolicy.objects.actions().values()) == {made}
+
+
+def test_two_changes_without_a_tag_follow_one_another_whole(
+    writers: tuple[Client, Client],
+) -> None:
+    for actions in [("BLOCK", "SAVE"), ("IGNORE", "REPORT"), ("SAVE", "BLOCK")]:
+        answers = at_once(
+            *(
+                partial(put, writer, whole_catalogue(action))
+                for writer, action in zip(writers, actions, strict=True)
+            )
+        )
+        assert [answer.status_code for answer in answers] == [200, 200]
+        [last] = set(ThreatPolicy.objects.actions().values())
+        [first] = {*actions} - {last}
+        later = answers[actions.index(last)].json()["changed"]
+        assert {(change["from"], change["to"]) for change in later} == {(first, last)}
+        assert len(later) == len(FINDING_TYPES)
