@@ -104,7 +104,7 @@ def by_access_token(request: HttpRequest) -> Caller | None:
 
 
 def by_session(request: HttpRequest) -> Caller:
-    """The person who is signed in; their browser must prove that a page of ours sent the request."""
+    """The person who is signed in; their browser proves that a page of ours sent the request."""
     if not isinstance(request.user, User):
         msg = "Sign in, or send an access token."
         raise Unauthenticated(msg, challenge='Bearer realm="Threat Reaction"')

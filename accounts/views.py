@@ -24,7 +24,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
-TOKEN_RATE = "60/m/ip"  # each request costs a password hash
+RATES = {"oauth_token": "60/m/ip"}  # each request costs a password hash
 
 
 @require_GET
@@ -81,10 +81,8 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
 @never_cache
 @sensitive_post_parameters("client_secret")
 def oauth_token(request: HttpRequest) -> HttpResponse:
-    """An access token for client credentials (RFC 6749, section 4.4); every other grant is refused."""
-    if not ratelimit.consume(
-        request, app="accounts", action="oauth_token", config={"oauth_token": TOKEN_RATE}
-    ):
+    """An access token for client credentials (RFC 6749, section 4.4), and for no other grant."""
+    if not ratelimit.consume(request, app="accounts", action="oauth_token", config=RATES):
         return _oauth_error("temporarily_unavailable", "Too many requests.", status=429)
     if malformed := _refuse_malformed(request):
         return malformed

@@ -46,4 +46,4 @@ class Command(BaseCommand):
         client.set_secret(secret)
         client.save()
         self.stdout.write(f"CLIENT_ID={client.pk}\nCLIENT_SECRET={secret}")
-        self.stderr.write("Keep the secret now; it is not shown again.")
+        self.stderr.write("Keep the secret now; it is not shown again.", self.style.WARNING)
