@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class LicenseConfig(AppConfig):
+    name = "license"
+
+    def ready(self) -> None:
+        from license import checks  # noqa: F401  (registers them)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import OuterRef, Subquery
+from django.views.decorators.debug import sensitive_variables
+
+from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from license.token import LicenseClaims, Plan
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A row of the history, and whether this very call added it."""
+
+    installed: License
+    claims: LicenseClaims
+    created: bool
+
+
+class ConfirmationNeeded(Exception):
+    """The key is good, but would leave this deployment worse off. It takes a second yes."""
+
+
+class LicenseQuerySet(AppendOnlyQuerySet["License"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-installed_at", "-pk")  # two keys pasted at one instant still have an order
+
+    def with_remembered_revocations(self) -> Self:
+        """Adds `remembered_revocations`, so that judging a license takes one query and not two."""
+        newest = SeenRevocations.objects.order_by("-seq").values("token")[:1]
+        return self.annotate(remembered_revocations=Subquery(newest))
+
+    @sensitive_variables()
+    def install(
+        self,
+        key: str,
+        *,
+        by: User | None,
+        source: License.Source,
+        at: datetime,
+        confirmed: bool = False,
+    ) -> Installation:
+        """Adds a key to the history once it has been judged; every way of installing ends here.
+
+        Raises LicenseError for a key that must not be honoured and ConfirmationNeeded for one that
+        takes a second yes. Either way, and for a key that is installed already, nothing changes.
+        """
+        from license import status  # it reads the rows of this model
+
+        with transaction.atomic():
+            verdict = status.assess(key, at)
+            if verdict.error:
+                raise verdict.error
+            claims = verdict.claims
+            assert claims is not None  # noqa: S101  (a verdict without an error has claims)
+            if verdict.confirmation and not verdict.already_installed and not confirmed:
+                raise ConfirmationNeeded(verdict.confirmation)
+            installed, created = self.get_or_create(
+                jti=claims.jti,
+                defaults={
+                    "key": "".join(key.split()),
+                    "plan_untrusted": claims.plan,
+                    "expires_at_untrusted": claims.expires_at,
+                    "installed_at": at,
+                    "installed_by": by,
+                    "source": source,
+                },
+            )
+        return Installation(installed, claims, created)
+
+
+LicenseManager = models.Manager.from_queryset(LicenseQuerySet)
+
+
+class License(AppendOnlyModel):
+    """A license key that was installed. Only the signed key decides; the columns copied out of it
+    serve lists and history, and their names warn."""
+
+    class Source(models.TextChoices):
+        PAGE = "page", "License page"
+        ADMIN = "admin", "Django admin"
+        COMMAND = "command", "manage.py setlicense"
+        ENVIRONMENT = "environment", "LICENSE_KEY"
+
+    key = models.TextField()
+    jti = models.CharField("license id", max_length=200, unique=True)
+    plan_untrusted = models.CharField(
+        "plan", max_length=5, choices=[(plan.value, plan.value.title()) for plan in Plan]
+    )
+    expires_at_untrusted = models.DateTimeField("expires at")
+    installed_at = models.DateTimeField()
+    # PROTECT: the history names its people; they are deactivated and not deleted.
+    installed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    source = models.CharField("installed from", max_length=11, choices=Source)
+
+    objects = LicenseManager()
+
+    class Meta:
+        verbose_name = "license"
+        # Nobody may change or delete one: there is no permission for it to be given.
+        default_permissions = ("add", "view")
+
+    def __str__(self) -> str:
+        return self.jti
+
+    @property
+    def masked_key(self) -> str:
+        """Enough to compare with a mail by eye, too little to use."""
+        return f"{self.key[:4]}…{self.key[-4:]}"
+
+
+class SeenRevocations(AppendOnlyModel):
+    """A signed revocation list that was once read. The one with the highest `seq` stays in force."""
+
+    seq = models.BigIntegerField(unique=True)
+    token = models.TextField()
+    seen_at = models.DateTimeField()
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet)()
+
+    class Meta:
+        verbose_name_plural = "seen revocations"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"Revocation list {self.seq}"

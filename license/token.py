@@ -1,0 +1,391 @@
+"""A license key in, LicenseClaims out, or a LicenseError that says which rule the key breaks.
+
+A key is a JWS in compact form (RFC 7515) whose claims follow RFC 7519. PyJWT checks the signature;
+everything that it would let through is refused here. This module knows no Django, no clock and no
+settings: the caller passes the keys, the account and the time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, NoReturn
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from jwt.api_jws import PyJWS
+from jwt.exceptions import PyJWTError
+
+from license.keyring import Keyring, thumbprint
+
+ISSUER = "threatreaction.com"
+ALGORITHM = "RS256"
+LICENSE_TYPE = "license+jwt"
+REVOCATIONS_TYPE = "license-revocations+jwt"
+
+MAX_LICENSE_BYTES = 8 * 1024
+MAX_REVOCATIONS_BYTES = 1024 * 1024
+MAX_TEXT_LENGTH = 200  # characters
+MAX_TERM = timedelta(days=5 * 365 + 2)  # five years, two of them leap years
+YEARS = range(2020, 2101)
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
+_ACCOUNT = re.compile(r"[0-9]{12}")  # not \d, which takes the digits of other scripts too
+_jws = PyJWS(algorithms=[ALGORITHM])
+
+
+class Plan(StrEnum):
+    TRIAL = "trial"
+    PAID = "paid"
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseClaims:
+    """What a correctly signed key says. Instants are aware and in UTC, to the second."""
+
+    kid: str
+    jti: str
+    aws_account_id: str
+    plan: Plan
+    issued_at: datetime
+    not_before: datetime
+    expires_at: datetime  # the first instant at which the license is expired
+    customer: str = ""
+    revokes: tuple[str, ...] = ()
+
+    def days_left(self, now: datetime) -> int:
+        """Whole days until `exp`, rounded down; 0 on the last day and after it."""
+        return max((self.expires_at - now).days, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """The `jti`s that the vendor has revoked. A list with a higher `seq` replaces this one."""
+
+    seq: int
+    issued_at: datetime
+    revoked: frozenset[str]
+
+
+class LicenseError(Exception):
+    """A key that must not be honoured. The text is for people, `code` for programs; neither holds
+    the key. `claims` is what the key says, where its signature is good."""
+
+    code: ClassVar[str]
+    claims: LicenseClaims | None = None
+
+
+class LicenseMissing(LicenseError):
+    code = "license_missing"
+
+    def __init__(self) -> None:
+        super().__init__("No license is installed.")
+
+
+class LicenseMalformed(LicenseError):
+    code = "license_malformed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This is not a valid license key: {reason}.")
+        self.reason = reason
+
+
+class LicenseBadSignature(LicenseError):
+    code = "license_bad_signature"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The license key's signature is not trusted: {reason}.")
+        self.reason = reason
+
+
+class LicenseWrongAccount(LicenseError):
+    code = "license_wrong_account"
+
+    def __init__(self, claims: LicenseClaims, *, account_id: str) -> None:
+        here = f"AWS account {account_id}" if account_id else "an unknown account: set AWS_ACCOUNT_ID"
+        super().__init__(
+            f"The license is for AWS account {claims.aws_account_id}; this deployment runs in {here}."
+        )
+        self.claims = claims
+
+
+class LicenseRevoked(LicenseError):
+    code = "license_revoked"
+
+    def __init__(self, claims: LicenseClaims) -> None:
+        super().__init__(f"The license {claims.jti} has been revoked by the vendor.")
+        self.claims = claims
+
+
+class LicenseNotYetValid(LicenseError):
+    code = "license_not_yet_valid"
+
+    def __init__(self, claims: LicenseClaims) -> None:
+        super().__init__(f"The license is valid only from {_utc(claims.not_before)} on.")
+        self.claims = claims
+
+
+class LicenseExpired(LicenseError):
+    code = "license_expired"
+
+    def __init__(self, claims: LicenseClaims) -> None:
+        super().__init__(f"The license expired at {_utc(claims.expires_at)}.")
+        self.claims = claims
+
+
+class RevocationsError(ValueError):
+    """A revocation list that must not be honoured. The text says why."""
+
+
+def verify(
+    key: str,
+    *,
+    keyring: Keyring,
+    account_id: str,
+    now: datetime,
+    revoked: Collection[str] = frozenset(),
+) -> LicenseClaims:
+    """The claims of a key that is valid here and now. Raises LicenseError."""
+    claims = read(key, keyring)
+    judge(claims, account_id=account_id, now=now, revoked=revoked)
+    return claims
+
+
+def read(key: str, keyring: Keyring) -> LicenseClaims:
+    """What a key says whose form and signature are good. Raises LicenseError."""
+    compact = "".join(key.split())  # mail clients wrap and indent; nothing else is forgiven
+    kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
+    if claims.get("iss") != ISSUER:
+        raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
+    read = LicenseClaims(
+        kid=kid,
+        jti=_text(claims, "jti"),
+        aws_account_id=_account(claims),
+        plan=_plan(claims),
+        issued_at=_instant(claims, "iat"),
+        not_before=_instant(claims, "nbf"),
+        expires_at=_instant(claims, "exp"),
+        customer=_text(claims, "customer") if "customer" in claims else "",
+        revokes=_texts(claims, "revokes") if "revokes" in claims else (),
+    )
+    if read.expires_at <= read.not_before:
+        raise LicenseMalformed("it ends (exp) no later than it begins (nbf)")
+    if read.expires_at - read.not_before > MAX_TERM:
+        raise LicenseMalformed("its term is over 5 years")
+    if read.jti in read.revokes:
+        raise LicenseMalformed("it revokes itself")
+    return read
+
+
+def judge(
+    claims: LicenseClaims, *, account_id: str, now: datetime, revoked: Collection[str]
+) -> None:
+    """Raises the LicenseError that forbids to honour these claims here and now, if one does."""
+    if claims.aws_account_id != account_id:
+        raise LicenseWrongAccount(claims, account_id=account_id)
+    if claims.jti in revoked:
+        raise LicenseRevoked(claims)
+    if now < claims.not_before:
+        raise LicenseNotYetValid(claims)
+    if now >= claims.expires_at:
+        raise LicenseExpired(claims)
+
+
+def issue(
+    *,
+    signing_key: RSAPrivateKey,
+    jti: str,
+    aws_account_id: str,
+    plan: str,
+    issued_at: datetime,
+    not_before: datetime,
+    expires_at: datetime,
+    customer: str = "",
+    revokes: Iterable[str] = (),
+) -> str:
+    """A license key. Raises LicenseError for claims that `read` would refuse."""
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "jti": jti,
+        "aws_account_id": aws_account_id,
+        "plan": plan,
+        "iat": int(issued_at.timestamp()),
+        "nbf": int(not_before.timestamp()),
+        "exp": int(expires_at.timestamp()),
+    }
+    if customer:
+        claims["customer"] = customer
+    if names := list(revokes):
+        claims["revokes"] = names
+    key = _sign(claims, LICENSE_TYPE, signing_key)
+    read(key, {thumbprint(signing_key.public_key()): signing_key.public_key()})
+    return key
+
+
+def read_revocations(text: str, keyring: Keyring) -> RevocationList:
+    """The vendor's revocation list. Raises RevocationsError."""
+    compact = "".join(text.split())
+    try:
+        _, claims = _open(compact, REVOCATIONS_TYPE, keyring, max_bytes=MAX_REVOCATIONS_BYTES)
+        if claims.get("iss") != ISSUER:
+            raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
+        seq = claims.get("seq")
+        if type(seq) is not int or not 0 < seq < 2**63:
+            raise LicenseMalformed("seq is not a positive integer")
+        return RevocationList(
+            seq=seq,
+            issued_at=_instant(claims, "iat"),
+            revoked=frozenset(_texts(claims, "revoked")),
+        )
+    except (LicenseMalformed, LicenseBadSignature) as refused:
+        msg = f"The revocation list is not to be trusted: {refused.reason}."
+        raise RevocationsError(msg) from None
+
+
+def issue_revocations(
+    *, signing_key: RSAPrivateKey, seq: int, issued_at: datetime, revoked: Iterable[str]
+) -> str:
+    """A signed revocation list. Raises RevocationsError for what `read_revocations` would refuse."""
+    claims = {
+        "iss": ISSUER,
+        "iat": int(issued_at.timestamp()),
+        "seq": seq,
+        "revoked": sorted(revoked),
+    }
+    text = _sign(claims, REVOCATIONS_TYPE, signing_key)
+    read_revocations(text, {thumbprint(signing_key.public_key()): signing_key.public_key()})
+    return text
+
+
+def _sign(claims: Mapping[str, Any], typ: str, signing_key: RSAPrivateKey) -> str:
+    header = {"typ": typ, "kid": thumbprint(signing_key.public_key())}
+    payload = json.dumps(claims, ensure_ascii=False, separators=(",", ":")).encode(
+        errors="surrogatepass"
+    )
+    return _jws.encode(payload, signing_key, algorithm=ALGORITHM, headers=header)
+
+
+def _open(compact: str, typ: str, keyring: Keyring, *, max_bytes: int) -> tuple[str, dict[str, Any]]:
+    """The `kid` and the claims of a token of this type, once its signature has been checked."""
+    if not compact:
+        raise LicenseMalformed("it is empty")
+    if len(compact) > max_bytes:
+        raise LicenseMalformed(f"it is longer than {max_bytes // 1024} KiB")
+    if not _COMPACT.fullmatch(compact):
+        raise LicenseMalformed("it is not three base64url parts with two dots between them")
+    header, payload, signature = compact.split(".")
+    kid = _kid(_json(header, "header"), typ)
+    _decode(signature, "signature")
+    if (public_key := keyring.get(kid)) is None:
+        raise LicenseBadSignature("it names a signing key that this deployment does not know")
+    try:
+        _jws.decode_complete(compact, public_key, algorithms=[ALGORITHM])
+    except PyJWTError:
+        raise LicenseBadSignature("it does not fit the text, which may have been altered") from None
+    return kid, _json(payload, "payload")
+
+
+def _kid(header: dict[str, Any], typ: str) -> str:
+    if header.get("alg") != ALGORITHM:
+        raise LicenseMalformed(f"its algorithm (alg) is not {ALGORITHM}")
+    if header.get("typ") != typ:
+        raise LicenseMalformed(f"its type (typ) is not {typ}")
+    if header.keys() != {"alg", "kid", "typ"}:
+        raise LicenseMalformed("its header must hold alg, kid and typ, and nothing else")
+    kid = header["kid"]
+    if not isinstance(kid, str):
+        raise LicenseMalformed("its key id (kid) is not a string")
+    return kid
+
+
+def _json(segment: str, part: str) -> dict[str, Any]:
+    try:
+        text = _decode(segment, part).decode()
+    except UnicodeDecodeError:
+        raise LicenseMalformed(f"its {part} is not UTF-8") from None
+    try:
+        members = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except LicenseMalformed:
+        raise
+    except (ValueError, RecursionError):
+        raise LicenseMalformed(f"its {part} is not JSON") from None
+    if not isinstance(members, dict):
+        raise LicenseMalformed(f"its {part} is not a JSON object")
+    return members
+
+
+def _decode(segment: str, part: str) -> bytes:
+    try:
+        octets = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except binascii.Error:
+        raise LicenseMalformed(f"its {part} is not base64url") from None
+    # The last character may hold bits that mean nothing; two spellings would then be one key.
+    if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != segment:
+        raise LicenseMalformed(f"its {part} is not base64url in its one canonical form")
+    return octets
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(members)
+    if len(unique) != len(members):
+        raise LicenseMalformed("it says the same member twice")
+    return unique
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise LicenseMalformed("it holds NaN or Infinity, which JSON does not have")
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> datetime:
+    seconds = claims.get(name)
+    if type(seconds) is not int:  # bool is an int to isinstance
+        raise LicenseMalformed(f"its {name} is not a date as a whole number of seconds")
+    try:
+        instant = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        instant = None
+    if instant is None or instant.year not in YEARS:
+        raise LicenseMalformed(f"its {name} lies outside the years {YEARS[0]} to {YEARS[-1]}")
+    return instant
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    if not _is_text(text := claims.get(name)):
+        raise LicenseMalformed(
+            f"its {name} is not a printable text of 1 to {MAX_TEXT_LENGTH} characters"
+        )
+    return str(text)
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = claims.get(name)
+    if not isinstance(texts, list) or not all(map(_is_text, texts)):
+        raise LicenseMalformed(f"its {name} is not a list of printable texts")
+    return tuple(texts)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+
+
+def _account(claims: Mapping[str, Any]) -> str:
+    account = claims.get("aws_account_id")
+    if not isinstance(account, str) or not _ACCOUNT.fullmatch(account):
+        raise LicenseMalformed("its aws_account_id is not twelve digits")
+    return account
+
+
+def _plan(claims: Mapping[str, Any]) -> Plan:
+    plan = claims.get("plan")
+    if not isinstance(plan, str) or plan not in list(Plan):
+        raise LicenseMalformed("its plan is neither trial nor paid")
+    return Plan(plan)
+
+
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
