@@ -8,12 +8,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import parse_etags
-from ninja import Header, Query, Router
+from ninja import HeaderEx, P, Query, Router
 from ninja.errors import ValidationError
 
 from accounts.api_auth import Caller, authenticate
-from findings import policy, schemas
-from findings.models import PolicyChange, ThreatPolicy
+from findings import policy
+from findings.models import PolicyChange, Target, ThreatPolicy
+from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated, Problem
 
 router = Router(tags=["Findings"])
@@ -64,7 +65,7 @@ def get_findings(
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
     response["Cache-Control"] = "private, no-cache"
-    return schemas.listed(settings, wanted)
+    return _listed(settings, wanted)
 
 
 @router.put(
@@ -89,12 +90,14 @@ def put_findings(
     request: HttpRequest,
     response: HttpResponse,
     body: PolicyUpdate,
-    if_match: str | None = Header(
-        None,
-        alias="If-Match",
-        description="The ETag of the policy that this change was made for: if it has changed since,"
-        " the answer is 412 and nothing is set.",
-    ),
+    if_match: HeaderEx[
+        str | None,
+        P(
+            alias="If-Match",
+            description="The ETag of the policy that this change was made for: if it has changed"
+            " since, the answer is 412 and nothing is set.",
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """Sets the policies that the body lists and leaves the rest; all or none.
 
@@ -112,7 +115,7 @@ def put_findings(
     )
     response["ETag"] = changes.etag
     response["Cache-Control"] = "no-store"
-    return schemas.updated(changes)
+    return _updated(changes)
 
 
 def _refuse_unknown_parameters(request: HttpRequest) -> None:
@@ -129,3 +132,30 @@ def _refuse_unknown_parameters(request: HttpRequest) -> None:
     ]
     if errors:
         raise ValidationError(errors)
+
+
+def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:
+    """What PolicyList describes. A dict: an instance for each setting would cost more than SQL."""
+    return {
+        "policies": [
+            {**_named(target), "action": action}
+            for target, action in sorted(settings.items())
+            if wanted.admits(target, action)
+        ]
+    }
+
+
+def _updated(changes: PolicyChanges) -> dict[str, Any]:
+    """What PolicyUpdated describes."""
+    return {
+        "changed": [
+            {**_named(target), "from": before or None, "to": after or None}
+            for target, before, after in changes.changed
+        ],
+        "unchanged": changes.unchanged,
+        "not_in_catalogue": changes.not_in_catalogue,
+    }
+
+
+def _named(target: Target) -> dict[str, str | None]:
+    return {name: value or None for name, value in target._asdict().items()}

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH, Severity
+from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class Action(models.TextChoices):
@@ -71,7 +72,7 @@ class ThreatPolicy(models.Model):
         return f"{self.service or self.finding_type}, {self.severity or 'every severity'}"
 
 
-class PolicyChangeQuerySet(models.QuerySet["PolicyChange"]):
+class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
     def newest_first(self) -> Self:
         return self.order_by("-changed_at", "-pk")  # the changes of one PUT share their instant
 
@@ -79,7 +80,7 @@ class PolicyChangeQuerySet(models.QuerySet["PolicyChange"]):
 PolicyChangeManager = models.Manager.from_queryset(PolicyChangeQuerySet)
 
 
-class PolicyChange(models.Model):
+class PolicyChange(AppendOnlyModel):
     """One line of the log that no one can edit: who changed what, when, from what, to what."""
 
     class Source(models.TextChoices):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.db import connection, transaction
 
@@ -162,7 +162,7 @@ _LOG = """
 _ROWS = {"sqlite": "json_each(%s)", "postgresql": "json_array_elements(%s::json)"}
 
 
-def _execute(sql: str, *params: object, rows: Sequence[tuple[str, ...]]) -> None:
+def _execute(sql: str, *params: Any, rows: Sequence[tuple[str, ...]]) -> None:
     if rows:
         with connection.cursor() as cursor:
             cursor.execute(

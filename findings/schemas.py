@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails
 from findings import catalogue
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH, FINDING_TYPE_PATTERN, Severity, Source
 from findings.models import Action, Target
-from findings.policy import Policy, PolicyChanges, Setting
+from findings.policy import Setting
 
 MAX_POLICIES = 10_000  # ten times the whole catalogue at every severity
 
@@ -269,30 +269,3 @@ def in_words(error: Mapping[str, Any]) -> str:
         "string_type": "It must be a string.",
         "value_error": str(context.get("error", error["msg"])),
     }.get(error["type"], f"{error['msg']}.")
-
-
-def listed(policy: Policy, wanted: PolicyFilter) -> dict[str, Any]:
-    """What PolicyList describes. A dict: an instance for each setting would cost more than SQL."""
-    return {
-        "policies": [
-            {**_named(target), "action": action}
-            for target, action in sorted(policy.items())
-            if wanted.admits(target, action)
-        ]
-    }
-
-
-def updated(changes: PolicyChanges) -> dict[str, Any]:
-    """What PolicyUpdated describes."""
-    return {
-        "changed": [
-            {**_named(target), "from": before or None, "to": after or None}
-            for target, before, after in changes.changed
-        ],
-        "unchanged": changes.unchanged,
-        "not_in_catalogue": changes.not_in_catalogue,
-    }
-
-
-def _named(target: Target) -> dict[str, str | None]:
-    return {name: value or None for name, value in target._asdict().items()}

@@ -170,7 +170,7 @@ api.add_router("", findings_router)
 api.add_router("", license_router)
 
 
-api.add_exception_handler(CallerRefused, refuse)
+api.exception_handler(CallerRefused)(refuse)
 
 
 @api.exception_handler(ValidationError)

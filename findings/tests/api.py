@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 
 TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
 
-def put(client: Client, body: object, **headers: str) -> HttpResponse:
+def put(client: Client, body: object, **headers: str) -> Any:
     return put_raw(client, json.dumps(body).encode(), **headers)
 
 
 def put_raw(
     client: Client, body: bytes, content_type: str = "application/json", **headers: str
-) -> HttpResponse:
-    answer: Any = client.put("/findings", body, content_type=content_type, headers=headers)
-    return answer
+) -> Any:
+    return client.put("/findings", body, content_type=content_type, headers=headers)
 
 
 def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:

@@ -23,8 +23,7 @@ examples = settings(
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda children: (
-        st.lists(children, max_size=4)
-        | st.dictionaries(st.text(max_size=20), children, max_size=4)
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=20), children, max_size=4)
     ),
 )
 almost_a_setting = st.fixed_dictionaries(
@@ -33,8 +32,7 @@ almost_a_setting = st.fixed_dictionaries(
         "service": st.sampled_from([*SERVICES, None, ""]) | anything,
         "finding_type": st.sampled_from([*FINDING_TYPES, None, "New:New/New&!.-"]) | anything,
         "severity": st.sampled_from(["LOW", "MEDIUM", "HIGH", "CRITICAL", None]) | anything,
-        "action": st.sampled_from(["IGNORE", "REPORT", "BLOCK", "REVOKE", "SAVE", None])
-        | anything,
+        "action": st.sampled_from(["IGNORE", "REPORT", "BLOCK", "REVOKE", "SAVE", None]) | anything,
         "more": anything,
     },
 )

@@ -82,9 +82,7 @@ def test_filters_narrow_the_list(viewer_client: Client, query: str, names: set[s
 def test_a_filter_that_is_none_is_refused(
     viewer_client: Client, query: str, parameter: str
 ) -> None:
-    problem = assert_problem(
-        viewer_client.get(f"/findings?{query}"), 422, "invalid_request"
-    )
+    problem = assert_problem(viewer_client.get(f"/findings?{query}"), 422, "invalid_request")
     assert [error["parameter"] for error in problem["errors"]] == [parameter]
 
 

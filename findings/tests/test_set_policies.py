@@ -104,7 +104,9 @@ def test_one_setting_and_the_whole_catalogue_take_as_many_queries(before: str, a
     for settings in (whole_catalogue, lambda action: [Setting(TARGET, action)]):
         ThreatPolicy.objects.all().delete()
         put(*settings(before))
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             put(*settings(after))
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 6

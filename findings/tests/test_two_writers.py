@@ -14,9 +14,8 @@ from findings.catalogue import FINDING_TYPES
 from findings.models import ThreatPolicy
 from findings.tests.api import put
 
-# Real transactions, and the migrations' rows (groups) again for the next test.
 pytestmark = [
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("valid_license"),
 ]
 
