@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.views.decorators.debug import sensitive_variables
 
@@ -56,25 +55,24 @@ class LicenseQuerySet(AppendOnlyQuerySet["License"]):
         """
         from license import status  # it reads the rows of this model
 
-        with transaction.atomic():
-            verdict = status.assess(key, at)
-            if verdict.error:
-                raise verdict.error
-            claims = verdict.claims
-            assert claims is not None  # noqa: S101  (a verdict without an error has claims)
-            if verdict.confirmation and not verdict.already_installed and not confirmed:
-                raise ConfirmationNeeded(verdict.confirmation)
-            installed, created = self.get_or_create(
-                jti=claims.jti,
-                defaults={
-                    "key": "".join(key.split()),
-                    "plan_untrusted": claims.plan,
-                    "expires_at_untrusted": claims.expires_at,
-                    "installed_at": at,
-                    "installed_by": by,
-                    "source": source,
-                },
-            )
+        verdict = status.assess(key, at)
+        if verdict.error:
+            raise verdict.error
+        claims = verdict.claims
+        assert claims is not None  # noqa: S101  (a verdict without an error has claims)
+        if verdict.confirmation and not confirmed:
+            raise ConfirmationNeeded(verdict.confirmation)
+        installed, created = self.get_or_create(  # safe when the same key comes twice at once
+            jti=claims.jti,
+            defaults={
+                "key": "".join(key.split()),
+                "plan_untrusted": claims.plan,
+                "expires_at_untrusted": claims.expires_at,
+                "installed_at": at,
+                "installed_by": by,
+                "source": source,
+            },
+        )
         return Installation(installed, claims, created)
 
 

@@ -1,0 +1,49 @@
+"""What the license gate means for each route: for `manage.py checkgate` and for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, get_resolver
+
+UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Route(NamedTuple):
+    """`exempt_by` is the line of LICENSE_EXEMPT_VIEWS that lets its writes through; "" if none."""
+
+    path: str
+    view_name: str
+    methods: tuple[str, ...]
+    exempt_by: str
+
+
+def routes() -> list[Route]:
+    """Every route of the resolver, in its order.
+
+    `methods` are the unsafe ones that the view takes, as far as it says so itself; a function view
+    does not, and may take them all.
+    """
+    return list(_walk(get_resolver(), "/", []))
+
+
+def _walk(resolver: URLResolver, prefix: str, namespaces: list[str]) -> Iterator[Route]:
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            inner = [*namespaces, entry.namespace] if entry.namespace else namespaces
+            yield from _walk(entry, path, inner)
+        elif isinstance(entry, URLPattern):
+            # As ResolverMatch names it: by its name, or by its function's.
+            name = ":".join([*namespaces, entry.name or entry.lookup_str])
+            exempt = name if name in settings.LICENSE_EXEMPT_VIEWS else ""
+            yield Route(path, name, _unsafe_methods(entry), exempt)
+
+
+def _unsafe_methods(pattern: URLPattern) -> tuple[str, ...]:
+    view_class = getattr(pattern.callback, "view_class", None)
+    if view_class is None:
+        return UNSAFE_METHODS
+    return tuple(name for name in UNSAFE_METHODS if hasattr(view_class, name.lower()))

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+
+from license import status
+from license.status import Kind
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows the license of this deployment. Exit status: 0 valid, 1 expiring soon,"
+        " 2 anything that forbids writes."
+    )
+    requires_system_checks = []  # a license must be mendable whatever else is wrong
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *, json: bool, **options: Any) -> None:
+        found = status.current()
+        self.stdout.write(_as_json(found) if json else _as_lines(found))
+        exit_status = {Kind.VALID: 0, Kind.EXPIRING_SOON: 1}.get(found.kind, 2)
+        if exit_status:
+            sys.exit(exit_status)
+
+
+def _as_json(found: status.LicenseStatus) -> str:
+    return json.dumps(found.as_json(with_details=True), cls=DjangoJSONEncoder)
+
+
+def _as_lines(found: status.LicenseStatus) -> str:
+    lines = [("status", found.kind.label)]
+    if found.error:
+        lines.append(("reason", found.reason))
+    if found.claims:
+        claims = found.claims
+        lines += [
+            ("plan", claims.plan.value),
+            ("customer", claims.customer),
+            ("account", claims.aws_account_id),
+            ("license", claims.jti),
+            ("expires", f"{claims.expires_at:%Y-%m-%dT%H:%M:%SZ} ({found.days_left} days left)"),
+        ]
+    if found.queued:
+        lines.append(("renewal", f"takes over at {found.queued.not_before:%Y-%m-%dT%H:%M:%SZ}"))
+    if found.remedy:
+        lines.append(("next", found.remedy))
+    return "\n".join(f"{name + ':':<10}{value}" for name, value in lines if value)

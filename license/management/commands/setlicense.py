@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from license import status
+from license.models import ConfirmationNeeded, License
+from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
+
+
+class Command(BaseCommand):
+    help = (
+        "Installs a license key. Prefer standard input, `manage.py setlicense - < key.txt`: a key on"
+        " the command line is visible to other users of the machine and stays in the shell's history."
+    )
+    requires_system_checks = []  # a license must be mendable whatever else is wrong
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        source = parser.add_mutually_exclusive_group(required=True)
+        source.add_argument("key", nargs="?", help='the key, or "-" to read it from standard input')
+        source.add_argument("--file", type=Path, help="read the key from this file")
+        parser.add_argument("--dry-run", action="store_true", help="judge the key, change nothing")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="install a key even if it ends sooner than the one in force, or goes from Paid to"
+            " Trial",
+        )
+
+    @sensitive_variables()
+    def handle(
+        self, *, key: str | None, file: Path | None, dry_run: bool, force: bool, **options: Any
+    ) -> None:
+        text = _read(key, file)
+        now = timezone.now()
+        try:
+            if dry_run:
+                self._judge(text, force=force)
+            else:
+                installed = License.objects.install(
+                    text, by=None, source=License.Source.COMMAND, at=now, confirmed=force
+                )
+                done = "Installed" if installed.created else "Already installed:"
+                self.stdout.write(f"{done} {_described(installed.claims)}")
+        except LicenseError as refused:
+            msg = f"{refused} Nothing was changed."
+            raise CommandError(msg) from None
+        except ConfirmationNeeded as question:
+            msg = f"{question} Nothing was changed. Use --force to install it all the same."
+            raise CommandError(msg) from None
+
+    def _judge(self, text: str, *, force: bool) -> None:
+        verdict = status.assess(text, timezone.now())
+        if verdict.error:
+            raise verdict.error
+        if verdict.confirmation and not force:
+            raise ConfirmationNeeded(verdict.confirmation)
+        if verdict.claims:
+            self.stdout.write(f"Would install {_described(verdict.claims)}")
+
+
+def _read(key: str | None, file: Path | None) -> str:
+    if file:
+        try:
+            with file.open("rb") as opened:
+                return _text(opened.read(4 * MAX_LICENSE_BYTES))
+        except OSError as error:
+            msg = f"The file cannot be read: {error.strerror}."
+            raise CommandError(msg) from None
+    if key == "-":
+        return _text(sys.stdin.buffer.read(4 * MAX_LICENSE_BYTES))
+    return key or ""
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode(errors="replace")  # what is no UTF-8 is no key, and is refused as such
+
+
+def _described(claims: LicenseClaims) -> str:
+    return (
+        f"a {claims.plan.value} license for AWS account {claims.aws_account_id}, valid from"
+        f" {claims.not_before:%Y-%m-%dT%H:%M:%SZ} to {claims.expires_at:%Y-%m-%dT%H:%M:%SZ}."
+    )

@@ -1,0 +1,115 @@
+"""Refusals in the reader's own format: problem documents (RFC 9457) for programs, pages for people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from license.status import LicenseStatus
+
+MEDIA_TYPE = "application/problem+json"
+
+TITLES = {
+    "license_missing": "License missing",
+    "license_expired": "License expired",
+    "license_not_yet_valid": "License not yet valid",
+    "license_wrong_account": "License for another AWS account",
+    "license_revoked": "License revoked",
+    "license_bad_signature": "License signature not trusted",
+    "license_malformed": "License malformed",
+}
+
+_SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECASE)
+
+
+def wants_html(request: HttpRequest) -> bool:
+    """Whether a person is reading. `*/*`, as curl sends it, is a program."""
+    preferred = request.get_preferred_type([MEDIA_TYPE, "application/json", "text/html"])
+    return preferred == "text/html"
+
+
+def respond(
+    request: HttpRequest,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> HttpResponse:
+    """A problem document whose `type` is a page of this portal."""
+    slug = code.replace("_", "-")
+    document = {
+        "type": _absolute(reverse("license:problem", args=[slug])),
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+    response = JsonResponse(document, status=status, content_type=MEDIA_TYPE)
+    response["Cache-Control"] = "no-store"
+    for name, value in (headers or {}).items():
+        response[name] = value
+    return response
+
+
+def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
+    """403: writes are off. Without a signed-in session no date, plan or account is told."""
+    link = {"Link": f'<{reverse("license:page")}>; rel="help"'}
+    if wants_html(request):
+        response = render(
+            request,
+            "license/refused.html",
+            {
+                "typed": _typed(request) if request.user.is_authenticated else [],
+                "title": TITLES[license_status.code],
+            },
+            status=403,
+            headers=link,
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+    members: dict[str, Any] = {}
+    if request.user.is_authenticated:
+        detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
+        if license_status.claims:
+            members["expires_at"] = _utc(license_status.claims.expires_at)
+    else:
+        detail = "Writes are disabled. An administrator can install a license on the License page."
+    return respond(
+        request,
+        status=403,
+        code=license_status.code,
+        title=TITLES[license_status.code],
+        detail=detail,
+        headers=link,
+        **members,
+        license_url=_absolute(reverse("license:page")),
+    )
+
+
+def _typed(request: HttpRequest) -> list[tuple[str, str]]:
+    """The fields of a refused form, so that it can be sent again; no secret is sent back."""
+    return [
+        (name, value)
+        for name, values in request.POST.lists()
+        if not _SECRET.search(name)
+        for value in values
+    ]
+
+
+def _absolute(path: str) -> str:
+    return f"{settings.PORTAL_URL}{path}"  # not from the Host header, which the caller chooses
+
+
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

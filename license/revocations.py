@@ -1,0 +1,63 @@
+"""Which licenses the vendor's published list revokes.
+
+The list lies in a file that anyone who updates the deployment may replace by an older one; so each
+list that is seen with a higher `seq` is stored, and the highest stays in force.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from license.keyring import Keyring
+from license.models import SeenRevocations
+from license.token import RevocationList, RevocationsError, read_revocations
+
+logger = logging.getLogger(__name__)
+
+
+def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
+    """The list in public/revocations.jwt, as text and read; None where there is no such file.
+
+    Raises RevocationsError where there is one that cannot be honoured.
+    """
+    try:
+        text = settings.LICENSE_REVOCATIONS_PATH.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        msg = f"The revocation list cannot be read: {error.__class__.__name__}."
+        raise RevocationsError(msg) from None
+    return text, read_revocations(text, keyring)
+
+
+def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozenset[str]:
+    """The `jti`s that the newest list revokes: the one in the file, or the one `remembered`."""
+    stored: RevocationList | None = None
+    if remembered:
+        try:
+            stored = read_revocations(remembered, keyring)
+        except RevocationsError as error:
+            logger.error("A stored revocation list is ignored. %s", error)  # noqa: TRY400
+    try:
+        found = published(keyring)
+    except RevocationsError as error:  # a system check's Error too; see docs/decisions/0003
+        logger.error("public/revocations.jwt is ignored. %s", error)  # noqa: TRY400
+        found = None
+    if found and (stored is None or found[1].seq > stored.seq):
+        _remember(*found, at=at)
+        stored = found[1]
+    return stored.revoked if stored else frozenset()
+
+
+def _remember(text: str, found: RevocationList, *, at: datetime) -> None:
+    try:
+        with transaction.atomic():  # a savepoint, should the caller be in a transaction
+            SeenRevocations.objects.get_or_create(
+                seq=found.seq, defaults={"token": "".join(text.split()), "seen_at": at}
+            )
+    except DatabaseError:  # read-only just now; it is in force all the same, from the file
+        logger.exception("The revocation list %d could not be stored.", found.seq)
