@@ -33,7 +33,7 @@ MAX_ERRORS = 1000  # listed in one answer
 MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
 
 
-# What each error means in the document; `code` tells the reasons of one status apart.
+# What each error of an operation means; `code` tells the reasons of one status apart.
 _MEANINGS = {
     400: "The body is not valid JSON.",
     401: "Nobody is signed in, or the access token is no good.",

@@ -41,8 +41,8 @@ CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
 AWS_ACCOUNT_ID = env.str("AWS_ACCOUNT_ID", default="")
 LICENSE_KEY = env.str("LICENSE_KEY", default="")
-LICENSE_PUBLIC_KEY_PATH = env.path(
-    "LICENSE_PUBLIC_KEY_PATH", default=str(BASE_DIR / "public" / "public-key.pem")
+LICENSE_PUBLIC_KEY_PATH = Path(
+    env.str("LICENSE_PUBLIC_KEY_PATH", default=str(BASE_DIR / "public" / "public-key.pem"))
 )
 LICENSE_REVOCATIONS_PATH = BASE_DIR / "public" / "revocations.jwt"
 PANEL_URL = env.str("PANEL_URL", default="https://threatreaction.com/panel").rstrip("/")
