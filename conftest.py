@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import timedelta
 
 import pytest
 from django.apps import apps
@@ -11,12 +12,54 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-PASSWORD = "correct horse battery staple"
+from accounts.tests.browser import PASSWORD
+from license.models import License
+from license.tests import keys
 
 
 @pytest.fixture(autouse=True)
 def _fast_passwords(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _plain_static_names(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The hashed names need a collectstatic; the tests with a real server use them."""
+    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+@pytest.fixture(autouse=True)
+def _trusted_vendor(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """This deployment trusts the vendor of `license.tests.keys`, and has read no revocations."""
+    folder = tmp_path_factory.mktemp("public")
+    settings.LICENSE_PUBLIC_KEY_PATH = folder / "public-key.pem"
+    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem())
+    settings.LICENSE_REVOCATIONS_PATH = folder / "revocations.jwt"
+
+
+def install(key: str) -> License:
+    """Puts a key into the history as it is, also one that would be refused today."""
+    return License.objects.create(
+        key=key,
+        jti=f"row {License.objects.count()}",
+        plan_untrusted="paid",
+        expires_at_untrusted=keys.now(),
+        installed_at=keys.now(),
+        source=License.Source.COMMAND,
+    )
+
+
+@pytest.fixture
+def valid_license(db: None) -> License:
+    return install(keys.make_license())
+
+
+@pytest.fixture
+def expired_license(db: None) -> License:
+    return install(keys.make_license(not_before=keys.now() - timedelta(days=30)))
 
 
 @pytest.fixture

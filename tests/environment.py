@@ -1,0 +1,9 @@
+"""The environment of a test run, where the caller has set none. Loaded before Django's settings."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("SECRET_KEY", "of no use outside a test run, and long enough for the check")
+os.environ.setdefault("PORTAL_URL", "http://testserver")
+os.environ.setdefault("AWS_ACCOUNT_ID", "123456789012")
