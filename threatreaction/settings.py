@@ -189,6 +189,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"login_webauthn": "accounts.forms.PasskeyLoginForm"}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
 MFA_TOTP_ISSUER = "Threat Reaction"
 MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone

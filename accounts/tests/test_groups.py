@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.core.management import call_command
+
+READ = {"findings.view_threatpolicy", "findings.view_policychange", "license.view_license"}
+CHANGE = READ | {"findings.change_threatpolicy"}
+ADMINISTER = CHANGE | {
+    "license.add_license",
+    "auth.view_user",
+    "auth.add_user",
+    "auth.change_user",
+    "auth.view_group",
+    "allauth_idp_oidc.view_client",
+    "allauth_idp_oidc.delete_client",
+}
+
+
+@pytest.mark.parametrize(
+    ("who", "may"),
+    [
+        ("stranger", set()),
+        ("viewer", READ),
+        ("operator", CHANGE),
+        ("administrator", ADMINISTER),
+    ],
+)
+def test_each_group_may_do_what_its_name_says(
+    who: str, may: set[str], request: pytest.FixtureRequest
+) -> None:
+    user: User = request.getfixturevalue(who)
+    assert user.get_all_permissions() == may
+
+
+def test_there_are_three_groups(groups: None) -> None:
+    names = set(Group.objects.values_list("name", flat=True))
+    assert names == {"viewers", "operators", "administrators"}
+
+
+def test_django_finds_the_permissions_that_the_migration_made(groups: None) -> None:
+    before = Permission.objects.count()
+    call_command("migrate", stdout=StringIO())
+    assert Permission.objects.count() == before
+    for group in Group.objects.prefetch_related("permissions__content_type"):
+        for permission in group.permissions.all():
+            assert permission.content_type.model_class() is not None
