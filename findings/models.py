@@ -73,6 +73,17 @@ class ThreatPolicy(models.Model):
 
 
 class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
+    def matching(self, words: str) -> Self:
+        """Each of the words is in the service, in the finding type, or in who changed it."""
+        found = self
+        for word in words.split():
+            found = found.filter(
+                Q(service__icontains=word)
+                | Q(finding_type__icontains=word)
+                | Q(changed_by_name__icontains=word)
+            )
+        return found
+
     def newest_first(self) -> Self:
         return self.order_by("-changed_at", "-pk")  # the changes of one PUT share their instant
 

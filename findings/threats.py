@@ -1,0 +1,133 @@
+"""The rows of the Threats page: every service and finding type with the action that applies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from findings import catalogue, policy
+from findings.catalogue import Severity, Source
+from findings.models import Action, Target
+from findings.policy import Policy, Resolution
+
+_ACTIONS: Mapping[str, str] = dict(Action.choices)
+_SEVERITIES: Mapping[str, str] = {"": "every severity", **dict(Severity.choices)}
+
+
+class Cell(NamedTuple):
+    """What applies to one row at one severity, or, "", where nothing is set for a severity alone."""
+
+    severity: str
+    action: str
+    label: str
+    is_set: bool  # here, and not inherited
+    origin: str  # in words; public/static/js/threats-cells.js says it in the same ones
+
+
+class Row(NamedTuple):
+    name: str
+    title: str
+    can_revoke: bool
+    cells: list[Cell | None]  # None: it never has this severity
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRows:
+    name: str
+    row: Row
+    types: list[Row]
+    settings: int  # how many are set here, on the service and on its types
+    is_known: bool  # PUT /findings takes settings of the services in the catalogue alone
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    source: Source
+    services: list[ServiceRows]
+
+
+def sections(settings: Policy) -> list[Section]:
+    """Everything in the catalogue, and after it what is set about anything else."""
+    strangers = _outside_the_catalogue(settings)
+    services = dict.fromkeys([*catalogue.SERVICES, *strangers])
+    rows = [_service(name, strangers.get(name, []), settings) for name in services]
+    return [
+        Section(
+            source, [row for row in rows if catalogue.source_of(service=row.name) is source]
+        )
+        for source in Source
+    ]
+
+
+def _outside_the_catalogue(settings: Policy) -> dict[str, list[str]]:
+    strangers: dict[str, list[str]] = defaultdict(list)
+    for name in sorted({target.finding_type for target in settings} - {""}):
+        if name not in catalogue.FINDING_TYPES:
+            strangers[catalogue.service_of(name)].append(name)
+    return strangers
+
+
+def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRows:
+    known = catalogue.SERVICES.get(name)
+    types = [
+        _type(finding_type.name, finding_type.title, finding_type.severities, settings)
+        for finding_type in (known.types if known else ())
+    ]
+    types += [_type(stranger, "not in the catalogue", (), settings) for stranger in strangers]
+    has = {cell.severity for row in types for cell in row.cells if cell}
+    row = Row(
+        name=name,
+        title="",
+        can_revoke=catalogue.can_revoke(service=name),
+        cells=[
+            _cell(severity, Target(name, "", severity), settings, service=name)
+            if severity in has or Target(name, "", severity) in settings
+            else None
+            for severity in _SEVERITIES
+        ],
+    )
+    count = sum(cell.is_set for each in (row, *types) for cell in each.cells if cell)
+    return ServiceRows(name, row, types, settings=count, is_known=known is not None)
+
+
+def _type(
+    name: str, title: str, severities: Sequence[Severity], settings: Policy
+) -> Row:
+    has = {"", *(severities or Severity)}
+    return Row(
+        name=name,
+        title=title,
+        can_revoke=catalogue.can_revoke(finding_type=name),
+        cells=[
+            _cell(severity, Target("", name, severity), settings, finding_type=name)
+            if severity in has or Target("", name, severity) in settings
+            else None
+            for severity in _SEVERITIES
+        ],
+    )
+
+
+def _cell(
+    severity: str, here: Target, settings: Policy, *, service: str = "", finding_type: str = ""
+) -> Cell:
+    applies = policy.resolve(
+        settings, service=service, finding_type=finding_type, severity=severity
+    )
+    return Cell(
+        severity=severity,
+        action=applies.action,
+        label=_ACTIONS[applies.action],
+        is_set=applies.set_at == here,
+        origin=_origin(applies, here),
+    )
+
+
+def _origin(applies: Resolution, here: Target) -> str:
+    at = applies.set_at
+    if at is None:
+        return "By default"
+    if at == here:
+        return "Set here"
+    return f"From {at.service or at.finding_type}, {_SEVERITIES[at.severity]}"
