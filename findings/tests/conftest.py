@@ -15,15 +15,13 @@ def program(db: None) -> Callable[[str], Client]:
     """A program whose access token has these scopes."""
 
     def with_scopes(scopes: str) -> Client:
-        client = OAuthClient.objects.create(
-            name="pipeline", grant_types="client_credentials", scopes=scopes
-        )
+        client = OAuthClient.objects.create(name="pipeline", grant_types="client_credentials")
         token = Token(
             client=client,
             type=Token.Type.ACCESS_TOKEN,
             expires_at=timezone.now() + timedelta(hours=1),
-            scopes=scopes,
         )
+        token.set_scopes(scopes.split())
         token.set_value(f"token for {scopes}")
         token.save()
         return Client(headers={"Authorization": f"Bearer token for {scopes}"})
