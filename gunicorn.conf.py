@@ -1,0 +1,9 @@
+"""How gunicorn serves the portal. Any number of these share nothing but the database."""
+
+workers = 2
+threads = 4
+timeout = 30  # seconds a worker may be silent before it is replaced
+graceful_timeout = 20  # seconds to finish what is in hand when the server stops
+# No access log: a load balancer keeps one, and addresses of password resets are secrets.
+accesslog = None
+errorlog = "-"
