@@ -94,8 +94,9 @@ def by_access_token(request: HttpRequest) -> Caller | None:
         return None
     # Not by oauthlib's verify_request: it chokes on some query strings, takes a scope that is
     # missing for a bad token, and also looks for the token in places other than the header.
-    token = Token.objects.select_related("client").lookup(Token.Type.ACCESS_TOKEN, value.strip())
-    if token is None or token.client is None:
+    programs = Token.objects.select_related("client").filter(client__isnull=False, user=None)
+    token = programs.lookup(Token.Type.ACCESS_TOKEN, value.strip())
+    if token is None:
         msg = "The access token is unknown, expired or revoked. Obtain a new one."
         raise Unauthenticated(msg, challenge='Bearer error="invalid_token"')
     return Caller(

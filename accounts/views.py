@@ -8,7 +8,7 @@ from allauth.core.internal import ratelimit
 from allauth.idp.oidc import views as oidc
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -64,7 +64,7 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
     """What RFC 6749 forbids, and allauth or the database would stumble over."""
     try:
         parameters = dict(request.POST.lists())
-    except (MultiPartParserError, SuspiciousOperation, UnreadablePostError):
+    except (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError):
         return _oauth_error("invalid_request", "The body cannot be read.")
     if request.META.get("QUERY_STRING"):
         return _oauth_error("invalid_request", "Send the parameters in the body, as a form.")
@@ -72,6 +72,8 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
         return _oauth_error("invalid_request", "A parameter is sent more than once.")
     if not all(value.isascii() and value.isprintable() for (value,) in parameters.values()):
         return _oauth_error("invalid_request", "A parameter holds a character it cannot have.")
+    if "resource" in parameters:  # RFC 8707; our tokens are good for the whole API
+        return _oauth_error("invalid_target", "A token cannot be limited to a resource.")
     return None
 
 

@@ -103,9 +103,11 @@ def test_the_next_arrival_is_the_same_user_with_the_role_given_since(
 
 
 def test_it_leads_to_the_page_that_asked_for_it(idp: Provider, groups: None) -> None:
-    client = Client()
-    back = come_back(leave(client, f"{LOGIN}?process=login&next=%2Flicense"))
-    assert client.get(back)["Location"] == "/license"
+    first, second = Client(), Client()
+    first.get(come_back(leave(first)))
+    User.objects.get().groups.add(Group.objects.get(name="viewers"))
+    back = come_back(leave(second, f"{LOGIN}?process=login&next=%2Fchanges"))
+    assert second.get(back)["Location"] == "/changes"
 
 
 def test_the_browser_leaves_from_a_page_and_not_from_the_form(

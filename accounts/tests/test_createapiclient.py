@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from allauth.idp.oidc.models import Client
+from django.core.management import CommandError, call_command
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("createapiclient", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_it_prints_what_a_shell_can_read_and_nothing_else() -> None:
+    out, err = run("pipeline", "--scope", "findings:write", "--scope", "findings:read")
+    (id_line, secret_line) = out.splitlines()
+    client = Client.objects.get(pk=id_line.removeprefix("CLIENT_ID="))
+    assert client.check_secret(secret_line.removeprefix("CLIENT_SECRET="))
+    assert client.name == "pipeline"
+    assert client.get_scopes() == ["findings:read", "findings:write"]
+    assert client.get_grant_types() == ["client_credentials"]
+    assert "not shown again" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["pipeline"], "No scope given"),
+        (["pipeline", "--scope", "findings:delete"], "no scope findings:delete"),
+        (["pipeline", "--scope", "findings:read findings:write"], "no scope findings:read find"),
+        (["pipeline", "--scope", "openid"], "no scope openid"),
+        (["", "--scope", "findings:read"], "A name has"),
+        (["  ", "--scope", "findings:read"], "A name has"),
+        (["a\nb", "--scope", "findings:read"], "A name has"),
+        (["x" * 101, "--scope", "findings:read"], "A name has"),
+    ],
+)
+def test_it_says_in_one_line_what_is_wrong_and_makes_nothing(
+    arguments: list[str], reason: str
+) -> None:
+    with pytest.raises(CommandError, match=reason) as refused:
+        run(*arguments)
+    assert "\n" not in str(refused.value)
+    assert not Client.objects.exists()
