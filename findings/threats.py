@@ -27,8 +27,10 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    name: str
-    title: str
+    finding_type: str  # "" in the row of a service
+    heading: str
+    note: str
+    can_set: bool  # PUT /findings takes settings of known services alone, and of any type
     can_revoke: bool
     cells: list[Cell | None]  # None: it never has this severity
 
@@ -36,10 +38,13 @@ class Row(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class ServiceRows:
     name: str
-    row: Row
-    types: list[Row]
+    rows: list[Row]  # the service itself first, then its types
     settings: int  # how many are set here, on the service and on its types
-    is_known: bool  # PUT /findings takes settings of the services in the catalogue alone
+    starts_open: bool
+
+    @property
+    def types(self) -> int:
+        return len(self.rows) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,13 @@ def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRo
         _type(finding_type.name, finding_type.title, finding_type.severities, settings)
         for finding_type in (known.types if known else ())
     ]
-    types += [_type(stranger, "not in the catalogue", (), settings) for stranger in strangers]
+    types += [_type(stranger, "Not in the catalogue", (), settings) for stranger in strangers]
     has = {cell.severity for row in types for cell in row.cells if cell}
     row = Row(
-        name=name,
-        title="",
+        finding_type="",
+        heading=f"Every {name} type",
+        note="",
+        can_set=known is not None,
         can_revoke=catalogue.can_revoke(service=name),
         cells=[
             _cell(severity, Target(name, "", severity), settings, service=name)
@@ -89,16 +96,17 @@ def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRo
         ],
     )
     count = sum(cell.is_set for each in (row, *types) for cell in each.cells if cell)
-    return ServiceRows(name, row, types, settings=count, is_known=known is not None)
+    ours = catalogue.source_of(service=name) is Source.THREATREACTION
+    return ServiceRows(name, [row, *types], settings=count, starts_open=ours or count > 0)
 
 
-def _type(
-    name: str, title: str, severities: Sequence[Severity], settings: Policy
-) -> Row:
+def _type(name: str, note: str, severities: Sequence[Severity], settings: Policy) -> Row:
     has = {"", *(severities or Severity)}
     return Row(
-        name=name,
-        title=title,
+        finding_type=name,
+        heading=name,
+        note=note,
+        can_set=True,
         can_revoke=catalogue.can_revoke(finding_type=name),
         cells=[
             _cell(severity, Target("", name, severity), settings, finding_type=name)

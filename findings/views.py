@@ -5,7 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from findings import catalogue, policy
+from findings import policy
 from findings.catalogue import Severity
 from findings.models import Action, PolicyChange, ThreatPolicy
 from findings.threats import sections
@@ -17,15 +17,17 @@ CHANGES_A_PAGE = 50
 @permission_required("findings.view_threatpolicy", raise_exception=True)
 def threats(request: HttpRequest) -> HttpResponse:
     settings = ThreatPolicy.objects.actions()
+    shown = sections(settings)
     return render(
         request,
         "findings/threats.html",
         {
-            "sections": sections(settings),
+            "sections": shown,
+            "types": sum(service.types for section in shown for service in section.services),
             "etag": policy.etag(settings),
+            "may_change": request.user.has_perm("findings.change_threatpolicy"),
             "actions": Action.choices,
-            "severities": Severity.labels,
-            "types": len(catalogue.FINDING_TYPES),
+            "severities": Severity.choices,
         },
     )
 

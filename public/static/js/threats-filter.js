@@ -1,0 +1,66 @@
+// Filters as you type. What matches is unfolded meanwhile; without a filter, the folds are as before.
+const root = document.querySelector("[data-policy]");
+const filter = document.querySelector("[data-filter]");
+const input = filter.querySelector("input");
+const count = filter.querySelector("[data-filter-count]");
+const empty = document.querySelector("[data-filter-empty]");
+const all = root.querySelectorAll("tr[data-type]:not([data-type=''])").length;
+const services = [...root.querySelectorAll("[data-service]")].map((element) => ({
+  element,
+  rows: [...element.querySelectorAll("tbody tr")].map((row) => ({
+    row,
+    isService: !row.dataset.type,
+    about: `${element.dataset.service} ${row.querySelector("th").textContent}`.toLowerCase(),
+  })),
+}));
+let foldsBefore = null;
+
+function actionsIn(row) {
+  return [...row.querySelectorAll(".cell")].map((cell) => cell.textContent.toLowerCase());
+}
+
+function apply() {
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length && !foldsBefore) foldsBefore = services.map(({ element }) => element.open);
+  let found = 0;
+  for (const { element, rows } of services) {
+    let matches = 0;
+    for (const { row, about, isService } of rows) {
+      const actions = actionsIn(row);
+      const fits = words.every((word) => about.includes(word) || actions.some((action) => action.startsWith(word)));
+      row.hidden = !fits;
+      if (fits) matches += 1;
+      if (fits && !isService) found += 1;
+    }
+    element.hidden = matches === 0;
+    if (words.length) element.open = matches > 0;
+  }
+  for (const section of root.querySelectorAll("section")) section.hidden = !section.querySelector("[data-service]:not([hidden])");
+  if (!words.length && foldsBefore) {
+    services.forEach(({ element }, index) => {
+      element.open = foldsBefore[index];
+    });
+    foldsBefore = null;
+  }
+  empty.hidden = !words.length || root.querySelector("tbody tr:not([hidden])") !== null;
+  count.textContent = words.length ? `${found} of ${all} types` : `${all} types`;
+}
+
+input.addEventListener("input", apply);
+input.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !input.value) return;
+  event.preventDefault();
+  input.value = "";
+  apply();
+});
+document.querySelector("[data-filter-clear]").addEventListener("click", () => {
+  input.value = "";
+  apply();
+  input.focus();
+});
+for (const button of filter.querySelectorAll("[data-fold]")) {
+  button.addEventListener("click", () => {
+    for (const { element } of services) element.open = Boolean(button.dataset.fold);
+  });
+}
+if (input.value) apply(); // browsers bring back what was typed

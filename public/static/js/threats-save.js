@@ -1,0 +1,86 @@
+// Sends the staged changes as one PUT. A refusal keeps them all, and says why and what to do next.
+const bar = document.querySelector("[data-staged-bar]");
+const refusal = bar.querySelector("[data-refusal]");
+const saved = bar.querySelector("[data-saved]");
+const save = bar.querySelector("[data-save]");
+const { url } = bar.dataset;
+let { etag } = bar.dataset;
+let changes = [];
+
+const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+// From the cookie, not from the page: signing in again in another tab changes it.
+const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "";
+
+function refuse({ kind = "", title, detail = "", errors = [] }) {
+  refusal.querySelector("[data-refusal-title]").textContent = title;
+  refusal.querySelector("[data-refusal-detail]").textContent = detail;
+  refusal.querySelector("[data-refusal-errors]").replaceChildren(
+    ...errors.slice(0, 5).map(({ pointer = "", detail: wrong }) => {
+      const change = changes[pointer.split("/")[2]];
+      const item = document.createElement("li");
+      item.textContent = change ? `${change.name}, ${change.severity}: ${wrong}` : wrong;
+      return item;
+    }),
+  );
+  for (const link of refusal.querySelectorAll("[data-refusal-link]")) link.hidden = link.dataset.refusalLink !== kind;
+  refusal.hidden = false;
+  refusal.focus();
+}
+
+const offline = () => refuse({ title: "The portal cannot be reached.", detail: "Check the connection, then save again." });
+
+async function explain(answer) {
+  const isProblem = (answer.headers.get("Content-Type") ?? "").startsWith("application/problem+json");
+  const problem = isProblem ? await answer.json() : {};
+  const { code = "", title = "", detail = "", errors } = problem;
+  if (code.startsWith("license_")) refuse({ kind: "license", title: `Writes are off: ${title.toLowerCase()}.`, detail });
+  else if (answer.status === 401) refuse({ kind: "session", title: "Your session has ended.", detail: "Sign in again, then save." });
+  else if (answer.status === 412) refuse({ kind: "conflict", title: "Somebody else has changed the policy since you loaded it.", detail: "Nothing was saved." });
+  else if (isProblem) refuse({ title: `${title}.`, detail, errors });
+  else refuse({ title: `The portal answered ${answer.status}.`, detail: "Save again in a moment; if it stays so, ask your administrator." });
+}
+
+async function busy(button, work) {
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // fetch's word for "no answer"
+    offline();
+  } finally {
+    button.ariaDisabled = "false";
+  }
+}
+
+async function put() {
+  const sent = changes;
+  const answer = await fetch(url, {
+    method: "PUT",
+    headers: { "Accept": "application/json", "Content-Type": "application/json", "If-Match": etag, "X-CSRFToken": csrfToken() },
+    body: JSON.stringify({ policies: sent.map(({ policy }) => policy) }),
+  });
+  if (!answer.ok) return explain(answer);
+  etag = answer.headers.get("ETag");
+  refusal.hidden = true;
+  saved.textContent = sent.length === 1 ? "1 change saved." : `${sent.length} changes saved.`;
+  saved.hidden = false;
+  tell("policy:saved", sent);
+  if (!saved.hidden) saved.focus();
+}
+
+async function merge() {
+  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  if (!answer.ok) return explain(answer);
+  etag = answer.headers.get("ETag");
+  refusal.hidden = true;
+  tell("policy:loaded", (await answer.json()).policies);
+  save.focus();
+}
+
+document.addEventListener("policy:staged", ({ detail }) => {
+  changes = detail;
+});
+save.addEventListener("click", () => busy(save, put));
+const load = bar.querySelector("[data-merge]");
+load.addEventListener("click", () => busy(load, merge));

@@ -1,0 +1,63 @@
+// Lists the staged changes, offers them as a file, and asks before they are lost.
+const bar = document.querySelector("[data-staged-bar]");
+const list = bar.querySelector("[data-staged-list]");
+const details = bar.querySelector("[data-staged-details]");
+let file = "";
+
+function entry({ element, name, severity, from, to }) {
+  const item = document.createElement("li");
+  const target = document.createElement("span");
+  const change = document.createElement("span");
+  const undo = document.createElement("button");
+  target.className = "staged-target";
+  target.textContent = `${name}, ${severity}`;
+  change.textContent = `${from} → ${to}`;
+  undo.type = "button";
+  undo.className = "button-link";
+  undo.textContent = "Undo";
+  undo.setAttribute("aria-label", `Undo: ${name}, ${severity}`);
+  undo.addEventListener("click", () => {
+    const place = [...list.children].indexOf(item);
+    element.dispatchEvent(new CustomEvent("policy:undo", { bubbles: true }));
+    const next = list.children[Math.min(place, list.children.length - 1)];
+    (next?.querySelector("button") ?? element).focus();
+  });
+  item.append(target, change, undo);
+  return item;
+}
+
+function offerFile(changes) {
+  URL.revokeObjectURL(file);
+  const body = JSON.stringify({ policies: changes.map(({ policy }) => policy) }, null, 2);
+  file = URL.createObjectURL(new Blob([`${body}\n`], { type: "application/json" }));
+  for (const link of bar.querySelectorAll("[data-file]")) link.href = file;
+}
+
+function askBeforeLeaving(event) {
+  event.preventDefault();
+}
+
+document.addEventListener("policy:staged", ({ detail: changes }) => {
+  const count = changes.length;
+  const words = `${count} ${count === 1 ? "change" : "changes"}`;
+  bar.querySelector("[data-staged-controls]").hidden = count === 0;
+  if (count) {
+    bar.hidden = false;
+    bar.querySelector("[data-saved]").hidden = true;
+  } else {
+    details.open = false;
+    bar.querySelector("[data-refusal]").hidden = true;
+    bar.hidden = bar.querySelector("[data-saved]").hidden;
+  }
+  bar.querySelector("[data-staged-count]").textContent = words;
+  bar.querySelector("[data-save]").textContent = `Save ${words}`;
+  list.replaceChildren(...changes.map(entry));
+  offerFile(changes);
+  // Only while there is something to lose: the listener keeps the page out of the back/forward cache.
+  const listen = count ? window.addEventListener : window.removeEventListener;
+  listen.call(window, "beforeunload", askBeforeLeaving);
+});
+bar.querySelector("[data-undo-all]").addEventListener("click", () => {
+  document.dispatchEvent(new CustomEvent("policy:undo-all"));
+  document.querySelector("[data-filter] input").focus();
+});
