@@ -1,0 +1,37 @@
+"""What a person does in the browser."""
+
+from __future__ import annotations
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.server import PASSWORD
+
+_axe = Axe()
+
+
+def sign_in(page: Page, name: str = "admin") -> None:
+    page.goto("/accounts/login/")
+    page.get_by_label("User name", exact=False).fill(name)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("button", name="Sign out").wait_for()
+
+
+def accessibility_violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it stands."""
+    found = _axe.run(page)
+    return [
+        f"{page.url} {violation['id']}: {node['html']}"
+        for violation in found.response["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def overflows(page: Page) -> bool:
+    """Whether one has to scroll sideways to read the page."""
+    return bool(
+        page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        )
+    )

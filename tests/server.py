@@ -1,0 +1,244 @@
+"""The portal as it is deployed: gunicorn in processes of its own, on a database of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db import connections
+
+from license.tests import keys
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "correct horse battery staple"
+PEOPLE = {"vera": "viewers", "oscar": "operators", "ada": "administrators", "stella": ""}
+CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"
+
+_POPULATE = f"""
+from django.contrib.auth.models import Group, User
+from allauth.idp.oidc.models import Client
+for name, group in {PEOPLE!r}.items():
+    user = User.objects.create_user(name, name + "@example.com", {PASSWORD!r})
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+User.objects.create_superuser("admin", "admin@example.com", {PASSWORD!r})
+client = Client(id={CLIENT_ID!r}, name="pipeline", response_types="",
+    grant_types="client_credentials", scopes="findings:read\\nfindings:write",
+    default_scopes="findings:read\\nfindings:write")
+client.set_secret({CLIENT_SECRET!r})
+client.save()
+"""
+
+_INSTALL_AS_IT_IS = """
+import sys, uuid
+from django.utils import timezone
+from license.models import License
+License.objects.create(key=sys.stdin.read(), jti=str(uuid.uuid4()), plan_untrusted="paid",
+    expires_at_untrusted=timezone.now(), installed_at=timezone.now(), source="command")
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    environment: Mapping[str, str]
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """manage.py beside the running server, as an administrator with a shell types it."""
+        return manage(self.environment, *arguments, stdin=stdin)
+
+    def install(self, key: str) -> None:
+        """Installs a key by `manage.py setlicense -`."""
+        done = self.manage("setlicense", "-", stdin=key)
+        assert done.returncode == 0, done.stderr
+
+    def put_into_history(self, key: str) -> None:
+        """Writes a key that would be refused today, as time or the vendor has left it behind."""
+        done = self.manage("shell", "-v0", "-c", _INSTALL_AS_IT_IS, stdin=key)
+        assert done.returncode == 0, done.stderr
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """What a program sends; a body that is not bytes goes as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return Answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read())
+
+    def access_token(self) -> str:
+        basic = b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        answer = self.request(
+            "POST",
+            "/oauth/token",
+            b"grant_type=client_credentials",
+            {
+                "Authorization": f"Basic {basic}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+        )
+        assert answer.status == 200, answer.body
+        return str(answer.json()["access_token"])
+
+    def put(self, body: Any, **headers: str) -> Answer:
+        """PUT /findings from the pipeline."""
+        bearer = {"Authorization": f"Bearer {self.access_token()}"}
+        return self.request("PUT", "/findings", body, bearer | headers)
+
+
+def manage(
+    environment: Mapping[str, str], *arguments: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+class Databases:
+    """Fresh databases of the kind that this test run is about, each a copy of one that is ready."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings = connections["default"].settings_dict
+        self.is_postgresql = connections["default"].vendor == "postgresql"
+        self.template = self._new("template")
+        environment = base_environment(folder) | {"DATABASE_URL": self.url(self.template)}
+        for arguments in (
+            ("migrate", "-v0"),
+            ("shell", "-v0", "-c", _POPULATE),
+            ("collectstatic", "--no-input", "-v0"),
+        ):
+            done = manage(environment, *arguments)
+            assert done.returncode == 0, done.stderr
+
+    @contextmanager
+    def copy(self) -> Iterator[str]:
+        """The DATABASE_URL of a copy."""
+        name = f"{self.template}_{uuid.uuid4().hex[:8]}"
+        if self.is_postgresql:
+            self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
+        else:
+            shutil.copy(self.folder / self.template, self.folder / name)
+        yield self.url(name)
+        if self.is_postgresql:
+            self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def url(self, name: str) -> str:
+        if self.is_postgresql:
+            return f"postgres://{self.settings['USER']}@/{self.settings['HOST']}/{name}"
+        return f"sqlite:///{self.folder / name}"
+
+    def _new(self, name: str) -> str:
+        name = f"{name}_{uuid.uuid4().hex[:8]}"
+        if self.is_postgresql:
+            self._execute(f'CREATE DATABASE "{name}"')
+        return name
+
+    def _execute(self, sql: str) -> None:
+        with psycopg.connect(
+            host=self.settings["HOST"],
+            user=self.settings["USER"],
+            dbname="postgres",
+            autocommit=True,
+        ) as connection:
+            connection.execute(sql.encode())
+
+
+def base_environment(folder: Path) -> dict[str, str]:
+    public_key = folder / "public-key.pem"
+    public_key.write_bytes(keys.public_pem())
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return inherited | {
+        "SECRET_KEY": "of no use outside a test run, and long enough for the check",
+        "PORTAL_URL": "http://localhost",
+        "AWS_ACCOUNT_ID": keys.ACCOUNT,
+        "LICENSE_PUBLIC_KEY_PATH": str(public_key),
+    }
+
+
+@contextmanager
+def running(databases: Databases, **environment: str) -> Iterator[Server]:
+    """A server on a free port, on a copy of the database; `environment` adds to its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with databases.copy() as database_url:
+        url = f"http://localhost:{port}"
+        whole = base_environment(databases.folder) | {
+            "DATABASE_URL": database_url,
+            "PORTAL_URL": url,
+            **environment,
+        }
+        log_path = databases.folder / f"{port}.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "threatreaction.wsgi", "-b", f"127.0.0.1:{port}"],
+                cwd=ROOT,
+                env=whole,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        server = Server(url, whole, log_path)
+        try:
+            _wait_until_it_answers(server, process)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if server.request("GET", "/healthz").status == 200:
+                return
+        except OSError:
+            assert process.poll() is None, server.log
+            time.sleep(0.05)
+    raise AssertionError(server.log)
