@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from license import views
+
+app_name = "license"
+urlpatterns = [
+    path("license", views.page, name="page"),
+    path("license/preview", views.preview, name="preview"),
+    path("license/expiry.ics", views.calendar, name="calendar"),
+    path("problems/<slug:slug>", views.problem, name="problem"),
+]

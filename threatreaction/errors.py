@@ -1,0 +1,102 @@
+"""What the portal answers when it cannot: a page for a person, a problem document for a program.
+
+The pages for 400, 413, 500 and 503 are rendered without the request, and so without any query: they
+must come out when the database, the session or the Host header is what is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import requires_csrf_token
+
+from license import problem
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return _bare(
+            request,
+            status=413,
+            code="body_too_large",
+            title="Body too large",
+            detail="A request body is at most 1 MiB. Nothing was changed.",
+        )
+    return _bare(
+        request,
+        status=400,
+        code="bad_request",
+        title="Bad request",
+        detail="The request cannot be understood. Nothing was changed.",
+    )
+
+
+@requires_csrf_token
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if problem.wants_html(request):
+        context = {"has_role": bool(request.user.get_all_permissions())}
+        return render(request, "403.html", context, status=403)
+    return problem.respond(
+        request,
+        status=403,
+        code="permission_denied",
+        title="Permission denied",
+        detail="Your role does not allow this. An administrator of this portal can give you one.",
+    )
+
+
+@requires_csrf_token
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    if problem.wants_html(request):
+        return render(request, "403_csrf.html", status=403)
+    return problem.respond(
+        request,
+        status=403,
+        code="csrf_failed",
+        title="CSRF check failed",
+        detail="Send the cookie csrftoken's value in the header X-CSRFToken. Nothing was changed.",
+    )
+
+
+@requires_csrf_token
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if problem.wants_html(request):
+        return render(request, "404.html", status=404)
+    return problem.respond(
+        request,
+        status=404,
+        code="not_found",
+        title="Not found",
+        detail="There is nothing at this address.",
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return _bare(
+            request,
+            status=503,
+            code="database_unavailable",
+            title="Database unavailable",
+            detail="The portal cannot use its database just now. Nothing was changed.",
+        )
+    return _bare(
+        request,
+        status=500,
+        code="internal_error",
+        title="Internal error",
+        detail="The portal failed to answer; its log says why.",
+    )
+
+
+def _bare(
+    request: HttpRequest, *, status: int, code: str, title: str, detail: str
+) -> HttpResponse:
+    if not problem.wants_html(request):
+        return problem.respond(request, status=status, code=code, title=title, detail=detail)
+    return HttpResponse(render_to_string(f"{status}.html"), status=status)
