@@ -39,7 +39,7 @@ class AdminSite(admin.AdminSite):
             raise PermissionDenied
         return redirect(index)
 
-    def password_change(
+    def password_change(  # type: ignore[override]  # a redirect where Django has a page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return redirect("account_change_password")

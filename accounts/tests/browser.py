@@ -8,14 +8,13 @@ import hmac
 import struct
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
 PASSWORD = "correct horse battery staple"
 
 
-def sign_in(client: Client, login: str, password: str = PASSWORD, **data: Any) -> HttpResponse:
+def sign_in(client: Client, login: str, password: str = PASSWORD, **data: Any) -> Any:
     return client.post("/accounts/login/", {"login": login, "password": password, **data})
 
 

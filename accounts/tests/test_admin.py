@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
 from django.contrib.auth.models import Group, Permission, User
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
@@ -38,7 +37,7 @@ def group(name: str) -> int:
     return Group.objects.get(name=name).pk
 
 
-def save(client: Client, user: User, **changes: Any) -> HttpResponse:
+def save(client: Client, user: User, **changes: Any) -> Any:
     answer = client.post(page_of(user), fields_of(user, **changes))
     user.refresh_from_db()
     return answer

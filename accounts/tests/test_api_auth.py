@@ -10,7 +10,6 @@ import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.idp.oidc.models import Token
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("valid_license", "groups")
 BODY: dict[str, Any] = {"policies": []}
 
 
-def put(client: Client, **headers: str) -> HttpResponse:
+def put(client: Client, **headers: str) -> Any:
     return client.put("/findings", BODY, content_type="application/json", headers=headers)
 
 
@@ -42,7 +41,7 @@ def token() -> Callable[..., str]:
     return with_scopes
 
 
-def assert_problem(answer: HttpResponse, status: int, code: str) -> None:
+def assert_problem(answer: Any, status: int, code: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer["Content-Type"] == "application/problem+json"
 

@@ -43,7 +43,7 @@ def test_a_bad_change_changes_nothing(
 def test_a_reset_by_mail_leads_to_a_new_password(viewer: User, client: Client) -> None:
     client.post("/accounts/password/reset/", {"email": "vera@example.com"})
     (message,) = mail.outbox
-    link = re.search(r"https?://testserver(\S+)", message.body)
+    link = re.search(r"https?://testserver(\S+)", str(message.body))
     assert link
     form = client.get(link[1], follow=True)
     path = form.redirect_chain[-1][0]
