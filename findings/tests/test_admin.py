@@ -111,6 +111,8 @@ def test_a_viewer_reads_and_is_offered_no_change(
     assert 'name="_save"' not in page.content.decode()
     assert viewer_client.post(change_page(row), {"action": "SAVE"}).status_code == 403
     assert viewer_client.post(ADD, setting(severity="LOW")).status_code == 403
+    delete = reverse("admin:findings_threatpolicy_delete", args=[row.pk])
+    assert viewer_client.post(delete, {"post": "yes"}).status_code == 403
     assert ThreatPolicy.objects.get().action == "BLOCK"
 
 
