@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
 from license import gate, revocations, status
@@ -61,7 +62,7 @@ def check_account_id(**kwargs: Any) -> list[CheckMessage]:
         return []
     wrong = "is not 12 digits" if settings.AWS_ACCOUNT_ID else "is not set"
     return [
-        Warning(
+        checks.Warning(
             f"AWS_ACCOUNT_ID {wrong}, so that no license can be in force and writes are off.",
             hint="Set it to what `aws sts get-caller-identity --query Account` prints"
             " (CloudFormation: AWS::AccountId).",
@@ -115,7 +116,7 @@ def check_exempt_views(**kwargs: Any) -> Iterator[CheckMessage]:
     named = {route.view_name for route in gate.routes()}
     for name in settings.LICENSE_EXEMPT_VIEWS:
         if name not in named:
-            yield Warning(
+            yield checks.Warning(
                 f"LICENSE_EXEMPT_VIEWS names {name}, and no route has that name.",
                 hint="Remove the line, or correct it: `manage.py checkgate` lists the names.",
                 id="license.W002",

@@ -25,11 +25,12 @@ class LicenseMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: LicensedRequest) -> HttpResponseBase:
-        request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))  # no query yet
+        # Lazy: a request that neither writes nor shows a page costs no query.
+        request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
-        # Here and not in __call__: only a resolved request has a view name, and a path can be dodged.
+        # Here and not in __call__: only a resolved request has a view name; a path can be dodged.
         match = request.resolver_match
         if request.method in SAFE_METHODS:
             return None

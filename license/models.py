@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import OuterRef, Subquery
+from django.db.models import Subquery
 from django.views.decorators.debug import sensitive_variables
 
 from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
@@ -31,7 +31,9 @@ class ConfirmationNeeded(Exception):
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):
     def newest_first(self) -> Self:
-        return self.order_by("-installed_at", "-pk")  # two keys pasted at one instant still have an order
+        return self.order_by(
+            "-installed_at", "-pk"
+        )  # two keys pasted at one instant still have an order
 
     def with_remembered_revocations(self) -> Self:
         """Adds `remembered_revocations`, so that judging a license takes one query and not two."""
@@ -119,7 +121,7 @@ class License(AppendOnlyModel):
 
 
 class SeenRevocations(AppendOnlyModel):
-    """A signed revocation list that was once read. The one with the highest `seq` stays in force."""
+    """A signed revocation list that was once read; the highest `seq` stays in force."""
 
     seq = models.BigIntegerField(unique=True)
     token = models.TextField()

@@ -1,4 +1,4 @@
-"""Refusals in the reader's own format: problem documents (RFC 9457) for programs, pages for people."""
+"""Refusals in the reader's own format: a problem document (RFC 9457), or a page for a person."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozen
         try:
             stored = read_revocations(remembered, keyring)
         except RevocationsError as error:
-            logger.error("A stored revocation list is ignored. %s", error)  # noqa: TRY400
+            logger.error("A stored revocation list is ignored. %s", error)
     try:
         found = published(keyring)
     except RevocationsError as error:  # a system check's Error too; see docs/decisions/0003
-        logger.error("public/revocations.jwt is ignored. %s", error)  # noqa: TRY400
+        logger.error("public/revocations.jwt is ignored. %s", error)
         found = None
     if found and (stored is None or found[1].seq > stored.seq):
         _remember(*found, at=at)

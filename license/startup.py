@@ -26,9 +26,9 @@ def install_from_environment() -> None:
             settings.LICENSE_KEY, by=None, source=License.Source.ENVIRONMENT, at=timezone.now()
         )
     except (LicenseError, ConfirmationNeeded) as refused:
-        logger.error("LICENSE_KEY was not installed. %s", refused)  # noqa: TRY400
+        logger.error("LICENSE_KEY was not installed. %s", refused)
     except Error as error:
-        logger.error("LICENSE_KEY was not installed. The database: %s", type(error).__name__)  # noqa: TRY400
+        logger.error("LICENSE_KEY was not installed. The database: %s", type(error).__name__)
     else:
         if installation.created:
             logger.info("LICENSE_KEY was installed: license %s.", installation.claims.jti)

@@ -32,7 +32,7 @@ EXPIRING_SOON = timedelta(days=14)
 _REMEDIES = {
     LicenseMissing.code: "Request a license, then paste its key on the License page.",
     LicenseExpired.code: "Renew the license, then paste the new key on the License page.",
-    LicenseRevoked.code: "Paste the replacement key on the License page, or ask the vendor for one.",
+    LicenseRevoked.code: "Paste the replacement key on the License page, or ask for one.",
     LicenseWrongAccount.code: "Install a license for this AWS account, or correct AWS_ACCOUNT_ID.",
     LicenseNotYetValid.code: "Wait until it begins, or install a license that is valid today.",
     LicenseBadSignature.code: "Install a key that the vendor signed, or restore the public key.",
@@ -150,7 +150,7 @@ class Verdict:
 
 
 class Judged(NamedTuple):
-    """A row of the history: what its key says, where it can be trusted, and what is wrong with it."""
+    """A row of the history: what its key says, where that can be trusted, and what is wrong."""
 
     row: License
     claims: LicenseClaims | None
@@ -285,8 +285,11 @@ def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:
         return ""
     reasons = []
     if claims.expires_at < present.claims.expires_at:
-        ends = f"{claims.expires_at:%Y-%m-%dT%H:%M:%SZ}, not {present.claims.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-        reasons.append(f"It ends sooner than the license in force: {ends}.")
+        sooner, later = claims.expires_at, present.claims.expires_at
+        reasons.append(
+            "It ends sooner than the license in force:"
+            f" {sooner:%Y-%m-%dT%H:%M:%SZ}, not {later:%Y-%m-%dT%H:%M:%SZ}."
+        )
     if (present.claims.plan, claims.plan) == (Plan.PAID, Plan.TRIAL):
         reasons.append("It goes from Paid to Trial.")
     return " ".join(reasons)

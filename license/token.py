@@ -107,9 +107,12 @@ class LicenseWrongAccount(LicenseError):
     code = "license_wrong_account"
 
     def __init__(self, claims: LicenseClaims, *, account_id: str) -> None:
-        here = f"AWS account {account_id}" if account_id else "an unknown account: set AWS_ACCOUNT_ID"
+        here = (
+            f"AWS account {account_id}" if account_id else "an unknown account: set AWS_ACCOUNT_ID"
+        )
         super().__init__(
-            f"The license is for AWS account {claims.aws_account_id}; this deployment runs in {here}."
+            f"The license is for AWS account {claims.aws_account_id};"
+            f" this deployment runs in {here}."
         )
         self.claims = claims
 
@@ -250,7 +253,7 @@ def read_revocations(text: str, keyring: Keyring) -> RevocationList:
 def issue_revocations(
     *, signing_key: RSAPrivateKey, seq: int, issued_at: datetime, revoked: Iterable[str]
 ) -> str:
-    """A signed revocation list. Raises RevocationsError for what `read_revocations` would refuse."""
+    """A signed list. Raises RevocationsError for what `read_revocations` would refuse."""
     claims = {
         "iss": ISSUER,
         "iat": int(issued_at.timestamp()),
@@ -270,7 +273,9 @@ def _sign(claims: Mapping[str, Any], typ: str, signing_key: RSAPrivateKey) -> st
     return PyJWS().encode(payload, signing_key, algorithm=ALGORITHM, headers=header)
 
 
-def _open(compact: str, typ: str, keyring: Keyring, *, max_bytes: int) -> tuple[str, dict[str, Any]]:
+def _open(
+    compact: str, typ: str, keyring: Keyring, *, max_bytes: int
+) -> tuple[str, dict[str, Any]]:
     """The `kid` and the claims of a token of this type, once its signature has been checked."""
     if not compact:
         raise LicenseMalformed("it is empty")

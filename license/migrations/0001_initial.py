@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,33 +14,70 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='SeenRevocations',
+            name="SeenRevocations",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.BigIntegerField(unique=True)),
-                ('token', models.TextField()),
-                ('seen_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.BigIntegerField(unique=True)),
+                ("token", models.TextField()),
+                ("seen_at", models.DateTimeField()),
             ],
             options={
-                'verbose_name_plural': 'seen revocations',
-                'default_permissions': (),
+                "verbose_name_plural": "seen revocations",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='License',
+            name="License",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.TextField()),
-                ('jti', models.CharField(max_length=200, unique=True, verbose_name='license id')),
-                ('plan_untrusted', models.CharField(choices=[('trial', 'Trial'), ('paid', 'Paid')], max_length=5, verbose_name='plan')),
-                ('expires_at_untrusted', models.DateTimeField(verbose_name='expires at')),
-                ('installed_at', models.DateTimeField()),
-                ('source', models.CharField(choices=[('page', 'License page'), ('admin', 'Django admin'), ('command', 'manage.py setlicense'), ('environment', 'LICENSE_KEY')], max_length=11, verbose_name='installed from')),
-                ('installed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.TextField()),
+                ("jti", models.CharField(max_length=200, unique=True, verbose_name="license id")),
+                (
+                    "plan_untrusted",
+                    models.CharField(
+                        choices=[("trial", "Trial"), ("paid", "Paid")],
+                        max_length=5,
+                        verbose_name="plan",
+                    ),
+                ),
+                ("expires_at_untrusted", models.DateTimeField(verbose_name="expires at")),
+                ("installed_at", models.DateTimeField()),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("page", "License page"),
+                            ("admin", "Django admin"),
+                            ("command", "manage.py setlicense"),
+                            ("environment", "LICENSE_KEY"),
+                        ],
+                        max_length=11,
+                        verbose_name="installed from",
+                    ),
+                ),
+                (
+                    "installed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'license',
-                'default_permissions': ('add', 'view'),
+                "verbose_name": "license",
+                "default_permissions": ("add", "view"),
             },
         ),
     ]

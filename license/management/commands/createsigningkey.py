@@ -31,9 +31,7 @@ class Command(BaseCommand):
             raise CommandError(msg)
         key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=MINIMUM_BITS)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        public_pem = key.public_key().public_bytes(
-            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        )
+        public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         _write_new(public, public_pem, mode=0o644)
         try:
             _write_new(private, pem, mode=0o600)

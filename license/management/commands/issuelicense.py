@@ -37,7 +37,11 @@ class Command(BaseCommand):
         parser.add_argument("--not-before", type=_instant, help="its first instant; default: now")
         parser.add_argument("--customer", default="", help="a name to show")
         parser.add_argument(
-            "--revokes", nargs="+", default=[], metavar="JTI", help="licenses that this one replaces"
+            "--revokes",
+            nargs="+",
+            default=[],
+            metavar="JTI",
+            help="licenses that this one replaces",
         )
         parser.add_argument("--signing-key", type=Path, required=True, help="the private key, PEM")
 

@@ -15,8 +15,9 @@ from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
 
 class Command(BaseCommand):
     help = (
-        "Installs a license key. Prefer standard input, `manage.py setlicense - < key.txt`: a key on"
-        " the command line is visible to other users of the machine and stays in the shell's history."
+        "Installs a license key. Prefer standard input, `manage.py setlicense - < key.txt`: a key"
+        " on the command line is visible to other users of the machine, and stays in the shell's"
+        " history."
     )
     requires_system_checks = []  # a license must be mendable whatever else is wrong
 
