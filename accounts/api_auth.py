@@ -53,7 +53,6 @@ class PermissionMissing(CallerRefused):
 
 def refuse(request: HttpRequest, refused: CallerRefused) -> HttpResponse:
     return problem.respond(
-        request,
         status=refused.status,
         code=refused.code,
         title=refused.title,

@@ -106,6 +106,8 @@ class License(AppendOnlyModel):
 
     objects = LicenseManager()
 
+    remembered_revocations: str | None  # by `with_remembered_revocations` alone
+
     class Meta:
         verbose_name = "license"
         # Nobody may change or delete one: there is no permission for it to be given.

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from license.status import LicenseStatus
@@ -36,7 +36,6 @@ def wants_html(request: HttpRequest) -> bool:
 
 
 def respond(
-    request: HttpRequest,
     *,
     status: int,
     code: str,
@@ -55,29 +54,23 @@ def respond(
         "detail": detail,
         **members,
     }
-    response = JsonResponse(document, status=status, content_type=MEDIA_TYPE)
-    response["Cache-Control"] = "no-store"
-    for name, value in (headers or {}).items():
-        response[name] = value
-    return response
+    return JsonResponse(
+        document,
+        status=status,
+        content_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
 
 
 def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     """403: writes are off. Without a signed-in session no date, plan or account is told."""
-    link = {"Link": f'<{reverse("license:page")}>; rel="help"'}
+    headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
+    title = TITLES[license_status.code]
     if wants_html(request):
-        response = render(
-            request,
-            "license/refused.html",
-            {
-                "typed": _typed(request) if request.user.is_authenticated else [],
-                "title": TITLES[license_status.code],
-            },
-            status=403,
-            headers=link,
-        )
-        response["Cache-Control"] = "no-store"
-        return response
+        typed = _typed(request) if request.user.is_authenticated else []
+        context = {"typed": typed, "title": title}
+        page = render_to_string("license/refused.html", context, request)
+        return HttpResponse(page, status=403, headers=headers)
     members: dict[str, Any] = {}
     if request.user.is_authenticated:
         detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
@@ -86,12 +79,11 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     else:
         detail = "Writes are disabled. An administrator can install a license on the License page."
     return respond(
-        request,
         status=403,
         code=license_status.code,
-        title=TITLES[license_status.code],
+        title=title,
         detail=detail,
-        headers=link,
+        headers=headers,
         **members,
         license_url=_absolute(reverse("license:page")),
     )

@@ -29,7 +29,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
 
 @pytest.fixture
 def server(databases: Databases) -> Iterator[Server]:
-    """Nothing is installed, nothing is set; the people and the program of tests.server are there."""
+    """Nothing is installed or set; the people and the program of tests.server are there."""
     with servers.running(databases) as running:
         yield running
 

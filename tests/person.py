@@ -31,7 +31,5 @@ def accessibility_violations(page: Page) -> list[str]:
 def overflows(page: Page) -> bool:
     """Whether one has to scroll sideways to read the page."""
     return bool(
-        page.evaluate(
-            "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        )
+        page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     )

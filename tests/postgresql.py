@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SUPERUSER = "portal"
 
@@ -38,7 +39,7 @@ def cluster() -> Iterator[str]:
     """The DATABASE_URL of a running cluster."""
     # PostgreSQL refuses to run as root.
     owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-    ids = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
+    ids: Any = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
     folder = Path(tempfile.mkdtemp(prefix="portal-pg-", dir="/tmp"))
     try:
         if owner:

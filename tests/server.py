@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import requests
 from django.db import connections
+from requests import Response
 
 from license.tests import keys
 
@@ -54,16 +52,6 @@ License.objects.create(key=sys.stdin.read(), jti=str(uuid.uuid4()), plan_untrust
 
 
 @dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
 class Server:
     url: str
     environment: Mapping[str, str]
@@ -87,41 +75,24 @@ class Server:
         done = self.manage("shell", "-v0", "-c", _INSTALL_AS_IT_IS, stdin=key)
         assert done.returncode == 0, done.stderr
 
-    def request(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """What a program sends; a body that is not bytes goes as JSON."""
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, method=method)
-        if data is not None:
-            request.add_header("Content-Type", "application/json")
-        for name, value in (headers or {}).items():
-            request.add_header(name, value)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return Answer(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.headers, error.read())
+    def request(self, method: str, path: str, **what: Any) -> Response:
+        """What a program sends; see `requests.request` for the rest."""
+        return requests.request(method, self.url + path, timeout=30, allow_redirects=False, **what)
 
     def access_token(self) -> str:
-        basic = b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
         answer = self.request(
             "POST",
             "/oauth/token",
-            b"grant_type=client_credentials",
-            {
-                "Authorization": f"Basic {basic}",
-                "Content-Type": "application/x-www-form-urlencoded",
-            },
+            data={"grant_type": "client_credentials"},
+            auth=(CLIENT_ID, CLIENT_SECRET),
         )
-        assert answer.status == 200, answer.body
+        assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
-    def put(self, body: Any, **headers: str) -> Answer:
+    def put(self, body: Any, **headers: str) -> Response:
         """PUT /findings from the pipeline."""
         bearer = {"Authorization": f"Bearer {self.access_token()}"}
-        return self.request("PUT", "/findings", body, bearer | headers)
+        return self.request("PUT", "/findings", json=body, headers=bearer | headers)
 
 
 def manage(
@@ -217,7 +188,14 @@ def running(databases: Databases, **environment: str) -> Iterator[Server]:
         log_path = databases.folder / f"{port}.log"
         with log_path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "threatreaction.wsgi", "-b", f"127.0.0.1:{port}"],
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "threatreaction.wsgi",
+                    "-b",
+                    f"127.0.0.1:{port}",
+                ],
                 cwd=ROOT,
                 env=whole,
                 stdout=log,
@@ -236,9 +214,9 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if server.request("GET", "/healthz").status == 200:
+            if server.request("GET", "/healthz").ok:
                 return
-        except OSError:
+        except requests.ConnectionError:
             assert process.poll() is None, server.log
             time.sleep(0.05)
     raise AssertionError(server.log)

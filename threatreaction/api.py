@@ -144,7 +144,6 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         if "GET" in allowed:
             allowed.add("HEAD")
         return problem.respond(
-            request,
             status=405,
             code="method_not_allowed",
             title="Method not allowed",
@@ -182,7 +181,6 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
     listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
     return problem.respond(
-        request,
         status=422,
         code="invalid_request",
         title="Invalid request",
@@ -208,7 +206,6 @@ def _in_words(entry: dict[str, Any]) -> dict[str, str]:
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     if isinstance(error.__cause__, NotJSON):
         return problem.respond(
-            request,
             status=415,
             code="unsupported_media_type",
             title="Unsupported media type",
@@ -219,7 +216,6 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         return _malformed(request, f"The body is not valid JSON: {error.__cause__}.")
     status = HTTPStatus(error.status_code)
     return problem.respond(
-        request,
         status=status.value,
         code=status.name.lower(),
         title=status.phrase,
@@ -228,15 +224,12 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 
 def _malformed(request: HttpRequest, detail: str) -> HttpResponse:
-    return problem.respond(
-        request, status=400, code="malformed_json", title="Malformed JSON", detail=detail
-    )
+    return problem.respond(status=400, code="malformed_json", title="Malformed JSON", detail=detail)
 
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return problem.respond(
-        request,
         status=413,
         code="body_too_large",
         title="Body too large",
@@ -247,7 +240,6 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(StalePolicy)
 def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
     return problem.respond(
-        request,
         status=412,
         code="stale_policy",
         title="The policy has changed",
@@ -260,7 +252,6 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("The API failed to answer %s %s", request.method, request.path, exc_info=error)
     return problem.respond(
-        request,
         status=500,
         code="internal_error",
         title="Internal error",

@@ -42,7 +42,6 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
         context = {"has_role": bool(request.user.get_all_permissions())}
         return render(request, "403.html", context, status=403)
     return problem.respond(
-        request,
         status=403,
         code="permission_denied",
         title="Permission denied",
@@ -55,7 +54,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if problem.wants_html(request):
         return render(request, "403_csrf.html", status=403)
     return problem.respond(
-        request,
         status=403,
         code="csrf_failed",
         title="CSRF check failed",
@@ -68,7 +66,6 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if problem.wants_html(request):
         return render(request, "404.html", status=404)
     return problem.respond(
-        request,
         status=404,
         code="not_found",
         title="Not found",
@@ -94,9 +91,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _bare(
-    request: HttpRequest, *, status: int, code: str, title: str, detail: str
-) -> HttpResponse:
+def _bare(request: HttpRequest, *, status: int, code: str, title: str, detail: str) -> HttpResponse:
     if not problem.wants_html(request):
-        return problem.respond(request, status=status, code=code, title=title, detail=detail)
+        return problem.respond(status=status, code=code, title=title, detail=detail)
     return HttpResponse(render_to_string(f"{status}.html"), status=status)
