@@ -28,7 +28,6 @@ class Cell(NamedTuple):
 
 class Row(NamedTuple):
     finding_type: str  # "" in the row of a service
-    heading: str
     note: str
     can_set: bool  # PUT /findings takes settings of known services alone, and of any type
     can_revoke: bool
@@ -84,7 +83,6 @@ def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRo
     has = {cell.severity for row in types for cell in row.cells if cell}
     row = Row(
         finding_type="",
-        heading=f"Every {name} type",
         note="",
         can_set=known is not None,
         can_revoke=catalogue.can_revoke(service=name),
@@ -104,7 +102,6 @@ def _type(name: str, note: str, severities: Sequence[Severity], settings: Policy
     has = {"", *(severities or Severity)}
     return Row(
         finding_type=name,
-        heading=name,
         note=note,
         can_set=True,
         can_revoke=catalogue.can_revoke(finding_type=name),

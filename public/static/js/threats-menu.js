@@ -71,5 +71,6 @@ menu.addEventListener("keydown", (event) => {
     menu.hidePopover();
   } else if (!event.ctrlKey && !event.metaKey && !event.altKey) step(event);
 });
-window.addEventListener("scroll", () => menu.hidePopover(), { passive: true });
-window.addEventListener("resize", () => menu.hidePopover());
+const follow = () => menu.matches(":popover-open") && place();
+window.addEventListener("scroll", follow, { passive: true });
+window.addEventListener("resize", follow);
