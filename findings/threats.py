@@ -17,7 +17,7 @@ _SEVERITIES: Mapping[str, str] = {"": "every severity", **dict(Severity.choices)
 
 
 class Cell(NamedTuple):
-    """What applies to one row at one severity, or, "", where nothing is set for a severity alone."""
+    """What applies to one row at one severity; at "", where nothing is set for a severity alone."""
 
     severity: str
     action: str
@@ -58,9 +58,7 @@ def sections(settings: Policy) -> list[Section]:
     services = dict.fromkeys([*catalogue.SERVICES, *strangers])
     rows = [_service(name, strangers.get(name, []), settings) for name in services]
     return [
-        Section(
-            source, [row for row in rows if catalogue.source_of(service=row.name) is source]
-        )
+        Section(source, [row for row in rows if catalogue.source_of(service=row.name) is source])
         for source in Source
     ]
 
