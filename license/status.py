@@ -104,11 +104,13 @@ class LicenseStatus:
 
     @property
     def needs_notice(self) -> bool:
-        """It expires soon, and no renewal takes over without a gap."""
-        return (
-            self.kind is Kind.EXPIRING_SOON
-            and self.claims is not None
-            and not (self.queued and self.queued.not_before <= self.claims.expires_at)
+        return self.kind is Kind.EXPIRING_SOON and not self.renewal_takes_over
+
+    @property
+    def renewal_takes_over(self) -> bool:
+        """A renewal is queued that begins before the license in force ends, without a gap."""
+        return bool(
+            self.claims and self.queued and self.queued.not_before <= self.claims.expires_at
         )
 
     def as_json(self, *, with_details: bool) -> dict[str, Any]:

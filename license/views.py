@@ -1,22 +1,94 @@
+"""The License page. It works in every state of the license: it is what mends them."""
+
 from __future__ import annotations
 
-from django.contrib.auth.decorators import login_not_required
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required, permission_required
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template import TemplateDoesNotExist
-from django.views.decorators.http import require_safe
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
+
+from license import comparison, status
+from license.calendar import as_ics, ending
+from license.comparison import distance
+from license.forms import LicenseForm
+from license.keyring import KeyringError
+from license.middleware import LicensedRequest
+from license.models import License
+from license.offers import offers
+from license.status import Judged, Verdict
+from license.token import LicenseExpired, LicenseNotYetValid, LicenseRevoked
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "license/page.html")
+class PageRequest(LicensedRequest):
+    htmx: HtmxDetails
 
 
-def preview(request: HttpRequest) -> HttpResponse:
-    return render(request, "license/page.html")
+class Entry(NamedTuple):
+    """A line of the history. Plan and expiry are the signed ones, where they can be trusted."""
+
+    row: License
+    plan: str
+    expires_at: datetime
+    state: str
+    colour: str
 
 
-def calendar(request: HttpRequest) -> HttpResponse:
-    raise Http404
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache  # a refused key comes back in the form
+@sensitive_post_parameters("key")
+@sensitive_variables()
+def page(request: LicensedRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request, LicenseForm())
+    if not request.user.has_perm("license.add_license"):
+        raise PermissionDenied
+    form = LicenseForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, form.verdict)  # what was typed stays
+    done = form.install(by=cast(User, request.user), source=License.Source.PAGE)
+    messages.success(request, done)
+    return redirect("license:page")
+
+
+@require_POST
+@never_cache
+@permission_required("license.add_license", raise_exception=True)
+@sensitive_post_parameters("key")
+@sensitive_variables()
+def preview(request: PageRequest) -> HttpResponse:
+    """What a key says, beside what is in force; without htmx, in the page with the key kept."""
+    key = request.POST.get("key", "")
+    verdict = status.assess(key, timezone.now()) if key.strip() else None
+    if request.htmx:
+        return render(request, "license/_preview.html", _compared(verdict))
+    return _page(request, LicenseForm(initial={"key": key}), verdict)
+
+
+@require_safe
+@permission_required("license.view_license", raise_exception=True)
+def calendar(request: LicensedRequest) -> HttpResponse:
+    if not (licenses := ending(request.license_status)):
+        raise Http404("No license is going to end.")
+    return HttpResponse(
+        as_ics(licenses),
+        content_type="text/calendar; charset=utf-8",
+        headers={
+            "Content-Disposition": 'attachment; filename="threat-reaction-license.ics"',
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 @login_not_required
@@ -24,6 +96,72 @@ def calendar(request: HttpRequest) -> HttpResponse:
 def problem(request: HttpRequest, slug: str) -> HttpResponse:
     """What a problem document's `type` leads to: cause, mend and command, for anybody."""
     try:
-        return render(request, f"problems/{slug}.html")
+        return render(request, f"problems/{slug}.html", {"code": slug.replace("-", "_")})
     except TemplateDoesNotExist:
         raise Http404("There is no such problem.") from None
+
+
+@sensitive_variables()
+def _page(
+    request: LicensedRequest, form: LicenseForm, verdict: Verdict | None = None
+) -> HttpResponse:
+    found = request.license_status
+    context: dict[str, Any] = {"form": form, **_compared(verdict)}
+    if request.user.has_perm("license.view_license"):
+        context |= {
+            "history": _history(found.now),
+            "keys": _trusted_keys(),
+            "offers": offers(found),
+            "expires": distance(found.claims.expires_at, found.now) if found.claims else "",
+            "has_calendar": bool(ending(found)),
+        }
+    return render(request, "license/page.html", context)
+
+
+def _compared(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {}
+    colour, outcome = comparison.outcome(verdict)
+    return {
+        "verdict": verdict,
+        "colour": colour,
+        "outcome": outcome,
+        "rows": comparison.rows(verdict),
+    }
+
+
+def _trusted_keys() -> list[str]:
+    """The thumbprints of the public keys; none where the file is no good, which the reason says."""
+    try:
+        return list(status.load_keyring())
+    except KeyringError:
+        return []
+
+
+def _history(at: datetime) -> list[Entry]:
+    judged = status.history(at)
+    prefetch_related_objects([row for row, _, _ in judged], "installed_by")
+    in_force = next((row for row, _, error in judged if error is None), None)
+    return [_entry(each, is_in_force=each.row is in_force) for each in judged]
+
+
+def _entry(judged: Judged, *, is_in_force: bool) -> Entry:
+    row, claims, _ = judged
+    state, colour = _state(judged, is_in_force=is_in_force)
+    if claims:
+        return Entry(row, claims.plan.value, claims.expires_at, state, colour)
+    return Entry(row, row.plan_untrusted, row.expires_at_untrusted, state, colour)
+
+
+def _state(judged: Judged, *, is_in_force: bool) -> tuple[str, str]:
+    match judged.error:
+        case None:
+            return ("In force", "green") if is_in_force else ("Replaced", "")
+        case LicenseNotYetValid():
+            return "Queued", "yellow"
+        case LicenseExpired():
+            return "Expired", ""
+        case LicenseRevoked():
+            return "Revoked", "red"
+        case _:
+            return "Rejected", "red"

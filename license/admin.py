@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+
+from license.forms import LicenseForm
+from license.models import License
+
+
+@admin.register(License)
+class LicenseAdmin(admin.ModelAdmin[License]):
+    """The history of keys: it can be read, and a key can be added; nothing else."""
+
+    form = LicenseForm
+    list_display = [
+        "masked_key",
+        "plan_untrusted",
+        "expires_at_untrusted",
+        "installed_at",
+        "installed_by",
+        "source",
+    ]
+    list_select_related = ["installed_by"]
+    ordering = ["-installed_at", "-pk"]
+    actions = None
+
+    @admin.display(description="key")
+    def masked_key(self, installed: License) -> str:
+        return installed.masked_key
+
+    def get_fieldsets(self, request: HttpRequest, obj: License | None = None) -> Any:
+        if obj is None:
+            help_text = "The key is judged before it is stored; what is refused changes nothing."
+            return [(None, {"fields": ["key", "confirm"], "description": help_text})]
+        return [
+            (
+                "What the key said when it was installed",
+                {
+                    "fields": ["masked_key", "jti", "plan_untrusted", "expires_at_untrusted"],
+                    "description": "Copies, for the history. Only the signed key decides.",
+                },
+            ),
+            ("How it came here", {"fields": ["installed_at", "installed_by", "source"]}),
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
+        return False
+
+    @method_decorator(sensitive_post_parameters("key"))
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, context | (extra_context or {}))
+
+    def save_model(
+        self, request: HttpRequest, obj: License, form: forms.ModelForm[Any], change: bool
+    ) -> None:
+        judged = cast(LicenseForm, form)
+        done = judged.install(
+            by=cast(User, request.user),  # the admin lets nobody else in
+            source=License.Source.ADMIN,
+        )
+        obj.pk, obj.jti = judged.instance.pk, judged.instance.jti  # for the admin's own log
+        messages.success(request, done)
+
+    def response_add(
+        self, request: HttpRequest, obj: License, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Back to the list; `save_model` has said what was done."""
+        return self.response_post_save_add(request, obj)

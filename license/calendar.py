@@ -1,0 +1,51 @@
+"""The end of the license as a calendar file (RFC 5545)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from icalendar import Alarm, Calendar, Event
+
+from license.status import LicenseStatus
+from license.token import ISSUER, LicenseClaims
+
+REMIND_BEFORE = timedelta(days=7)
+
+
+def ending(status: LicenseStatus) -> list[LicenseClaims]:
+    """The licenses that end with no other to take over."""
+    in_force = status.claims if status.allows_writes and not status.renewal_takes_over else None
+    return [claims for claims in (in_force, status.queued) if claims]
+
+
+def as_ics(licenses: list[LicenseClaims]) -> bytes:
+    """An event for the end of each. The same license always gives the same bytes, so that importing
+    the file again moves no event and adds none."""
+    calendar = Calendar()
+    calendar.add("version", "2.0")
+    calendar.add("prodid", "-//Threat Reaction//License//EN")
+    for claims in licenses:
+        calendar.add_component(_event(claims))
+    return calendar.to_ical()
+
+
+def _event(claims: LicenseClaims) -> Event:
+    summary = f"Threat Reaction: the {claims.plan.value} license ends"
+    event = Event()
+    event.add("uid", f"{claims.jti}@{ISSUER}")
+    event.add("dtstamp", claims.issued_at)
+    event.add("dtstart", claims.expires_at)
+    event.add("summary", summary)
+    event.add(
+        "description",
+        f"From then on the threat policy of AWS account {claims.aws_account_id} cannot be changed;"
+        f" what is saved stays in force. Renew the license: {settings.PORTAL_URL}/license",
+    )
+    event.add("transp", "TRANSPARENT")  # nobody is busy meanwhile
+    alarm = Alarm()
+    alarm.add("action", "DISPLAY")
+    alarm.add("description", summary)
+    alarm.add("trigger", -REMIND_BEFORE)
+    event.add_component(alarm)
+    return event

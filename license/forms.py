@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from license import status
+from license.comparison import instant
+from license.models import Installation, License
+from license.status import Verdict
+
+
+class LicenseForm(forms.ModelForm[License]):
+    """A pasted key, judged before it is stored. The page and the admin share it."""
+
+    confirm = forms.BooleanField(
+        label="Install it all the same",
+        required=False,
+        help_text="Needed for a key that ends sooner than the one in force, or goes from Paid to"
+        " Trial.",
+    )
+
+    verdict: Verdict | None = None
+
+    class Meta:
+        model = License
+        fields = ["key"]
+        labels = {"key": "License key"}
+        help_texts = {"key": "Paste it as it came; spaces and line breaks do no harm."}
+        widgets = {
+            "key": forms.Textarea(
+                attrs={
+                    "rows": 5,
+                    "autocomplete": "off",
+                    "autocapitalize": "off",
+                    "spellcheck": "false",
+                }
+            )
+        }
+        error_messages = {"key": {"required": "Paste a license key first."}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.at = timezone.now()  # judged and installed at one instant
+
+    @sensitive_variables()
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "key" not in cleaned:
+            return cleaned
+        self.verdict = status.assess(cleaned["key"], self.at)
+        if self.verdict.error:
+            self.add_error("key", f"{self.verdict.error} Nothing was changed.")
+        elif self.verdict.confirmation and not cleaned["confirm"]:
+            self.add_error(
+                "confirm", f"{self.verdict.confirmation} Tick the box to install it all the same."
+            )
+        return cleaned
+
+    @sensitive_variables()
+    def install(self, *, by: User, source: License.Source) -> str:
+        """Adds the key of a valid form to the history; says what was done."""
+        installation = License.objects.install(
+            self.cleaned_data["key"],
+            by=by,
+            source=source,
+            at=self.at,
+            confirmed=self.cleaned_data["confirm"],
+        )
+        self.instance = installation.installed
+        return _in_words(installation, self.at)
+
+
+def _in_words(installation: Installation, at: datetime) -> str:
+    claims = installation.claims
+    if not installation.created:
+        return "This license was installed already. Nothing was changed."
+    if claims.not_before > at:
+        return f"The license is installed. It takes over by itself on {instant(claims.not_before)}."
+    return (
+        f"The {claims.plan.value.title()} license is installed."
+        f" It runs until {instant(claims.expires_at)}."
+    )

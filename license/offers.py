@@ -1,0 +1,35 @@
+"""Where the vendor sells: which links the License page offers in which state."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.conf import settings
+
+from license.status import Kind, LicenseStatus
+from license.token import Plan
+
+
+class Offer(NamedTuple):
+    label: str
+    url: str
+
+
+def offers(status: LicenseStatus) -> list[Offer]:
+    """The next steps at the vendor's, the most likely one first."""
+    plan = status.claims.plan if status.claims else None
+    if status.kind is Kind.REJECTED:
+        return [_offer("Request a replacement", plan or Plan.PAID)]
+    if plan is None:
+        return [_offer("Request a trial", Plan.TRIAL), _offer("Buy a license", Plan.PAID)]
+    if plan is Plan.PAID:
+        return [_offer("Renew the license", Plan.PAID)]
+    if status.kind is Kind.EXPIRED:
+        return [_offer("Buy a license", Plan.PAID)]
+    return [_offer("Upgrade to Paid", Plan.PAID)]
+
+
+def _offer(label: str, plan: Plan) -> Offer:
+    query = urlencode({"account_id": settings.AWS_ACCOUNT_ID, "plan": plan.value})
+    return Offer(label, f"{settings.PANEL_URL}/request-license?{query}")

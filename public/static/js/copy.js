@@ -1,0 +1,19 @@
+// <button data-copy="ID" hidden>Copy</button> copies the text of the element with that id.
+// Browsers offer the clipboard on https and localhost alone; elsewhere the button stays hidden.
+const SHOWN_FOR = 2000; // milliseconds
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  const label = button.textContent;
+  button.hidden = false;
+  button.setAttribute("aria-live", "polite");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not copied";
+    }
+    setTimeout(() => { button.textContent = label; }, SHOWN_FOR);
+  });
+}

@@ -1,0 +1,25 @@
+// A file that is dropped on <div data-drop><textarea></div> becomes its text.
+const LARGEST = 32 * 1024; // bytes; a key has at most 8 KiB
+
+for (const zone of document.querySelectorAll("[data-drop]")) {
+  const field = zone.querySelector("textarea");
+  for (const hint of document.querySelectorAll("[data-drop-hint]")) hint.hidden = false;
+
+  const hasFile = (event) => event.dataTransfer.types.includes("Files");
+  zone.addEventListener("dragover", (event) => {
+    if (!hasFile(event)) return; // text finds its own way
+    event.preventDefault();
+    zone.dataset.drop = "over";
+  });
+  for (const name of ["dragleave", "drop"]) {
+    zone.addEventListener(name, () => { zone.dataset.drop = ""; });
+  }
+  zone.addEventListener("drop", async (event) => {
+    const [file] = event.dataTransfer.files;
+    if (!file) return;
+    event.preventDefault(); // or the browser would open it
+    field.value = await file.slice(0, LARGEST).text();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
+  });
+}
