@@ -15,7 +15,7 @@ from allauth.idp.oidc.models import Client, Token
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -50,6 +50,7 @@ class UserAdmin(NoDeletion, django.contrib.auth.admin.UserAdmin[User]):
     list_filter = ["is_active", "groups"]
     filter_horizontal = []
     readonly_fields = ["last_login", "date_joined"]
+    actions = ["remove_second_factors"]
     add_fieldsets = [
         (
             None,
@@ -64,6 +65,17 @@ class UserAdmin(NoDeletion, django.contrib.auth.admin.UserAdmin[User]):
     def roles(self, user: User) -> str:
         groups = ", ".join(sorted(group.name for group in user.groups.all()))
         return f"superuser, {groups}".rstrip(", ") if user.is_superuser else groups
+
+    @admin.action(description="Remove second factors and passkeys", permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """For who has lost phone and recovery codes: after it, the password alone signs in."""
+        for user in users:
+            if not self.has_change_permission(request, user):
+                self.message_user(request, f"You may not change {user}.", messages.ERROR)
+                continue
+            Authenticator.objects.filter(user=user).delete()
+            self.log_change(request, user, "Removed second factors and passkeys.")
+            self.message_user(request, f"The password alone signs {user} in now.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

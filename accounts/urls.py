@@ -8,7 +8,7 @@ urlpatterns = [
     path("accounts/no-role/", views.no_role, name="account_no_role"),
     # Before allauth's own view of this name and path.
     path(
-        "accounts/oidc/<slug:provider_id>/login/",
+        "accounts/oidc/<str:provider_id>/login/",
         views.openid_connect_login,
         name="openid_connect_login",
     ),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
+from allauth.mfa.models import Authenticator
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
@@ -121,6 +123,21 @@ def test_an_administrator_sets_the_password_of_another(
     administrator_client.post(f"/admin/auth/user/{viewer.pk}/password/", data)
     viewer.refresh_from_db()
     assert viewer.check_password(NEW)
+
+
+def test_an_administrator_helps_who_has_lost_the_second_factor(
+    administrator_client: Client, viewer: User, superuser: User
+) -> None:
+    for user in (viewer, superuser):
+        Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    answer = administrator_client.post(
+        "/admin/auth/user/",
+        {"action": "remove_second_factors", "_selected_action": [viewer.pk, superuser.pk]},
+        follow=True,
+    )
+    assert Authenticator.objects.get().user == superuser
+    assert "You may not change root." in answer.content.decode()
+    assert LogEntry.objects.get().object_repr == "vera"
 
 
 def test_users_are_never_deleted(superuser_client: Client, viewer: User) -> None:
