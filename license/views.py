@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.auth.models import User
@@ -95,8 +96,9 @@ def calendar(request: LicensedRequest) -> HttpResponse:
 @require_safe
 def problem(request: HttpRequest, slug: str) -> HttpResponse:
     """What a problem document's `type` leads to: cause, mend and command, for anybody."""
+    context = {"code": slug.replace("-", "_"), "portal_url": settings.PORTAL_URL}
     try:
-        return render(request, f"problems/{slug}.html", {"code": slug.replace("-", "_")})
+        return render(request, f"problems/{slug}.html", context)
     except TemplateDoesNotExist:
         raise Http404("There is no such problem.") from None
 
