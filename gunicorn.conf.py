@@ -7,3 +7,4 @@ graceful_timeout = 20  # seconds to finish what is in hand when the server stops
 # No access log: a load balancer keeps one, and addresses of password resets are secrets.
 accesslog = None
 errorlog = "-"
+control_socket_disable = True  # nobody needs to steer it at run time

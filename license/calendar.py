@@ -27,7 +27,7 @@ def as_ics(licenses: list[LicenseClaims]) -> bytes:
     calendar.add("prodid", "-//Threat Reaction//License//EN")
     for claims in licenses:
         calendar.add_component(_event(claims))
-    return calendar.to_ical()
+    return bytes(calendar.to_ical())
 
 
 def _event(claims: LicenseClaims) -> Event:

@@ -1,0 +1,114 @@
+"""What it takes for a key to be installed, and that a refused one changes nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from conftest import install as put_into_history
+from license import status
+from license.models import ConfirmationNeeded, Installation, License
+from license.tests import keys
+from license.tests.keys import make_license
+from license.token import LicenseError
+
+pytestmark = pytest.mark.django_db
+
+
+def install(key: str, *, confirmed: bool = False, by: User | None = None) -> Installation:
+    return License.objects.install(
+        key, by=by, source=License.Source.PAGE, at=keys.now(), confirmed=confirmed
+    )
+
+
+def test_the_history_says_who_when_and_from_where(administrator: User) -> None:
+    before = keys.now()
+    row = install(make_license(jti="a"), by=administrator).installed
+    row.refresh_from_db()
+    assert (row.jti, row.installed_by, row.source) == ("a", administrator, "page")
+    assert before <= row.installed_at <= keys.now()
+
+
+def test_a_key_is_stored_without_the_white_space_of_the_mail() -> None:
+    key = make_license()
+    assert install(f"  {key[:80]}\r\n{key[80:]}\n").installed.key == key
+
+
+def test_a_key_that_is_installed_already_adds_no_row() -> None:
+    key = make_license()
+    assert install(key).created
+    assert not install(key + "\n").created
+    assert License.objects.count() == 1
+
+
+REFUSED: dict[str, Callable[[], str]] = {
+    "license_malformed": lambda: "nonsense",
+    "license_bad_signature": lambda: make_license(signing_key=keys.other_key()),
+    "license_wrong_account": lambda: make_license(aws_account_id="210987654321"),
+    "license_expired": lambda: make_license(begins=timedelta(days=-30), days=30),
+    "license_revoked": lambda: make_license(jti="revoked"),
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_a_refused_key_leaves_the_license_in_force(code: str) -> None:
+    put_into_history(make_license(revokes=["revoked"]))
+    before = status.current()
+    with pytest.raises(LicenseError) as refused:
+        install(REFUSED[code](), confirmed=True)
+    assert refused.value.code == code
+    assert License.objects.count() == 1
+    assert status.current().claims == before.claims
+
+
+def test_a_key_that_ends_sooner_takes_a_second_yes() -> None:
+    install(make_license(days=100))
+    sooner = make_license(days=50)
+    with pytest.raises(ConfirmationNeeded, match="sooner"):
+        install(sooner)
+    assert License.objects.count() == 1
+    assert install(sooner, confirmed=True).created
+
+
+def test_going_from_paid_to_trial_takes_a_second_yes() -> None:
+    install(make_license(days=10))
+    with pytest.raises(ConfirmationNeeded, match="Paid to Trial"):
+        install(make_license(plan="trial", days=20))
+
+
+def test_an_upgrade_and_a_renewal_take_one_yes() -> None:
+    install(make_license(plan="trial", days=10))
+    assert install(make_license(days=10.5)).created
+    assert install(make_license(begins=timedelta(days=10), days=365)).created
+
+
+def test_nothing_in_force_takes_no_second_yes() -> None:
+    put_into_history(make_license(begins=timedelta(days=-30), days=29))
+    assert install(make_license(plan="trial", days=1)).created
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_key_twice_at_once_makes_one_row() -> None:
+    key = make_license()
+    start = threading.Barrier(4)
+    outcomes: list[bool] = []
+
+    def run() -> None:
+        start.wait()
+        try:
+            outcomes.append(install(key).created)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [False, False, False, True]
+    assert License.objects.count() == 1
