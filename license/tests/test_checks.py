@@ -65,7 +65,7 @@ def test_an_exemption_without_a_route_is_told(settings: Settings) -> None:
     assert "license:pgae" in found()["license.W002"].msg
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # each command closes its connections
 def test_the_commands_that_mend_a_license_run_whatever_is_wrong(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
