@@ -9,8 +9,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from license.tests import keys
 from tests import server as servers
+from tests.person import sign_in
 from tests.server import Databases, Server
+from tests.threats import put, setting
 
 _FLAGS = [
     "--disable-gpu",
@@ -63,3 +66,13 @@ def page(chromium: Browser, server: Server) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def threats(page: Page, server: Server) -> Page:
+    """The Threats page before an operator, with a license and one setting: EC2 HIGH is BLOCK."""
+    server.install(keys.make_license(jti="the first"))
+    put(server, setting("BLOCK", service="EC2", severity="HIGH"))
+    sign_in(page, "oscar")
+    page.goto("/threats")
+    return page

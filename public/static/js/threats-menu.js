@@ -31,7 +31,8 @@ function place() {
   const below = at.bottom + GAP;
   const top = below + height <= window.innerHeight ? below : Math.max(GAP, at.top - GAP - height);
   menu.style.top = `${top}px`;
-  menu.style.left = `${Math.max(GAP, Math.min(at.left, document.documentElement.clientWidth - width - GAP))}px`;
+  const right = document.body.getBoundingClientRect().right - GAP; // where the scrollbar's gutter begins
+  menu.style.left = `${Math.max(GAP, Math.min(at.left, right - width))}px`;
 }
 
 function choose(item) {

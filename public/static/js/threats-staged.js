@@ -2,6 +2,7 @@
 const bar = document.querySelector("[data-staged-bar]");
 const list = bar.querySelector("[data-staged-list]");
 const details = bar.querySelector("[data-staged-details]");
+const filter = document.querySelector("[data-filter] input");
 let file = "";
 
 function entry({ element, name, severity, from, to }) {
@@ -20,7 +21,8 @@ function entry({ element, name, severity, from, to }) {
     const place = [...list.children].indexOf(item);
     element.dispatchEvent(new CustomEvent("policy:undo", { bubbles: true }));
     const next = list.children[Math.min(place, list.children.length - 1)];
-    (next?.querySelector("button") ?? element).focus();
+    const focus = next?.querySelector("button") ?? element;
+    (focus.checkVisibility() ? focus : filter).focus(); // the cell may be folded or filtered away
   });
   item.append(target, change, undo);
   return item;
@@ -59,5 +61,5 @@ document.addEventListener("policy:staged", ({ detail: changes }) => {
 });
 bar.querySelector("[data-undo-all]").addEventListener("click", () => {
   document.dispatchEvent(new CustomEvent("policy:undo-all"));
-  document.querySelector("[data-filter] input").focus();
+  filter.focus();
 });

@@ -1,0 +1,166 @@
+"""A refused Save on the Threats page keeps every staged change, says why, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from license.tests import keys
+from tests.person import sign_in
+from tests.server import Server
+from tests.threats import (
+    BRUTE_FORCE,
+    ORIGINALLY,
+    WITH_BOTH,
+    cell,
+    count,
+    policy,
+    put,
+    save,
+    setting,
+    stage_two,
+)
+
+
+def _assert_all_is_kept(page: Page, *, why: str) -> None:
+    refusal = page.get_by_role("alert")
+    expect(refusal).to_contain_text(why)
+    expect(refusal).to_be_focused()
+    expect(count(page)).to_have_text("2 changes")
+    expect(cell(page, BRUTE_FORCE)).to_have_text("Save")
+    expect(cell(page, BRUTE_FORCE)).to_have_attribute("data-staged", "")
+
+
+def test_a_save_without_a_license_keeps_everything(threats: Page, server: Server) -> None:
+    stage_two(threats)
+    expired = keys.make_license(begins=timedelta(days=-9), days=8, revokes=["the first"])
+    server.put_into_history(expired)
+
+    save(threats)
+
+    _assert_all_is_kept(threats, why="Writes are off: license expired.")
+    expect(threats.get_by_role("link", name="Open the License page")).to_be_visible()
+    server.install(keys.make_license())
+    save(threats)
+    expect(threats.get_by_text("2 changes saved.")).to_be_visible()
+    assert policy(server) == WITH_BOTH
+
+
+def test_a_save_without_the_permission_keeps_everything(threats: Page, server: Server) -> None:
+    stage_two(threats)
+    server.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from django.contrib.auth.models import User\n"
+        "User.objects.get(username='oscar').groups.clear()",
+    )
+
+    save(threats)
+
+    _assert_all_is_kept(threats, why="This needs the permission findings.change_threatpolicy")
+    assert policy(server) == ORIGINALLY
+
+
+def test_a_save_after_somebody_elses_keeps_everything_and_merges(
+    threats: Page, server: Server
+) -> None:
+    stage_two(threats)
+    put(
+        server,
+        setting("REVOKE", service="S3"),
+        setting("IGNORE", service="EC2", severity="LOW"),
+    )
+
+    save(threats)
+    _assert_all_is_kept(threats, why="Somebody else has changed the policy")
+    threats.get_by_role("button", name="changes, keep mine").click()
+
+    expect(cell(threats, "", "", service="S3")).to_have_text("Revoke")
+    expect(count(threats)).to_have_text("1 change")  # the other one they had made too
+    save(threats)
+    expect(threats.get_by_text("1 change saved.")).to_be_visible()
+    assert policy(server) == WITH_BOTH | {("S3", None, None, "REVOKE")}
+
+
+def test_a_save_after_the_session_has_ended_keeps_everything(threats: Page, server: Server) -> None:
+    stage_two(threats)
+    threats.context.clear_cookies()
+
+    save(threats)
+
+    _assert_all_is_kept(threats, why="Your session has ended.")
+    with threats.context.expect_page() as opened:
+        threats.get_by_role("link", name="Sign in, in a new tab").click()
+    sign_in(opened.value, "oscar")
+    save(threats)
+    expect(threats.get_by_text("2 changes saved.")).to_be_visible()
+    assert policy(server) == WITH_BOTH
+
+
+def test_a_save_while_offline_keeps_everything(threats: Page, server: Server) -> None:
+    stage_two(threats)
+    threats.context.set_offline(True)
+
+    save(threats)
+
+    _assert_all_is_kept(threats, why="The portal cannot be reached.")
+    threats.context.set_offline(False)
+    save(threats)
+    expect(threats.get_by_text("2 changes saved.")).to_be_visible()
+    assert policy(server) == WITH_BOTH
+
+
+def _broken(route: Route) -> None:
+    route.continue_(post_data='{"policies": [{"service": "EC2", "action": "EXPLODE"}]}')
+
+
+def _too_large(route: Route) -> None:
+    route.continue_(post_data='{"policies": [], "x": "' + "x" * 2**20 + '"}')
+
+
+def _proxy_error(route: Route) -> None:
+    route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>")
+
+
+@pytest.mark.parametrize(
+    ("happening", "why"),
+    [
+        (_broken, f"{BRUTE_FORCE}, every severity: It must be one of"),
+        (_too_large, "A request body is at most 1 MiB."),
+        (_proxy_error, "The portal answered 502."),
+    ],
+)
+def test_a_save_that_fails_otherwise_keeps_everything(
+    threats: Page, happening: Callable[[Route], None], why: str
+) -> None:
+    stage_two(threats)
+    threats.route("**/findings", happening)
+
+    save(threats)
+
+    _assert_all_is_kept(threats, why=why)
+
+
+def test_the_file_of_the_staged_changes_can_be_sent_later(
+    threats: Page, server: Server, tmp_path: Path
+) -> None:
+    stage_two(threats)
+    threats.context.set_offline(True)
+    save(threats)
+
+    with threats.expect_download() as download:
+        threats.get_by_role("link", name="Keep them as a JSON file").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    answer = server.put(json.loads(path.read_bytes()))
+
+    assert path.name == "threat-policy.json"
+    assert answer.status_code == 200
+    assert len(answer.json()["changed"]) == 2
+    assert policy(server) == WITH_BOTH
