@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import Subquery
 from django.views.decorators.debug import sensitive_variables
 
@@ -57,25 +57,35 @@ class LicenseQuerySet(AppendOnlyQuerySet["License"]):
         """
         from license import status  # it reads the rows of this model
 
-        verdict = status.assess(key, at)
-        if verdict.error:
-            raise verdict.error
-        claims = verdict.claims
-        assert claims is not None  # noqa: S101  (a verdict without an error has claims)
-        if verdict.confirmation and not confirmed:
-            raise ConfirmationNeeded(verdict.confirmation)
-        installed, created = self.get_or_create(  # safe when the same key comes twice at once
-            jti=claims.jti,
-            defaults={
-                "key": "".join(key.split()),
-                "plan_untrusted": claims.plan,
-                "expires_at_untrusted": claims.expires_at,
-                "installed_at": at,
-                "installed_by": by,
-                "source": source,
-            },
-        )
-        return Installation(installed, claims, created)
+        with transaction.atomic():
+            _queue_behind_other_installations()  # safe when the same key comes twice at once
+            verdict = status.assess(key, at)
+            refusal: Exception | None = verdict.error
+            if verdict.confirmation and not confirmed:
+                refusal = ConfirmationNeeded(verdict.confirmation)
+            installed, claims = verdict.installed, verdict.claims
+            if not refusal and not installed and claims:
+                installed = self.create(
+                    key="".join(key.split()),
+                    jti=claims.jti,
+                    plan_untrusted=claims.plan,
+                    expires_at_untrusted=claims.expires_at,
+                    installed_at=at,
+                    installed_by=by,
+                    source=source,
+                )
+        if refusal:
+            raise refusal  # only here: a revocation list that was just read stays remembered
+        assert installed and claims  # noqa: S101  (what is not refused has both)
+        return Installation(installed, claims, created=verdict.installed is None)
+
+
+def _queue_behind_other_installations() -> None:
+    """Holds back every other installation until this transaction ends; readers go on."""
+    # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('license.install'))")
 
 
 LicenseManager = models.Manager.from_queryset(LicenseQuerySet)
@@ -92,7 +102,8 @@ class License(AppendOnlyModel):
         ENVIRONMENT = "environment", "LICENSE_KEY"
 
     key = models.TextField()
-    jti = models.CharField("license id", max_length=200, unique=True)
+    # Not unique: if a stored key was damaged, the same license is installed again beside it.
+    jti = models.CharField("license id", max_length=200)
     plan_untrusted = models.CharField(
         "plan", max_length=5, choices=[(plan.value, plan.value.title()) for plan in Plan]
     )

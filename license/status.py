@@ -146,9 +146,13 @@ class Verdict:
     present: LicenseStatus
     claims: LicenseClaims | None = None
     error: LicenseError | None = None
-    already_installed: bool = False
+    installed: License | None = None  # the row that holds this very license, if one does
     queued: bool = False  # it waits for its `nbf`, then takes over by itself
     confirmation: str = ""  # why it takes a second yes; "" where it takes none
+
+    @property
+    def already_installed(self) -> bool:
+        return self.installed is not None
 
 
 class Judged(NamedTuple):
@@ -207,11 +211,12 @@ def assess(key: str, at: datetime) -> Verdict:
         queued = True
     except LicenseError as refused:
         return Verdict(present, claims=claims, error=refused)
-    installed = any(claims.jti == other.claims.jti for other in judged if other.claims)
+    # By what the stored keys say: the column beside them may have been edited.
+    installed = next((row for row, said, _ in judged if said and said.jti == claims.jti), None)
     return Verdict(
         present,
         claims=claims,
-        already_installed=installed,
+        installed=installed,
         queued=queued,
         confirmation="" if installed else _worse_than(present, claims),
     )

@@ -46,6 +46,35 @@ def test_a_key_that_is_installed_already_adds_no_row() -> None:
     assert License.objects.count() == 1
 
 
+def edit(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def test_the_same_key_mends_a_row_that_was_damaged() -> None:
+    key = make_license()
+    install(key)
+    edit("UPDATE license_license SET key = 'damaged'")
+    assert not status.current().allows_writes
+    assert install(key).created
+    assert status.current().allows_writes
+
+
+def test_an_edited_id_keeps_no_other_license_out() -> None:
+    install(make_license(jti="old", days=10))
+    edit("UPDATE license_license SET jti = 'new'")
+    assert install(make_license(jti="new", days=20)).created
+    in_force = status.current().claims
+    assert in_force and in_force.jti == "new"
+
+
+def test_a_license_whose_id_was_edited_is_still_installed_already() -> None:
+    key = make_license()
+    install(key)
+    edit("UPDATE license_license SET jti = 'edited'")
+    assert not install(key).created
+
+
 REFUSED: dict[str, Callable[[], str]] = {
     "license_malformed": lambda: "nonsense",
     "license_bad_signature": lambda: make_license(signing_key=keys.other_key()),
