@@ -7,6 +7,7 @@ list that is seen with a higher `seq` is stored, and the highest stays in force.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from django.conf import settings
@@ -36,12 +37,7 @@ def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
 
 def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozenset[str]:
     """The `jti`s that the newest list revokes: the one in the file, or the one `remembered`."""
-    stored: RevocationList | None = None
-    if remembered:
-        try:
-            stored = read_revocations(remembered, keyring)
-        except RevocationsError as error:
-            logger.error("A stored revocation list is ignored. %s", error)
+    stored = _stored(keyring, newest=remembered) if remembered else None
     try:
         found = published(keyring)
     except RevocationsError as error:  # a system check's Error too; see docs/decisions/0003
@@ -51,6 +47,19 @@ def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozen
         _remember(*found, at=at)
         stored = found[1]
     return stored.revoked if stored else frozenset()
+
+
+def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
+    """The newest stored list that can be trusted. A later one that cannot, because the key that
+    signed it was withdrawn or the row was damaged, takes nothing back."""
+    try:
+        return read_revocations(newest, keyring)
+    except RevocationsError as error:
+        logger.error("A stored revocation list is ignored. %s", error)
+    for text in SeenRevocations.objects.order_by("-seq").values_list("token", flat=True)[1:]:
+        with suppress(RevocationsError):
+            return read_revocations(text, keyring)
+    return None
 
 
 def _remember(text: str, found: RevocationList, *, at: datetime) -> None:

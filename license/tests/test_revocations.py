@@ -13,10 +13,10 @@ from pytest_django.fixtures import Settings
 
 from conftest import install
 from license import status, token
-from license.models import SeenRevocations
+from license.models import License, SeenRevocations
 from license.tests import keys
 from license.tests.keys import make_license
-from license.token import RevocationsError
+from license.token import LicenseRevoked, RevocationsError
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +69,33 @@ def test_a_list_that_is_gone_or_garbled_takes_nothing_back(
     else:
         settings.LICENSE_REVOCATIONS_PATH.write_text(content)
     assert code() == "license_revoked"
+
+
+def test_a_stored_list_of_a_withdrawn_key_takes_nothing_back(
+    settings: Settings, publish: Publish
+) -> None:
+    install(make_license(jti="stolen"))
+    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(
+        keys.public_pem(keys.vendor_key(), keys.other_key())
+    )
+    publish(1, ["stolen"])
+    assert code() == "license_revoked"
+    publish(9, ["stolen"], keys.other_key())
+    assert code() == "license_revoked"
+    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem())
+    settings.LICENSE_REVOCATIONS_PATH.unlink()
+    assert code() == "license_revoked"
+
+
+def test_a_list_that_comes_with_a_refused_key_is_remembered(
+    settings: Settings, publish: Publish
+) -> None:
+    publish(1, ["stolen"])
+    with pytest.raises(LicenseRevoked):
+        License.objects.install(
+            make_license(jti="stolen"), by=None, source=License.Source.COMMAND, at=keys.now()
+        )
+    assert SeenRevocations.objects.get().seq == 1
 
 
 def test_a_list_that_the_vendor_has_not_signed_revokes_nothing(publish: Publish) -> None:
