@@ -27,10 +27,18 @@ class AppendOnlyQuerySet(models.QuerySet[_M]):
     aupdate = adelete = abulk_update = aupdate_or_create = _refuse
     _raw_delete = _refuse
 
-    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> list[_M]:
-        if kwargs.get("update_conflicts"):
+    def bulk_create(
+        self,
+        objs: Any,
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[_M]:
+        if update_conflicts:
             self._refuse()
-        return super().bulk_create(objs, *args, **kwargs)
+        return super().bulk_create(objs, batch_size, ignore_conflicts, False, *args, **kwargs)
 
 
 class AppendOnlyModel(models.Model):

@@ -42,6 +42,9 @@ TRIES: dict[str, Callable[[], object]] = {
         update_fields=["jti"],
         unique_fields=["id"],
     ),
+    "bulk_create over, by position": lambda: License.objects.bulk_create(
+        License.objects.all(), None, False, True, ["jti"], ["id"]
+    ),
 }
 
 
