@@ -4,19 +4,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "threatreaction.settings")
     try:
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        sys.exit(128 + signal.SIGPIPE)
     except ImproperlyConfigured as error:
         print(f"{error}. docs/operations.md lists the environment.", file=sys.stderr)  # noqa: T201
         sys.exit(2)  # as with argparse; and `manage.py license` means by 1 that writes are allowed
-    except OperationalError as error:
-        print(f"The database failed: {error}", file=sys.stderr)  # noqa: T201
+    except (OperationalError, ProgrammingError) as error:  # PostgreSQL's "no such table"
+        first_line = str(error).partition("\n")[0]
+        print(f"The database failed: {first_line}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -1,0 +1,42 @@
+"""The commands in a pipe: one line on stderr for an error, none where the reader had enough."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_stops_early_is_no_error(unbuffered: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$0" "$1" checkgate | head -n 1', sys.executable, str(MANAGE)],  # noqa: S607
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("/\thome\t")
+    assert done.stderr == ""
+
+
+def test_a_database_without_tables_is_told_in_one_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    if connection.vendor == "postgresql":
+        url = os.environ["DATABASE_URL"] + "?options=-csearch_path%3Dnowhere"
+    done = subprocess.run(
+        [sys.executable, MANAGE, "license"],
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("The database failed: ")
+    assert done.stderr.count("\n") == 1
