@@ -1,0 +1,336 @@
+"""The License page, as the people of the portal see it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from conftest import install
+from license.models import License
+from license.tests import keys
+from license.tests.keys import make_license
+
+DAY = timedelta(days=1)
+JTI = "c0ffee00-0000-4000-8000-000000000000"
+
+
+def read(client: Client, path: str = "/license") -> str:
+    """The words of a page."""
+    response = client.get(path)
+    assert response.status_code == 200
+    return words(response.content)
+
+
+def words(content: bytes) -> str:
+    main = content.decode().partition("<main")[2]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+def expired(plan: str = "paid") -> str:
+    return make_license(not_before=keys.now() - 40 * DAY, plan=plan)
+
+
+def expiring() -> str:
+    return make_license(not_before=keys.now() - 20 * DAY, days=30.5)
+
+
+REJECTED: dict[str, Callable[[], str]] = {
+    "wrong account": lambda: make_license(aws_account_id="210987654321"),
+    "not yet valid": lambda: make_license(begins=2 * DAY),
+    "bad signature": lambda: make_license(signing_key=keys.other_key()),
+    "malformed": lambda: "no key at all",
+}
+STATES: dict[str, Callable[[], str] | None] = {
+    "valid": make_license,
+    "expiring soon": expiring,
+    "expired": expired,
+    "missing": None,
+    **REJECTED,
+}
+
+
+@pytest.fixture(params=STATES)
+def any_state(request: pytest.FixtureRequest, db: None) -> str:
+    if make := STATES[request.param]:
+        install(make())
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("any_state")
+def test_in_every_state_an_administrator_installs_a_key(administrator_client: Client) -> None:
+    assert administrator_client.get("/license").status_code == 200
+    response = administrator_client.post(
+        "/license", {"key": make_license(jti=JTI, days=300)}, follow=True
+    )
+    assert "The Paid license is installed." in words(response.content)
+    assert administrator_client.get("/license/status").json()["license_id"] == JTI
+
+
+@pytest.mark.usefixtures("any_state")
+def test_in_every_state_a_key_can_be_looked_at_before_it_is_saved(
+    administrator_client: Client,
+) -> None:
+    response = administrator_client.post("/license/preview", {"key": make_license(days=300)})
+    assert "The key is good." in words(response.content)
+
+
+@pytest.mark.usefixtures("any_state")
+def test_in_every_state_anybody_who_is_signed_in_sees_the_page(stranger_client: Client) -> None:
+    page = read(stranger_client)
+    assert "Ask an administrator of this portal for the group viewers" in page
+    assert keys.ACCOUNT not in page
+    assert f"{keys.now():%Y}" not in page
+
+
+@pytest.mark.usefixtures("db")
+def test_a_stranger_is_sent_to_sign_in() -> None:
+    assert Client().get("/license").headers["Location"] == "/accounts/login/?next=/license"
+
+
+def test_a_valid_license_is_shown_whole(viewer_client: Client) -> None:
+    install(make_license(jti=JTI, not_before=keys.now() - 15 * DAY, days=60.5, customer="Zoë & Co"))
+    page = read(viewer_client)
+    ends = keys.now() - 15 * DAY + timedelta(days=60.5)
+    for shown in (
+        "Valid Changes are possible.",
+        "Plan Paid",
+        "Customer Zoë & Co",
+        f"AWS account {keys.ACCOUNT}",
+        f"{ends:%Y-%m-%d}, in 45 days at {ends:%H:%M}",
+        "Term used: 24 %",
+        f"License ID {JTI}",
+        f"Key ID {next(iter(keys.keyring()))}",
+    ):
+        assert shown in page
+
+
+def test_the_last_day_is_no_day_left(viewer_client: Client) -> None:
+    install(make_license(not_before=keys.now() - 30 * DAY, days=30.5))
+    page = read(viewer_client)
+    assert "Expiring Soon" in page
+    assert "in less than a day" in page
+    assert "Term used: 98 %" in page
+
+
+def test_an_expired_license_says_since_when(viewer_client: Client) -> None:
+    install(make_license(not_before=keys.now() - 33.5 * DAY, days=30))
+    page = read(viewer_client)
+    assert "Expired Changes are refused." in page
+    assert "3 days ago" in page
+    assert "Term used: 100 %" in page
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("wrong account", "The license is for AWS account 210987654321; this deployment runs in"),
+        ("not yet valid", "The license is valid only from"),
+        ("bad signature", "it names a signing key that this deployment does not know"),
+        ("malformed", "it is not three base64url parts"),
+    ],
+)
+def test_a_rejected_license_says_why(viewer_client: Client, state: str, reason: str) -> None:
+    install(REJECTED[state]())
+    page = read(viewer_client)
+    assert "Rejected Changes are refused." in page
+    assert reason in page
+
+
+def test_a_missing_license_says_what_to_do(administrator_client: Client) -> None:
+    page = read(administrator_client)
+    assert "Missing Changes are refused." in page
+    assert "No key was ever installed. Paste the first one above" in page
+
+
+def test_a_queued_renewal_is_shown_and_calms_the_notice(viewer_client: Client) -> None:
+    install(expiring())
+    assert b"The license expires soon." in viewer_client.get("/license").content
+    install(make_license(jti=JTI, begins=5 * DAY, days=365))
+    response = viewer_client.get("/license")
+    assert f"A renewal is queued. The Paid license {JTI} takes over" in words(response.content)
+    assert b"The license expires soon." not in response.content
+
+
+def test_a_renewal_that_leaves_a_gap_is_said_to(viewer_client: Client) -> None:
+    install(expiring())
+    install(make_license(begins=20 * DAY, days=365))
+    assert "there is a gap" in read(viewer_client)
+
+
+def test_a_refused_key_stays_in_the_form_with_the_reason(
+    administrator_client: Client, valid_license: License
+) -> None:
+    key = make_license(aws_account_id="210987654321", days=300)
+    response = administrator_client.post("/license", {"key": key})
+    assert f"{key}</textarea>" in response.content.decode()
+    assert "The license is for AWS account 210987654321" in words(response.content)
+    assert License.objects.get() == valid_license
+
+
+def test_without_a_key_the_form_asks_for_one(administrator_client: Client) -> None:
+    response = administrator_client.post("/license", {"key": " \n"})
+    assert "Paste a license key first." in words(response.content)
+
+
+@pytest.mark.parametrize("worse", [{"days": 3}, {"days": 300, "plan": "trial"}])
+def test_a_key_that_leaves_us_worse_off_takes_a_second_yes(
+    administrator_client: Client, valid_license: License, worse: dict[str, Any]
+) -> None:
+    key = make_license(**worse)
+    refused = administrator_client.post("/license", {"key": key})
+    assert "Tick the box to install it all the same." in words(refused.content)
+    assert License.objects.count() == 1
+    administrator_client.post("/license", {"key": key, "confirm": "on"})
+    assert License.objects.count() == 2
+
+
+def test_a_key_that_is_installed_already_changes_nothing(administrator_client: Client) -> None:
+    key = make_license()
+    administrator_client.post("/license", {"key": key})
+    response = administrator_client.post("/license", {"key": key}, follow=True)
+    assert "This license was installed already." in words(response.content)
+    assert License.objects.count() == 1
+
+
+def test_a_renewal_says_when_it_takes_over(administrator_client: Client) -> None:
+    install(make_license())
+    key = make_license(begins=20 * DAY, days=365)
+    response = administrator_client.post("/license", {"key": key}, follow=True)
+    assert "It takes over by itself on" in words(response.content)
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_the_preview_compares_the_key_with_what_is_in_force(administrator_client: Client) -> None:
+    key = make_license(days=300, customer="Newcomers", revokes=["older-one"])
+    response = administrator_client.post("/license/preview", {"key": key})
+    page = words(response.content)
+    assert "Customer none Newcomers" in page
+    assert "Revokes none older-one" in page
+    assert f"{key}</textarea>" in response.content.decode()  # one Save away
+    assert License.objects.count() == 1
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_the_preview_as_one_types_is_the_comparison_alone(administrator_client: Client) -> None:
+    htmx = {"HX-Request": "true"}
+    key = make_license(days=3)
+    response = administrator_client.post("/license/preview", {"key": key}, headers=htmx)
+    assert b"It ends sooner than the license in force" in response.content
+    assert b'name="confirm"' in response.content
+    assert b"<main" not in response.content
+    empty = administrator_client.post("/license/preview", {"key": ""}, headers=htmx)
+    assert empty.content.strip() == b""
+
+
+@pytest.mark.usefixtures("db")
+def test_the_preview_says_what_is_wrong_with_a_key(administrator_client: Client) -> None:
+    response = administrator_client.post("/license/preview", {"key": expired()})
+    page = words(response.content)
+    assert "The license expired at" in page
+    assert f"AWS account none {keys.ACCOUNT}" in page
+
+
+@pytest.mark.parametrize("path", ["/license", "/license/preview"])
+@pytest.mark.parametrize("who", ["viewer_client", "operator_client", "stranger_client"])
+def test_only_administrators_install(request: pytest.FixtureRequest, who: str, path: str) -> None:
+    client = request.getfixturevalue(who)
+    assert b"<textarea" not in client.get("/license").content
+    response = client.post(path, {"key": make_license()})
+    assert response.status_code == 403
+    assert not License.objects.exists()
+
+
+def test_the_history_masks_the_keys_and_says_who(administrator_client: Client) -> None:
+    old, queued = make_license(jti="old"), make_license(begins=20 * DAY, days=365)
+    install(expired())
+    replacement = make_license(days=60, revokes=["old"])
+    for key in (old, replacement, queued):
+        administrator_client.post("/license", {"key": key})
+    content = administrator_client.get("/license").content.decode()
+    history = words(content.encode()).partition("Keys installed so far")[2]
+    states = re.findall("Queued|In force|Revoked|Expired|Replaced", history)
+    assert states == ["Queued", "In force", "Revoked", "Expired"]
+    assert history.count("ada License page") == 3
+    assert not any(key in content for key in (old, replacement, queued))
+    assert f"{old[:4]}…{old[-4:]}" in history
+
+
+@pytest.mark.parametrize(
+    ("make", "labels", "plan"),
+    [
+        (None, ["Request a trial", "Buy a license"], "trial"),
+        (lambda: make_license(plan="trial"), ["Upgrade to Paid"], "paid"),
+        (lambda: expired(plan="trial"), ["Buy a license"], "paid"),
+        (make_license, ["Renew the license"], "paid"),
+        (expired, ["Renew the license"], "paid"),
+        (REJECTED["wrong account"], ["Request a replacement"], "paid"),
+        (REJECTED["malformed"], ["Request a replacement"], "paid"),
+    ],
+)
+def test_the_links_to_the_vendor_fit_the_state(
+    viewer_client: Client,
+    settings: Settings,
+    make: Callable[[], str] | None,
+    labels: list[str],
+    plan: str,
+) -> None:
+    settings.PANEL_URL = "https://panel.example"
+    if make:
+        install(make())
+    content = viewer_client.get("/license").content.decode()
+    links = re.findall(r'href="(https://panel.example/[^"]+)"[^>]*>([^<]+)<', content)
+    assert [label for _, label in links] == labels
+    url = f"https://panel.example/request-license?account_id={keys.ACCOUNT}&amp;plan={plan}"
+    assert links[0][0] == url
+
+
+def test_the_trusted_keys_are_listed(viewer_client: Client, settings: Settings) -> None:
+    both = keys.vendor_key(), keys.other_key()
+    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem(*both))
+    page = read(viewer_client)
+    assert all(kid in page for kid in keys.keyring(*both))
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_without_a_public_key_the_page_says_so(
+    administrator_client: Client, settings: Settings
+) -> None:
+    settings.LICENSE_PUBLIC_KEY_PATH.unlink()
+    page = read(administrator_client)
+    assert "Rejected Changes are refused." in page
+    assert "no license can be trusted" in page
+    response = administrator_client.post("/license", {"key": make_license()})
+    assert "The file cannot be read" in words(response.content)
+
+
+@pytest.mark.usefixtures("db")
+def test_the_banner_of_the_sign_in_page_tells_no_date() -> None:
+    install(expired())
+    content = Client().get("/accounts/login/").content.decode()
+    assert "Writes are off. License: Expired." in content
+    assert "Sign in to mend it" in content
+    assert keys.ACCOUNT not in content
+    assert "Renew" not in content
+
+
+def test_the_page_takes_few_queries_however_long_the_history(
+    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(20):
+        install(make_license())
+    with django_assert_max_num_queries(8):
+        viewer_client.get("/license")
+
+
+@pytest.mark.usefixtures("db")
+def test_a_refused_key_is_kept_by_no_cache(administrator_client: Client) -> None:
+    response = administrator_client.post("/license", {"key": expired()})
+    assert "no-store" in response.headers["Cache-Control"]

@@ -1,0 +1,129 @@
+"""What goes wrong is said as a page to a person, and as a problem document to a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from tests import server as servers
+from tests.server import Databases
+from tests.test_health import NO_DATABASE
+from threatreaction import urls
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PROGRAM = {"accept": "*/*"}
+SECRET = "what nobody outside may read"
+TOO_MUCH = "x" * (1024 * 1024 + 1)
+
+
+@login_not_required
+def fail(request: HttpRequest) -> HttpResponse:
+    raise ValueError(SECRET)
+
+
+urlpatterns = [path("fail", fail), *urls.urlpatterns]
+handler400, handler403 = urls.handler400, urls.handler403
+handler404, handler500 = urls.handler404, urls.handler500
+
+
+def ask(client: Client, wrong: str, headers: dict[str, str]) -> Response:
+    client.raise_request_exception = False
+    match wrong:
+        case "400":
+            return client.get("/threats", headers={**headers, "host": "elsewhere.example"})
+        case "403":
+            return client.get("/threats", headers=headers)
+        case "403 csrf":
+            client.handler.enforce_csrf_checks = True
+            return client.post("/license", {"key": "x"}, headers=headers)
+        case "404":
+            return client.get("/nothing/here", headers=headers)
+        case "413":
+            return Client().post("/accounts/login/", {"login": TOO_MUCH}, headers=headers)
+        case _:
+            return client.get("/fail", headers=headers)
+
+
+ERRORS = {
+    "400": (400, "bad_request", "The portal cannot read this request"),
+    "403": (403, "permission_denied", "Your role does not allow this"),
+    "403 csrf": (403, "csrf_failed", "This page was open for too long"),
+    "404": (404, "not_found", "There is nothing at this address"),
+    "413": (413, "body_too_large", "That was too much at once"),
+    "500": (500, "internal_error", "The portal failed to answer"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _with_a_view_that_fails(settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+
+
+@pytest.mark.parametrize("wrong", ERRORS)
+def test_a_person_gets_a_page_in_the_portals_dress(stranger_client: Client, wrong: str) -> None:
+    status, _, heading = ERRORS[wrong]
+    response = ask(stranger_client, wrong, BROWSER)
+    page = response.content.decode()
+    assert response.status_code == status
+    assert f"<h1>{heading}</h1>" in page
+    assert 'class="topbar"' in page
+    assert SECRET not in page
+
+
+@pytest.mark.parametrize("wrong", ERRORS)
+def test_a_program_gets_a_problem_document(stranger_client: Client, wrong: str) -> None:
+    status, code, _ = ERRORS[wrong]
+    response = ask(stranger_client, wrong, PROGRAM)
+    problem = response.json()
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert SECRET not in response.content.decode()
+    assert Client().get(problem["type"]).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong", ["400", "500"])
+def test_some_pages_do_without_the_database(
+    django_assert_num_queries: DjangoAssertNumQueries, wrong: str
+) -> None:
+    with django_assert_num_queries(0):
+        ask(Client(), wrong, BROWSER)
+
+
+def test_who_has_no_role_learns_whom_to_ask_for_what(stranger_client: Client) -> None:
+    page = ask(stranger_client, "403", BROWSER).content.decode()
+    assert "have no role yet. Ask an administrator of this portal" in page
+    for group in ("viewers", "operators", "administrators"):
+        assert f"<dt>{group}</dt>" in page
+
+
+def test_who_has_a_role_learns_which_one_they_lack(viewer_client: Client) -> None:
+    page = viewer_client.get("/admin/auth/user/", headers=BROWSER).content.decode()
+    assert "have no role yet" not in page
+    assert "Ask an administrator of this portal for the group that may" in page
+
+
+def test_without_a_database_every_method_is_answered(databases: Databases) -> None:
+    with servers.running(databases, DATABASE_URL=NO_DATABASE) as server:
+        for method, where in (
+            ("GET", "/accounts/login/"),
+            ("POST", "/threats"),
+            ("PUT", "/findings"),
+        ):
+            document = server.request(method, where)
+            assert (document.status_code, document.json()["status"]) == (503, 503)
+            assert document.json()["code"] == "database_unavailable"
+            page = server.request(method, where, headers=BROWSER)
+            assert page.status_code == 503
+            assert "The portal cannot use its database just now" in page.text
+            assert "sqlite" not in document.text + page.text

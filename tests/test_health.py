@@ -1,0 +1,33 @@
+"""What a load balancer learns."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests import server as servers
+from tests.server import Databases
+
+NO_DATABASE = "sqlite:////nowhere/at/all.sqlite3"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_stranger_learns_that_all_is_well(path: str) -> None:
+    response = Client().get(path)
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+    assert "no-store" in response.headers["Cache-Control"]
+    assert Client().post(path).status_code in {403, 405}
+
+
+def test_the_process_is_alive_without_asking_the_database() -> None:
+    assert Client().get("/healthz").status_code == 200  # pytest-django would refuse a query
+
+
+def test_without_a_database_it_is_alive_and_not_ready(databases: Databases) -> None:
+    with servers.running(databases, DATABASE_URL=NO_DATABASE) as server:
+        assert server.request("GET", "/healthz").status_code == 200
+        answer = server.request("GET", "/readyz")
+        assert answer.status_code == 503
+        assert answer.json() == {"status": "unavailable", "database": "unavailable"}
+        assert "no-store" in answer.headers["Cache-Control"]
