@@ -1,0 +1,83 @@
+"""Every route with every unsafe method: what LICENSE_EXEMPT_VIEWS does not name is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import resolve
+from pytest_django.fixtures import Settings
+
+from license import gate
+from license.gate import UNSAFE_METHODS, Route
+from license.tests.test_middleware import STATES
+
+pytestmark = pytest.mark.django_db
+
+
+def concrete(route: Route) -> str:
+    """A path that leads to a route: "1" for whatever varies."""
+
+    def sample(group: re.Match[str]) -> str:
+        alternatives = group[1].split("|")
+        return alternatives[0] if len(alternatives) > 1 else "1"
+
+    path = re.sub(r"\(\?P<\w+>([^)]*)\)", sample, route.path)
+    return re.sub(r"<[^>]*>", "1", path).replace("^", "").replace("$", "")
+
+
+def refused_by_license(client: Client, method: str, path: str) -> str:
+    """The code of the license's refusal; "" for every other answer."""
+    answer = client.generic(method, path)
+    if answer.status_code != 403 or answer["Content-Type"] != "application/problem+json":
+        return ""
+    code = str(answer.json()["code"])
+    return code if code.startswith("license_") else ""
+
+
+@pytest.fixture
+def almighty(superuser: User) -> Client:
+    """Nothing but the license stops this one."""
+    client = Client(raise_request_exception=False)
+    client.force_login(superuser)
+    return client
+
+
+@pytest.mark.parametrize("code", STATES)
+def test_every_write_that_is_not_exempt_is_refused(almighty: Client, code: str) -> None:
+    STATES[code]()
+    paths = {concrete(route) for route in gate.routes() if not route.exempt_by}
+    got_by = [
+        (method, path)
+        for path in sorted(paths)
+        for method in UNSAFE_METHODS
+        if refused_by_license(almighty, method, path) != code
+    ]
+    assert len(paths) > 50
+    assert got_by == []
+
+
+@pytest.mark.parametrize("code", STATES)
+def test_what_is_exempt_is_not_refused(almighty: Client, superuser: User, code: str) -> None:
+    STATES[code]()
+    refused = []
+    for route in gate.routes():
+        if route.exempt_by:
+            almighty.force_login(superuser)  # one of these signs out
+            if refused_by_license(almighty, "POST", concrete(route)):
+                refused.append(route)
+    assert refused == []
+
+
+def test_the_table_says_what_the_middleware_does(settings: Settings) -> None:
+    for route in gate.routes():
+        name = resolve(concrete(route)).view_name
+        exempt_by = name if name in settings.LICENSE_EXEMPT_VIEWS else ""
+        assert (route.path, route.exempt_by) == (route.path, exempt_by)
+
+
+def test_a_new_line_in_the_list_opens_its_view_and_no_other(settings: Settings) -> None:
+    settings.LICENSE_EXEMPT_VIEWS = ["healthz"]
+    assert [route.path for route in gate.routes() if route.exempt_by] == ["/healthz"]
