@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +13,6 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from conftest import install
-from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
 
@@ -165,89 +163,6 @@ def test_a_renewal_that_leaves_a_gap_is_said_to(viewer_client: Client) -> None:
     assert "there is a gap" in read(viewer_client)
 
 
-def test_a_refused_key_stays_in_the_form_with_the_reason(
-    administrator_client: Client, valid_license: License
-) -> None:
-    key = make_license(aws_account_id="210987654321", days=300)
-    response = administrator_client.post("/license", {"key": key})
-    assert f"{key}</textarea>" in response.content.decode()
-    assert "The license is for AWS account 210987654321" in words(response.content)
-    assert License.objects.get() == valid_license
-
-
-def test_without_a_key_the_form_asks_for_one(administrator_client: Client) -> None:
-    response = administrator_client.post("/license", {"key": " \n"})
-    assert "Paste a license key first." in words(response.content)
-
-
-@pytest.mark.parametrize("worse", [{"days": 3}, {"days": 300, "plan": "trial"}])
-def test_a_key_that_leaves_us_worse_off_takes_a_second_yes(
-    administrator_client: Client, valid_license: License, worse: dict[str, Any]
-) -> None:
-    key = make_license(**worse)
-    refused = administrator_client.post("/license", {"key": key})
-    assert "Tick the box to install it all the same." in words(refused.content)
-    assert License.objects.count() == 1
-    administrator_client.post("/license", {"key": key, "confirm": "on"})
-    assert License.objects.count() == 2
-
-
-def test_a_key_that_is_installed_already_changes_nothing(administrator_client: Client) -> None:
-    key = make_license()
-    administrator_client.post("/license", {"key": key})
-    response = administrator_client.post("/license", {"key": key}, follow=True)
-    assert "This license was installed already." in words(response.content)
-    assert License.objects.count() == 1
-
-
-def test_a_renewal_says_when_it_takes_over(administrator_client: Client) -> None:
-    install(make_license())
-    key = make_license(begins=20 * DAY, days=365)
-    response = administrator_client.post("/license", {"key": key}, follow=True)
-    assert "It takes over by itself on" in words(response.content)
-
-
-@pytest.mark.usefixtures("valid_license")
-def test_the_preview_compares_the_key_with_what_is_in_force(administrator_client: Client) -> None:
-    key = make_license(days=300, customer="Newcomers", revokes=["older-one"])
-    response = administrator_client.post("/license/preview", {"key": key})
-    page = words(response.content)
-    assert "Customer none Newcomers" in page
-    assert "Revokes none older-one" in page
-    assert f"{key}</textarea>" in response.content.decode()  # one Save away
-    assert License.objects.count() == 1
-
-
-@pytest.mark.usefixtures("valid_license")
-def test_the_preview_as_one_types_is_the_comparison_alone(administrator_client: Client) -> None:
-    htmx = {"HX-Request": "true"}
-    key = make_license(days=3)
-    response = administrator_client.post("/license/preview", {"key": key}, headers=htmx)
-    assert b"It ends sooner than the license in force" in response.content
-    assert b'name="confirm"' in response.content
-    assert b"<main" not in response.content
-    empty = administrator_client.post("/license/preview", {"key": ""}, headers=htmx)
-    assert empty.content.strip() == b""
-
-
-@pytest.mark.usefixtures("db")
-def test_the_preview_says_what_is_wrong_with_a_key(administrator_client: Client) -> None:
-    response = administrator_client.post("/license/preview", {"key": expired()})
-    page = words(response.content)
-    assert "The license expired at" in page
-    assert f"AWS account none {keys.ACCOUNT}" in page
-
-
-@pytest.mark.parametrize("path", ["/license", "/license/preview"])
-@pytest.mark.parametrize("who", ["viewer_client", "operator_client", "stranger_client"])
-def test_only_administrators_install(request: pytest.FixtureRequest, who: str, path: str) -> None:
-    client = request.getfixturevalue(who)
-    assert b"<textarea" not in client.get("/license").content
-    response = client.post(path, {"key": make_license()})
-    assert response.status_code == 403
-    assert not License.objects.exists()
-
-
 def test_the_history_masks_the_keys_and_says_who(administrator_client: Client) -> None:
     old, queued = make_license(jti="old"), make_license(begins=20 * DAY, days=365)
     install(expired())
@@ -328,9 +243,3 @@ def test_the_page_takes_few_queries_however_long_the_history(
         install(make_license())
     with django_assert_max_num_queries(8):
         viewer_client.get("/license")
-
-
-@pytest.mark.usefixtures("db")
-def test_a_refused_key_is_kept_by_no_cache(administrator_client: Client) -> None:
-    response = administrator_client.post("/license", {"key": expired()})
-    assert "no-store" in response.headers["Cache-Control"]
