@@ -7,6 +7,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -24,6 +26,7 @@ class KeyringError(ValueError):
     """A key file that must not be trusted or signed with. The text says why and how to mend it."""
 
 
+@lru_cache(maxsize=2)  # of what the bytes say, not of the file: a changed file is other bytes
 def load_public_keys(pem: bytes) -> Keyring:
     """The keys of a bundle of PEM blocks, in its order. Raises KeyringError."""
     keys: dict[str, RSAPublicKey] = {}
@@ -44,7 +47,7 @@ def load_public_keys(pem: bytes) -> Keyring:
     if not keys:
         msg = "It holds no PEM block with a public key (-----BEGIN PUBLIC KEY-----)."
         raise KeyringError(msg)
-    return keys
+    return MappingProxyType(keys)
 
 
 def load_signing_key(pem: bytes) -> RSAPrivateKey:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Subquery
 from django.views.decorators.debug import sensitive_variables
 
 from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
@@ -34,11 +33,6 @@ class LicenseQuerySet(AppendOnlyQuerySet["License"]):
         return self.order_by(
             "-installed_at", "-pk"
         )  # two keys pasted at one instant still have an order
-
-    def with_remembered_revocations(self) -> Self:
-        """Adds `remembered_revocations`, so that judging a license takes one query and not two."""
-        newest = SeenRevocations.objects.order_by("-seq").values("token")[:1]
-        return self.annotate(remembered_revocations=Subquery(newest))
 
     @sensitive_variables()
     def install(
@@ -116,8 +110,6 @@ class License(AppendOnlyModel):
     source = models.CharField("installed from", max_length=11, choices=Source)
 
     objects = LicenseManager()
-
-    remembered_revocations: str | None  # by `with_remembered_revocations` alone
 
     class Meta:
         verbose_name = "license"

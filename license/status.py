@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -155,8 +155,15 @@ class Verdict:
         return self.installed is not None
 
 
+class Judgement(NamedTuple):
+    """What a key says, where that can be trusted, and what is wrong with it."""
+
+    claims: LicenseClaims | None
+    error: LicenseError | None
+
+
 class Judged(NamedTuple):
-    """A row of the history: what its key says, where that can be trusted, and what is wrong."""
+    """A row of the history with the judgement of its key."""
 
     row: License
     claims: LicenseClaims | None
@@ -176,34 +183,39 @@ def load_keyring() -> Keyring:
 def current(at: datetime | None = None) -> LicenseStatus:
     """The status now, or at an instant. One query, and the signatures verified anew."""
     at = at or timezone.now()
-    return _status(history(at), at)
+    with connection.cursor() as cursor:
+        cursor.execute(_KEYS_AND_REMEMBERED)
+        rows = cursor.fetchall()
+    if not rows:
+        return _status([], at)
+    return _status(_judge_all([key for key, _ in rows], remembered=rows[0][1], at=at), at)
 
 
-@sensitive_variables()
+# Each write asks this, and the ORM takes longer to compile it than to verify the signatures.
+_KEYS_AND_REMEMBERED = """
+    SELECT key, (SELECT token FROM license_seenrevocations ORDER BY seq DESC LIMIT 1)
+    FROM license_license ORDER BY installed_at DESC, id DESC
+"""
+
+
 def history(at: datetime) -> list[Judged]:
     """Each installed key, the newest first, with what is right or wrong with it at an instant."""
-    rows = list(License.objects.newest_first().with_remembered_revocations())
-    if not rows:
-        return []
-    keyring = _keyring_or_error()
-    read = [Judged(row, *_read(row.key, keyring)) for row in rows]
-    if isinstance(keyring, LicenseError):
-        return read
-    revoked = _revoked(read, keyring, remembered=rows[0].remembered_revocations, at=at)
-    return [_judge(judged, revoked, at) for judged in read]
+    rows = list(License.objects.newest_first())
+    judged = _judge_all([row.key for row in rows], remembered=_remembered(), at=at)
+    return [Judged(row, *judgement) for row, judgement in zip(rows, judged, strict=True)]
 
 
 @sensitive_variables("key")
 def assess(key: str, at: datetime) -> Verdict:
     """Judges a pasted key before it is stored. Changes nothing."""
     judged = history(at)
-    present = _status(judged, at)
+    judgements = [Judgement(claims, error) for _, claims, error in judged]
+    present = _status(judgements, at)
     keyring = _keyring_or_error()
     claims, error = _read(key, keyring)
     if claims is None or isinstance(keyring, LicenseError):
         return Verdict(present, error=error)
-    remembered = SeenRevocations.objects.order_by("-seq").values_list("token", flat=True).first()
-    revoked = _revoked(judged, keyring, remembered=remembered, at=at)
+    revoked = _revoked(judgements, keyring, remembered=_remembered(), at=at)
     try:
         token.judge(claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
         queued = False
@@ -230,49 +242,59 @@ def _keyring_or_error() -> Keyring | LicenseError:
         return LicenseBadSignature(reason.rstrip("."))
 
 
-@sensitive_variables("key")
-def _read(
-    key: str, keyring: Keyring | LicenseError
-) -> tuple[LicenseClaims | None, LicenseError | None]:
+def _remembered() -> str | None:
+    return SeenRevocations.objects.order_by("-seq").values_list("token", flat=True).first()
+
+
+@sensitive_variables()
+def _judge_all(keys: Sequence[str], *, remembered: str | None, at: datetime) -> list[Judgement]:
+    keyring = _keyring_or_error()
+    read = [_read(key, keyring) for key in keys]
     if isinstance(keyring, LicenseError):
-        return None, keyring
+        return read
+    revoked = _revoked(read, keyring, remembered=remembered, at=at)
+    return [_judge(judgement, revoked, at) for judgement in read]
+
+
+@sensitive_variables("key")
+def _read(key: str, keyring: Keyring | LicenseError) -> Judgement:
+    if isinstance(keyring, LicenseError):
+        return Judgement(None, keyring)
     try:
-        return token.read(key, keyring), None
+        return Judgement(token.read(key, keyring), None)
     except LicenseError as error:
-        return None, error
+        return Judgement(None, error)
 
 
 def _revoked(
-    judged: Sequence[Judged], keyring: Keyring, *, remembered: str | None, at: datetime
+    read: Sequence[Judgement], keyring: Keyring, *, remembered: str | None, at: datetime
 ) -> frozenset[str]:
     """What the published list revokes, and what installed keys do from their `nbf` on, for ever."""
     by_keys = (
-        jti
-        for _, claims, _ in judged
-        if claims and claims.not_before <= at
-        for jti in claims.revokes
+        jti for claims, _ in read if claims and claims.not_before <= at for jti in claims.revokes
     )
     return revocations.revoked(keyring, remembered=remembered, at=at).union(by_keys)
 
 
-def _judge(judged: Judged, revoked: Collection[str], at: datetime) -> Judged:
-    if judged.claims is None:
-        return judged
+def _judge(judgement: Judgement, revoked: Collection[str], at: datetime) -> Judgement:
+    if judgement.claims is None:
+        return judgement
     try:
-        token.judge(judged.claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
+        token.judge(judgement.claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
     except LicenseError as error:
-        return judged._replace(error=error)
-    return judged
+        return judgement._replace(error=error)
+    return judgement
 
 
-def _status(judged: Sequence[Judged], at: datetime) -> LicenseStatus:
-    if not judged:
+def _status(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
+    """What the judgements of all installed keys, the newest first, come to."""
+    if not judgements:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
-    in_force = next((claims for _, claims, error in judged if claims and not error), None)
+    in_force = next((claims for claims, error in judgements if claims and not error), None)
     queued = next(
         (
             error.claims
-            for _, _, error in judged
+            for _, error in judgements
             if isinstance(error, LicenseNotYetValid) and error.claims
             if in_force is None or error.claims.expires_at > in_force.expires_at
         ),
@@ -282,7 +304,7 @@ def _status(judged: Sequence[Judged], at: datetime) -> LicenseStatus:
         soon = in_force.expires_at - at <= EXPIRING_SOON
         kind = Kind.EXPIRING_SOON if soon else Kind.VALID
         return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, in_force, queued=queued)
-    _, claims, error = judged[0]
+    claims, error = judgements[0]
     kind = Kind.EXPIRED if isinstance(error, LicenseExpired) else Kind.REJECTED
     return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, claims, error, queued)
 

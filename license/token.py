@@ -286,6 +286,10 @@ def _open(
     header, payload, signature = compact.split(".")
     kid = _kid(_json(header, "header"), typ)
     signed = _decode(signature, "signature")
+    # The last character may hold bits that mean nothing; two spellings would then be one key.
+    # Of the other parts the signature allows one spelling.
+    if base64.urlsafe_b64encode(signed).rstrip(b"=").decode() != signature:
+        raise LicenseMalformed("its signature is not base64url in its one canonical form")
     if (public_key := keyring.get(kid)) is None:
         raise LicenseBadSignature("it names a signing key that this deployment does not know")
     # The algorithm is ours and not the token's: what the header says has been compared, not obeyed.
@@ -325,13 +329,9 @@ def _json(segment: str, part: str) -> dict[str, Any]:
 
 def _decode(segment: str, part: str) -> bytes:
     try:
-        octets = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except binascii.Error:
         raise LicenseMalformed(f"its {part} is not base64url") from None
-    # The last character may hold bits that mean nothing; two spellings would then be one key.
-    if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != segment:
-        raise LicenseMalformed(f"its {part} is not base64url in its one canonical form")
-    return octets
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
