@@ -30,9 +30,8 @@ class ConfirmationNeeded(Exception):
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):
     def newest_first(self) -> Self:
-        return self.order_by(
-            "-installed_at", "-pk"
-        )  # two keys pasted at one instant still have an order
+        # By pk too: two keys pasted at one instant still have an order.
+        return self.order_by("-installed_at", "-pk")
 
     @sensitive_variables()
     def install(

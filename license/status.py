@@ -180,6 +180,7 @@ def load_keyring() -> Keyring:
     return load_public_keys(pem)
 
 
+@sensitive_variables()
 def current(at: datetime | None = None) -> LicenseStatus:
     """The status now, or at an instant. One query, and the signatures verified anew."""
     at = at or timezone.now()
@@ -198,6 +199,7 @@ _KEYS_AND_REMEMBERED = """
 """
 
 
+@sensitive_variables()
 def history(at: datetime) -> list[Judged]:
     """Each installed key, the newest first, with what is right or wrong with it at an instant."""
     rows = list(License.objects.newest_first())

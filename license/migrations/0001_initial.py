@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("key", models.TextField()),
-                ("jti", models.CharField(max_length=200, unique=True, verbose_name="license id")),
+                ("jti", models.CharField(max_length=200, verbose_name="license id")),
                 (
                     "plan_untrusted",
                     models.CharField(
