@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -49,6 +50,24 @@ def test_a_save_without_a_license_keeps_everything(threats: Page, server: Server
     save(threats)
     expect(threats.get_by_text("2 changes saved.")).to_be_visible()
     assert policy(server) == WITH_BOTH
+
+
+def test_while_writes_are_off_it_says_so_at_the_save_button(page: Page, server: Server) -> None:
+    sign_in(page, "oscar")
+    page.goto("/threats")
+    page.get_by_role("button", name="Unfold all").click()
+    stage_two(page)
+    button = page.locator("[data-save]")
+
+    expect(button).to_have_accessible_description(re.compile("Writes are off. License: Missing."))
+    with page.context.expect_page() as opened:  # and the staged changes stay where they are
+        page.locator("[data-writes-off]").get_by_role("link").click()
+    opened.value.wait_for_url("**/license")
+
+    server.install(keys.make_license())
+    save(page)
+    expect(page.get_by_text("2 changes saved.")).to_be_visible()
+    expect(page.locator("[data-writes-off]")).to_have_count(0)
 
 
 def test_a_save_without_the_permission_keeps_everything(threats: Page, server: Server) -> None:

@@ -73,6 +73,16 @@ def test_the_page_shows_after_staging_what_the_server_shows_after_saving(threats
     assert threats.locator("[data-policy] .cell").evaluate_all(everything) == staged
 
 
+def test_the_menu_says_what_applies_and_where_it_comes_from(threats: Page) -> None:
+    menu = threats.get_by_role("menu")
+
+    cell(threats, DENIAL, "HIGH").click()
+    expect(menu).to_have_accessible_description("Now Block. From EC2, High.")
+    threats.keyboard.press("Escape")
+    cell(threats, "", "HIGH").click()
+    expect(menu).to_have_accessible_description("Now Block. Set here.")
+
+
 def test_a_setting_can_be_taken_back(threats: Page, server: Server) -> None:
     cell(threats, "", "HIGH").click()
     threats.get_by_role("menuitem", name="Take back then Report, by default").click()

@@ -73,6 +73,14 @@ def test_what_is_set_here_is_told_from_what_is_inherited(viewer_client: Client) 
     assert _cell(other, "") == ("Report", False, "By default")
 
 
+def test_readers_get_the_origin_as_text_too(viewer_client: Client) -> None:
+    _set("BLOCK", service="EC2", severity="HIGH")
+
+    row = _row(_page(viewer_client), service="EC2", finding_type="Backdoor:EC2/DenialOfService.Dns")
+
+    assert '>Block<span class="visually-hidden">, From EC2, High</span>' in row
+
+
 def test_a_type_has_cells_for_the_severities_that_it_can_have(viewer_client: Client) -> None:
     known = catalogue.FINDING_TYPES["Recon:EC2/Portscan"]
     row = _row(_page(viewer_client), service="EC2", finding_type=known.name)

@@ -13,6 +13,7 @@ function open(clicked) {
   const name = row.dataset.type || `Every ${cell.closest("[data-service]").dataset.service} type`;
   const column = severity ? severity.charAt(0) + severity.slice(1).toLowerCase() : "Every severity";
   menu.querySelector("[data-menu-target]").textContent = `${name} · ${column}`;
+  menu.querySelector("[data-menu-origin]").textContent = `Now ${cell.textContent}. ${cell.title}.`;
   for (const item of menu.querySelectorAll("[role=menuitemradio]")) {
     item.hidden = item.dataset.choose === "REVOKE" && !("revoke" in row.dataset);
     item.setAttribute("aria-checked", String("set" in cell.dataset && item.dataset.choose === cell.dataset.action));

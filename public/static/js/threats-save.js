@@ -63,6 +63,7 @@ async function put() {
   if (!answer.ok) return explain(answer);
   etag = answer.headers.get("ETag");
   refusal.hidden = true;
+  bar.querySelector("[data-writes-off]")?.remove(); // a license has come meanwhile
   saved.textContent = sent.length === 1 ? "1 change saved." : `${sent.length} changes saved.`;
   saved.hidden = false;
   tell("policy:saved", sent);
