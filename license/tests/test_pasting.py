@@ -79,7 +79,7 @@ def test_the_preview_as_one_types_is_the_comparison_alone(administrator_client: 
     assert empty.content.strip() == b""
 
 
-@pytest.mark.usefixtures("db")
+@pytest.mark.usefixtures("expired_license")
 def test_the_preview_says_what_is_wrong_with_a_key(administrator_client: Client) -> None:
     response = administrator_client.post("/license/preview", {"key": expired()})
     page = words(response.content)
