@@ -172,12 +172,16 @@ def base_environment(folder: Path) -> dict[str, str]:
     }
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def running(databases: Databases, **environment: str) -> Iterator[Server]:
     """A server on a free port, on a copy of the database; `environment` adds to its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with databases.copy() as database_url:
         url = f"http://localhost:{port}"
         whole = base_environment(databases.folder) | {

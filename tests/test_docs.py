@@ -1,0 +1,54 @@
+"""What the documents say that can be compared with the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT
+
+
+def tracked(pattern: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", pattern], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name]
+
+
+def test_every_environment_variable_is_documented_and_no_other() -> None:
+    settings = (ROOT / "threatreaction/settings.py").read_text()
+    read = set(re.findall(r'\benv[.\w]*\(\s*"([A-Z_]+)"', settings))
+    table = re.search(
+        r"## Environment\n.*?\n(\|.*?)\n\n", (ROOT / "docs/operations.md").read_text(), re.S
+    )
+    assert table
+    documented = {
+        name
+        for row in table[1].splitlines()[2:]
+        for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
+    }
+    assert read == documented
+
+
+@pytest.mark.parametrize("document", tracked("*.md"), ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", document.read_text()):
+        if not target.startswith(("http:", "https:", "mailto:")):
+            assert (document.parent / target).exists(), target
+
+
+def test_every_command_that_the_documents_name_exists() -> None:
+    from django.core.management import get_commands
+
+    text = "".join(path.read_text() for path in tracked("*.md"))
+    named = set(re.findall(r"manage\.py ([a-z]+)", text))
+    assert named
+    assert named <= set(get_commands())
+
+
+def test_no_private_key_is_in_the_repository() -> None:
+    for path in tracked("*"):
+        assert not re.search(rb"PRIVATE KEY-----\s+[A-Za-z0-9+/]{60}", path.read_bytes()), path

@@ -1,0 +1,159 @@
+"""Large bodies, no database, two writers at once: over real HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import requests
+from psycopg import sql
+
+from license.tests.keys import make_license
+from tests.server import Databases, Server
+
+HUGE = b"x" * (50 * 1024 * 1024)
+HTML = {"Accept": "text/html"}
+TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
+
+
+@pytest.mark.parametrize("licensed", [True, False])
+@pytest.mark.parametrize(
+    ("method", "path", "content_type"),
+    [
+        ("PUT", "/findings", "application/json"),
+        ("POST", "/license", "application/x-www-form-urlencoded"),
+        ("POST", "/accounts/login/", "application/x-www-form-urlencoded"),
+        ("POST", "/oauth/token", "application/x-www-form-urlencoded"),
+        ("POST", "/accounts/login/", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_fifty_megabytes_are_refused(
+    server: Server, licensed: bool, method: str, path: str, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type}
+    if licensed:
+        server.install(make_license())
+        headers["Authorization"] = f"Bearer {server.access_token()}"
+    try:
+        answer = server.request(method, path, data=HUGE, headers=headers)
+    except requests.ConnectionError:
+        pass  # it was answered, and hung up on, before all of it was sent
+    else:
+        assert 400 <= answer.status_code < 500
+    assert server.request("GET", "/readyz").ok
+    assert "Traceback" not in server.log
+
+
+@contextmanager
+def without_database(server: Server, databases: Databases) -> Iterator[None]:
+    """The file is away, or the server refuses connections to the database; then it is back."""
+    url = server.environment["DATABASE_URL"]
+    if not databases.is_postgresql:
+        path = Path(url.removeprefix("sqlite:///"))
+        away = path.with_suffix(".away")
+        path.rename(away)
+        path.mkdir()  # else SQLite would make an empty file
+        try:
+            yield
+        finally:
+            path.rmdir()
+            away.rename(path)
+        return
+    name = sql.Identifier(urlsplit(url).path.rpartition("/")[2])
+    with psycopg.connect(
+        host=databases.settings["HOST"],
+        user=databases.settings["USER"],
+        dbname="postgres",
+        autocommit=True,
+    ) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [urlsplit(url).path.rpartition("/")[2]],
+        )
+        try:
+            yield
+        finally:
+            connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+
+
+def test_without_its_database_the_portal_says_so_and_recovers(
+    server: Server, databases: Databases
+) -> None:
+    server.install(make_license())
+    bearer = {"Authorization": f"Bearer {server.access_token()}"}
+    body = {"policies": [{"finding_type": TYPE, "action": "BLOCK"}]}
+    cookie = {"Cookie": f"sessionid={'a' * 32}"}  # looks like a session, so it is looked up
+    with without_database(server, databases):
+        assert server.request("GET", "/healthz").status_code == 200
+        assert server.request("GET", "/readyz").status_code == 503
+        page = server.request("GET", "/threats", headers=HTML | cookie)
+        assert page.status_code == 503
+        assert "Threat Reaction" in page.text
+        refused = server.request("PUT", "/findings", json=body, headers=bearer)
+        assert refused.status_code in {500, 503}
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert "Traceback" not in page.text + refused.text
+        assert server.manage("license").returncode == 2
+    assert server.request("GET", "/readyz").status_code == 200
+    answer = server.request("PUT", "/findings", json=body, headers=bearer)
+    assert answer.status_code == 200
+    assert [change["to"] for change in answer.json()["changed"]] == ["BLOCK"]
+
+
+def at_once(count: int, call: object) -> list[requests.Response]:
+    start = threading.Barrier(count)
+    answers: list[requests.Response] = []
+
+    def run(number: int) -> None:
+        start.wait()
+        answers.append(call(number))  # type: ignore[operator]
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_of_several_writers_with_one_tag_one_wins(server: Server) -> None:
+    server.install(make_license())
+    bearer = {"Authorization": f"Bearer {server.access_token()}"}
+    tag = server.request("GET", "/findings", headers=bearer).headers["ETag"]
+
+    def write(number: int) -> requests.Response:
+        action = ["IGNORE", "BLOCK", "SAVE", "REPORT"][number]
+        body = {"policies": [{"finding_type": TYPE, "action": action}]}
+        return server.request("PUT", "/findings", json=body, headers=bearer | {"If-Match": tag})
+
+    answers = at_once(4, write)
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    won = next(answer for answer in answers if answer.ok).json()["changed"][0]["to"]
+    policies = server.request("GET", "/findings", headers=bearer).json()["policies"]
+    assert [policy["action"] for policy in policies] == [won]
+
+
+def test_bodies_at_once_are_applied_whole(server: Server) -> None:
+    server.install(make_license())
+    bearer = {"Authorization": f"Bearer {server.access_token()}"}
+    severities = ["LOW", "MEDIUM", "HIGH", "CRITICAL"]
+
+    def write(number: int) -> requests.Response:
+        action = ["IGNORE", "BLOCK", "SAVE", "REPORT"][number]
+        policies = [
+            {"service": service, "severity": severity, "action": action}
+            for service in ("EC2", "S3", "Runtime", "Lambda")
+            for severity in severities
+        ]
+        return server.request("PUT", "/findings", json={"policies": policies}, headers=bearer)
+
+    assert {answer.status_code for answer in at_once(4, write)} == {200}
+    policies = server.request("GET", "/findings", headers=bearer).json()["policies"]
+    assert len(policies) == 16
+    assert len({policy["action"] for policy in policies}) == 1

@@ -1,0 +1,141 @@
+"""`make run`, as a newcomer meets it: the script behind it, in a checkout of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.server import ROOT, free_port
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What git tracks, in a folder whose name has a space, with this run's virtual environment."""
+    folder = tmp_path / "a checkout"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+@contextmanager
+def started(checkout: Path, port: int, **environment: str) -> Iterator[str]:
+    """What it has printed by the time it answers; it is stopped as by Ctrl-C."""
+    process = subprocess.Popen(
+        ["scripts/run"],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], "PORT": str(port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed: list[str] = []
+    assert process.stdout
+    for line in process.stdout:
+        printed.append(line)
+        if "Booting worker" in line:
+            break
+    try:
+        wait_for(port)
+        yield "".join(printed)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, "".join(printed) + rest
+        assert "Traceback" not in rest
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError
+
+
+def kept(checkout: Path) -> dict[str, bytes]:
+    """The files of var/ that a second start must find and leave as they are."""
+    return {
+        path.name: path.read_bytes()
+        for path in (checkout / "var").iterdir()
+        if path.is_file() and "sqlite3" not in path.name
+    }
+
+
+def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path) -> None:
+    port = free_port()
+    with started(checkout, port, ADMIN_PASSWORD="correct horse battery") as printed:
+        assert f"http://127.0.0.1:{port}/threats" in printed
+        assert "Installed a trial license for AWS account 123456789012" in printed
+        curl = re.search(r"^curl .*?}'$", printed, re.MULTILINE | re.DOTALL)
+        assert curl, printed
+        answer = subprocess.run(
+            ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
+        )
+        assert '"to":"BLOCK"' in answer.stdout
+        browser = requests.Session()
+        sign_in = f"http://127.0.0.1:{port}/accounts/login/"
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get(sign_in).text)
+        assert token
+        page = browser.post(
+            sign_in,
+            {
+                "login": "admin",
+                "password": "correct horse battery",
+                "csrfmiddlewaretoken": token[1],
+            },
+        )
+        assert page.url.endswith("/threats")
+        assert "BLOCK" in page.text
+    before = kept(checkout)
+    mode = (checkout / "var" / "development-signing-key.pem").stat().st_mode
+    assert mode & 0o077 == 0
+    assert "correct horse battery" not in printed
+
+    with started(checkout, port) as printed:
+        assert "Installed" not in printed
+        again = subprocess.run(
+            ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
+        )
+        assert '"changed":[],"unchanged":1' in again.stdout
+    assert kept(checkout) == before
+    assert (checkout / "public/public-key.pem").read_bytes() == (
+        ROOT / "public/public-key.pem"
+    ).read_bytes()
+
+
+def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = subprocess.run(
+            ["scripts/run"],
+            cwd=checkout,
+            env={"PATH": os.environ["PATH"], "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert refused.returncode != 0
+    assert refused.stderr.splitlines() == [
+        f"Port {port} is taken or cannot be used. Choose another: make run PORT=8001"
+    ]
+    assert not (checkout / "var" / "threatreaction.sqlite3").exists()
