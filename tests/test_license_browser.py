@@ -34,7 +34,7 @@ def test_in_every_state_an_administrator_signs_in_and_installs_a_key(
     page.goto("/license")
     expect(page.get_by_role("heading", name=state)).to_be_visible()
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert accessibility_violations(page) == []
     page.get_by_label("License key").fill(make_license(days=300))
     page.get_by_role("button", name="Save").click()
