@@ -66,7 +66,7 @@ class ThreatPolicyAdmin(admin.ModelAdmin[ThreatPolicy]):
 
     form = ThreatPolicyForm
     list_display = ["about", "severity", "action"]
-    list_filter = ["action", "severity", "service"]
+    list_filter = ["action", "severity"]  # the search finds services
     search_fields = ["service", "finding_type"]
     ordering = ["service", "finding_type", "severity"]
 
@@ -123,7 +123,7 @@ class PolicyChangeAdmin(admin.ModelAdmin[PolicyChange]):
         "action_after",
         "source",
     ]
-    list_filter = ["source", "action_after", "severity", "service"]
+    list_filter = ["source", "action_after", "severity"]
     search_fields = ["changed_by_name", "client_id", "service", "finding_type"]
     date_hierarchy = "changed_at"
     ordering = ["-changed_at", "-pk"]

@@ -1,0 +1,107 @@
+"""A license key that goes through every door leaves no trace but the row that holds it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import requests
+
+from license.tests import keys
+from license.tests.keys import make_license
+from tests.server import PASSWORD, Databases, Server, running
+
+HTML = {"Accept": "text/html"}
+
+
+def traces(key: str, text: str) -> list[str]:
+    """Pieces of the key, of 20 characters, that the text holds. The header is the same in all."""
+    _, payload, signature = key.split(".")
+    parts = (payload, signature)
+    pieces = [part[i : i + 20] for part in parts for i in range(0, len(part) - 20, 5)]
+    return [piece for piece in pieces if piece in text]
+
+
+KEYS = {
+    "good": lambda: make_license(days=300),
+    "expired": lambda: make_license(begins=timedelta(days=-40)),
+    "other account": lambda: make_license(aws_account_id="210987654321"),
+    "forged": lambda: make_license(signing_key=keys.other_key()),
+    "worse": lambda: make_license(days=1),
+    "cut": lambda: make_license()[:-5],
+}
+
+
+class Administrator:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.session = requests.Session()
+        self.post("/accounts/login/", {"login": "admin", "password": PASSWORD})
+
+    def post(self, path: str, fields: dict[str, str], token_from: str = "") -> requests.Response:
+        page = self.session.get(self.server.url + (token_from or path), headers=HTML)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        assert token, page.text
+        return self.session.post(
+            self.server.url + path,
+            fields | {"csrfmiddlewaretoken": token[1]},
+            headers=HTML | {"Referer": self.server.url + path},
+            timeout=30,
+        )
+
+
+@pytest.fixture(scope="module")
+def portal(databases: Databases) -> Iterator[Server]:
+    with running(databases) as server:
+        server.install(make_license(days=30))
+        yield server
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str) -> None:
+    key = KEYS[kind]()
+    somebody = Administrator(portal)
+    answers = [
+        somebody.post("/license/preview", {"key": key}, "/license"),
+        somebody.post("/license", {"key": key}),
+        somebody.post("/admin/license/license/add/", {"key": key}),
+        # Where it does not belong, pasted by mistake.
+        somebody.post("/accounts/login/?next=/x", {"login": key, "password": key}, "/license"),
+        somebody.session.put(f"{portal.url}/findings", json={"key": key, "policies": [key]}),
+        portal.request("POST", "/oauth/token", data={"client_id": key, "client_secret": key}),
+        portal.request("PUT", "/findings", headers={"Authorization": f"Bearer {key}"}),
+        portal.request("GET", "/license/status"),
+    ]
+    for path in ("/license", "/admin/license/license/", "/threats", "/license/status"):
+        answers.append(somebody.session.get(portal.url + path, headers=HTML))
+    rows = re.findall(r"/admin/license/license/(\d+)/change/", answers[-3].text)
+    for row in rows:
+        answers.append(
+            somebody.session.get(f"{portal.url}/admin/license/license/{row}/change/", headers=HTML)
+        )
+    for answer in answers:
+        assert answer.status_code < 500
+        # What was typed stays in the field that it was typed into, and nowhere else.
+        shown = re.sub(r"<textarea.*?</textarea>|<input[^>]*>", "", answer.text, flags=re.DOTALL)
+        assert traces(key, shown) == [], answer.url
+        assert traces(key, f"{answer.url} {answer.headers}") == []
+    for arguments in (["setlicense", "-"], ["setlicense", "-", "--dry-run"], ["license", "--json"]):
+        done = portal.manage(*arguments, stdin=key)
+        assert traces(key, done.stdout + done.stderr) == []
+    assert traces(key, portal.log) == []
+
+
+@pytest.mark.parametrize("kind", ["good", "forged", "cut"])
+def test_a_key_in_the_environment_is_not_logged(databases: Databases, kind: str) -> None:
+    key = KEYS[kind]()
+    with running(databases, LICENSE_KEY=key) as server:
+        assert "LICENSE_KEY was" in server.log
+        assert traces(key, server.log) == []
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    key = make_license()
+    assert traces(key, f"oops: {key}")
+    assert traces(key, f"oops: {key[-30:]}")

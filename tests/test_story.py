@@ -1,0 +1,92 @@
+"""The life of a deployment over real HTTP: licensed, lapsed to the second, licensed again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from license.tests import keys
+from license.tests.keys import make_license
+from tests.person import sign_in
+from tests.server import Server
+
+TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
+BLOCK = {"policies": [{"finding_type": TYPE, "severity": "HIGH", "action": "BLOCK"}]}
+
+
+def test_writes_end_with_the_license_and_come_back_with_the_next(
+    page: Page, server: Server
+) -> None:
+    ends = keys.now() + timedelta(seconds=12)
+    server.install(make_license(begins=timedelta(days=-1), expires_at=ends))
+    sign_in(page, "ada")
+    bearer = {"Authorization": f"Bearer {server.access_token()}"}
+
+    answer = server.request("PUT", "/findings", json=BLOCK, headers=bearer)
+    assert answer.status_code == 200
+    assert [change["to"] for change in answer.json()["changed"]] == ["BLOCK"]
+    page.goto("/threats")
+    expect(blocked(page)).to_be_visible()
+
+    time.sleep(max((ends - keys.now()).total_seconds(), 0) + 0.1)  # what is tested is the lapse
+    refused = server.request("PUT", "/findings", json=BLOCK, headers=bearer)
+    assert refused.status_code == 403
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.json()["code"] == "license_expired"
+    assert "expires_at" not in refused.json()  # a token is no signed-in session
+
+    reading = server.request("GET", "/findings", headers=bearer)
+    assert reading.json()["policies"] == [{**BLOCK["policies"][0], "service": None}]
+    assert server.request("GET", "/license/status").json()["status"] == "expired"
+    for path in ("/threats", "/admin/"):
+        page.goto(path)
+        expect(page.locator(".banner[data-colour=red]")).to_contain_text("Expired")
+    page.goto("/threats")
+    expect(blocked(page)).to_be_visible()
+
+    page.locator(".banner a").click()
+    page.get_by_label("License key").fill(make_license())
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".banner")).to_have_count(0)
+    assert server.request("PUT", "/findings", json=BLOCK, headers=bearer).status_code == 200
+
+
+def blocked(page: Page):  # type: ignore[no-untyped-def]
+    return page.locator(f'[data-type="{TYPE}"]').get_by_text("Block", exact=True).first
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (lambda: make_license(aws_account_id="210987654321"), "is for AWS account 210987654321"),
+        (lambda: make_license(begins=timedelta(days=-31)), "expired at"),
+        (lambda: make_license(signing_key=keys.other_key()), "signature is not trusted"),
+    ],
+)
+def test_a_bad_key_is_refused_by_its_own_reason_and_changes_nothing(
+    server: Server, key: Callable[[], str], reason: str
+) -> None:
+    server.install(make_license(customer="Example Corp"))
+    before = server.manage("license", "--json").stdout
+    done = server.manage("setlicense", "-", stdin=key())
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert reason in done.stderr
+    after = server.manage("license", "--json").stdout
+    assert after == before
+    assert '"customer": "Example Corp"' in after
+
+
+def test_a_key_in_the_environment_is_installed_at_start_up(databases: object) -> None:
+    from tests.server import Databases, running
+
+    assert isinstance(databases, Databases)
+    with running(databases, LICENSE_KEY=make_license(jti="from the environment")) as server:
+        assert server.manage("license").returncode == 0
+        assert server.put(BLOCK).status_code == 200
+        assert server.log.count("LICENSE_KEY was installed") == 1  # by one of two workers
