@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from license.status import Verdict
+from license.installation import Verdict
 from license.token import LicenseClaims
 
 NOTHING = "none"

@@ -8,10 +8,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license import status
+from license import installation
 from license.comparison import instant
-from license.models import Installation, License
-from license.status import Verdict
+from license.installation import Installation, Verdict
+from license.models import License
 
 
 class LicenseForm(forms.ModelForm[License]):
@@ -52,7 +52,7 @@ class LicenseForm(forms.ModelForm[License]):
         cleaned = super().clean() or self.cleaned_data
         if "key" not in cleaned:
             return cleaned
-        self.verdict = status.assess(cleaned["key"], self.at)
+        self.verdict = installation.assess(cleaned["key"], self.at)
         if self.verdict.error:
             self.add_error("key", f"{self.verdict.error} Nothing was changed.")
         elif self.verdict.confirmation and not cleaned["confirm"]:
@@ -64,20 +64,20 @@ class LicenseForm(forms.ModelForm[License]):
     @sensitive_variables()
     def install(self, *, by: User, source: License.Source) -> str:
         """Adds the key of a valid form to the history; says what was done."""
-        installation = License.objects.install(
+        done = installation.install(
             self.cleaned_data["key"],
             by=by,
             source=source,
             at=self.at,
             confirmed=self.cleaned_data["confirm"],
         )
-        self.instance = installation.installed
-        return _in_words(installation, self.at)
+        self.instance = done.installed
+        return _in_words(done, self.at)
 
 
-def _in_words(installation: Installation, at: datetime) -> str:
-    claims = installation.claims
-    if not installation.created:
+def _in_words(done: Installation, at: datetime) -> str:
+    claims = done.claims
+    if not done.created:
         return "This license was installed already. Nothing was changed."
     if claims.not_before > at:
         return f"The license is installed. It takes over by itself on {instant(claims.not_before)}."

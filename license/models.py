@@ -1,84 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.conf import settings
-from django.db import connection, models, transaction
-from django.views.decorators.debug import sensitive_variables
+from django.db import models
 
 from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
-from license.token import LicenseClaims, Plan
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """A row of the history, and whether this very call added it."""
-
-    installed: License
-    claims: LicenseClaims
-    created: bool
-
-
-class ConfirmationNeeded(Exception):
-    """The key is good, but would leave this deployment worse off. It takes a second yes."""
+from license.token import Plan
 
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):
     def newest_first(self) -> Self:
         # By pk too: two keys pasted at one instant still have an order.
         return self.order_by("-installed_at", "-pk")
-
-    @sensitive_variables()
-    def install(
-        self,
-        key: str,
-        *,
-        by: User | None,
-        source: License.Source,
-        at: datetime,
-        confirmed: bool = False,
-    ) -> Installation:
-        """Adds a key to the history once it has been judged; every way of installing ends here.
-
-        Raises LicenseError for a key that must not be honoured and ConfirmationNeeded for one that
-        takes a second yes. Either way, and for a key that is installed already, nothing changes.
-        """
-        from license import status  # it reads the rows of this model
-
-        with transaction.atomic():
-            _queue_behind_other_installations()  # safe when the same key comes twice at once
-            verdict = status.assess(key, at)
-            refusal: Exception | None = verdict.error
-            if verdict.confirmation and not confirmed:
-                refusal = ConfirmationNeeded(verdict.confirmation)
-            installed, claims = verdict.installed, verdict.claims
-            if not refusal and not installed and claims:
-                installed = self.create(
-                    key="".join(key.split()),
-                    jti=claims.jti,
-                    plan_untrusted=claims.plan,
-                    expires_at_untrusted=claims.expires_at,
-                    installed_at=at,
-                    installed_by=by,
-                    source=source,
-                )
-        if refusal:
-            raise refusal  # only here: a revocation list that was just read stays remembered
-        assert installed and claims  # noqa: S101  (what is not refused has both)
-        return Installation(installed, claims, created=verdict.installed is None)
-
-
-def _queue_behind_other_installations() -> None:
-    """Holds back every other installation until this transaction ends; readers go on."""
-    # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('license.install'))")
 
 
 LicenseManager = models.Manager.from_queryset(LicenseQuerySet)

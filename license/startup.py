@@ -9,7 +9,8 @@ from django.db import Error
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license.models import ConfirmationNeeded, License
+from license.installation import ConfirmationNeeded, install
+from license.models import License
 from license.token import LicenseError
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def install_from_environment() -> None:
     if not settings.LICENSE_KEY:
         return
     try:
-        installation = License.objects.install(
+        installation = install(
             settings.LICENSE_KEY, by=None, source=License.Source.ENVIRONMENT, at=timezone.now()
         )
     except (LicenseError, ConfirmationNeeded) as refused:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
-from django.views.decorators.debug import sensitive_variables
 
-from license import revocations, token
-from license.keyring import Keyring, KeyringError, load_public_keys
-from license.models import License, SeenRevocations
+from license import judgement
+from license.judgement import Judgement
 from license.token import (
     LicenseBadSignature,
     LicenseClaims,
@@ -24,7 +22,6 @@ from license.token import (
     LicenseNotYetValid,
     LicenseRevoked,
     LicenseWrongAccount,
-    Plan,
 )
 
 EXPIRING_SOON = timedelta(days=14)
@@ -139,156 +136,13 @@ class LicenseStatus:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What installing a key would do. With an `error` it would be refused."""
-
-    present: LicenseStatus
-    claims: LicenseClaims | None = None
-    error: LicenseError | None = None
-    installed: License | None = None  # the row that holds this very license, if one does
-    queued: bool = False  # it waits for its `nbf`, then takes over by itself
-    confirmation: str = ""  # why it takes a second yes; "" where it takes none
-
-    @property
-    def already_installed(self) -> bool:
-        return self.installed is not None
-
-
-class Judgement(NamedTuple):
-    """What a key says, where that can be trusted, and what is wrong with it."""
-
-    claims: LicenseClaims | None
-    error: LicenseError | None
-
-
-class Judged(NamedTuple):
-    """A row of the history with the judgement of its key."""
-
-    row: License
-    claims: LicenseClaims | None
-    error: LicenseError | None
-
-
-def load_keyring() -> Keyring:
-    """The trusted public keys, read anew each time. Raises KeyringError."""
-    try:
-        pem = settings.LICENSE_PUBLIC_KEY_PATH.read_bytes()
-    except OSError as error:
-        msg = f"The file cannot be read ({error.strerror})."
-        raise KeyringError(msg) from None
-    return load_public_keys(pem)
-
-
-@sensitive_variables()
 def current(at: datetime | None = None) -> LicenseStatus:
     """The status now, or at an instant. One query, and the signatures verified anew."""
     at = at or timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute(_KEYS_AND_REMEMBERED)
-        rows = cursor.fetchall()
-    if not rows:
-        return _status([], at)
-    return _status(_judge_all([key for key, _ in rows], remembered=rows[0][1], at=at), at)
+    return of(judgement.installed(at), at)
 
 
-# Each write asks this, and the ORM takes longer to compile it than to verify the signatures.
-_KEYS_AND_REMEMBERED = """
-    SELECT key, (SELECT token FROM license_seenrevocations ORDER BY seq DESC LIMIT 1)
-    FROM license_license ORDER BY installed_at DESC, id DESC
-"""
-
-
-@sensitive_variables()
-def history(at: datetime) -> list[Judged]:
-    """Each installed key, the newest first, with what is right or wrong with it at an instant."""
-    rows = list(License.objects.newest_first())
-    judged = _judge_all([row.key for row in rows], remembered=_remembered(), at=at)
-    return [Judged(row, *judgement) for row, judgement in zip(rows, judged, strict=True)]
-
-
-@sensitive_variables("key")
-def assess(key: str, at: datetime) -> Verdict:
-    """Judges a pasted key before it is stored. Changes nothing."""
-    judged = history(at)
-    judgements = [Judgement(claims, error) for _, claims, error in judged]
-    present = _status(judgements, at)
-    keyring = _keyring_or_error()
-    claims, error = _read(key, keyring)
-    if claims is None or isinstance(keyring, LicenseError):
-        return Verdict(present, error=error)
-    revoked = _revoked(judgements, keyring, remembered=_remembered(), at=at)
-    try:
-        token.judge(claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
-        queued = False
-    except LicenseNotYetValid:
-        queued = True
-    except LicenseError as refused:
-        return Verdict(present, claims=claims, error=refused)
-    # By what the stored keys say: the column beside them may have been edited.
-    installed = next((row for row, said, _ in judged if said and said.jti == claims.jti), None)
-    return Verdict(
-        present,
-        claims=claims,
-        installed=installed,
-        queued=queued,
-        confirmation="" if installed else _worse_than(present, claims),
-    )
-
-
-def _keyring_or_error() -> Keyring | LicenseError:
-    try:
-        return load_keyring()
-    except KeyringError as error:
-        reason = f"the public key of this deployment is unusable. {error}"
-        return LicenseBadSignature(reason.rstrip("."))
-
-
-def _remembered() -> str | None:
-    return SeenRevocations.objects.order_by("-seq").values_list("token", flat=True).first()
-
-
-@sensitive_variables()
-def _judge_all(keys: Sequence[str], *, remembered: str | None, at: datetime) -> list[Judgement]:
-    keyring = _keyring_or_error()
-    read = [_read(key, keyring) for key in keys]
-    if isinstance(keyring, LicenseError):
-        return read
-    revoked = _revoked(read, keyring, remembered=remembered, at=at)
-    return [_judge(judgement, revoked, at) for judgement in read]
-
-
-@sensitive_variables("key")
-def _read(key: str, keyring: Keyring | LicenseError) -> Judgement:
-    if isinstance(keyring, LicenseError):
-        return Judgement(None, keyring)
-    try:
-        return Judgement(token.read(key, keyring), None)
-    except LicenseError as error:
-        return Judgement(None, error)
-
-
-def _revoked(
-    read: Sequence[Judgement], keyring: Keyring, *, remembered: str | None, at: datetime
-) -> frozenset[str]:
-    """What the published list revokes, and what installed keys do from their `nbf` on, for ever."""
-    by_keys = (
-        jti for claims, _ in read if claims and claims.not_before <= at for jti in claims.revokes
-    )
-    return revocations.revoked(keyring, remembered=remembered, at=at).union(by_keys)
-
-
-def _judge(judgement: Judgement, revoked: Collection[str], at: datetime) -> Judgement:
-    if judgement.claims is None:
-        return judgement
-    try:
-        token.judge(judgement.claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
-    except LicenseError as error:
-        return judgement._replace(error=error)
-    return judgement
-
-
-def _status(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
+def of(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
     """What the judgements of all installed keys, the newest first, come to."""
     if not judgements:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
@@ -309,18 +163,3 @@ def _status(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
     claims, error = judgements[0]
     kind = Kind.EXPIRED if isinstance(error, LicenseExpired) else Kind.REJECTED
     return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, claims, error, queued)
-
-
-def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:
-    if not present.allows_writes or present.claims is None:
-        return ""
-    reasons = []
-    if claims.expires_at < present.claims.expires_at:
-        sooner, later = claims.expires_at, present.claims.expires_at
-        reasons.append(
-            "It ends sooner than the license in force:"
-            f" {sooner:%Y-%m-%dT%H:%M:%SZ}, not {later:%Y-%m-%dT%H:%M:%SZ}."
-        )
-    if (present.claims.plan, claims.plan) == (Plan.PAID, Plan.TRIAL):
-        reasons.append("It goes from Paid to Trial.")
-    return " ".join(reasons)

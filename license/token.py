@@ -317,7 +317,7 @@ def _json(segment: str, part: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise LicenseMalformed(f"its {part} is not UTF-8") from None
     try:
-        members = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        members = _decoder.decode(text)
     except LicenseMalformed:
         raise
     except (ValueError, RecursionError):
@@ -343,6 +343,9 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise LicenseMalformed("it holds NaN or Infinity, which JSON does not have")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime:

@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import TemplateDoesNotExist
@@ -20,16 +19,17 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
-from license import comparison, status
+from license import comparison, installation, judgement
 from license.calendar import as_ics, ending
 from license.comparison import distance
 from license.forms import LicenseForm
+from license.installation import ConfirmationNeeded, Verdict
+from license.judgement import Judged
 from license.keyring import KeyringError
 from license.middleware import LicensedRequest
 from license.models import License
 from license.offers import offers
-from license.status import Judged, Verdict
-from license.token import LicenseExpired, LicenseNotYetValid, LicenseRevoked
+from license.token import LicenseError, LicenseExpired, LicenseNotYetValid, LicenseRevoked
 
 
 class PageRequest(LicensedRequest):
@@ -58,7 +58,11 @@ def page(request: LicensedRequest) -> HttpResponse:
     form = LicenseForm(request.POST)
     if not form.is_valid():
         return _page(request, form, form.verdict)  # what was typed stays
-    done = form.install(by=cast(User, request.user), source=License.Source.PAGE)
+    try:
+        done = form.install(by=cast(User, request.user), source=License.Source.PAGE)
+    except (LicenseError, ConfirmationNeeded) as refused:  # another key came in between
+        form.add_error("key", f"{refused} Nothing was changed.")
+        return _page(request, form, form.verdict)
     messages.success(request, done)
     return redirect("license:page")
 
@@ -71,7 +75,7 @@ def page(request: LicensedRequest) -> HttpResponse:
 def preview(request: PageRequest) -> HttpResponse:
     """What a key says, beside what is in force; without htmx, in the page with the key kept."""
     key = request.POST.get("key", "")
-    verdict = status.assess(key, timezone.now()) if key.strip() else None
+    verdict = installation.assess(key, timezone.now()) if key.strip() else None
     if request.htmx:
         return render(request, "license/_preview.html", _compared(verdict))
     return _page(request, LicenseForm(initial={"key": key}), verdict)
@@ -135,28 +139,27 @@ def _compared(verdict: Verdict | None) -> dict[str, Any]:
 def _trusted_keys() -> list[str]:
     """The thumbprints of the public keys; none where the file is no good, which the reason says."""
     try:
-        return list(status.load_keyring())
+        return list(judgement.load_keyring())
     except KeyringError:
         return []
 
 
 def _history(at: datetime) -> list[Entry]:
-    judged = status.history(at)
-    prefetch_related_objects([row for row, _, _ in judged], "installed_by")
-    in_force = next((row for row, _, error in judged if error is None), None)
-    return [_entry(each, is_in_force=each.row is in_force) for each in judged]
+    history = judgement.history(at)
+    in_force = next((row for row, (_, error) in history if error is None), None)
+    return [_entry(judged, is_in_force=judged.row is in_force) for judged in history]
 
 
 def _entry(judged: Judged, *, is_in_force: bool) -> Entry:
-    row, claims, _ = judged
-    state, colour = _state(judged, is_in_force=is_in_force)
+    row, (claims, error) = judged
+    state, colour = _state(error, is_in_force=is_in_force)
     if claims:
         return Entry(row, claims.plan.value, claims.expires_at, state, colour)
     return Entry(row, row.plan_untrusted, row.expires_at_untrusted, state, colour)
 
 
-def _state(judged: Judged, *, is_in_force: bool) -> tuple[str, str]:
-    match judged.error:
+def _state(error: LicenseError | None, *, is_in_force: bool) -> tuple[str, str]:
+    match error:
         case None:
             return ("In force", "green") if is_in_force else ("Replaced", "")
         case LicenseNotYetValid():

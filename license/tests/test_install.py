@@ -11,8 +11,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from conftest import install as put_into_history
-from license import status
-from license.models import ConfirmationNeeded, Installation, License
+from license import installation, status
+from license.installation import ConfirmationNeeded, Installation
+from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
 from license.token import LicenseError
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def install(key: str, *, confirmed: bool = False, by: User | None = None) -> Installation:
-    return License.objects.install(
+    return installation.install(
         key, by=by, source=License.Source.PAGE, at=keys.now(), confirmed=confirmed
     )
 

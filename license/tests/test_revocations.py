@@ -12,7 +12,7 @@ from django.core.management.base import SystemCheckError
 from pytest_django.fixtures import Settings
 
 from conftest import install
-from license import status, token
+from license import installation, status, token
 from license.models import License, SeenRevocations
 from license.tests import keys
 from license.tests.keys import make_license
@@ -92,7 +92,7 @@ def test_a_list_that_comes_with_a_refused_key_is_remembered(
 ) -> None:
     publish(1, ["stolen"])
     with pytest.raises(LicenseRevoked):
-        License.objects.install(
+        installation.install(
             make_license(jti="stolen"), by=None, source=License.Source.COMMAND, at=keys.now()
         )
     assert SeenRevocations.objects.get().seq == 1
@@ -107,7 +107,7 @@ def test_a_list_that_the_vendor_has_not_signed_revokes_nothing(publish: Publish)
 
 def test_a_revoked_key_cannot_be_installed_again(publish: Publish) -> None:
     publish(1, ["stolen"])
-    verdict = status.assess(make_license(jti="stolen"), keys.now())
+    verdict = installation.assess(make_license(jti="stolen"), keys.now())
     assert verdict.error and verdict.error.code == "license_revoked"
     assert SeenRevocations.objects.get().seq == 1
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license import status
-from license.models import ConfirmationNeeded, License
+from license.installation import ConfirmationNeeded, assess, install
+from license.models import License
 from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
 
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             if dry_run:
                 self._judge(text, force=force)
             else:
-                installed = License.objects.install(
+                installed = install(
                     text, by=None, source=License.Source.COMMAND, at=now, confirmed=force
                 )
                 done = "Installed" if installed.created else "Already installed:"
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError(msg) from None
 
     def _judge(self, text: str, *, force: bool) -> None:
-        verdict = status.assess(text, timezone.now())
+        verdict = assess(text, timezone.now())
         if verdict.error:
             raise verdict.error
         if verdict.confirmation and not force:

@@ -1,0 +1,166 @@
+"""What the portal costs, as ratios that are each measured in one run.
+
+The gate is measured over HTTP; the rest of the portal's side goes through the whole Django stack
+in this process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from benchmarks.measure import ratio
+from findings.catalogue import FINDING_TYPES, Severity
+from license import token
+from license.installation import install
+from license.models import License
+from license.tests import keys
+from tests.server import Databases, Server, running
+
+TARGETS = [(name, severity) for name in FINDING_TYPES for severity in Severity.values]
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp())
+    (folder / "public-key.pem").write_bytes(keys.public_pem())
+    with override_settings(
+        LICENSE_PUBLIC_KEY_PATH=folder / "public-key.pem",
+        LICENSE_REVOCATIONS_PATH=folder / "revocations.jwt",
+        STORAGES={
+            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+            "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+        },
+        STATIC_ROOT=str(folder),
+        ALLOWED_HOSTS=["testserver"],
+    ):
+        # A file, not memory: what is measured is what is deployed.
+        connection.settings_dict["TEST"]["NAME"] = (
+            str(folder / "bench.sqlite3") if connection.vendor == "sqlite" else "bench"
+        )
+        name = connection.settings_dict["NAME"]
+        connection.creation.create_test_db(verbosity=0, autoclobber=True)
+        try:
+            install(keys.make_license(), by=None, source=License.Source.COMMAND, at=timezone.now())
+            operator = User.objects.create_user("operator")
+            operator.groups.add(Group.objects.get(name="operators"))
+            print(f"\n{connection.vendor}")
+            print(f"  the gate, goal 1.10                    {gate(folder)}")
+            print(f"  token.verify, goal 4                   {verification()}")
+            print(f"  PUT of the whole catalogue, goal 3     {whole_catalogue(operator)}")
+            print(f"  /threats, goal 6 queries               {threats_page(operator)}")
+        finally:
+            connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def browser(user: User) -> Client:
+    """A client with a middleware stack of its own, as the settings are now."""
+    client = Client()
+    client.force_login(user)
+    client.get("/healthz")
+    return client
+
+
+def put(client: Client, policies: list[dict[str, Any]]) -> None:
+    answer = client.put("/findings", {"policies": policies}, content_type="application/json")
+    assert answer.status_code == 200, answer.content  # noqa: S101
+
+
+def gate(folder: Path) -> str:
+    """PUT of one policy to gunicorn over HTTP, with the license check and with it bypassed."""
+    actions = cycle(["BLOCK", "SAVE"])
+
+    def changes(server: Server) -> Callable[[], None]:
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {server.access_token()}"
+
+        def change() -> None:
+            policy = {"finding_type": "Recon:EC2/Portscan", "action": next(actions)}
+            answer = session.put(f"{server.url}/findings", json={"policies": [policy]})
+            assert answer.json()["changed"], answer.text  # noqa: S101
+
+        return change
+
+    databases = Databases(folder)
+    with (
+        running(databases) as licensed,
+        running(databases, DJANGO_SETTINGS_MODULE="benchmarks.ungated") as bypassed,
+    ):
+        licensed.install(keys.make_license())
+        return ratio(changes(licensed), changes(bypassed), rounds=500)
+
+
+def verification() -> str:
+    """token.verify against the bare signature of as many octets."""
+    key, ring, now = keys.make_license(), keys.keyring(), timezone.now()
+    signed = key.rpartition(".")[0].encode()
+    public_key = keys.vendor_key().public_key()
+    signature = keys.vendor_key().sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    return ratio(
+        lambda: token.verify(key, keyring=ring, account_id=keys.ACCOUNT, now=now),
+        lambda: public_key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256()),
+        rounds=5000,
+    )
+
+
+def whole_catalogue(operator: User) -> str:
+    """PUT of every type at every severity, against the same rows written by hand-written SQL."""
+    client = browser(operator)
+    actions = cycle(["BLOCK", "SAVE"])
+
+    def ours() -> None:
+        action = next(actions)
+        put(
+            client,
+            [
+                {"finding_type": name, "severity": severity, "action": action}
+                for name, severity in TARGETS
+            ],
+        )
+
+    def theirs() -> None:
+        action = next(actions)
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        policy = (
+            "INSERT INTO findings_threatpolicy (service, finding_type, severity, action)"
+            " VALUES ('', ?, ?, ?) ON CONFLICT (service, finding_type, severity)"
+            " DO UPDATE SET action = excluded.action"
+        )
+        log = (
+            "INSERT INTO findings_policychange (changed_at, changed_by_id, changed_by_name,"
+            " client_id, source, service, finding_type, severity, action_before, action_after)"
+            " VALUES (?, ?, 'operator', '', 'page', '', ?, ?, '', ?)"
+        )
+        if connection.vendor == "postgresql":
+            policy, log = policy.replace("?", "%s"), log.replace("?", "%s")
+        connection.ensure_connection()
+        bare = connection.connection
+        cursor = bare.cursor()
+        cursor.execute("BEGIN")
+        cursor.executemany(policy, [(*target, action) for target in TARGETS])
+        cursor.executemany(log, [(now, operator.pk, *target, action) for target in TARGETS])
+        cursor.execute("COMMIT")
+
+    return ratio(ours, theirs, rounds=30)
+
+
+def threats_page(operator: User) -> str:
+    """How many queries, and how long, with every type set at every severity."""
+    client = browser(operator)
+    with CaptureQueriesContext(connection) as captured:
+        page = client.get("/threats")
+    assert page.status_code == 200, page.content  # noqa: S101
+    queries = len(captured)
+    compared = ratio(lambda: client.get("/threats"), lambda: client.get("/healthz"), rounds=50)
+    return f"{queries:5}   (against /healthz: {compared.strip()})"
