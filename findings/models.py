@@ -117,6 +117,7 @@ class PolicyChange(AppendOnlyModel):
 
     class Meta:
         verbose_name = "policy change"
+        base_manager_name = "objects"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -46,6 +46,7 @@ class License(AppendOnlyModel):
 
     class Meta:
         verbose_name = "license"
+        base_manager_name = "objects"  # no other way in that would rewrite the history
         # Nobody may change or delete one: there is no permission for it to be given.
         default_permissions = ("add", "view")
 
@@ -69,6 +70,7 @@ class SeenRevocations(AppendOnlyModel):
 
     class Meta:
         verbose_name_plural = "seen revocations"
+        base_manager_name = "objects"
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -91,6 +91,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "policy change",
+                "base_manager_name": "objects",
                 "default_permissions": ("view",),
             },
         ),

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "seen revocations",
+                "base_manager_name": "objects",
                 "default_permissions": (),
             },
         ),
@@ -77,6 +78,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "license",
+                "base_manager_name": "objects",
                 "default_permissions": ("add", "view"),
             },
         ),

@@ -32,6 +32,7 @@ def _overwrite_by_primary_key() -> None:
 TRIES: dict[str, Callable[[], object]] = {
     "save": _save,
     "delete": lambda: License.objects.get().delete(),
+    "delete by the base manager": lambda: License._base_manager.all().delete(),
     "delete of many": lambda: License.objects.all().delete(),
     "update": lambda: License.objects.update(jti="changed"),
     "bulk_update": lambda: License.objects.bulk_update(License.objects.all(), ["jti"]),
