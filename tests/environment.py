@@ -1,11 +1,30 @@
-"""The environment of a test run, where the caller has set none. Loaded before Django's settings."""
+"""The environment of a test run: its own, whatever the caller has exported, but for DATABASE_URL.
+
+Loaded before Django reads its settings.
+"""
 
 from __future__ import annotations
 
 import os
 
-os.environ.setdefault("SECRET_KEY", "of no use outside a test run, and long enough for the check")
-os.environ.setdefault("PORTAL_URL", "http://testserver")
-os.environ.setdefault("AWS_ACCOUNT_ID", "123456789012")
-# Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+for name in (
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "DEFAULT_FROM_EMAIL",
+    "EMAIL_URL",
+    "LICENSE_KEY",
+    "LICENSE_PUBLIC_KEY_PATH",
+    "OIDC_SERVER_URL",
+    "PANEL_URL",
+    "TRUSTED_PROXY_COUNT",
+):
+    os.environ.pop(name, None)
+    os.environ.pop(f"{name}_FILE", None)
+
+os.environ |= {
+    "SECRET_KEY": "of no use outside a test run, and long enough for the check",
+    "PORTAL_URL": "http://testserver",
+    "AWS_ACCOUNT_ID": "123456789012",
+    # Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+}
