@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import ResolverMatch, URLPattern, URLResolver, get_resolver
 
 UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -21,12 +21,15 @@ class Route(NamedTuple):
 
 
 def routes() -> list[Route]:
-    """Every route of the resolver, in its order.
+    """Every route of the resolver, in its order; what an earlier one hides is never reached.
 
     `methods` are the unsafe ones that the view takes, as far as it says so itself; a function view
     does not, and may take them all.
     """
-    return list(_walk(get_resolver(), "/", []))
+    first: dict[str, Route] = {}
+    for route in _walk(get_resolver(), "/", []):
+        first.setdefault(route.path, route)
+    return list(first.values())
 
 
 def _walk(resolver: URLResolver, prefix: str, namespaces: list[str]) -> Iterator[Route]:
@@ -36,8 +39,10 @@ def _walk(resolver: URLResolver, prefix: str, namespaces: list[str]) -> Iterator
             inner = [*namespaces, entry.namespace] if entry.namespace else namespaces
             yield from _walk(entry, path, inner)
         elif isinstance(entry, URLPattern):
-            # As ResolverMatch names it: by its name, or by its function's.
-            name = ":".join([*namespaces, entry.name or entry.lookup_str])
+            # The name that the middleware asks for: an unnamed view is called after its function.
+            name = ResolverMatch(
+                entry.callback, (), {}, entry.name, namespaces=[*namespaces]
+            ).view_name
             exempt = name if name in settings.LICENSE_EXEMPT_VIEWS else ""
             yield Route(path, name, _unsafe_methods(entry), exempt)
 
