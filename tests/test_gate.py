@@ -1,0 +1,114 @@
+"""Who writes where, in which license state: every route, by every method, for three callers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import resolve
+
+from conftest import install
+from license import gate
+from license.tests.keys import make_license
+from license.tests.test_gate import concrete, refused_by_license
+from license.tests.test_middleware import STATES
+
+pytestmark = pytest.mark.django_db
+
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+HELP = '</license>; rel="help"'  # what each refusal by the license carries
+CALLERS = ("stranger", "operator", "superuser")
+
+
+def valid() -> None:
+    install(make_license())
+
+
+def about_to_lapse() -> None:
+    install(make_license(begins=timedelta(days=-29)))
+
+
+ALL_STATES: dict[str, Callable[[], None]] = STATES | {"": valid, "expiring soon": about_to_lapse}
+
+
+@pytest.fixture(params=CALLERS)
+def caller(request: pytest.FixtureRequest) -> Callable[[], Client]:
+    """Signs the caller in anew: some of these routes sign out."""
+    client = Client(raise_request_exception=False)
+    user: User | None = None
+    if request.param != "stranger":
+        user = request.getfixturevalue(request.param)
+
+    def signed_in() -> Client:
+        if user and "_auth_user_id" not in client.session:
+            client.force_login(user)
+        return client
+
+    return signed_in
+
+
+@pytest.mark.parametrize("state", ALL_STATES)
+def test_a_write_is_refused_by_the_reason_unless_its_view_is_listed(
+    caller: Callable[[], Client], state: str
+) -> None:
+    ALL_STATES[state]()
+    code = state if state in STATES else ""
+    wrong = []
+    for path in sorted({concrete(route) for route in gate.routes()}):
+        listed = resolve(path).view_name in settings.LICENSE_EXEMPT_VIEWS
+        for method in UNSAFE:
+            told = refused_by_license(caller(), method, path)
+            if told != ("" if listed else code):
+                wrong.append((method, path, told))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("state", ["license_missing", "license_expired", "license_revoked"])
+def test_reading_is_never_refused_by_the_license(caller: Callable[[], Client], state: str) -> None:
+    STATES[state]()
+    refused = [
+        (method, path)
+        for path in sorted({concrete(route) for route in gate.routes()})
+        for method in SAFE
+        if caller().generic(method, path).headers.get("Link") == HELP  # HEAD has no body to read
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize("method", [*UNSAFE, *SAFE])
+def test_what_leads_nowhere_is_not_found(caller: Callable[[], Client], method: str) -> None:
+    assert caller().generic(method, "/nowhere/at/all").status_code == 404
+
+
+def test_every_route_is_reached_by_the_walk() -> None:
+    missed = [
+        (route.path, route.view_name)
+        for route in gate.routes()
+        if resolve(concrete(route)).view_name != route.view_name
+    ]
+    assert missed == []
+
+
+def test_checkgate_prints_what_happens(superuser_client: Client, superuser: User) -> None:
+    printed = StringIO()
+    call_command("checkgate", stdout=printed)
+    table = [line.split("\t") for line in printed.getvalue().splitlines()]
+    happens = []
+    for route in gate.routes():
+        superuser_client.force_login(superuser)
+        refused = refused_by_license(superuser_client, "POST", concrete(route))
+        verdict = "gated" if refused else f"exempt by {route.view_name}"
+        happens.append([route.path, route.view_name, ",".join(route.methods) or "-", verdict])
+    assert table == happens
+    assert {row[3] for row in table if row[3] != "gated"} == {
+        f"exempt by {name}"
+        for name in settings.LICENSE_EXEMPT_VIEWS
+        if name in {r[1] for r in table}
+    }
