@@ -1,0 +1,80 @@
+"""In every license state an administrator signs in, opens the License page and installs a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from license.tests import keys
+from license.tests.keys import make_license
+from tests.person import sign_in
+from tests.server import Server
+from tests.threats import put, setting
+
+DAY = timedelta(days=1)
+
+
+class State(NamedTuple):
+    history: Callable[[], list[str]]  # the keys that were installed, the newest last
+    heading: str
+    writes: int  # what a PUT is answered
+
+
+def revoked() -> list[str]:
+    """A replacement, over by now, has revoked the key that somebody installed after it."""
+    return [make_license(begins=-2 * DAY, days=1, revokes=["a"]), make_license(jti="a")]
+
+
+STATES = {
+    "missing": State(lambda: [], "Missing", 403),
+    "expired": State(lambda: [make_license(begins=-40 * DAY)], "Expired", 403),
+    "expiring soon": State(lambda: [make_license(days=3)], "Expiring Soon", 200),
+    "wrong account": State(lambda: [make_license(aws_account_id="210987654321")], "Rejected", 403),
+    "revoked": State(revoked, "Rejected", 403),
+    "not yet valid": State(lambda: [make_license(begins=DAY)], "Rejected", 403),
+    "forged": State(lambda: [make_license(signing_key=keys.other_key())], "Rejected", 403),
+    "malformed row": State(lambda: ["nothing like a key"], "Rejected", 403),
+    "valid": State(lambda: [make_license()], "Valid", 200),
+}
+POLICY = setting("BLOCK", service="EC2", severity="HIGH")
+
+
+def before(server: Server, name: str) -> State:
+    state = STATES[name]
+    for key in state.history():
+        server.put_into_history(key)
+    assert server.put({"policies": [POLICY]}).status_code == state.writes
+    return state
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_license_page_installs_a_key(page: Page, server: Server, name: str) -> None:
+    state = before(server, name)
+    sign_in(page, "ada")
+    if state.writes == 403:  # the way there is in the banner of every page
+        page.locator(".banner[data-colour=red] a").click()
+    else:
+        page.get_by_role("navigation").get_by_role("link", name="License").first.click()
+    expect(page.get_by_role("heading", name=state.heading, exact=True)).to_be_visible()
+    page.get_by_label("License key").fill(make_license(days=300))
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Valid", exact=True)).to_be_visible()
+    expect(page.locator(".banner")).to_have_count(0)
+    put(server, POLICY)
+
+
+@pytest.mark.parametrize("name", ["missing", "malformed row"])
+def test_the_admin_installs_a_key(page: Page, server: Server, name: str) -> None:
+    before(server, name)
+    sign_in(page, "ada")
+    page.goto("/admin/license/license/")
+    page.get_by_role("link", name="Add license").first.click()
+    page.get_by_label("License key").fill(make_license(days=300))
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
+    expect(page.locator(".banner")).to_have_count(0)
+    put(server, POLICY)
