@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from license.tests import keys
 from license.tests.keys import make_license
 from tests.person import sign_in
-from tests.server import Server
+from tests.server import Databases, Server, running
 
 TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
 BLOCK = {"policies": [{"finding_type": TYPE, "severity": "HIGH", "action": "BLOCK"}]}
@@ -34,10 +35,29 @@ def test_writes_end_with_the_license_and_come_back_with_the_next(
 
     time.sleep(max((ends - keys.now()).total_seconds(), 0) + 0.1)  # what is tested is the lapse
     refused = server.request("PUT", "/findings", json=BLOCK, headers=bearer)
-    assert refused.status_code == 403
-    assert refused.headers["Content-Type"] == "application/problem+json"
-    assert refused.json()["code"] == "license_expired"
-    assert "expires_at" not in refused.json()  # a token is no signed-in session
+    short = {
+        "type": f"{server.url}/problems/license-expired",
+        "title": "License expired",
+        "status": 403,
+        "code": "license_expired",
+        "license_url": f"{server.url}/license",
+    }
+    # A stranger, and a token too, which is no signed-in session, is told neither date nor account.
+    for answer in (refused, server.request("PUT", "/findings", json=BLOCK)):
+        assert answer.status_code == 403
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Link"] == '</license>; rel="help"'
+        assert "Retry-After" not in answer.headers
+        document = answer.json()
+        assert not re.search("[0-9]", document.pop("detail"))
+        assert document == short
+    assert server.request("GET", "/problems/license-expired").status_code == 200
+    told = page.request.put("/findings", data=BLOCK)
+    assert (told.status, told.headers["link"]) == (403, '</license>; rel="help"')
+    document = told.json()
+    assert f"{ends:%Y-%m-%dT%H:%M:%SZ}" in document.pop("detail")
+    assert document == short | {"expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}"}
 
     reading = server.request("GET", "/findings", headers=bearer)
     assert reading.json()["policies"] == [{**BLOCK["policies"][0], "service": None}]
@@ -55,7 +75,7 @@ def test_writes_end_with_the_license_and_come_back_with_the_next(
     assert server.request("PUT", "/findings", json=BLOCK, headers=bearer).status_code == 200
 
 
-def blocked(page: Page):  # type: ignore[no-untyped-def]
+def blocked(page: Page) -> Locator:
     return page.locator(f'[data-type="{TYPE}"]').get_by_text("Block", exact=True).first
 
 
@@ -71,21 +91,26 @@ def test_a_bad_key_is_refused_by_its_own_reason_and_changes_nothing(
     server: Server, key: Callable[[], str], reason: str
 ) -> None:
     server.install(make_license(customer="Example Corp"))
-    before = server.manage("license", "--json").stdout
+    before = known(server)
     done = server.manage("setlicense", "-", stdin=key())
     assert done.returncode == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert reason in done.stderr
-    after = server.manage("license", "--json").stdout
-    assert after == before
-    assert '"customer": "Example Corp"' in after
+    assert known(server) == before
+    assert '"customer": "Example Corp"' in before
+    assert server.put(BLOCK).status_code == 200
 
 
-def test_a_key_in_the_environment_is_installed_at_start_up(databases: object) -> None:
-    from tests.server import Databases, running
+def known(server: Server) -> str:
+    """The license in force, and the rows of the history."""
+    rows = "from license.models import License; print(*License.objects.values())"
+    history = server.manage("shell", "-v0", "-c", rows)
+    assert history.returncode == 0, history.stderr
+    return server.manage("license", "--json").stdout + history.stdout
 
-    assert isinstance(databases, Databases)
+
+def test_a_key_in_the_environment_is_installed_at_start_up(databases: Databases) -> None:
     with running(databases, LICENSE_KEY=make_license(jti="from the environment")) as server:
         assert server.manage("license").returncode == 0
         assert server.put(BLOCK).status_code == 200
