@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from accounts.tests.browser import totp
 from license.tests.keys import make_license
 from tests.person import accessibility_violations, overflows, sign_in
-from tests.server import Server
+from tests.server import PASSWORD, Server
+from tests.test_never_locked_out import STATES
 
 FOR_STRANGERS = ["/accounts/login/", "/accounts/password/reset/", "/problems/license-expired"]
 PAGES = [
@@ -32,6 +34,15 @@ PAGES = [
     "/admin/license/license/add/",
     "/admin/findings/threatpolicy/",
     "/admin/findings/threatpolicy/add/",
+    "/admin/findings/policychange/",
+    "/admin/allauth_idp_oidc/client/",
+    "/admin/allauth_idp_oidc/client/add/",
+]
+LISTS = [  # of these, the first row's own page, and those that hang on it
+    "/admin/auth/user/",
+    "/admin/auth/group/",
+    "/admin/license/license/",
+    "/admin/findings/threatpolicy/",
     "/admin/findings/policychange/",
     "/admin/allauth_idp_oidc/client/",
 ]
@@ -70,7 +81,7 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
         page.goto("/accounts/2fa/totp/activate/")
         found += wrong_with(page)
         if "reauthenticate" in page.url:
-            page.locator("input[name=password]").fill("correct horse battery staple")
+            page.locator("input[name=password]").fill(PASSWORD)
             page.locator("main button[type=submit]").first.click()
     for path in PAGES:
         page.goto(path)
@@ -87,4 +98,92 @@ def test_what_others_see_is_accessible(page: Page, server: Server, name: str) ->
     for path in ("/", "/threats", "/changes", "/license", "/admin/"):
         page.goto(path)
         found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_each_row_of_the_admin_is_accessible(page: Page, server: Server) -> None:
+    server.install(make_license())
+    server.put({"policies": POLICIES})
+    sign_in(page)
+    found: list[str] = []
+    for path in LISTS:
+        page.goto(path)
+        page.locator("#result_list tbody th a").first.click()
+        change = page.url
+        found += wrong_with(page)
+        for inner in ("history/", "delete/"):
+            page.goto(change.replace("change/", inner))
+            found += wrong_with(page)
+    page.goto("/admin/auth/user/")
+    page.locator("#result_list tbody th a").first.click()
+    page.goto(page.url.replace("change/", "password/"))
+    found += wrong_with(page)
+    page.goto("/admin/auth/user/add/")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".errornote")).to_be_visible()
+    found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_a_second_factor_is_accessible_from_enrolling_to_signing_in(
+    page: Page, server: Server
+) -> None:
+    server.install(make_license())
+    sign_in(page, "vera")
+    page.goto("/accounts/2fa/totp/activate/")
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.locator("main button[type=submit]").first.click()
+    page.get_by_label("code").fill("000000")
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.locator("main [aria-invalid=true], main .errorlist").first).to_be_visible()
+    found = wrong_with(page)
+    page.get_by_label("code").fill(totp(page.get_by_label("Secret").input_value()))
+    page.get_by_role("button", name="Turn on").click()
+    page.wait_for_url(lambda url: "activate" not in url)
+    for path in ("", "recovery-codes/", "recovery-codes/generate/", "totp/deactivate/"):
+        page.goto(f"/accounts/2fa/{path}")
+        found += wrong_with(page)
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/accounts/login/")
+    for password in ("a wrong one", PASSWORD):
+        page.locator("input[name=login]").fill("vera")
+        page.locator("input[name=password]").fill(password)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        if password == PASSWORD:
+            page.wait_for_url("**/accounts/2fa/authenticate/")
+        else:
+            expect(page.locator("main .errorlist, main [role=alert]").first).to_be_visible()
+        found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_the_license_is_accessible_in_every_state(page: Page, server: Server) -> None:
+    sign_in(page, "ada")
+    found: list[str] = []
+    # Those that write come last: a key that is good now stays in force.
+    for state in sorted(STATES.values(), key=lambda state: state.writes == 200):
+        for key in state.history():
+            server.put_into_history(key)
+        page.goto("/license")
+        expect(page.get_by_role("heading", name=state.heading, exact=True)).to_be_visible()
+        found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
+    sign_in(page)
+    page.goto("/admin/findings/threatpolicy/add/")
+    page.locator("select[name=action]").select_option("BLOCK")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="License missing")).to_be_visible()
+    found = wrong_with(page)
+    page.context.clear_cookies()
+    page.goto("/accounts/login/")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Sign in", exact=True).evaluate(
+        "it => it.form.noValidate = true"
+    )
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("heading", name="This page was open for too long")).to_be_visible()
+    found += wrong_with(page)
     assert found == [], "\n".join(found)
