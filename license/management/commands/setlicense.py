@@ -22,9 +22,10 @@ class Command(BaseCommand):
     requires_system_checks = []  # a license must be mendable whatever else is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
-        source = parser.add_mutually_exclusive_group(required=True)
-        source.add_argument("key", nargs="?", help='the key, or "-" to read it from standard input')
-        source.add_argument("--file", type=Path, help="read the key from this file")
+        # As many words as come: of a key that was pasted with a space in it, argparse would else
+        # print the second half.
+        parser.add_argument("key", nargs="*", help='the key, or "-" to read it from standard input')
+        parser.add_argument("--file", type=Path, help="read the key from this file")
         parser.add_argument("--dry-run", action="store_true", help="judge the key, change nothing")
         parser.add_argument(
             "--force",
@@ -35,8 +36,10 @@ class Command(BaseCommand):
 
     @sensitive_variables()
     def handle(
-        self, *, key: str | None, file: Path | None, dry_run: bool, force: bool, **options: Any
+        self, *, key: list[str], file: Path | None, dry_run: bool, force: bool, **options: Any
     ) -> None:
+        if bool(key) == bool(file):
+            raise CommandError("Give one of: the key, - for standard input, --file PATH.")
         text = _read(key, file)
         now = timezone.now()
         try:
@@ -65,7 +68,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Would install {_described(verdict.claims)}")
 
 
-def _read(key: str | None, file: Path | None) -> str:
+def _read(key: list[str], file: Path | None) -> str:
     if file:
         try:
             with file.open("rb") as opened:
@@ -73,9 +76,9 @@ def _read(key: str | None, file: Path | None) -> str:
         except OSError as error:
             msg = f"The file cannot be read: {error.strerror}."
             raise CommandError(msg) from None
-    if key == "-":
+    if key == ["-"]:
         return _text(sys.stdin.buffer.read(4 * MAX_LICENSE_BYTES))
-    return key or ""
+    return " ".join(key)
 
 
 def _text(octets: bytes) -> str:
