@@ -56,7 +56,7 @@ def test_the_same_key_again_says_so_and_changes_nothing() -> None:
     key = make_license()
     run("setlicense", key)
     assert "Already installed" in run("setlicense", key)
-    assert "Already installed" in run("setlicense", key[:300], key[300:])  # wrapped by a mail client
+    assert "Already installed" in run("setlicense", key[:300], key[300:])  # wrapped
     assert License.objects.count() == 1
 
 
