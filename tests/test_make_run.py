@@ -7,10 +7,11 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,28 @@ def wait_for(port: int) -> None:
     raise AssertionError
 
 
-def kept(checkout: Path) -> dict[str, bytes]:
-    """The files of var/ that a second start must find and leave as they are."""
-    return {
+def kept(checkout: Path) -> dict[str, object]:
+    """The files of var/ and the rows that a second start must find and leave as they are."""
+    var = checkout / "var"
+    found: dict[str, object] = {
         path.name: path.read_bytes()
-        for path in (checkout / "var").iterdir()
+        for path in var.iterdir()
         if path.is_file() and "sqlite3" not in path.name
     }
+    with closing(sqlite3.connect(var / "threatreaction.sqlite3")) as database:
+        for table in (
+            "license_license",
+            "auth_user",
+            "auth_user_groups",
+            "allauth_idp_oidc_client",
+            "findings_threatpolicy",
+            "findings_policychange",
+            "django_migrations",
+        ):
+            rows = database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            assert rows or table == "auth_user_groups"
+            found[table] = rows
+    return found
 
 
 def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path) -> None:
@@ -110,7 +126,9 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path) -> Non
     assert mode & 0o077 == 0
     assert "correct horse battery" not in printed
 
+    began = time.monotonic()
     with started(checkout, port) as printed:
+        assert time.monotonic() - began < 30
         assert "Installed" not in printed
         again = subprocess.run(
             ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
