@@ -10,7 +10,9 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
 from license.forms import LicenseForm
+from license.installation import ConfirmationNeeded
 from license.models import License
+from license.token import LicenseError
 
 
 @admin.register(License)
@@ -62,8 +64,13 @@ class LicenseAdmin(admin.ModelAdmin[License]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {"show_save_and_add_another": False, "show_save_and_continue": False}
-        return super().add_view(request, form_url, context | (extra_context or {}))
+        hidden = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        context = hidden | (extra_context or {})
+        try:
+            return super().add_view(request, form_url, context)
+        except (LicenseError, ConfirmationNeeded):
+            # Another key came in between judging and storing; judged again, the form says why.
+            return super().add_view(request, form_url, context)
 
     def save_model(
         self, request: HttpRequest, obj: License, form: forms.ModelForm[Any], change: bool

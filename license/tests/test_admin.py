@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.test import Client
 
 from conftest import install
+from license import installation
 from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
@@ -46,6 +51,26 @@ def test_a_key_that_ends_sooner_takes_a_second_yes(administrator_client: Client)
     assert b"Tick the box to install it all the same." in refused.content
     administrator_client.post(ADD, {"key": key, "confirm": "on"})
     assert License.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_another_one_overtakes_takes_a_second_yes(administrator_client: Client) -> None:
+    def add() -> str:
+        try:
+            return administrator_client.post(ADD, {"key": make_license(days=20)}).content.decode()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            installation.install(
+                make_license(days=300), by=None, source=License.Source.COMMAND, at=keys.now()
+            )
+            answer = pool.submit(add)
+            sleep(1)  # the key is judged good by now, and waits to be stored
+        page = answer.result()
+    assert "Tick the box to install it all the same." in page
+    assert License.objects.count() == 1
 
 
 @pytest.mark.usefixtures("groups")
