@@ -1,21 +1,42 @@
-"""Two sides take turns, and the fastest call of each is compared: what else the machine does can
-only add to a time, never take from it."""
+"""Two sides take turns, and their medians are compared: what else the machine does, it does to
+both."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
 
 
-def ratio(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int) -> str:
-    """How many times longer `ours` takes, with the fastest of both in milliseconds."""
-    fastest = {ours: float("inf"), theirs: float("inf")}
-    sides = [ours, theirs]
+class Comparison(NamedTuple):
+    """Medians, in milliseconds."""
+
+    ours: float
+    theirs: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.theirs
+
+
+def compare(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int) -> Comparison:
+    sides = [(ours, list[float]()), (theirs, list[float]())]
+    (_, mine), (_, yours) = sides
     for _ in range(rounds):
         sides.reverse()  # neither always follows the other
-        for call in sides:
+        for call, times in sides:
             before = time.perf_counter()
             call()
-            fastest[call] = min(fastest[call], time.perf_counter() - before)
-    mine, yours = fastest[ours] * 1000, fastest[theirs] * 1000
-    return f"{mine / yours:5.2f}   ({mine:.3f} ms against {yours:.3f} ms, best of {rounds})"
+            times.append(time.perf_counter() - before)
+    return Comparison(median(mine) * 1000, median(yours) * 1000)
+
+
+def line(name: str, measured: float, goal: float, note: str) -> str:
+    verdict = "met" if measured <= goal else "MISSED"
+    return f"  {name:<42} {measured:6.2f}   goal {goal:4.2f} {verdict:<6}   {note}"
+
+
+def ratio(name: str, found: Comparison, *, goal: float) -> str:
+    note = f"{found.ours:.3f} ms against {found.theirs:.3f} ms"
+    return line(name, found.ratio, goal, note)
