@@ -114,6 +114,32 @@ def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str, tmp_path: 
     assert traces(key, portal.log) == []
 
 
+_NO_ROOM = """
+from django.db import connection
+connection.cursor().execute(
+    "ALTER TABLE license_license ADD CHECK (false) NOT VALID"  # its error would quote the row
+    if connection.vendor == "postgresql"
+    else "CREATE TRIGGER no_room BEFORE INSERT ON license_license"
+    " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+)
+"""
+
+
+def test_a_key_that_could_not_be_stored_is_neither_logged_nor_shown(server: Server) -> None:
+    key = make_license()
+    assert server.manage("shell", "-v0", "-c", _NO_ROOM).returncode == 0
+    somebody = Administrator(server)
+    for path in ("/license", "/admin/license/license/add/"):
+        answer = somebody.post(path, {"key": key})
+        assert answer.status_code == 500
+        assert "The portal failed to answer" in answer.text
+        assert traces(key, answer.text) == []
+        assert f"Internal Server Error: {path}" in server.log
+    done = server.manage("setlicense", "-", stdin=key)
+    assert done.returncode != 0
+    assert traces(key, done.stdout + done.stderr + server.log) == []
+
+
 @pytest.mark.parametrize("kind", ["good", "forged", "cut"])
 def test_a_key_in_the_environment_is_not_logged(databases: Databases, kind: str) -> None:
     key = KEYS[kind]()
