@@ -80,7 +80,8 @@ def main(command: list[str]) -> int:
     def stop(number: int, frame: object) -> None:
         sys.exit(128 + number)  # through the `finally`s above
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when the terminal is closed
+        signal.signal(number, stop)
     with cluster() as database_url:
         return subprocess.run(
             command, env=os.environ | {"DATABASE_URL": database_url}, check=False
