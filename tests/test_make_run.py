@@ -96,9 +96,15 @@ def kept(checkout: Path) -> dict[str, object]:
     return found
 
 
-def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path) -> None:
+def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_path: Path) -> None:
     port = free_port()
-    with started(checkout, port, ADMIN_PASSWORD="correct horse battery") as printed:
+    elsewhere = tmp_path / "url"
+    elsewhere.write_text("sqlite:////nowhere/at/all.sqlite3")
+    environment = {
+        "ADMIN_PASSWORD": "correct horse battery",
+        "DATABASE_URL_FILE": str(elsewhere),  # of another portal: it is left alone
+    }
+    with started(checkout, port, **environment) as printed:
         assert f"http://127.0.0.1:{port}/threats" in printed
         assert "Installed a trial license for AWS account 123456789012" in printed
         curl = re.search(r"^curl .*?}'$", printed, re.MULTILINE | re.DOTALL)
@@ -138,6 +144,15 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path) -> Non
     assert (checkout / "public/public-key.pem").read_bytes() == (
         ROOT / "public/public-key.pem"
     ).read_bytes()
+
+    for database in checkout.glob("var/threatreaction.sqlite3*"):
+        database.unlink()
+    with started(checkout, port) as printed:  # it begins anew, and its curl works
+        anew = subprocess.run(
+            ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
+        )
+        assert '"to":"BLOCK"' in anew.stdout
+        assert "(it is not shown again)" in printed
 
 
 def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:
