@@ -104,6 +104,8 @@ def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str, tmp_path: 
         ["setlicense", "-", "--dry-run"],
         ["setlicense", key],
         ["setlicense", key[:400], key[400:]],  # as a mail client breaks it
+        ["setlicense", key[:400], f"-{key[400:]}"],  # where base64url has a hyphen
+        ["setlicense", key[:400], f"-v{key[400:]}"],
         ["setlicense", "--file", str(file), key],
         ["setlicense", "--file", str(file)],
         ["setlicense", "--file", key],

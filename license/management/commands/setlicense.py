@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -22,8 +22,8 @@ class Command(BaseCommand):
     requires_system_checks = []  # a license must be mendable whatever else is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
-        # As many words as come: of a key that was pasted with a space in it, argparse would else
-        # print the second half.
+        parser.error = self._refuse_arguments  # type: ignore[method-assign]
+        # As many words as come: a pasted key may have spaces in it.
         parser.add_argument("key", nargs="*", help='the key, or "-" to read it from standard input')
         parser.add_argument("--file", type=Path, help="read the key from this file")
         parser.add_argument("--dry-run", action="store_true", help="judge the key, change nothing")
@@ -33,6 +33,15 @@ class Command(BaseCommand):
             help="install a key even if it ends sooner than the one in force, or goes from Paid to"
             " Trial",
         )
+
+    def _refuse_arguments(self, message: str) -> NoReturn:
+        """Exit with status 2, without argparse's message: it repeats what was typed, and so may
+        print the part of a key, broken by a space, that begins with a hyphen."""
+        self.stderr.write(
+            "The arguments are not understood, and not repeated here, where a key would be seen."
+            " Nothing was changed. `manage.py setlicense --help` lists them."
+        )
+        sys.exit(2)
 
     @sensitive_variables()
     def handle(
