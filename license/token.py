@@ -15,11 +15,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol, cast
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from jwt.algorithms import RSAAlgorithm
-from jwt.api_jws import PyJWS
 
 from license.keyring import Keyring, thumbprint
 
@@ -70,6 +71,15 @@ class RevocationList:
     seq: int
     issued_at: datetime
     revoked: frozenset[str]
+
+
+class SigningKey(Protocol):
+    """What signs: the vendor's RSAPrivateKey, or a key that never leaves its keeper (AWS KMS)."""
+
+    def public_key(self) -> RSAPublicKey: ...
+
+    def sign(self, data: bytes, padding: AsymmetricPadding, algorithm: HashAlgorithm) -> bytes:
+        """The signature; here of RS256 alone, that is PKCS1v15 and SHA-256."""
 
 
 class LicenseError(Exception):
@@ -201,7 +211,7 @@ def judge(
 
 def issue(
     *,
-    signing_key: RSAPrivateKey,
+    signing_key: SigningKey,
     jti: str,
     aws_account_id: str,
     plan: str,
@@ -251,7 +261,7 @@ def read_revocations(text: str, keyring: Keyring) -> RevocationList:
 
 
 def issue_revocations(
-    *, signing_key: RSAPrivateKey, seq: int, issued_at: datetime, revoked: Iterable[str]
+    *, signing_key: SigningKey, seq: int, issued_at: datetime, revoked: Iterable[str]
 ) -> str:
     """A signed list. Raises RevocationsError for what `read_revocations` would refuse."""
     claims = {
@@ -265,12 +275,21 @@ def issue_revocations(
     return text
 
 
-def _sign(claims: Mapping[str, Any], typ: str, signing_key: RSAPrivateKey) -> str:
-    header = {"typ": typ, "kid": thumbprint(signing_key.public_key())}
-    payload = json.dumps(claims, ensure_ascii=False, separators=(",", ":")).encode(
-        errors="surrogatepass"
-    )
-    return PyJWS().encode(payload, signing_key, algorithm=ALGORITHM, headers=header)
+def _sign(claims: Mapping[str, Any], typ: str, signing_key: SigningKey) -> str:
+    header = {"alg": ALGORITHM, "kid": thumbprint(signing_key.public_key()), "typ": typ}
+    signed = f"{_encode(_serialize(header))}.{_encode(_serialize(claims))}"
+    # PyJWT asks nothing else of the key than `sign`.
+    signature = _rs256.sign(signed.encode(), cast(RSAPrivateKey, signing_key))
+    return f"{signed}.{_encode(signature)}"
+
+
+def _serialize(members: Mapping[str, Any]) -> bytes:
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="surrogatepass")  # `read` refuses what is not UTF-8
+
+
+def _encode(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
 def _open(
@@ -288,7 +307,7 @@ def _open(
     signed = _decode(signature, "signature")
     # The last character may hold bits that mean nothing; two spellings would then be one key.
     # Of the other parts the signature allows one spelling.
-    if base64.urlsafe_b64encode(signed).rstrip(b"=").decode() != signature:
+    if _encode(signed) != signature:
         raise LicenseMalformed("its signature is not base64url in its one canonical form")
     if (public_key := keyring.get(kid)) is None:
         raise LicenseBadSignature("it names a signing key that this deployment does not know")
