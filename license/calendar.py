@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from django.conf import settings
 from icalendar import Alarm, Calendar, Event
 
-from license.status import LicenseStatus
 from license.token import ISSUER, LicenseClaims
+
+if TYPE_CHECKING:
+    from license.status import LicenseStatus
 
 REMIND_BEFORE = timedelta(days=7)
 
@@ -19,18 +21,18 @@ def ending(status: LicenseStatus) -> list[LicenseClaims]:
     return [claims for claims in (in_force, status.queued) if claims]
 
 
-def as_ics(licenses: list[LicenseClaims]) -> bytes:
-    """An event for the end of each. The same license always gives the same bytes, so that importing
-    the file again moves no event and adds none."""
+def as_ics(licenses: list[LicenseClaims], *, renew_at: str) -> bytes:
+    """An event for the end of each, with the address to renew it at. The same license always gives
+    the same bytes, so that importing the file again moves no event and adds none."""
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//Threat Reaction//License//EN")
     for claims in licenses:
-        calendar.add_component(_event(claims))
+        calendar.add_component(_event(claims, renew_at))
     return bytes(calendar.to_ical())
 
 
-def _event(claims: LicenseClaims) -> Event:
+def _event(claims: LicenseClaims, renew_at: str) -> Event:
     summary = f"Threat Reaction: the {claims.plan.value} license ends"
     event = Event()
     event.add("uid", f"{claims.jti}@{ISSUER}")
@@ -40,7 +42,7 @@ def _event(claims: LicenseClaims) -> Event:
     event.add(
         "description",
         f"From then on the threat policy of AWS account {claims.aws_account_id} cannot be changed;"
-        f" what is saved stays in force. Renew the license: {settings.PORTAL_URL}/license",
+        f" what is saved stays in force. Renew the license: {renew_at}",
     )
     event.add("transp", "TRANSPARENT")  # nobody is busy meanwhile
     alarm = Alarm()

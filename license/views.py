@@ -87,7 +87,7 @@ def calendar(request: LicensedRequest) -> HttpResponse:
     if not (licenses := ending(request.license_status)):
         raise Http404("No license is going to end.")
     return HttpResponse(
-        as_ics(licenses),
+        as_ics(licenses, renew_at=f"{settings.PORTAL_URL}/license"),
         content_type="text/calendar; charset=utf-8",
         headers={
             "Content-Disposition": 'attachment; filename="threat-reaction-license.ics"',
