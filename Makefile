@@ -2,16 +2,23 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
+PANEL = $(wildcard panel)
 
-.PHONY: run test lint bench
+.PHONY: run panel test lint bench
 
 run: .venv/runtime
 	@scripts/run
+
+# The vendor's own site. Only the vendor has the folder; nothing else here needs it.
+panel: .venv/panel
+	@scripts/panel
 
 test: .venv/development
 	scripts/install-test-tools
 	$(BIN)/pytest
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest
+	$(if $(PANEL),$(BIN)/pytest -c panel/pyproject.toml panel)
+	$(if $(PANEL),$(BIN)/python -m tests.postgresql $(BIN)/pytest -c panel/pyproject.toml panel)
 
 lint: .venv/development
 	$(BIN)/ruff check .
@@ -20,6 +27,9 @@ lint: .venv/development
 	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --target-version 5.2 --check
 	$(BIN)/lint-imports
 	scripts/check-deployment
+	$(if $(PANEL),SECRET_KEY=- $(BIN)/mypy --config-file panel/pyproject.toml panel)
+	$(if $(PANEL),$(BIN)/lint-imports --config panel/pyproject.toml)
+	$(if $(PANEL),scripts/check-panel-deployment)
 
 bench: .venv/development
 	scripts/install-test-tools
@@ -34,6 +44,11 @@ bench: .venv/development
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/development: .venv/runtime requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+.venv/panel: .venv/runtime panel/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r panel/requirements.txt
+	@touch $@
+
+.venv/development: .venv/runtime requirements-dev.txt $(wildcard panel/requirements*.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt \
+	  $(if $(PANEL),-r panel/requirements-dev.txt)
 	@touch $@

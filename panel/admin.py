@@ -1,0 +1,237 @@
+"""Where staff work: they read everything, and act through the verbs of panel.issuing alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from panel import issuing
+from panel.forms import ReasonForm, ReplaceForm
+from panel.issuing import Refused
+from panel.models import Act, Customer, IssuedLicense, Order
+from panel.signing import SigningError
+
+_M = TypeVar("_M", bound=Model)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[_M]):
+    """Lists and shows. A row is changed by an action with a reason, or not at all."""
+
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: _M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: _M | None = None) -> bool:
+        return False
+
+    def act_on_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[_M],
+        form_class: type[ReasonForm],
+        title: str,
+        do: Callable[[_M, dict[str, Any]], object],
+    ) -> HttpResponse | None:
+        """Asks for the reason on a page of its own, then does it to each row, one by one: what one
+        refuses, the others do not feel."""
+        form = form_class(request.POST if "confirmed" in request.POST else None)
+        rows = list(queryset)
+        if not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "title": title,
+                "opts": self.opts,
+                "rows": rows,
+                "form": form,
+                "action": request.POST["action"],
+                "checkbox_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "panel/admin_reason.html", context)
+        for row in rows:
+            try:
+                do(row, form.cleaned_data)
+            except (Refused, SigningError) as refused:
+                messages.error(request, f"{row}: {refused}")
+            else:
+                messages.success(request, f"{row}: done.")
+        return None
+
+
+def _me(request: HttpRequest) -> User:
+    return cast(User, request.user)  # the admin lets nobody else in
+
+
+@admin.register(IssuedLicense)
+class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
+    list_display = [
+        "jti",
+        "customer",
+        "aws_account_id",
+        "plan",
+        "not_before",
+        "expires_at",
+        "state",
+    ]
+    list_filter = ["plan"]
+    list_select_related = ["customer__user", "revocation", "replacement"]
+    search_fields = ["customer__user__email", "aws_account_id", "jti"]
+    search_help_text = "E-mail address, AWS account or license id"
+    ordering = ["-issued_at", "-pk"]
+    actions = ["revoke", "replace"]
+    fields: ClassVar = [
+        "jti",
+        "state",
+        "customer",
+        "aws_account_id",
+        "plan",
+        "issued_at",
+        "not_before",
+        "expires_at",
+        "masked_key",
+        "order",
+        "replaces",
+        "replaced_by",
+    ]
+
+    @admin.display(description="status")
+    def state(self, issued: IssuedLicense) -> str:
+        return issued.status(timezone.now()).label
+
+    @admin.display(description="key")
+    def masked_key(self, issued: IssuedLicense) -> str:
+        return issued.masked_key
+
+    @admin.display(description="replaced by")
+    def replaced_by(self, issued: IssuedLicense) -> str:
+        return str(getattr(issued, "replacement", "-"))
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("panel.revoke_issuedlicense")
+
+    def has_replace_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("panel.replace_issuedlicense")
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(
+        self, request: HttpRequest, queryset: QuerySet[IssuedLicense]
+    ) -> HttpResponse | None:
+        def do(issued: IssuedLicense, said: dict[str, Any]) -> None:
+            issuing.revoke(issued, by=_me(request), why=said["why"], at=timezone.now())
+
+        return self.act_on_each(request, queryset, ReasonForm, "Revoke licenses", do)
+
+    @admin.action(description="Replace, or move to another account", permissions=["replace"])
+    def replace(
+        self, request: HttpRequest, queryset: QuerySet[IssuedLicense]
+    ) -> HttpResponse | None:
+        def do(issued: IssuedLicense, said: dict[str, Any]) -> None:
+            issuing.replace(
+                issued,
+                by=_me(request),
+                why=said["why"],
+                account_id=said["account_id"],
+                at=timezone.now(),
+            )
+
+        return self.act_on_each(request, queryset, ReplaceForm, "Replace licenses", do)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin[Order]):
+    list_display = ["__str__", "customer", "aws_account_id", "months", "placed_at", "state"]
+    list_filter = [("paid_at", admin.EmptyFieldListFilter), "months"]
+    list_select_related = ["customer__user", "license"]
+    search_fields = ["customer__user__email", "aws_account_id", "license__jti", "=id"]
+    search_help_text = "E-mail address, AWS account, license id or number of the order"
+    ordering = ["-placed_at", "-pk"]
+    actions = ["mark_paid"]
+    fields: ClassVar = [
+        "customer",
+        "aws_account_id",
+        "months",
+        "state",
+        "placed_at",
+        "paid_at",
+        "paid_by",
+        "stripe_session",
+    ]
+
+    @admin.display(description="status")
+    def state(self, order: Order) -> str:
+        return order.status.value
+
+    def has_mark_paid_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("panel.mark_paid_order")
+
+    @admin.action(description="Mark paid, and issue the license", permissions=["mark_paid"])
+    def mark_paid(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        def do(order: Order, said: dict[str, Any]) -> None:
+            settled = issuing.settle(
+                order,
+                paid_by=Order.Payment.INVOICE,
+                by=_me(request),
+                why=said["why"],
+                at=timezone.now(),
+            )
+            if settled.status is Order.Status.ON_HOLD:
+                messages.warning(request, f"{order}: the customer is suspended; nothing is issued.")
+
+        return self.act_on_each(request, queryset, ReasonForm, "Mark orders paid", do)
+
+
+@admin.register(Customer)
+class CustomerAdmin(ReadOnlyAdmin[Customer]):
+    list_display = ["__str__", "name", "is_suspended"]
+    list_filter = ["is_suspended"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "name", "issuedlicense__aws_account_id", "issuedlicense__jti"]
+    search_help_text = "E-mail address, name, AWS account or license id"
+    ordering = ["user__email"]
+    actions = ["suspend", "reinstate"]
+    fields: ClassVar = ["user", "name", "is_suspended"]
+
+    def has_suspend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("panel.suspend_customer")
+
+    @admin.action(description="Suspend: issue nothing more", permissions=["suspend"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            issuing.suspend(customer, by=_me(request), why=said["why"], at=timezone.now())
+
+        return self.act_on_each(request, queryset, ReasonForm, "Suspend customers", do)
+
+    @admin.action(description="Reinstate", permissions=["suspend"])
+    def reinstate(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            issuing.reinstate(customer, by=_me(request), why=said["why"], at=timezone.now())
+
+        return self.act_on_each(request, queryset, ReasonForm, "Reinstate customers", do)
+
+
+@admin.register(Act)
+class ActAdmin(ReadOnlyAdmin[Act]):
+    list_display = ["at", "kind", "customer", "license", "order", "by", "why"]
+    list_filter = ["kind"]
+    list_select_related = ["customer__user", "license", "order", "by"]
+    search_fields = [
+        "customer__user__email",
+        "license__aws_account_id",
+        "license__jti",
+        "by__email",
+    ]
+    search_help_text = "E-mail address, AWS account or license id"
+    ordering = ["-at", "-pk"]
+    actions = None
+    fields: ClassVar = ["at", "kind", "customer", "license", "order", "by", "why"]

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PanelConfig(AppConfig):
+    name = "panel"
+    verbose_name = "Licensing"
+
+    def ready(self) -> None:
+        from panel import checks  # noqa: F401  (registers them)

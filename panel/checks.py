@@ -1,0 +1,78 @@
+"""System checks: what makes the panel unsafe, or unable to do its work, is an Error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from panel.signing import KMS_PREFIX, SigningError, other_public_keys, signing_key
+
+
+@register(Tags.security)
+def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        signing_key()
+    except SigningError as error:
+        return [
+            Error(
+                f"No license can be signed: {error}",
+                hint="Set LICENSE_SIGNING_KEY to a PEM file of mode 600, as `manage.py"
+                " createsigningkey` makes one, or to kms:<key id or ARN>.",
+                id="panel.E001",
+            )
+        ]
+    return []
+
+
+@register(Tags.security, deploy=True)  # it asks AWS
+def check_kms_key(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.LICENSE_SIGNING_KEY.startswith(KMS_PREFIX):
+        return []
+    try:
+        signing_key().public_key()
+    except SigningError as error:
+        return [
+            Error(
+                f"No license can be signed: {error}",
+                hint="Look at the key's region, its policy (kms:Sign, kms:GetPublicKey) and its"
+                " spec (RSA_2048, SIGN_VERIFY).",
+                id="panel.E002",
+            )
+        ]
+    return []
+
+
+@register(Tags.security)
+def check_other_public_keys(**kwargs: Any) -> list[CheckMessage]:
+    try:
+        other_public_keys()
+    except SigningError as error:
+        return [
+            Error(
+                f"The keys of a rotation cannot be published: {error}",
+                hint="Correct the file that LICENSE_OTHER_PUBLIC_KEYS names, or unset it.",
+                id="panel.E003",
+            )
+        ]
+    return []
+
+
+@register(Tags.security)
+def check_stripe(**kwargs: Any) -> list[CheckMessage]:
+    wanted = {
+        "STRIPE_WEBHOOK_SECRET": settings.STRIPE_WEBHOOK_SECRET,
+        "STRIPE_PRICE_1_MONTH": settings.STRIPE_PRICES[1],
+        "STRIPE_PRICE_12_MONTHS": settings.STRIPE_PRICES[12],
+    }
+    missing = [name for name, value in wanted.items() if not value]
+    if not settings.STRIPE_SECRET_KEY or not missing:
+        return []
+    return [
+        Error(
+            f"STRIPE_SECRET_KEY is set, but {' and '.join(missing)} not: orders could not be paid.",
+            hint="Set them too, or unset STRIPE_SECRET_KEY: then staff mark orders paid.",
+            id="panel.E004",
+        )
+    ]

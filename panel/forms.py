@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from panel.models import Order, account_id_field_validator
+
+
+class AccountIdField(forms.CharField):
+    """Twelve digits; forgiven are the spaces and hyphens that AWS's own pages set between them."""
+
+    default_validators = [account_id_field_validator]
+    widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
+
+    def to_python(self, value: object) -> str:
+        return re.sub(r"[\s-]", "", str(super().to_python(value) or ""))
+
+
+class RequestForm(forms.Form):
+    """What a license is made for."""
+
+    account_id = AccountIdField(
+        label="AWS account id",
+        max_length=40,
+        help_text="The 12 digits that the License page of your portal shows, with a button to copy"
+        " them.",
+        error_messages={"required": "Which AWS account does the portal run in?"},
+    )
+    name = forms.CharField(
+        label="Company",
+        max_length=200,
+        required=False,
+        help_text="Shown in the license. It can be left empty.",
+    )
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if not name.isprintable():
+            raise ValidationError("The name holds characters that cannot be shown.")
+        return name
+
+
+class OrderForm(RequestForm):
+    months = forms.TypedChoiceField(
+        label="Term",
+        coerce=int,
+        choices=Order._meta.get_field("months").flatchoices,
+        initial=12,
+        widget=forms.RadioSelect,
+        error_messages={"required": "How long should the license run?"},
+    )
+
+
+class ReasonForm(forms.Form):
+    why = forms.CharField(
+        label="Reason",
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Kept with the date and your name.",
+        error_messages={"required": "Say why; it is kept."},
+    )
+
+
+class ReplaceForm(ReasonForm):
+    """For staff, who may also move a license."""
+
+    account_id = AccountIdField(
+        label="AWS account id",
+        max_length=40,
+        required=False,
+        help_text="Only to move the license: the account that it moves to.",
+    )

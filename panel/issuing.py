@@ -1,0 +1,283 @@
+"""The life of a license at the vendor's: everything that issues one, ends one, or forbids it.
+
+Each verb is one transaction that has locked the customer's row first, so that two requests at once
+queue up. On SQLite a transaction begins with the write lock (transaction_mode in settings.py). Each
+leaves an Act. What is refused raises Refused or SigningError, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
+
+from license import token
+from license.token import LicenseError, Plan
+from panel import mail, term
+from panel.models import Act, Customer, IssuedLicense, Order, Revocation
+from panel.signing import signing_key
+
+
+class Refused(Exception):
+    """What the panel does not do. The text is for people, and names nobody else's customer."""
+
+
+class TrialTaken(Refused):
+    def __init__(self, account_id: str) -> None:
+        super().__init__(
+            f"AWS account {account_id} has had its trial; there is one for each account. A Paid"
+            " license starts at once."
+        )
+
+
+class Suspended(Refused):
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing is issued for this customer just now, because a payment failed. Licenses that"
+            " were issued go on. Please write to us."
+        )
+
+
+def customer_of(user: User) -> Customer:
+    return Customer.objects.get_or_create(user=user)[0]
+
+
+@transaction.atomic
+def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime) -> IssuedLicense:
+    """A Trial for an account that never had one, from now on. `name` is shown in the license."""
+    customer = _locked(customer)
+    _insist_on_good_standing(customer)
+    _rename(customer, name)
+    # A trial that was moved here counts too. Two at once: the database's constraint decides.
+    if IssuedLicense.objects.filter(aws_account_id=account_id, plan=Plan.TRIAL).exists():
+        raise TrialTaken(account_id)
+    begins = at.replace(microsecond=0)
+    try:
+        with transaction.atomic():
+            return _issue(
+                customer,
+                account_id=account_id,
+                plan=Plan.TRIAL,
+                begins=begins,
+                ends=begins + term.TRIAL,
+                by=customer.user,
+                at=at,
+            )
+    except IntegrityError:
+        raise TrialTaken(account_id) from None
+
+
+@transaction.atomic
+def place_order(
+    customer: Customer, *, account_id: str, months: int, name: str, at: datetime
+) -> Order:
+    """The customer's order for this; asked for twice, it is the one that still waits to be paid."""
+    customer = _locked(customer)
+    _insist_on_good_standing(customer)
+    _rename(customer, name)
+    order, created = Order.objects.get_or_create(
+        customer=customer,
+        aws_account_id=account_id,
+        months=months,
+        paid_at=None,
+        defaults={"placed_at": at},
+    )
+    if created:
+        _record(Act.Kind.ORDERED, customer, by=customer.user, at=at, order=order)
+    return order
+
+
+@transaction.atomic
+def settle(
+    order: Order, *, paid_by: Order.Payment, by: User | None, why: str, at: datetime
+) -> Order:
+    """Marks an order paid and issues its license. Whatever says that it was paid ends here, and the
+    second time nothing happens. For a suspended customer the license waits until `reinstate`."""
+    customer = _locked(order.customer)
+    order = Order.objects.select_related("license").get(pk=order.pk)  # as it is behind the lock
+    if order.paid_at is None:
+        order.paid_at, order.paid_by = at, paid_by
+        order.save(update_fields=["paid_at", "paid_by"])
+        _record(Act.Kind.PAID, customer, by=by, at=at, order=order, why=why)
+    if order.status is Order.Status.ON_HOLD and not customer.is_suspended:
+        _fulfil(order, customer, by=by, at=at)
+    return order
+
+
+@transaction.atomic
+def replace(
+    old: IssuedLicense, *, by: User, why: str, at: datetime, account_id: str = ""
+) -> IssuedLicense:
+    """A new key for the rest of the term, also for another account. It revokes the old one."""
+    customer = _locked(old.customer)
+    _insist_on_good_standing(customer)
+    _insist_on_unrevoked(old)
+    if at >= old.expires_at:
+        msg = f"The license {old.jti} has expired; there is no rest of its term."
+        raise Refused(msg)
+    new = _issue(
+        customer,
+        account_id=account_id or old.aws_account_id,
+        plan=Plan(old.plan),
+        begins=max(at.replace(microsecond=0), old.not_before),
+        ends=old.expires_at,
+        by=by,
+        at=at,
+        replaces=old,
+        why=why,
+    )
+    Revocation.objects.create(license=old, revoked_at=at)
+    _record(Act.Kind.REPLACED, customer, by=by, at=at, license=old, why=why)
+    return new
+
+
+@transaction.atomic
+def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
+    """From the next list on, the license never verifies again."""
+    customer = _locked(license.customer)
+    _insist_on_unrevoked(license)
+    Revocation.objects.create(license=license, revoked_at=at)
+    _record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
+
+
+@transaction.atomic
+def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
+    """Nothing more is issued for this customer. It is no revocation: what was issued goes on."""
+    customer = _locked(customer)
+    if customer.is_suspended:
+        msg = f"{customer} is suspended already."
+        raise Refused(msg)
+    customer.is_suspended = True
+    customer.save(update_fields=["is_suspended"])
+    _record(Act.Kind.SUSPENDED, customer, by=by, at=at, why=why)
+
+
+@transaction.atomic
+def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
+    """Issues again, and at once what was paid for meanwhile."""
+    customer = _locked(customer)
+    if not customer.is_suspended:
+        msg = f"{customer} is not suspended."
+        raise Refused(msg)
+    customer.is_suspended = False
+    customer.save(update_fields=["is_suspended"])
+    _record(Act.Kind.REINSTATED, customer, by=by, at=at, why=why)
+    for order in customer.order_set.filter(license=None).exclude(paid_at=None).order_by("paid_at"):
+        _fulfil(order, customer, by=by, at=at)
+
+
+def _locked(customer: Customer) -> Customer:
+    return (
+        Customer.objects.select_for_update(of=("self",)).select_related("user").get(pk=customer.pk)
+    )
+
+
+def _rename(customer: Customer, name: str) -> None:
+    if customer.name != name:
+        customer.name = name
+        customer.save(update_fields=["name"])
+
+
+def _insist_on_good_standing(customer: Customer) -> None:
+    if customer.is_suspended:
+        raise Suspended
+
+
+def _insist_on_unrevoked(license: IssuedLicense) -> None:
+    if Revocation.objects.filter(license=license).exists():
+        msg = f"The license {license.jti} is revoked already."
+        raise Refused(msg)
+
+
+def _fulfil(order: Order, customer: Customer, *, by: User | None, at: datetime) -> None:
+    """Issues the license of a paid order. It begins where the customer's last Paid one for the
+    account ends, so that no day is lost; else, as after a Trial, at once."""
+    present = (
+        customer.issuedlicense_set.unrevoked()
+        .filter(aws_account_id=order.aws_account_id, plan=Plan.PAID, expires_at__gt=at)
+        .order_by("-expires_at")
+        .first()
+    )
+    begins = present.expires_at if present else at.replace(microsecond=0)
+    _issue(
+        customer,
+        account_id=order.aws_account_id,
+        plan=Plan.PAID,
+        begins=begins,
+        ends=term.paid_until(begins, order.months),
+        by=by,
+        at=at,
+        order=order,
+    )
+
+
+@sensitive_variables()
+def _issue(
+    customer: Customer,
+    *,
+    account_id: str,
+    plan: Plan,
+    begins: datetime,
+    ends: datetime,
+    by: User | None,
+    at: datetime,
+    order: Order | None = None,
+    replaces: IssuedLicense | None = None,
+    why: str = "",
+) -> IssuedLicense:
+    jti = str(uuid.uuid4())
+    try:
+        key = token.issue(
+            signing_key=signing_key(),
+            jti=jti,
+            aws_account_id=account_id,
+            plan=plan,
+            issued_at=at,
+            not_before=begins,
+            expires_at=ends,
+            customer=customer.name,
+            revokes=_ancestors(replaces),
+        )
+    except LicenseError as error:  # what no portal would take
+        raise Refused(str(error)) from None
+    issued = IssuedLicense.objects.create(
+        customer=customer,
+        key=key,
+        jti=jti,
+        aws_account_id=account_id,
+        plan=plan,
+        issued_at=at,
+        not_before=begins,
+        expires_at=ends,
+        order=order,
+        replaces=replaces,
+    )
+    _record(Act.Kind.ISSUED, customer, by=by, at=at, license=issued, order=order, why=why)
+    transaction.on_commit(lambda: mail.send_license(issued))
+    return issued
+
+
+def _ancestors(replaced: IssuedLicense | None) -> Iterable[str]:
+    """The license that is replaced, and those that it replaced: a portal may know any of them."""
+    while replaced:
+        yield replaced.jti
+        replaced = replaced.replaces
+
+
+def _record(
+    kind: Act.Kind,
+    customer: Customer,
+    *,
+    by: User | None,
+    at: datetime,
+    license: IssuedLicense | None = None,
+    order: Order | None = None,
+    why: str = "",
+) -> None:
+    Act.objects.create(
+        kind=kind, customer=customer, by=by, at=at, license=license, order=order, why=why
+    )

@@ -1,0 +1,60 @@
+"""What customers are written. A key stands in the body alone, never in a subject or a log."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from smtplib import SMTPException
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_variables
+
+from license.calendar import as_ics
+from license.token import Plan
+from panel.models import IssuedLicense
+
+logger = logging.getLogger(__name__)
+
+
+@sensitive_variables()
+def send_license(issued: IssuedLicense) -> None:
+    """A license that was just issued. If mail fails, the license is on the page all the same."""
+    context = {"license": issued, "licenses_url": _absolute(reverse("licenses"))}
+    message = EmailMessage(
+        subject=f"Your {issued.get_plan_display()} license for AWS account {issued.aws_account_id}",
+        body=render_to_string("panel/mail/license.txt", context),
+        to=[issued.customer.user.email],
+    )
+    try:
+        message.send()
+    except (OSError, SMTPException) as error:
+        logger.error("License %s could not be mailed: %s", issued.jti, type(error).__name__)
+
+
+def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
+    """The end of a license, with its calendar entry. Raises OSError where mail fails."""
+    renew_url = renewal_url(issued)
+    days = (issued.expires_at.date() - at.date()).days
+    when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
+    context = {"license": issued, "renew_url": renew_url, "when": when}
+    message = EmailMessage(
+        subject=f"Your license for AWS account {issued.aws_account_id} ends {when}",
+        body=render_to_string("panel/mail/reminder.txt", context),
+        to=[issued.customer.user.email],
+    )
+    entry = as_ics([issued.claims], renew_at=renew_url)
+    message.attach("threat-reaction-license.ics", entry.decode(), "text/calendar")
+    message.send()
+
+
+def renewal_url(issued: IssuedLicense) -> str:
+    query = urlencode({"account_id": issued.aws_account_id, "plan": Plan.PAID.value})
+    return _absolute(f"{reverse('request-license')}?{query}")
+
+
+def _absolute(path: str) -> str:
+    return f"{settings.PANEL_URL.removesuffix('/panel')}{path}"

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from license.token import LicenseClaims, Plan
+from panel import term
+
+EXPIRING_SOON = timedelta(days=14)  # as in the portal
+
+account_id_field_validator = RegexValidator(r"\A[0-9]{12}\Z", "An AWS account id is 12 digits.")
+
+
+class Customer(models.Model):
+    """Whom licenses are issued to: a person who has signed up. Their rows are locked to issue."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    name = models.CharField(
+        max_length=200, blank=True, help_text="Shown in the licenses that are issued from now on."
+    )
+    is_suspended = models.BooleanField("suspended", default=False, editable=False)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("suspend_customer", "Can suspend and reinstate customers")]
+
+    def __str__(self) -> str:
+        return self.user.email
+
+
+class Order(models.Model):
+    """A term for an AWS account. Once it is paid, panel.issuing issues the license."""
+
+    class Payment(models.TextChoices):
+        INVOICE = "invoice", "invoice"
+        STRIPE = "stripe", "Stripe"
+
+    class Status(models.TextChoices):
+        OPEN = "awaiting payment"
+        ON_HOLD = "paid, on hold"
+        DONE = "done"
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    aws_account_id = models.CharField(
+        "AWS account", max_length=12, validators=[account_id_field_validator]
+    )
+    months = models.PositiveSmallIntegerField(
+        "term", choices=[(1, "1 month"), (12, "12 months")], default=12
+    )
+    placed_at = models.DateTimeField()
+    paid_at = models.DateTimeField(null=True)
+    paid_by = models.CharField("paid by", max_length=7, choices=Payment, blank=True)
+    # Stripe's checkout session, while the order waits to be paid there.
+    stripe_session = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001  (NULLs differ)
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("mark_paid_order", "Can mark orders paid")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(months__in=term.MONTHS), name="order_of_a_known_term"
+            ),
+            models.CheckConstraint(
+                condition=Q(paid_at=None, paid_by="") | (Q(paid_at__isnull=False) & ~Q(paid_by="")),
+                name="order_paid_by_something",
+            ),
+            # Asking twice for the same finds the order that waits already.
+            models.UniqueConstraint(
+                fields=["customer", "aws_account_id", "months"],
+                condition=Q(paid_at=None),
+                name="one_open_order_of_a_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Order {self.pk}"
+
+    @property
+    def status(self) -> Status:
+        if self.paid_at is None:
+            return self.Status.OPEN
+        return self.Status.DONE if hasattr(self, "license") else self.Status.ON_HOLD
+
+
+class IssuedLicenseQuerySet(AppendOnlyQuerySet["IssuedLicense"]):
+    def unrevoked(self) -> Self:
+        return self.filter(revocation=None)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-issued_at", "-pk")
+
+    def with_fate(self) -> Self:
+        """With what `status` asks."""
+        return self.select_related("revocation", "replacement")
+
+
+class IssuedLicense(AppendOnlyModel):
+    """A license key as it was signed. It is never edited or deleted, by anyone."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        EXPIRING = "expiring"
+        QUEUED = "queued"
+        EXPIRED = "expired"
+        REVOKED = "revoked"
+        REPLACED = "replaced"
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    key = models.TextField()
+    jti = models.CharField("license id", max_length=200, unique=True)
+    aws_account_id = models.CharField("AWS account", max_length=12, db_index=True)
+    plan = models.CharField(
+        max_length=5, choices=[(plan.value, plan.value.title()) for plan in Plan]
+    )
+    issued_at = models.DateTimeField()
+    not_before = models.DateTimeField("from")
+    expires_at = models.DateTimeField("until")
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, null=True, related_name="license")
+    replaces = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, related_name="replacement"
+    )
+
+    objects = models.Manager.from_queryset(IssuedLicenseQuerySet)()
+
+    class Meta:
+        verbose_name = "license"
+        base_manager_name = "objects"
+        default_permissions = ("view",)
+        permissions = [
+            ("revoke_issuedlicense", "Can revoke licenses"),
+            ("replace_issuedlicense", "Can replace licenses"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["aws_account_id"],
+                condition=Q(plan=Plan.TRIAL.value, replaces=None),
+                name="one_trial_per_aws_account_ever",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.jti
+
+    @property
+    def masked_key(self) -> str:
+        """Enough to compare with a mail by eye, too little to use."""
+        return f"{self.key[:4]}…{self.key[-4:]}"
+
+    @property
+    def claims(self) -> LicenseClaims:
+        """What the key says, as it was when it was signed here."""
+        return LicenseClaims(
+            kid="",  # a past signing key may be gone
+            jti=self.jti,
+            aws_account_id=self.aws_account_id,
+            plan=Plan(self.plan),
+            issued_at=self.issued_at,
+            not_before=self.not_before,
+            expires_at=self.expires_at,
+        )
+
+    @property
+    def is_revoked(self) -> bool:
+        return hasattr(self, "revocation")
+
+    def status(self, at: datetime) -> Status:
+        if self.is_revoked:
+            return self.Status.REPLACED if hasattr(self, "replacement") else self.Status.REVOKED
+        if at < self.not_before:
+            return self.Status.QUEUED
+        if at >= self.expires_at:
+            return self.Status.EXPIRED
+        soon = self.expires_at - at <= EXPIRING_SOON
+        return self.Status.EXPIRING if soon else self.Status.ACTIVE
+
+
+class Revocation(AppendOnlyModel):
+    """A license that never verifies again. Together they are the list that the panel publishes."""
+
+    license = models.OneToOneField(IssuedLicense, on_delete=models.PROTECT)
+    revoked_at = models.DateTimeField()
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet["Revocation"])()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.license.jti
+
+
+class Act(AppendOnlyModel):
+    """Who did what, when and why."""
+
+    class Kind(models.TextChoices):
+        ISSUED = "issued", "license issued"
+        ORDERED = "ordered", "order placed"
+        PAID = "paid", "order paid"
+        REPLACED = "replaced", "license replaced"
+        REVOKED = "revoked", "license revoked"
+        SUSPENDED = "suspended", "customer suspended"
+        REINSTATED = "reinstated", "customer reinstated"
+
+    at = models.DateTimeField()
+    # Null for what nobody did in person, as when Stripe says that an order is paid.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    kind = models.CharField("what", max_length=10, choices=Kind)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    license = models.ForeignKey(IssuedLicense, on_delete=models.PROTECT, null=True)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True)
+    why = models.TextField(blank=True)
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet["Act"])()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Reminder(AppendOnlyModel):
+    """A mail about the end of a license, so many days before it; each is sent once."""
+
+    license = models.ForeignKey(IssuedLicense, on_delete=models.PROTECT)
+    days_before = models.PositiveSmallIntegerField()
+    sent_at = models.DateTimeField()
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet["Reminder"])()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["license", "days_before"], name="each_reminder_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.license}, {self.days_before} days before"

@@ -1,0 +1,76 @@
+"""What portals trust: the public keys and the revocation list, for anybody, with ETags."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_safe
+from jwt.algorithms import RSAAlgorithm
+
+from license.keyring import thumbprint
+from license.token import ALGORITHM, issue_revocations
+from panel.models import Revocation
+from panel.signing import as_pem, published_keys, signing_key
+
+MAX_AGE = 5 * 60  # seconds
+NONE_YET = datetime(2026, 1, 1, tzinfo=UTC)  # when the list was issued that revokes nothing
+
+
+@login_not_required
+@require_safe
+@conditional_page
+@cache_control(public=True, max_age=MAX_AGE)
+def public_key_pem(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(as_pem(published_keys()), content_type="application/x-pem-file")
+
+
+@login_not_required
+@require_safe
+@conditional_page
+@cache_control(public=True, max_age=MAX_AGE)
+def jwks(request: HttpRequest) -> JsonResponse:
+    """The same keys as a JWK Set (RFC 7517)."""
+    members = [
+        {
+            **json.loads(RSAAlgorithm.to_jwk(key)),
+            "kid": kid,
+            "alg": ALGORITHM,
+            "use": "sig",
+            "key_ops": ["verify"],
+        }
+        for kid, key in published_keys().items()
+    ]
+    return JsonResponse({"keys": members})
+
+
+@login_not_required
+@require_safe
+@conditional_page
+@cache_control(public=True, max_age=MAX_AGE)
+def revocations(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(revocation_list(), content_type="application/jwt")
+
+
+def revocation_list() -> str:
+    """Everything revoked so far, signed. Rows are only ever added, so their number rises with every
+    change, and names one set of them: it makes the `seq`. Raises SigningError."""
+    rows = list(Revocation.objects.order_by("pk").values_list("license__jti", "revoked_at"))
+    seq = len(rows) + 1
+    key = signing_key()
+    # Signed once for what it says, not for each reader: AWS KMS takes time and money.
+    name = f"revocations:{thumbprint(key.public_key())}:{seq}"
+    text = cache.get(name)
+    if text is None:
+        text = issue_revocations(
+            signing_key=key,
+            seq=seq,
+            issued_at=max((at for _, at in rows), default=NONE_YET),
+            revoked=(jti for jti, _ in rows),
+        )
+        cache.set(name, text, timeout=24 * 60 * 60)  # seconds
+    return str(text)

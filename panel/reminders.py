@@ -1,0 +1,63 @@
+"""Who is told that a license ends, and when: so many calendar days (UTC) before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+
+from panel import mail
+from panel.models import IssuedLicense, Reminder
+
+DAYS_BEFORE = (14, 7, 1, 0)
+
+
+def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
+    """The licenses whose reminder of so many days is due now and was not sent.
+
+    Of several days that have passed since the last run, the last one alone is due. A license that
+    another one takes over from ends nothing, and one that was issued so late needs no reminder of
+    what its buyer has just read.
+    """
+    successor = IssuedLicense.objects.unrevoked().filter(
+        customer=OuterRef("customer"),
+        aws_account_id=OuterRef("aws_account_id"),
+        not_before__lte=OuterRef("expires_at"),
+        expires_at__gt=OuterRef("expires_at"),
+    )
+    ending = (
+        IssuedLicense.objects.unrevoked()
+        .filter(
+            ~Exists(successor),
+            expires_at__gte=at.replace(hour=0, minute=0, second=0, microsecond=0),
+            expires_at__lt=at + timedelta(days=max(DAYS_BEFORE) + 1),
+        )
+        .select_related("customer__user")
+        .order_by("expires_at", "pk")
+    )
+    sent = set(Reminder.objects.filter(license__in=ending).values_list("license", "days_before"))
+    for issued in ending:
+        days = _days_between(at, issued.expires_at)
+        reached = [before for before in DAYS_BEFORE if days <= before]
+        if not reached or _days_between(issued.issued_at, issued.expires_at) <= reached[-1]:
+            continue
+        if (issued.pk, reached[-1]) not in sent:
+            yield issued, reached[-1]
+
+
+def send(issued: IssuedLicense, days_before: int, *, at: datetime) -> bool:
+    """Mails the reminder, unless another process has. Where mail fails, nothing is remembered."""
+    try:
+        with transaction.atomic():
+            # The row first: who else wants to send it waits here, and then leaves it.
+            Reminder.objects.create(license=issued, days_before=days_before, sent_at=at)
+            mail.send_reminder(issued, at=at)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _days_between(earlier: datetime, later: datetime) -> int:
+    return (later.date() - earlier.date()).days

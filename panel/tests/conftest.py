@@ -1,0 +1,132 @@
+"""The people that the panel's tests are about, and the key that it signs with."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from license.tests import keys
+from panel import issuing
+from panel.models import Customer, IssuedLicense, Order
+
+ACCOUNT = keys.ACCOUNT
+OTHER_ACCOUNT = "210987654321"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as in production: two threads cannot wait for each other in memory."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def signing_key_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The vendor's key of license.tests.keys, in a file that nobody else can read."""
+    path = tmp_path_factory.mktemp("vendor") / "signing-key.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(
+        keys.vendor_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _panel(
+    settings: Settings, signing_key_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings.LICENSE_SIGNING_KEY = str(signing_key_path)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # The hashed names need a collectstatic; the tests with a real server use them.
+    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+def person(email: str) -> User:
+    cache.clear()  # nobody has asked for anything yet
+    return User.objects.create_user(email, email)
+
+
+def browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+@pytest.fixture
+def alice(db: None) -> Customer:
+    return issuing.customer_of(person("alice@example.com"))
+
+
+@pytest.fixture
+def bob(db: None) -> Customer:
+    """Another customer, who must not learn of Alice."""
+    return issuing.customer_of(person("bob@example.com"))
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    user = person("sam@vendor.example")
+    user.is_staff = True
+    user.save()
+    # What the migrations leave behind, also after a test that emptied the tables.
+    importlib.import_module("panel.migrations.0003_staff_group").create_group(apps, None)
+    user.groups.add(Group.objects.get(name="licensing staff"))
+    return user
+
+
+@pytest.fixture
+def alice_client(alice: Customer) -> Client:
+    return browser(alice.user)
+
+
+@pytest.fixture
+def bob_client(bob: Customer) -> Client:
+    return browser(bob.user)
+
+
+@pytest.fixture
+def staff_client(staff: User) -> Client:
+    return browser(staff)
+
+
+Buy = Callable[..., IssuedLicense]
+
+
+@pytest.fixture
+def buy(staff: User) -> Buy:
+    """A Paid license, ordered and marked paid."""
+
+    def bought(
+        customer: Customer, *, months: int = 12, account: str = ACCOUNT, at: datetime | None = None
+    ) -> IssuedLicense:
+        at = at or timezone.now()
+        order = issuing.place_order(customer, account_id=account, months=months, name="", at=at)
+        paid = issuing.settle(
+            order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 1", at=at
+        )
+        return paid.license
+
+    return bought
+
+
+def start_trial(
+    customer: Customer, *, account: str = ACCOUNT, at: datetime | None = None
+) -> IssuedLicense:
+    return issuing.start_trial(customer, account_id=account, name="", at=at or timezone.now())

@@ -1,0 +1,37 @@
+"""The environment of a test run of the panel: its own, but for DATABASE_URL, the run's database.
+
+Loaded before Django reads its settings.
+"""
+
+from __future__ import annotations
+
+import os
+
+for name in (
+    "ALLOWED_HOSTS",
+    "DEFAULT_FROM_EMAIL",
+    "EMAIL_URL",
+    "LICENSE_OTHER_PUBLIC_KEYS",
+    "LICENSE_SIGNING_KEY",
+    "PANEL_DATABASE_URL",
+    "STRIPE_PRICE_12_MONTHS",
+    "STRIPE_PRICE_1_MONTH",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "TRUSTED_PROXY_COUNT",
+):
+    os.environ.pop(name, None)
+    os.environ.pop(f"{name}_FILE", None)
+
+os.environ |= {
+    "SECRET_KEY": "of no use outside a test run, and long enough for the check",
+    "PANEL_URL": "http://testserver/panel",
+    # AWS is moto's server, in the one test that asks it.
+    "AWS_ACCESS_KEY_ID": "of no use",
+    "AWS_SECRET_ACCESS_KEY": "of no use",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    # Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+}
+if "DATABASE_URL" in os.environ:
+    os.environ["PANEL_DATABASE_URL"] = os.environ["DATABASE_URL"]

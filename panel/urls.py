@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from allauth.account import views as account_views
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path
+from django.views.generic import RedirectView
+
+from panel import publishing, views
+
+admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
+admin.site.index_title = "Administration"
+admin.site.site_url = "/panel/licenses"
+admin.site.login = login_not_required(  # type: ignore[method-assign]  # as Django's own is
+    secure_admin_login(admin.site.login)
+)
+
+to_sign_in = login_not_required(
+    RedirectView.as_view(pattern_name="account_request_login_code", query_string=True)
+)
+
+urlpatterns = [
+    path("panel/", RedirectView.as_view(pattern_name="licenses"), name="home"),
+    path("panel/request-license", views.request_license, name="request-license"),
+    path("panel/licenses", views.licenses, name="licenses"),
+    path("panel/licenses/<str:jti>/key.txt", views.download, name="download"),
+    path("panel/licenses/<str:jti>/replace", views.replace, name="replace"),
+    path("panel/orders/<int:pk>", views.order, name="order"),
+    path("panel/orders/<int:pk>/pay", views.pay, name="pay"),
+    path("panel/stripe/webhook", views.stripe_webhook, name="stripe-webhook"),
+    path("panel/public-key.pem", publishing.public_key_pem, name="public-key"),
+    path("panel/revocations.jwt", publishing.revocations, name="revocations"),
+    path(".well-known/jwks.json", publishing.jwks, name="jwks"),
+    # allauth's views, but for those about passwords, which nobody has here.
+    path("panel/accounts/login/", to_sign_in, name="account_login"),
+    path(
+        "panel/accounts/login/code/",
+        account_views.request_login_code,
+        name="account_request_login_code",
+    ),
+    path(
+        "panel/accounts/login/code/confirm/",
+        account_views.confirm_login_code,
+        name="account_confirm_login_code",
+    ),
+    path("panel/accounts/signup/", account_views.signup, name="account_signup"),
+    path(
+        "panel/accounts/confirm-email/",
+        account_views.email_verification_sent,
+        name="account_email_verification_sent",
+    ),
+    path("panel/accounts/logout/", account_views.logout, name="account_logout"),
+    path("panel/accounts/inactive/", account_views.account_inactive, name="account_inactive"),
+    path("panel/admin/", admin.site.urls),
+]
+
+handler400 = "panel.errors.bad_request"
+handler500 = "panel.errors.server_error"

@@ -1,0 +1,186 @@
+"""What a customer sees: their licenses and orders, and the form that asks for more."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from allauth.core.internal import ratelimit
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from license.token import Plan
+from panel import issuing, payments
+from panel.forms import OrderForm, ReasonForm, RequestForm
+from panel.issuing import Refused, TrialTaken
+from panel.models import Customer, IssuedLicense, Order
+from panel.payments import ForgedEvent, PaymentError
+
+RATES = "20/h/user,60/h/ip"  # requests that may issue something
+
+
+@require_safe
+@never_cache
+@sensitive_variables()
+def licenses(request: HttpRequest) -> HttpResponse:
+    customer = _customer(request)
+    at = timezone.now()
+    rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
+    context = {
+        "licenses": [(issued, issued.status(at)) for issued in rows],
+        "orders": customer.order_set.filter(license=None).order_by("-placed_at"),
+        "customer": customer,
+    }
+    return render(request, "panel/licenses.html", context)
+
+
+@require_safe
+@never_cache
+@sensitive_variables()
+def download(request: HttpRequest, jti: str) -> HttpResponse:
+    """The key alone, as a file that `setlicense --file` reads."""
+    issued = _license(request, jti)
+    return HttpResponse(
+        f"{issued.key}\n",
+        content_type="text/plain; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="license-{issued.aws_account_id}.txt"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_license(request: HttpRequest) -> HttpResponse:
+    """A Trial or a Paid license, for the account that the link from a portal names."""
+    customer = _customer(request)
+    plan = Plan.TRIAL if request.GET.get("plan", Plan.TRIAL) == Plan.TRIAL else Plan.PAID
+    form_class = RequestForm if plan is Plan.TRIAL else OrderForm
+    if request.method != "POST":
+        initial = {"account_id": request.GET.get("account_id", ""), "name": customer.name}
+        if request.GET.get("months") in {"1", "12"}:
+            initial["months"] = request.GET["months"]
+        return _request_page(request, plan, form_class(initial=initial))
+    if not ratelimit.consume(request, app="panel", action="request", config=RATES):
+        return render(request, "429.html", status=429)
+    form = form_class(request.POST)
+    if not form.is_valid():
+        return _request_page(request, plan, form)
+    asked = form.cleaned_data
+    try:
+        if plan is Plan.TRIAL:
+            return _trial(request, customer, asked)
+        return _order(request, customer, asked)
+    except Refused as refused:
+        form.add_error(None, str(refused))
+        taken = isinstance(refused, TrialTaken)
+        return _request_page(request, plan, form, taken=asked["account_id"] if taken else "")
+
+
+@require_safe
+@never_cache
+def order(request: HttpRequest, pk: int) -> HttpResponse:
+    placed = _order_of(request, pk)
+    return render(request, "panel/order.html", {"order": placed, "by_card": payments.by_card()})
+
+
+@require_POST
+def pay(request: HttpRequest, pk: int) -> HttpResponse:
+    """On to Stripe's page, for an order that still waits to be paid."""
+    placed = _order_of(request, pk)
+    if not payments.by_card() or placed.status is not Order.Status.OPEN:
+        return redirect("order", pk)
+    return _pay(request, placed)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def replace(request: HttpRequest, jti: str) -> HttpResponse:
+    """A new key for the same account, in place of one that others may know."""
+    issued = _license(request, jti)
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if not ratelimit.consume(request, app="panel", action="request", config=RATES):
+            return render(request, "429.html", status=429)
+        try:
+            issuing.replace(
+                issued,
+                by=cast(User, request.user),
+                why=form.cleaned_data["why"],
+                at=timezone.now(),
+            )
+        except Refused as refused:
+            form.add_error(None, str(refused))
+        else:
+            done = "Here is the new key. Install it soon: the old one is revoked."
+            messages.success(request, done)
+            return redirect("licenses")
+    return render(request, "panel/replace.html", {"license": issued, "form": form})
+
+
+@csrf_exempt  # Stripe signs what it sends
+@login_not_required
+@require_POST
+def stripe_webhook(request: HttpRequest) -> HttpResponse:
+    if not payments.by_card():
+        return HttpResponse("Stripe is not set up here.\n", status=404, content_type="text/plain")
+    try:
+        payments.receive(request.body, request.headers.get("Stripe-Signature", ""))
+    except ForgedEvent:
+        return HttpResponse("Not signed by Stripe.\n", status=400, content_type="text/plain")
+    return HttpResponse(status=204)
+
+
+def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
+    issuing.start_trial(
+        customer, account_id=asked["account_id"], name=asked["name"], at=timezone.now()
+    )
+    messages.success(request, "Your trial has begun. The key is here, and in your mail.")
+    return redirect("licenses")
+
+
+def _order(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
+    placed = issuing.place_order(
+        customer,
+        account_id=asked["account_id"],
+        months=asked["months"],
+        name=asked["name"],
+        at=timezone.now(),
+    )
+    return _pay(request, placed) if payments.by_card() else redirect("order", placed.pk)
+
+
+def _pay(request: HttpRequest, placed: Order) -> HttpResponse:
+    try:
+        return redirect(payments.checkout_url(placed))
+    except PaymentError as error:
+        messages.error(request, str(error))
+        return redirect("order", placed.pk)
+
+
+def _request_page(
+    request: HttpRequest, plan: Plan, form: RequestForm, *, taken: str = ""
+) -> HttpResponse:
+    account_id = form["account_id"].value() or ""
+    context = {"form": form, "plan": plan, "taken": taken, "account_id": account_id}
+    return render(request, "panel/request_license.html", context)
+
+
+def _customer(request: HttpRequest) -> Customer:
+    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware has asked
+
+
+def _license(request: HttpRequest, jti: str) -> IssuedLicense:
+    rows = IssuedLicense.objects.with_fate()
+    return get_object_or_404(rows, jti=jti, customer__user=request.user)
+
+
+def _order_of(request: HttpRequest, pk: int) -> Order:
+    rows = Order.objects.select_related("license", "customer__user")
+    return get_object_or_404(rows, pk=pk, customer__user=request.user)
