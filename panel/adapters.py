@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from django.urls import reverse
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
+    def populate_username(self, request: HttpRequest, user: User) -> None:
+        user.username = user.email
+
     def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
         return []  # nobody has a password to ask for again
 

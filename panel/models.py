@@ -222,6 +222,8 @@ class Act(AppendOnlyModel):
     objects = models.Manager.from_queryset(AppendOnlyQuerySet["Act"])()
 
     class Meta:
+        verbose_name = "journal entry"
+        verbose_name_plural = "journal entries"
         base_manager_name = "objects"
         default_permissions = ("view",)
 

@@ -23,7 +23,7 @@ from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Order
 from panel.payments import ForgedEvent, PaymentError
 
-RATES = "20/h/user,60/h/ip"  # requests that may issue something
+RATES = {"request": "20/h/user,60/h/ip"}  # requests that may issue something
 
 
 @require_safe

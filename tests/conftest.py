@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from license.tests import keys
 from tests import server as servers
-from tests.person import sign_in
+from tests.person import new_page, sign_in
 from tests.server import Databases, Server
 from tests.threats import put, setting
 
@@ -50,22 +50,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, server: Server) -> Iterator[Page]:
-    """A browser's page. An error in a script or a violation of the CSP fails the test."""
-    context = chromium.new_context(base_url=server.url)
-    context.set_default_timeout(10_000)  # milliseconds
-    page = context.new_page()
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        # That a request was refused is what many of these tests are about.
-        if message.type == "error" and not message.text.startswith("Failed to load resource"):
-            complaints.append(message.text)
-
-    context.on("console", note)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    yield page
-    context.close()
-    assert complaints == []
+    with new_page(chromium, server.url) as page:
+        yield page
 
 
 @pytest.fixture

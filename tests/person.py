@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.server import PASSWORD
 
 _axe = Axe()
+
+
+@contextmanager
+def new_page(browser: Browser, url: str) -> Iterator[Page]:
+    """A page with cookies of its own. An error in a script or a violation of the CSP fails the
+    test."""
+    context = browser.new_context(base_url=url)
+    context.set_default_timeout(10_000)  # milliseconds
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # That a request was refused is what many of these tests are about.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            complaints.append(message.text)
+
+    context.on("console", note)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    yield page
+    context.close()
+    assert complaints == []
 
 
 def sign_in(page: Page, name: str = "admin") -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import requests
@@ -118,7 +119,11 @@ class Databases:
         self.settings = connections["default"].settings_dict
         self.is_postgresql = connections["default"].vendor == "postgresql"
         self.template = self._new("template")
-        environment = base_environment(folder) | {"DATABASE_URL": self.url(self.template)}
+        self.prepare(self.url(self.template))
+
+    def prepare(self, database_url: str) -> None:
+        """Makes the tables and rows that every copy begins with."""
+        environment = base_environment(self.folder) | {"DATABASE_URL": database_url}
         for arguments in (
             ("migrate", "-v0"),
             ("shell", "-v0", "-c", _POPULATE),
@@ -189,36 +194,35 @@ def running(databases: Databases, **environment: str) -> Iterator[Server]:
             "PORTAL_URL": url,
             **environment,
         }
-        log_path = databases.folder / f"{port}.log"
-        with log_path.open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "gunicorn",
-                    "threatreaction.wsgi",
-                    "-b",
-                    f"127.0.0.1:{port}",
-                ],
-                cwd=ROOT,
-                env=whole,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        server = Server(url, whole, log_path)
-        try:
-            _wait_until_it_answers(server, process)
+        server = Server(url, whole, databases.folder / f"{port}.log")
+        with serving("threatreaction.wsgi", server, ready="/healthz"):
             yield server
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
-def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> None:
+@contextmanager
+def serving(application: str, server: Server, *, ready: str) -> Iterator[None]:
+    """gunicorn at the server's address, from when it answers at the path `ready` on."""
+    with server.log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", application, "-b", urlsplit(server.url).netloc],
+            cwd=ROOT,
+            env=server.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_until_it_answers(server, process, ready)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], ready: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if server.request("GET", "/healthz").ok:
+            if server.request("GET", ready).ok:
                 return
         except requests.ConnectionError:
             assert process.poll() is None, server.log

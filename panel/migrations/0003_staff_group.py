@@ -15,7 +15,7 @@ STAFF = {
         "revoke_issuedlicense": "Can revoke licenses",
         "replace_issuedlicense": "Can replace licenses",
     },
-    "act": {"view_act": "Can view act"},
+    "act": {"view_act": "Can view journal entry"},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -17,9 +17,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+import tests.server
 from license.tests import keys
 from panel import issuing
 from panel.models import Customer, IssuedLicense, Order
+from panel.tests import server as servers
+from panel.tests.server import PanelDatabases
+from tests.server import Databases, Server
 
 ACCOUNT = keys.ACCOUNT
 OTHER_ACCOUNT = "210987654321"
@@ -130,3 +134,24 @@ def start_trial(
     customer: Customer, *, account: str = ACCOUNT, at: datetime | None = None
 ) -> IssuedLicense:
     return issuing.start_trial(customer, account_id=account, name="", at=at or timezone.now())
+
+
+@pytest.fixture(scope="session")
+def panel_databases(
+    tmp_path_factory: pytest.TempPathFactory, signing_key_path: Path
+) -> PanelDatabases:
+    return PanelDatabases(tmp_path_factory.mktemp("panel"), signing_key_path)
+
+
+@pytest.fixture
+def panel(panel_databases: PanelDatabases) -> Iterator[Server]:
+    """The vendor's panel, with a member of staff and no customer."""
+    with servers.running(panel_databases) as running:
+        yield running
+
+
+@pytest.fixture
+def portal(databases: Databases, panel: Server) -> Iterator[Server]:
+    """A customer's portal whose links lead to this panel. Nothing is installed."""
+    with tests.server.running(databases, PANEL_URL=f"{panel.url}/panel") as running:
+        yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -242,11 +243,12 @@ def test_a_key_that_cannot_sign_leaves_nothing_behind(alice: Customer, settings:
 def test_what_was_issued_and_done_is_never_rewritten(alice: Customer, buy: Buy, table: str) -> None:
     buy(alice)
     rows: Any = {"issuedlicense": IssuedLicense.objects, "act": Act.objects}[table]
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: rows.all().delete(),
         lambda: rows.update(customer=alice),
         lambda: rows.first().save(),
         lambda: rows.first().delete(),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(AppendOnlyError):
             attempt()
