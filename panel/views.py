@@ -51,8 +51,7 @@ def download(request: HttpRequest, jti: str) -> HttpResponse:
         f"{issued.key}\n",
         content_type="text/plain; charset=utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="license-{issued.aws_account_id}.txt"',
-            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="license-{issued.aws_account_id}.txt"'
         },
     )
 
