@@ -87,7 +87,6 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
     list_filter = ["plan"]
     list_select_related = ["customer__user", "revocation", "replacement"]
     search_fields = ["customer__user__email", "aws_account_id", "jti"]
-    search_help_text = "E-mail address, AWS account or license id"
     ordering = ["-issued_at", "-pk"]
     actions = ["revoke", "replace"]
     fields: ClassVar = [
@@ -154,7 +153,6 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     list_filter = [("paid_at", admin.EmptyFieldListFilter), "months"]
     list_select_related = ["customer__user", "license"]
     search_fields = ["customer__user__email", "aws_account_id", "license__jti", "=id"]
-    search_help_text = "E-mail address, AWS account, license id or number of the order"
     ordering = ["-placed_at", "-pk"]
     actions = ["mark_paid"]
     fields: ClassVar = [
@@ -197,7 +195,6 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_filter = ["is_suspended"]
     list_select_related = ["user"]
     search_fields = ["user__email", "name", "issuedlicense__aws_account_id", "issuedlicense__jti"]
-    search_help_text = "E-mail address, name, AWS account or license id"
     ordering = ["user__email"]
     actions = ["suspend", "reinstate"]
     fields: ClassVar = ["user", "name", "is_suspended"]
@@ -231,7 +228,6 @@ class ActAdmin(ReadOnlyAdmin[Act]):
         "license__jti",
         "by__email",
     ]
-    search_help_text = "E-mail address, AWS account or license id"
     ordering = ["-at", "-pk"]
     actions = None
     fields: ClassVar = ["at", "kind", "customer", "license", "order", "by", "why"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -12,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from license.tests import keys
 from tests import server as servers
 from tests.person import new_page, sign_in
-from tests.server import Databases, Server
+from tests.server import ROOT, Databases, Server
 from tests.threats import put, setting
 
 _FLAGS = [
@@ -62,3 +64,17 @@ def threats(page: Page, server: Server) -> Page:
     sign_in(page, "oscar")
     page.goto("/threats")
     return page
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What git tracks, in a folder whose name has a space, with this run's virtual environment."""
+    folder = tmp_path / "a checkout"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder

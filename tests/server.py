@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -228,3 +229,48 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], rea
             assert process.poll() is None, server.log
             time.sleep(0.05)
     raise AssertionError(server.log)
+
+
+@contextmanager
+def started(
+    checkout: Path,
+    port: int,
+    script: str = "scripts/run",
+    ready: str = "/healthz",
+    **environment: str,
+) -> Iterator[str]:
+    """What the script has printed by the time that it answers at the path `ready`. It is stopped as
+    by Ctrl-C."""
+    process = subprocess.Popen(
+        [script],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], "PORT": str(port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed: list[str] = []
+    assert process.stdout
+    for line in process.stdout:
+        printed.append(line)
+        if "Booting worker" in line:
+            break
+    try:
+        _wait_for(f"http://127.0.0.1:{port}{ready}")
+        yield "".join(printed)
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, "".join(printed) + rest
+        assert "Traceback" not in rest
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError

@@ -4,72 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import pytest
 import requests
 
-from tests.server import ROOT, free_port
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """What git tracks, in a folder whose name has a space, with this run's virtual environment."""
-    folder = tmp_path / "a checkout"
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in filter(None, tracked.stdout.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    return folder
-
-
-@contextmanager
-def started(checkout: Path, port: int, **environment: str) -> Iterator[str]:
-    """What it has printed by the time it answers; it is stopped as by Ctrl-C."""
-    process = subprocess.Popen(
-        ["scripts/run"],
-        cwd=checkout,
-        env={"PATH": os.environ["PATH"], "PORT": str(port), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    printed: list[str] = []
-    assert process.stdout
-    for line in process.stdout:
-        printed.append(line)
-        if "Booting worker" in line:
-            break
-    try:
-        wait_for(port)
-        yield "".join(printed)
-    finally:
-        process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=30)
-        assert process.returncode == 0, "".join(printed) + rest
-        assert "Traceback" not in rest
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise AssertionError
+from tests.server import ROOT, free_port, started
 
 
 def kept(checkout: Path) -> dict[str, object]:

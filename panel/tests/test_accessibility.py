@@ -1,0 +1,101 @@
+"""axe finds nothing on any page, in light and dark, and no page scrolls sideways on a phone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from license.tests.keys import ACCOUNT
+from panel.tests.server import STAFF, enter_code, sign_in
+from tests.person import new_page
+from tests.server import Server
+from tests.test_accessibility import wrong_with
+
+LISTS = ["issuedlicense", "order", "customer", "act"]
+
+
+@pytest.fixture
+def page(chromium: Browser, panel: Server) -> Iterator[Page]:
+    with new_page(chromium, panel.url) as page:
+        yield page
+
+
+def test_every_page_is_accessible(page: Page, panel: Server) -> None:
+    found: list[str] = []
+
+    def look() -> None:
+        found.extend(wrong_with(page))
+
+    page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
+    look()
+    page.get_by_role("link", name="Sign up").click()
+    look()
+    page.get_by_label("Email").fill("alice@example.com")
+    page.get_by_role("button", name="Sign up").click()
+    look()
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("main .errorlist")).to_be_visible()
+    look()
+    enter_code(page, panel)
+    page.goto("/panel/licenses")  # none yet
+    look()
+    for _ in range(2):  # the second is refused
+        page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
+        look()
+        page.get_by_role("button", name="Start the trial").click()
+        look()
+    page.locator("a", has_text="Buy a Paid license").click()
+    look()
+    page.get_by_label("AWS account id").fill("12")
+    page.get_by_role("button", name="Order").click()
+    expect(page.locator("main .errorlist")).to_be_visible()
+    look()
+    page.get_by_label("AWS account id").fill(ACCOUNT)
+    page.get_by_role("button", name="Order").click()
+    expect(page.get_by_role("heading", name=re.compile("Order"))).to_be_visible()
+    look()
+    page.goto("/panel/licenses")
+    page.get_by_text("Show the key").click()
+    look()
+    page.get_by_role("link", name="Request a replacement").click()
+    look()
+    page.get_by_label("Reason").fill("lost")
+    page.get_by_role("button", name="Replace it").click()
+    look()
+    for path in ("/panel/accounts/logout/", "/panel/nowhere", "/panel/admin/"):
+        page.goto(path)
+        look()
+    assert found == [], "\n".join(found)
+
+
+def test_the_administration_is_accessible(page: Page, panel: Server) -> None:
+    sign_in(page, panel, STAFF)
+    page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
+    page.get_by_role("button", name="Start the trial").click()
+    page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=paid")
+    page.get_by_role("button", name="Order").click()
+    page.goto("/panel/admin/")
+    found = wrong_with(page)
+    for name in LISTS:
+        page.goto(f"/panel/admin/panel/{name}/")
+        found += wrong_with(page)
+        page.locator("#result_list tbody th a").first.click()
+        found += wrong_with(page)
+    page.goto("/panel/admin/panel/issuedlicense/")
+    page.locator("#result_list tbody input[type=checkbox]").first.check()
+    page.locator("select[name=action]").select_option("replace")
+    page.get_by_role("button", name=re.compile("Go|Run")).click()
+    found += wrong_with(page)
+    page.get_by_label("Reason").evaluate("it => it.form.noValidate = true")
+    page.get_by_role("button", name="Replace licenses").click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    found += wrong_with(page)
+    page.get_by_label("Reason").fill("lost")
+    page.get_by_role("button", name="Replace licenses").click()
+    expect(page.get_by_text("done.")).to_be_visible()
+    found += wrong_with(page)
+    assert found == [], "\n".join(found)

@@ -1,0 +1,63 @@
+"""`make panel` as a newcomer meets it, and a customer's deployment, which has no panel."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from license.keyring import load_public_keys
+from tests.server import free_port, started
+
+QUICK = ["license", "accounts", "tests/test_docs.py"]  # of the portal's tests, in some 20 seconds
+
+
+def test_make_panel_signs_what_make_run_trusts(checkout: Path) -> None:
+    port = free_port()
+    refused = run(checkout, "scripts/panel", PORT=str(port))
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "There is no development signing key yet. Run the portal first: make run"
+    ]
+    with started(checkout, free_port()):
+        pass
+    address = f"http://127.0.0.1:{port}/panel"
+    with started(checkout, port, "scripts/panel", "/panel/public-key.pem") as printed:
+        assert f"{address}/licenses" in printed
+        assert "staff@example.com" in printed
+        published = requests.get(f"{address}/public-key.pem", timeout=10).content
+        trusted = (checkout / "var" / "development-public-key.pem").read_bytes()
+        assert load_public_keys(published) == load_public_keys(trusted)
+        page = requests.get(f"{address}/licenses", timeout=10)
+        assert "code to sign in" in page.text
+    with started(checkout, port, "scripts/panel", "/panel/public-key.pem"):
+        pass  # again, and nothing stands in its way
+
+
+def test_a_deployment_without_the_panel_passes_its_own_tests(checkout: Path) -> None:
+    shutil.rmtree(checkout / "panel")
+    for command in (("git", "init", "-q"), ("git", "add", "--", ":!.venv")):
+        assert run(checkout, *command).returncode == 0
+    collected = run(checkout, sys.executable, "-m", "pytest", "--collect-only", "-q")
+    assert collected.returncode == 0, collected.stdout
+    assert "panel/" not in collected.stdout
+    passed = run(checkout, sys.executable, "-m", "pytest", "-q", *QUICK)
+    assert passed.returncode == 0, passed.stdout
+    assert re.search(r"^[1-9]\d\d passed", passed.stdout, re.MULTILINE)
+
+
+def run(checkout: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
