@@ -18,8 +18,8 @@ def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"No license can be signed: {error}",
-                hint="Set LICENSE_SIGNING_KEY to a PEM file of mode 600, as `manage.py"
-                " createsigningkey` makes one, or to kms:<key id or ARN>.",
+                hint="Set LICENSE_SIGNING_KEY to a PEM file of mode 600, as the portal's"
+                " `manage.py createsigningkey` makes one, or to kms:<key id or ARN>.",
                 id="panel.E001",
             )
         ]

@@ -53,6 +53,8 @@ def receive(payload: bytes, signature: str) -> None:
     Raises ForgedEvent, and SigningError where the license cannot be issued: then nothing has
     happened, and Stripe sends the event again.
     """
+    if not signature.isascii():  # Stripe's library compares texts that are
+        raise ForgedEvent
     try:
         event = stripe.Webhook.construct_event(payload, signature, settings.STRIPE_WEBHOOK_SECRET)
     except (ValueError, stripe.SignatureVerificationError):
@@ -66,6 +68,8 @@ def receive(payload: bytes, signature: str) -> None:
     if order is None:
         logger.error("Stripe event %s is about no order of ours.", event.id)
         return
+    if order.paid_by == Order.Payment.INVOICE:
+        logger.error("Order %d was paid by invoice and at Stripe (event %s).", order.pk, event.id)
     issuing.settle(
         order,
         paid_by=Order.Payment.STRIPE,
@@ -79,6 +83,9 @@ def _open_session(order: Order) -> Session | None:
     if not order.stripe_session:
         return None
     session = _client().v1.checkout.sessions.retrieve(order.stripe_session)
+    if session.status == "complete":
+        msg = "This order has been paid. The license follows as soon as Stripe confirms it."
+        raise PaymentError(msg)
     return session if session.status == "open" else None
 
 
@@ -93,12 +100,18 @@ def _new_session(order: Order) -> Session:
             "success_url": back,
             "cancel_url": back,
         },
-        # Two clicks at once get one session.
-        options={"idempotency_key": f"order-{order.pk}-after-{order.stripe_session or 'none'}"},
+        # Two clicks at once get one session. Stripe keeps the answer to a key for a day, also one
+        # that failed: hence the hour.
+        options={
+            "idempotency_key": f"order-{order.pk}-after-{order.stripe_session or 'none'}"
+            f"-{timezone.now():%Y%m%d%H}"
+        },
     )
 
 
 def _client() -> stripe.StripeClient:
     return stripe.StripeClient(
-        settings.STRIPE_SECRET_KEY, base_addresses={"api": settings.STRIPE_API_URL}
+        settings.STRIPE_SECRET_KEY,
+        base_addresses={"api": settings.STRIPE_API_URL},
+        http_client=stripe.RequestsClient(timeout=10),  # seconds
     )

@@ -64,7 +64,11 @@ def signing_key() -> SigningKey:
         msg = "LICENSE_SIGNING_KEY is not set."
         raise SigningError(msg)
     if named.startswith(KMS_PREFIX):
-        return KmsKey(named.removeprefix(KMS_PREFIX))
+        key_id = named.removeprefix(KMS_PREFIX)
+        if "alias/" in key_id:
+            msg = "An alias of AWS KMS may name another key tomorrow: use the key id or its ARN."
+            raise SigningError(msg)
+        return KmsKey(key_id)
     path = Path(named)
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -109,7 +113,9 @@ def as_pem(keys: Keyring) -> bytes:
 def _kms_public_key(key_id: str) -> RSAPublicKey:
     answer = _ask_kms("get_public_key", KeyId=key_id)
     key = load_der_public_key(answer["PublicKey"])
-    if not isinstance(key, RSAPublicKey) or KMS_ALGORITHM not in answer["SigningAlgorithms"]:
+    if not isinstance(key, RSAPublicKey) or KMS_ALGORITHM not in answer.get(
+        "SigningAlgorithms", ()
+    ):
         msg = f"The KMS key {key_id} is not for {KMS_ALGORITHM}: make an RSA_2048 key that signs."
         raise SigningError(msg)
     return key

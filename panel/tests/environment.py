@@ -27,8 +27,8 @@ os.environ |= {
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PANEL_URL": "http://testserver/panel",
     # AWS is moto's server, in the one test that asks it.
-    "AWS_ACCESS_KEY_ID": "of no use",
-    "AWS_SECRET_ACCESS_KEY": "of no use",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "eu-central-1",
     # Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",

@@ -33,7 +33,7 @@ def test_a_stranger_who_follows_the_portals_link_comes_back_to_the_filled_form(d
     signing_up = re.search(r'href="([^"]*/signup/[^"]*)"', signing_in.content.decode())
     assert signing_up
     client.post(signing_up[1].replace("&amp;", "&"), {"email": "new@example.com"})
-    (code,) = re.findall(r"^[A-Z0-9-]{6,}$", mail.outbox[0].body, re.MULTILINE)
+    (code,) = re.findall(r"^[A-Z0-9-]{6,}$", str(mail.outbox[0].body), re.MULTILINE)
     back = client.post("/panel/accounts/confirm-email/", {"code": code, "next": link}, follow=True)
     assert f'value="{ACCOUNT}"' in back.content.decode()
 

@@ -1,0 +1,296 @@
+"""Orders that are paid at Stripe: its API, as this file serves it, and its webhook."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from license import token
+from license.tests import keys
+from panel import issuing, payments
+from panel.models import Act, Customer, IssuedLicense, Order
+from panel.tests.conftest import ACCOUNT
+
+SECRET_KEY, WEBHOOK_SECRET = "sk_test_of_no_use", "whsec_of_no_use"
+PRICES = {1: "price_month", 12: "price_year"}
+SESSIONS = "/v1/checkout/sessions"
+
+
+class StripeApi(ThreadingHTTPServer):
+    """As much of Stripe's API as Checkout needs."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.created: list[dict[str, str]] = []  # the bodies that it was sent
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.session_of: dict[str, dict[str, Any]] = {}  # the one that each Idempotency-Key made
+        self.fails = False
+
+    def create(self, body: dict[str, str], idempotency_key: str) -> dict[str, Any]:
+        if idempotency_key not in self.session_of:
+            self.created.append(body)
+            name = f"cs_test_{len(self.created)}"
+            self.sessions[name] = self.session_of[idempotency_key] = {
+                "id": name,
+                "object": "checkout.session",
+                "status": "open",
+                "url": f"https://checkout.stripe.com/c/pay/{name}",
+            }
+        return self.session_of[idempotency_key]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: StripeApi
+
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = {name: values[0] for name, values in parse_qs(sent).items()}
+        if self._is_welcome() and self.path == SESSIONS:
+            self._answer(200, self.server.create(body, self.headers["Idempotency-Key"]))
+
+    def do_GET(self) -> None:
+        if self._is_welcome():
+            self._answer(200, self.server.sessions[self.path.removeprefix(f"{SESSIONS}/")])
+
+    def _is_welcome(self) -> bool:
+        if self.server.fails:
+            self._answer(500, {"error": {"type": "api_error"}})
+        elif self.headers["Authorization"] != f"Bearer {SECRET_KEY}":
+            self._answer(401, {"error": {"type": "invalid_request_error"}})
+        else:
+            return True
+        return False
+
+    def _answer(self, status: int, said: dict[str, Any]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(said).encode())
+
+    def log_message(self, *args: Any) -> None:
+        """Says nothing on stderr."""
+
+
+@pytest.fixture
+def stripe_api(settings: Settings) -> Iterator[StripeApi]:
+    settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = SECRET_KEY, WEBHOOK_SECRET
+    settings.STRIPE_PRICES = PRICES
+    with StripeApi() as server:
+        settings.STRIPE_API_URL = server.url
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def order(stripe_api: StripeApi, alice: Customer) -> Order:
+    """Alice's, with a session at Stripe."""
+    placed = issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    payments.checkout_url(placed)
+    return placed
+
+
+def ask(client: Client, months: int = 12) -> Any:
+    asked = {"account_id": ACCOUNT, "months": str(months), "name": ""}
+    return client.post(f"{reverse('request-license')}?plan=paid", asked)
+
+
+def event(order: Order, kind: str = "checkout.session.completed", **session: str) -> bytes:
+    said = {"id": order.stripe_session, "object": "checkout.session", "payment_status": "paid"}
+    return json.dumps(
+        {"id": "evt_1", "object": "event", "type": kind, "data": {"object": said | session}}
+    ).encode()
+
+
+def signature(payload: bytes, *, secret: str = WEBHOOK_SECRET, age: int = 0) -> str:
+    """As docs.stripe.com/webhooks says, and not by Stripe's library, which is what reads it."""
+    at = int(time.time()) - age
+    signed = hmac.digest(secret.encode(), f"{at}.".encode() + payload, "sha256")
+    return f"t={at},v1={signed.hex()}"
+
+
+def send(payload: bytes, signed: str | None = None) -> int:
+    """The status that Stripe is answered."""
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    signed = signature(payload) if signed is None else signed
+    headers = {"Stripe-Signature": signed} if signed else {}
+    url = "/panel/stripe/webhook"
+    return client.post(url, payload, "application/json", headers=headers).status_code
+
+
+@pytest.mark.parametrize("months", [1, 12])
+def test_an_order_leads_to_stripes_page_with_its_price_and_its_number(
+    alice_client: Client, stripe_api: StripeApi, months: int
+) -> None:
+    response = ask(alice_client, months)
+    order = Order.objects.get()
+    (body,) = stripe_api.created
+    assert (response.status_code, response.url) == (302, stripe_api.sessions["cs_test_1"]["url"])
+    assert body["mode"] == "payment"
+    assert (body["line_items[0][price]"], body["line_items[0][quantity]"]) == (PRICES[months], "1")
+    assert body["client_reference_id"] == str(order.pk)
+    assert body["customer_email"] == "alice@example.com"
+    back = f"http://testserver/panel/orders/{order.pk}"
+    assert body["success_url"] == body["cancel_url"] == back
+    assert order.status is Order.Status.OPEN
+
+
+def test_going_to_pay_again_finds_the_same_open_session(
+    alice_client: Client, stripe_api: StripeApi
+) -> None:
+    first = ask(alice_client)
+    pay = reverse("pay", args=[Order.objects.get().pk])
+    assert first.url == ask(alice_client).url == alice_client.post(pay).headers["Location"]
+    assert len(stripe_api.created) == 1
+
+
+def test_two_clicks_at_once_find_one_session(order: Order, stripe_api: StripeApi) -> None:
+    Order.objects.update(stripe_session=None)
+    clicks = [Order.objects.get(pk=order.pk) for _ in range(2)]  # neither has seen the other's
+    assert payments.checkout_url(clicks[0]) == payments.checkout_url(clicks[1])
+    assert len(stripe_api.created) == 1
+
+
+def test_a_session_that_has_expired_is_followed_by_a_new_one(
+    alice_client: Client, stripe_api: StripeApi
+) -> None:
+    first = ask(alice_client)
+    stripe_api.sessions["cs_test_1"] |= {"status": "expired", "url": None}
+    second = ask(alice_client)
+    assert second.url == stripe_api.sessions["cs_test_2"]["url"] != first.url
+    assert Order.objects.get().stripe_session == "cs_test_2"
+
+
+@pytest.mark.parametrize("paid", ["paid", "unpaid"])  # "unpaid": a bank takes some days
+def test_who_has_paid_already_is_not_led_to_pay_again(
+    alice_client: Client, stripe_api: StripeApi, paid: str
+) -> None:
+    ask(alice_client)
+    stripe_api.sessions["cs_test_1"] |= {"status": "complete", "payment_status": paid, "url": None}
+    response = alice_client.post(reverse("pay", args=[Order.objects.get().pk]))
+    assert not response.headers["Location"].startswith("https://checkout.stripe.com")
+    # The event, which comes late, is about the session that was paid.
+    assert send(event(Order.objects.get(), id="cs_test_1")) == 204
+    assert IssuedLicense.objects.get().order == Order.objects.get()
+
+
+@pytest.mark.parametrize("failure", ["refuses", "fails"])
+def test_when_stripe_is_down_the_order_is_kept_and_the_customer_told(
+    alice_client: Client, stripe_api: StripeApi, settings: Settings, failure: str
+) -> None:
+    if failure == "refuses":
+        settings.STRIPE_API_URL = "http://127.0.0.1:1"  # nobody listens
+    stripe_api.fails = failure == "fails"
+    response = ask(alice_client)
+    order = Order.objects.get()
+    assert response.url == reverse("order", args=[order.pk])
+    page = alice_client.get(response.url)
+    assert (page.status_code, order.stripe_session) == (200, None)
+    assert "The order is kept; try again later." in page.content.decode()
+    settings.STRIPE_API_URL, stripe_api.fails = stripe_api.url, False
+    paying = alice_client.post(reverse("pay", args=[order.pk]))
+    assert paying.headers["Location"].startswith("https://checkout.stripe.com/c/pay/")
+
+
+def test_what_stripe_says_is_paid_is_issued_once_however_often_it_says_so(order: Order) -> None:
+    completed = event(order)
+    for payload in (completed, completed, event(order, "checkout.session.async_payment_succeeded")):
+        assert send(payload) == 204
+    issued = IssuedLicense.objects.get()
+    assert (issued.order, Order.objects.get().paid_by) == (order, Order.Payment.STRIPE)
+    keyring, at = keys.keyring(), timezone.now()
+    assert token.verify(issued.key, keyring=keyring, account_id=ACCOUNT, now=at)
+    paid = Act.objects.get(kind=Act.Kind.PAID)
+    assert (paid.by, paid.why) == (None, "Stripe event evt_1")
+
+
+def test_a_slow_payment_issues_nothing_until_it_has_succeeded(order: Order) -> None:
+    assert send(event(order, payment_status="unpaid")) == 204
+    assert send(event(order, "checkout.session.expired")) == 204
+    assert Order.objects.get().status is Order.Status.OPEN
+    assert send(event(order, "checkout.session.async_payment_succeeded")) == 204
+    assert IssuedLicense.objects.get().order == order
+
+
+FORGERIES: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
+    "forged": lambda sent: (sent, f"t={int(time.time())},v1={'0' * 64}"),
+    "of another secret": lambda sent: (sent, signature(sent, secret="whsec_wrong")),
+    "stale": lambda sent: (sent, signature(sent, age=310)),
+    "freshened": lambda sent: (sent, f"t={int(time.time())},{signature(sent, age=310)[13:]}"),
+    "missing": lambda sent: (sent, ""),
+    "without a scheme": lambda sent: (sent, "nonsense"),
+    "not ASCII": lambda sent: (sent, f"t={int(time.time())},v1=é"),
+    "of another body": lambda sent: (sent.replace(b"evt_1", b"evt_2"), signature(sent)),
+    "of what is not JSON": lambda sent: (b"paid", signature(b"paid")),
+    "of what is not UTF-8": lambda sent: (b"\xff", signature(b"\xff")),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_what_stripe_has_not_just_signed_issues_nothing(order: Order, forgery: str) -> None:
+    assert send(*FORGERIES[forgery](event(order))) == 400
+    assert Order.objects.get().status is Order.Status.OPEN
+    true = event(order)  # is still heeded, also when it was on its way for a while
+    assert send(true, signature(true, age=290)) == 204
+    assert IssuedLicense.objects.count() == 1
+
+
+def test_an_event_about_a_session_of_somebody_elses_issues_nothing(order: Order) -> None:
+    assert send(event(order, id="cs_unknown")) == 204
+    assert not IssuedLicense.objects.exists()
+
+
+def test_without_stripes_keys_there_is_no_webhook(order: Order, settings: Settings) -> None:
+    settings.STRIPE_SECRET_KEY = ""
+    assert send(event(order)) == 404
+    assert not IssuedLicense.objects.exists()
+
+
+def test_when_nothing_can_be_signed_stripe_is_asked_to_come_again(
+    order: Order, settings: Settings
+) -> None:
+    good, settings.LICENSE_SIGNING_KEY = settings.LICENSE_SIGNING_KEY, "/nowhere/signing-key.pem"
+    assert send(event(order)) == 503
+    assert Order.objects.get().status is Order.Status.OPEN  # nothing is half done
+    assert not Act.objects.exclude(kind=Act.Kind.ORDERED).exists()
+    settings.LICENSE_SIGNING_KEY = good
+    assert send(event(order)) == 204
+    assert Order.objects.get().status is Order.Status.DONE
+
+
+def test_what_a_suspended_customer_pays_is_kept_on_hold(
+    order: Order, alice: Customer, staff: User
+) -> None:
+    issuing.suspend(alice, by=staff, why="card declined", at=timezone.now())
+    assert send(event(order)) == 204
+    assert Order.objects.get().status is Order.Status.ON_HOLD
+    assert not IssuedLicense.objects.exists()
+    issuing.reinstate(alice, by=staff, why="mended", at=timezone.now())
+    assert IssuedLicense.objects.get().order == order
+
+
+def test_an_order_that_is_paid_in_two_ways_issues_once_and_is_noticed(
+    order: Order, staff: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuing.settle(
+        order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 8", at=timezone.now()
+    )
+    assert send(event(order)) == 204
+    assert IssuedLicense.objects.count() == 1
+    assert "was paid by invoice and at Stripe" in caplog.text  # somebody is owed their money
