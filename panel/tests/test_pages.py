@@ -187,7 +187,9 @@ def test_a_suspended_customer_is_told_and_keeps_what_they_have(
 ) -> None:
     issued = buy(alice)
     issuing.suspend(alice, by=issued.customer.user, why="declined", at=timezone.now())
-    assert "a payment failed" in text(alice_client, "/panel/licenses")
+    page = text(alice_client, "/panel/licenses")
+    assert "a payment failed" in page
+    assert not re.search(r">(Renew|Request a replacement)<", page)  # it would be refused
     answer = alice_client.post(PAID, {"account_id": ACCOUNT, "name": "", "months": "12"})
     assert "Nothing is issued" in answer.content.decode()
     assert alice_client.get(f"/panel/licenses/{issued.jti}/key.txt").status_code == 200
