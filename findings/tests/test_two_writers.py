@@ -1,38 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Barrier
-from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from findings.catalogue import FINDING_TYPES
 from findings.models import ThreatPolicy
 from findings.tests.api import put
+from tests.at_once import at_once
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("valid_license"),
 ]
-
-
-def at_once(*requests: Callable[[], Any]) -> list[Any]:
-    """The answers to requests that start together, each in its thread with its own connection."""
-    start = Barrier(len(requests))
-
-    def send(request: Callable[[], Any]) -> Any:
-        try:
-            start.wait()
-            return request()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(requests)) as pool:
-        return list(pool.map(send, requests))
 
 
 def whole_catalogue(action: str) -> dict[str, list[dict[str, str]]]:

@@ -1,0 +1,100 @@
+"""Two people, or two clicks, at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from panel import issuing
+from panel.issuing import Refused, TrialTaken
+from panel.models import Act, Customer, IssuedLicense, Order, Revocation
+from panel.tests.conftest import ACCOUNT, Buy, start_trial
+from tests.at_once import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def outcome(request: Callable[[], Any]) -> Any:
+    """What it gives, or the reason why it is refused."""
+    try:
+        return request()
+    except Refused as refused:
+        return refused
+
+
+def test_of_two_who_ask_for_an_accounts_trial_one_gets_it(alice: Customer, bob: Customer) -> None:
+    for pair in ((alice, bob), (alice, alice)):
+        account = f"{100000000000 + pair[1].pk}"
+        outcomes = at_once(
+            *(partial(outcome, partial(start_trial, who, account=account)) for who in pair)
+        )
+        issued = IssuedLicense.objects.get(aws_account_id=account)
+        assert issued in outcomes
+        assert [type(other) for other in outcomes if other != issued] == [TrialTaken]
+
+
+def test_an_order_that_is_paid_twice_at_once_issues_once(alice: Customer, staff: User) -> None:
+    order = issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    settle = partial(
+        issuing.settle,
+        order,
+        paid_by=Order.Payment.INVOICE,
+        by=staff,
+        why="invoice 1",
+        at=timezone.now(),
+    )
+    at_once(settle, settle)
+    assert IssuedLicense.objects.get().order == order
+    assert Act.objects.filter(kind=Act.Kind.PAID).count() == 1
+
+
+def test_two_orders_for_the_same_thing_are_one(alice: Customer) -> None:
+    place = partial(
+        issuing.place_order, alice, account_id=ACCOUNT, months=1, name="", at=timezone.now()
+    )
+    assert len(set(at_once(place, place))) == 1
+
+
+def test_two_renewals_at_once_follow_one_another(alice: Customer, staff: User, buy: Buy) -> None:
+    present = buy(alice)
+    orders = [
+        issuing.place_order(alice, account_id=ACCOUNT, months=months, name="", at=timezone.now())
+        for months in (1, 12)
+    ]
+    at_once(
+        *(
+            partial(
+                issuing.settle,
+                order,
+                paid_by=Order.Payment.INVOICE,
+                by=staff,
+                why="invoice 2",
+                at=timezone.now(),
+            )
+            for order in orders
+        )
+    )
+    first, second = IssuedLicense.objects.exclude(pk=present.pk).order_by("not_before")
+    assert first.not_before == present.expires_at
+    assert second.not_before == first.expires_at
+
+
+def test_of_two_replacements_at_once_one_is_made(alice: Customer, staff: User, buy: Buy) -> None:
+    issued = buy(alice)
+    outcomes = at_once(
+        *(
+            partial(
+                outcome,
+                partial(issuing.replace, issued, by=by, why="leaked", at=timezone.now()),
+            )
+            for by in (alice.user, staff)
+        )
+    )
+    assert [type(one) for one in outcomes if isinstance(one, Exception)] == [Refused]
+    assert Revocation.objects.get().license == issued
+    assert IssuedLicense.objects.count() == 2
