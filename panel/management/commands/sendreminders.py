@@ -33,5 +33,5 @@ class Command(BaseCommand):
                 failed += 1
                 self.stderr.write(f"Not reminded {about}: {type(error).__name__}")
         if failed:
-            msg = f"{failed} reminders were not sent; the next run tries them again."
+            msg = f"Not sent: {failed}. The next run tries again."
             raise CommandError(msg)
