@@ -50,6 +50,12 @@ def test_customers_are_told_14_7_and_1_days_before_and_on_the_day(
     ]
 
 
+def test_the_last_day_is_not_over_at_noon(alice: Customer, buy: Buy) -> None:
+    end = buy(alice, at=NOW).expires_at
+    (told,) = run(end + timedelta(hours=3))
+    assert told.endswith("today")
+
+
 def test_run_again_it_mails_nobody_twice(alice: Customer, buy: Buy) -> None:
     at = buy(alice, at=NOW).expires_at - timedelta(days=7)
     assert len(run(at)) == 1

@@ -1,0 +1,163 @@
+"""The vendor's staff at work in the Django admin."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.core.management import CommandError, call_command
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from panel import issuing
+from panel.models import Act, Customer, IssuedLicense, Order
+from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, browser, person, start_trial
+
+ADMIN = "/panel/admin/panel"
+TABLES = ["issuedlicense", "order", "customer", "act"]
+
+
+def act(client: Client, action: str, *rows: Model, **said: str) -> str:
+    """Chooses rows and an action, as the list does; with a reason, as the page after it does."""
+    table = rows[0]._meta.model_name
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
+    answer = client.post(
+        f"{ADMIN}/{table}/", chosen | ({"confirmed": "yes", **said} if said else {}), follow=True
+    )
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.fixture
+def order(alice: Customer) -> Order:
+    return issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+
+
+@pytest.mark.parametrize("words", ["alice@example.com", ACCOUNT, "{jti}"])
+def test_a_license_is_found_by_email_account_or_id(
+    alice: Customer, bob: Customer, staff_client: Client, buy: Buy, words: str
+) -> None:
+    issued = buy(alice)
+    other = buy(bob, account=OTHER_ACCOUNT)
+    query = {"q": words.format(jti=issued.jti)}
+    page = staff_client.get(f"{ADMIN}/issuedlicense/", query).content.decode()
+    assert issued.jti in page
+    assert other.jti not in page
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_nothing_is_edited_added_or_deleted(
+    alice: Customer, buy: Buy, staff_client: Client, table: str
+) -> None:
+    buy(alice)
+    listed = staff_client.get(f"{ADMIN}/{table}/").content.decode()
+    found = re.search(rf"/admin/panel/{table}/(\d+)/change/", listed)
+    assert found
+    page = staff_client.get(f"{ADMIN}/{table}/{found[1]}/change/")
+    assert page.status_code == 200
+    assert 'name="_save"' not in page.content.decode()
+    for path in (f"{found[1]}/change/", f"{found[1]}/delete/", "add/"):
+        assert staff_client.post(f"{ADMIN}/{table}/{path}", {"post": "yes"}).status_code == 403
+    assert "delete_selected" not in listed
+
+
+def test_an_order_is_marked_paid_with_a_reason_and_issues_once(
+    order: Order, staff: User, staff_client: Client
+) -> None:
+    assert "Kept with the date and your name" in act(staff_client, "mark_paid", order)
+    refused = act(staff_client, "mark_paid", order, why=" ")
+    assert "Say why" in refused
+    assert not IssuedLicense.objects.exists()
+    for _ in range(2):
+        assert f"{order}: done." in act(staff_client, "mark_paid", order, why="invoice 7")
+    assert IssuedLicense.objects.get().order == order
+    paid = Act.objects.get(kind=Act.Kind.PAID)
+    assert (paid.by, paid.why) == (staff, "invoice 7")
+    assert "invoice 7" in staff_client.get(f"{ADMIN}/act/").content.decode()
+
+
+def test_a_license_is_revoked_and_another_one_that_was_already_does_not_stop_it(
+    alice: Customer, staff: User, staff_client: Client, buy: Buy
+) -> None:
+    first, second = buy(alice), buy(alice)
+    issuing.revoke(first, by=staff, why="fraud", at=timezone.now())
+    page = act(staff_client, "revoke", first, second, why="fraud again")
+    assert f"{first.jti} is revoked already" in page
+    assert f"{second.jti}: done." in page
+    assert Act.objects.filter(kind=Act.Kind.REVOKED, why="fraud again").get().license == second
+
+
+def test_a_license_is_moved_to_another_account(
+    alice: Customer, staff_client: Client, buy: Buy
+) -> None:
+    issued = buy(alice)
+    said = {"why": "new account", "account_id": "2109-8765-432"}
+    page = act(staff_client, "replace", issued, **said)
+    assert "12 digits" in page
+    assert "2109-8765-432" in page  # what was typed stays
+    assert re.search(r">\s*new account</textarea>", page)
+    assert IssuedLicense.objects.count() == 1
+    act(staff_client, "replace", issued, why="new account", account_id="2109-8765-4321")
+    assert issued.replacement.aws_account_id == OTHER_ACCOUNT
+
+
+def test_a_customer_is_suspended_and_reinstated(
+    alice: Customer, order: Order, staff_client: Client
+) -> None:
+    act(staff_client, "suspend", alice, why="card declined")
+    page = act(staff_client, "mark_paid", order, why="invoice 7")
+    assert "the customer is suspended; nothing is issued" in page
+    assert "is suspended already" in act(staff_client, "suspend", alice, why="again")
+    act(staff_client, "reinstate", alice, why="paid")
+    assert IssuedLicense.objects.get().order == order
+    reasons = Act.objects.filter(customer=alice, order=None, license=None).order_by("pk")
+    assert [(one.kind, one.why) for one in reasons] == [
+        ("suspended", "card declined"),
+        ("reinstated", "paid"),
+    ]
+
+
+def test_who_lacks_the_permission_is_offered_no_action_and_forces_none(
+    alice: Customer, order: Order
+) -> None:
+    reader = person("rita@vendor.example")
+    reader.is_staff = True
+    reader.save()
+    readers = Group.objects.create(name="readers")
+    readers.permissions.add(
+        *Permission.objects.filter(codename__in=[f"view_{table}" for table in TABLES])
+    )
+    reader.groups.add(readers)
+    client = browser(reader)
+    assert 'value="mark_paid"' not in client.get(f"{ADMIN}/order/").content.decode()
+    act(client, "mark_paid", order, why="by hand")
+    act(client, "suspend", alice, why="by hand")
+    act(client, "revoke", start_trial(alice, account=OTHER_ACCOUNT), why="by hand")
+    assert not Act.objects.filter(why="by hand").exists()
+
+
+def test_customers_have_no_business_here(alice_client: Client) -> None:
+    for path in ("/panel/admin/", f"{ADMIN}/order/"):
+        answer = alice_client.get(path, follow=True)
+        assert answer.status_code == 403
+        assert "This is for staff" in answer.content.decode()
+
+
+def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:
+    call_command("createstaff", "Tina@Vendor.Example")
+    call_command("createstaff", "tina@vendor.example")  # again, and it is the same person
+    tina = User.objects.get(email="tina@vendor.example")
+    assert "done." in act(browser(tina), "mark_paid", order, why="invoice 9")
+    with pytest.raises(CommandError, match="is no e-mail address"):
+        call_command("createstaff", "tina")
+
+
+def test_a_customer_who_becomes_staff_keeps_their_licenses(
+    alice: Customer, alice_client: Client
+) -> None:
+    start_trial(alice)
+    call_command("createstaff", "alice@example.com")
+    assert "Administration" in alice_client.get("/panel/licenses").content.decode()
+    assert IssuedLicense.objects.get().customer == alice
