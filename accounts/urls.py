@@ -1,12 +1,30 @@
 from __future__ import annotations
 
+from allauth.account.views import reauthenticate
+from allauth.mfa.base.views import reauthenticate as reauthenticate_by_code
+from allauth.mfa.webauthn.views import reauthenticate_webauthn
 from django.urls import include, path
 
 from accounts import views
 
 urlpatterns = [
     path("accounts/no-role/", views.no_role, name="account_no_role"),
-    # Before allauth's own view of this name and path.
+    # Before allauth's own views of these names and paths.
+    path(
+        "accounts/reauthenticate/",
+        views.reauthentication(reauthenticate),
+        name="account_reauthenticate",
+    ),
+    path(
+        "accounts/2fa/reauthenticate/",
+        views.reauthentication(reauthenticate_by_code),
+        name="mfa_reauthenticate",
+    ),
+    path(
+        "accounts/2fa/webauthn/reauthenticate/",
+        views.reauthentication(reauthenticate_webauthn),
+        name="mfa_reauthenticate_webauthn",
+    ),
     path(
         "accounts/oidc/<str:provider_id>/login/",
         views.openid_connect_login,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 from urllib.parse import urlsplit
 
+from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.core.internal import ratelimit
 from allauth.idp.oidc import views as oidc
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
@@ -24,6 +28,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
+from license.middleware import LicensedRequest
+
 RATES = {"oauth_token": "60/m/ip"}  # each request costs a password hash
 
 
@@ -33,6 +39,22 @@ def no_role(request: HttpRequest) -> HttpResponse:
     if request.user.get_all_permissions():
         return redirect("home")
     return render(request, "account/no_role.html")
+
+
+def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """One of allauth's views that ask for the password or the second factor again.
+
+    It is exempt from the license, and goes on with the write that was interrupted to ask. Where
+    writes are off by then, that write is forgotten.
+    """
+
+    @wraps(view)
+    def gated(request: LicensedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.license_status.allows_writes:
+            request.session.pop(STATE_SESSION_KEY, None)
+        return view(request, *args, **kwargs)
+
+    return gated
 
 
 @login_not_required
