@@ -142,6 +142,15 @@ def at_once(count: int, call: Callable[[int], requests.Response]) -> list[reques
     return answers
 
 
+def test_a_body_in_chunks_is_told_to_say_its_length(server: Server) -> None:
+    server.install(make_license())
+    bearer = {"Authorization": f"Bearer {server.access_token()}"}
+    headers = bearer | {"Content-Type": "application/json"}
+    answer = server.request("PUT", "/findings", data=iter([b'{"policies": []}']), headers=headers)
+    assert answer.status_code == 400
+    assert "send it with one" in answer.json()["detail"]
+
+
 def test_of_several_writers_with_one_tag_one_wins(server: Server) -> None:
     server.install(make_license())
     bearer = {"Authorization": f"Bearer {server.access_token()}"}

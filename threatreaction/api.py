@@ -175,6 +175,8 @@ api.exception_handler(CallerRefused)(refuse)
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(entry["type"] == "missing" and entry["loc"][1:] == ("body",) for entry in error.errors):
+        if "Transfer-Encoding" in request.headers:  # Django reads such a body as an empty one
+            return _malformed(request, "The body came without a Content-Length; send it with one.")
         return _malformed(request, "The body is empty.")
     errors = [_in_words(entry) for entry in error.errors[:MAX_ERRORS]]
     count = len(error.errors)
