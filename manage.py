@@ -22,7 +22,9 @@ if __name__ == "__main__":
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         sys.exit(128 + signal.SIGPIPE)
     except ImproperlyConfigured as error:
-        print(f"{error}. docs/operations.md lists the environment.", file=sys.stderr)  # noqa: T201
+        told = str(error).rstrip(".")
+        lists = "docs/operations.md lists the environment; docs/licensing.md, the panel's"
+        print(f"{told}. {lists}.", file=sys.stderr)  # noqa: T201
         sys.exit(2)  # as with argparse; and `manage.py license` means by 1 that writes are allowed
     except (OperationalError, ProgrammingError) as error:  # PostgreSQL's "no such table"
         first_line = str(error).partition("\n")[0]

@@ -71,7 +71,7 @@ def check_stripe(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"STRIPE_SECRET_KEY is set, but {' and '.join(missing)} not: orders could not be paid.",
+            f"STRIPE_SECRET_KEY is set, and not {', '.join(missing)}: orders could not be paid.",
             hint="Set them too, or unset STRIPE_SECRET_KEY: then staff mark orders paid.",
             id="panel.E004",
         )
