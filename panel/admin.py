@@ -45,7 +45,8 @@ class ReadOnlyAdmin(admin.ModelAdmin[_M]):
         do: Callable[[_M, dict[str, Any]], object],
     ) -> HttpResponse | None:
         """Asks for the reason on a page of its own, then does it to each row, one by one: what one
-        refuses, the others do not feel."""
+        refuses, the others do not feel. The messages begin with a word, because the admin
+        writes their first letter large, which would make another id of a license's."""
         form = form_class(request.POST if "confirmed" in request.POST else None)
         rows = list(queryset)
         if not form.is_valid():
@@ -63,9 +64,9 @@ class ReadOnlyAdmin(admin.ModelAdmin[_M]):
             try:
                 do(row, form.cleaned_data)
             except (Refused, SigningError) as refused:
-                messages.error(request, f"{row}: {refused}")
+                messages.error(request, f"Refused: {row}: {refused}")
             else:
-                messages.success(request, f"{row}: done.")
+                messages.success(request, f"Done: {row}.")
         return None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from smtplib import SMTPException
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -31,7 +30,7 @@ def send_license(issued: IssuedLicense) -> None:
     )
     try:
         message.send()
-    except (OSError, SMTPException) as error:
+    except OSError as error:
         logger.error("License %s could not be mailed: %s", issued.jti, type(error).__name__)
 
 

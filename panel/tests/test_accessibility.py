@@ -96,6 +96,6 @@ def test_the_administration_is_accessible(page: Page, panel: Server) -> None:
     found += wrong_with(page)
     page.get_by_label("Reason").fill("lost")
     page.get_by_role("button", name="Replace licenses").click()
-    expect(page.get_by_text("done.")).to_be_visible()
+    expect(page.get_by_text("Done: ")).to_be_visible()
     found += wrong_with(page)
     assert found == [], "\n".join(found)

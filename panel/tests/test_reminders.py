@@ -30,10 +30,10 @@ def run(at: datetime, **options: Any) -> list[str]:
     return [str(sent.subject) for sent in mail.outbox[before:]]
 
 
-def days_mailed(issued: IssuedLicense, *, first: int = 20) -> list[int]:
-    """On which days before the end a daily run at 07:00 mails somebody."""
-    morning = issued.expires_at.replace(hour=7)
-    return [day for day in range(first, -4, -1) if run(morning - timedelta(days=day))]
+def days_mailed(issued: IssuedLicense, *, first: int = 20, hour: int = 7) -> list[int]:
+    """On which days before the end a daily run at that hour mails somebody."""
+    last = issued.expires_at.replace(hour=hour)
+    return [day for day in range(first, -4, -1) if run(last - timedelta(days=day))]
 
 
 @pytest.mark.parametrize("begins", ["2026-11-23T15:20:11+00:00", "2027-02-28T09:00:00+00:00"])
@@ -54,6 +54,25 @@ def test_the_last_day_is_not_over_at_noon(alice: Customer, buy: Buy) -> None:
     end = buy(alice, at=NOW).expires_at
     (told,) = run(end + timedelta(hours=3))
     assert told.endswith("today")
+
+
+@pytest.mark.parametrize("hour", [0, 23])
+def test_days_are_counted_by_the_calendar_at_whatever_hour_it_runs(
+    alice: Customer, buy: Buy, hour: int
+) -> None:
+    assert days_mailed(buy(alice, at=NOW), hour=hour) == [14, 7, 1, 0]
+
+
+def test_the_day_before_the_first_of_march_is_a_leap_day(alice: Customer, buy: Buy) -> None:
+    issued = buy(alice, months=1, at=datetime.fromisoformat("2028-01-29T09:00:00+00:00"))
+    assert issued.expires_at.isoformat() == "2028-03-01T12:00:00+00:00"
+    for day, told in (("16", "in 14 days"), ("23", "in 7 days"), ("28", ""), ("29", "tomorrow")):
+        subjects = run(datetime.fromisoformat(f"2028-02-{day}T07:00:00+00:00"))
+        assert [subject.split(" ends ")[1] for subject in subjects] == ([told] if told else [])
+
+
+def test_what_is_over_is_not_told_even_if_no_run_was_in_time(alice: Customer, buy: Buy) -> None:
+    assert days_mailed(buy(alice, at=NOW), first=-1) == []
 
 
 def test_run_again_it_mails_nobody_twice(alice: Customer, buy: Buy) -> None:
@@ -112,14 +131,33 @@ def test_another_customers_license_takes_over_from_nothing(
     assert days_mailed(issued) == [14, 7, 1, 0]
 
 
-def test_a_reminder_renews_with_one_click_and_enters_a_calendar(alice: Customer, buy: Buy) -> None:
+def test_a_license_for_another_account_takes_over_from_nothing(alice: Customer, buy: Buy) -> None:
+    issued = buy(alice, months=1, at=NOW)
+    buy(alice, account=OTHER_ACCOUNT, at=NOW)
+    assert days_mailed(issued) == [14, 7, 1, 0]
+
+
+def test_nor_does_a_renewal_that_was_revoked_or_one_that_begins_later(
+    alice: Customer, buy: Buy
+) -> None:
+    issued, renewal, later = (buy(alice, months=1, at=NOW) for _ in range(3))
+    issuing.revoke(renewal, by=alice.user, why="x", at=NOW)
+    assert later.not_before > issued.expires_at
+    assert days_mailed(issued) == [14, 7, 1, 0]
+
+
+def test_a_reminder_renews_with_one_click_and_enters_a_calendar(
+    alice: Customer, buy: Buy, capsys: pytest.CaptureFixture[str]
+) -> None:
     issued = buy(alice, at=NOW)
     run(issued.expires_at - timedelta(days=7))
     (sent,) = mail.outbox
     assert sent.to == ["alice@example.com"]
     link = f"http://testserver/panel/request-license?account_id={ACCOUNT}&plan=paid"
     assert link in sent.body
-    assert traces(issued.key, f"{sent.subject} {sent.body}") == []
+    printed = capsys.readouterr().out
+    assert f"Reminded alice@example.com: {issued.jti}" in printed
+    assert traces(issued.key, f"{sent.subject} {sent.body} {printed}") == []
     (entry,) = sent.attachments
     event: Any
     (event,) = Calendar.from_ical(entry.content).walk("VEVENT")
@@ -130,20 +168,25 @@ def test_a_reminder_renews_with_one_click_and_enters_a_calendar(alice: Customer,
 
 
 def test_what_could_not_be_mailed_is_sent_by_the_next_run(
-    alice: Customer, buy: Buy, settings: Settings, capsys: pytest.CaptureFixture[str]
+    alice: Customer,
+    bob: Customer,
+    buy: Buy,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     issued = buy(alice, at=NOW)
+    buy(bob, at=NOW)
     at = issued.expires_at - timedelta(days=7)
     working, settings.EMAIL_BACKEND = (
         settings.EMAIL_BACKEND,
         "django.core.mail.backends.smtp.EmailBackend",
     )
     settings.EMAIL_PORT = 1  # nobody listens
-    with pytest.raises(CommandError, match="Not sent: 1"):
+    with pytest.raises(CommandError, match="Not sent: 2"):
         run(at)
     assert traces(issued.key, capsys.readouterr().err) == []
     settings.EMAIL_BACKEND = working
-    assert len(run(at)) == 1
+    assert len(run(at)) == 2
 
 
 def test_a_dry_run_names_who_is_due_and_mails_nobody(
@@ -152,7 +195,9 @@ def test_a_dry_run_names_who_is_due_and_mails_nobody(
     issued = buy(alice, at=NOW)
     at = issued.expires_at - timedelta(days=7)
     assert run(at, dry_run=True) == []
-    assert f"Would remind alice@example.com: {issued.jti}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"Would remind alice@example.com: {issued.jti}" in printed
+    assert traces(issued.key, printed) == []
     assert len(run(at)) == 1
 
 

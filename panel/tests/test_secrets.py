@@ -95,5 +95,5 @@ def test_what_staff_do_names_no_key(alice: Customer, staff_client: Client) -> No
         {"action": "revoke", "_selected_action": issued.pk, "confirmed": "yes", "why": "fraud"},
         follow=True,
     )
-    assert f"{issued.jti}: done." in answer.content.decode()
+    assert f"Done: {issued.jti}." in answer.content.decode()
     assert traces(issued.key, answer.content.decode()) == []

@@ -117,4 +117,4 @@ def mark_paid(desk: Page, panel: Server) -> None:
     desk.get_by_role("button", name=re.compile("Go|Run")).click()
     desk.get_by_label("Reason").fill("Invoice 2026-117, paid by bank transfer")
     desk.get_by_role("button", name="Mark orders paid").click()
-    expect(desk.get_by_text("done.")).to_be_visible()
+    expect(desk.get_by_text("Done: Order")).to_be_visible()
