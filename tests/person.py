@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
 from tests.server import PASSWORD
 
@@ -40,6 +40,12 @@ def sign_in(page: Page, name: str = "admin") -> None:
     page.locator("input[name=password]").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("button", name="Sign out").wait_for()
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Clicks what leads to another page, and waits until that has come."""
+    with page.expect_navigation():
+        link.click()
 
 
 def accessibility_violations(page: Page) -> list[str]:

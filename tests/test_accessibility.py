@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.tests.browser import totp
 from license.tests.keys import make_license
-from tests.person import accessibility_violations, overflows, sign_in
+from tests.person import accessibility_violations, follow, overflows, sign_in
 from tests.server import PASSWORD, Server
 from tests.test_never_locked_out import STATES
 
@@ -57,6 +57,7 @@ POLICIES = [
 def wrong_with(page: Page) -> list[str]:
     found: list[str] = []
     for scheme in ("light", "dark"):
+        page.wait_for_load_state()
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found += [f"{scheme}: {violation}" for violation in accessibility_violations(page)]
     for width in (320, 1920):
@@ -82,7 +83,7 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
         found += wrong_with(page)
         if "reauthenticate" in page.url:
             page.locator("input[name=password]").fill(PASSWORD)
-            page.locator("main button[type=submit]").first.click()
+            follow(page, page.locator("main button[type=submit]").first)
     for path in PAGES:
         page.goto(path)
         found += wrong_with(page)
@@ -108,14 +109,14 @@ def test_each_row_of_the_admin_is_accessible(page: Page, server: Server) -> None
     found: list[str] = []
     for path in LISTS:
         page.goto(path)
-        page.locator("#result_list tbody th a").first.click()
+        follow(page, page.locator("#result_list tbody th a").first)
         change = page.url
         found += wrong_with(page)
         for inner in ("history/", "delete/"):
             page.goto(change.replace("change/", inner))
             found += wrong_with(page)
     page.goto("/admin/auth/user/")
-    page.locator("#result_list tbody th a").first.click()
+    follow(page, page.locator("#result_list tbody th a").first)
     page.goto(page.url.replace("change/", "password/"))
     found += wrong_with(page)
     page.goto("/admin/auth/user/add/")
@@ -143,7 +144,7 @@ def test_a_second_factor_is_accessible_from_enrolling_to_signing_in(
     for path in ("", "recovery-codes/", "recovery-codes/generate/", "totp/deactivate/"):
         page.goto(f"/accounts/2fa/{path}")
         found += wrong_with(page)
-    page.get_by_role("button", name="Sign out").click()
+    follow(page, page.get_by_role("button", name="Sign out"))
     page.goto("/accounts/login/")
     for password in ("a wrong one", PASSWORD):
         page.locator("input[name=login]").fill("vera")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from license.tests.keys import make_license
-from tests.person import sign_in
+from tests.person import follow, sign_in
 from tests.server import PASSWORD, Server
 
 
@@ -37,7 +37,7 @@ def test_a_person_adds_a_passkey_and_signs_in_with_it(page: Page, server: Server
     page.goto("/accounts/2fa/webauthn/")
     expect(page.get_by_role("heading", name="laptop")).to_be_visible()
 
-    page.get_by_role("button", name="Sign out").click()
+    follow(page, page.get_by_role("button", name="Sign out"))
     page.goto("/accounts/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from license.tests.keys import ACCOUNT
 from panel.tests.server import STAFF, enter_code, sign_in
-from tests.person import new_page
+from tests.person import follow, new_page
 from tests.server import Server
 from tests.test_accessibility import wrong_with
 
@@ -31,10 +31,10 @@ def test_every_page_is_accessible(page: Page, panel: Server) -> None:
 
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
     look()
-    page.get_by_role("link", name="Sign up").click()
+    follow(page, page.get_by_role("link", name="Sign up"))
     look()
     page.get_by_label("Email").fill("alice@example.com")
-    page.get_by_role("button", name="Sign up").click()
+    follow(page, page.get_by_role("button", name="Sign up"))
     look()
     page.get_by_label("Code").fill("000000")
     page.get_by_role("button", name="Continue").click()
@@ -46,9 +46,9 @@ def test_every_page_is_accessible(page: Page, panel: Server) -> None:
     for _ in range(2):  # the second is refused
         page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
         look()
-        page.get_by_role("button", name="Start the trial").click()
+        follow(page, page.get_by_role("button", name="Start the trial"))
         look()
-    page.locator("a", has_text="Buy a Paid license").click()
+    follow(page, page.locator("a", has_text="Buy a Paid license"))
     look()
     page.get_by_label("AWS account id").fill("12")
     page.get_by_role("button", name="Order").click()
@@ -61,10 +61,10 @@ def test_every_page_is_accessible(page: Page, panel: Server) -> None:
     page.goto("/panel/licenses")
     page.get_by_text("Show the key").click()
     look()
-    page.get_by_role("link", name="Request a replacement").click()
+    follow(page, page.get_by_role("link", name="Request a replacement"))
     look()
     page.get_by_label("Reason").fill("lost")
-    page.get_by_role("button", name="Replace it").click()
+    follow(page, page.get_by_role("button", name="Replace it"))
     look()
     for path in ("/panel/accounts/logout/", "/panel/nowhere", "/panel/admin/"):
         page.goto(path)
@@ -75,20 +75,20 @@ def test_every_page_is_accessible(page: Page, panel: Server) -> None:
 def test_the_administration_is_accessible(page: Page, panel: Server) -> None:
     sign_in(page, panel, STAFF)
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
-    page.get_by_role("button", name="Start the trial").click()
+    follow(page, page.get_by_role("button", name="Start the trial"))
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=paid")
-    page.get_by_role("button", name="Order").click()
+    follow(page, page.get_by_role("button", name="Order"))
     page.goto("/panel/admin/")
     found = wrong_with(page)
     for name in LISTS:
         page.goto(f"/panel/admin/panel/{name}/")
         found += wrong_with(page)
-        page.locator("#result_list tbody th a").first.click()
+        follow(page, page.locator("#result_list tbody th a").first)
         found += wrong_with(page)
     page.goto("/panel/admin/panel/issuedlicense/")
     page.locator("#result_list tbody input[type=checkbox]").first.check()
     page.locator("select[name=action]").select_option("replace")
-    page.get_by_role("button", name=re.compile("Go|Run")).click()
+    follow(page, page.get_by_role("button", name=re.compile("Go|Run")))
     found += wrong_with(page)
     page.get_by_label("Reason").evaluate("it => it.form.noValidate = true")
     page.get_by_role("button", name="Replace licenses").click()
