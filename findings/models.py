@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import NamedTuple, Self
 
 from django.conf import settings
@@ -7,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH, Severity
+from findings.reading import Reading, read
 from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
@@ -123,3 +126,98 @@ class PolicyChange(AppendOnlyModel):
     def __str__(self) -> str:
         target = self.service or self.finding_type
         return f"{target}: {self.action_before or 'not set'} to {self.action_after or 'not set'}"
+
+
+class FindingQuerySet(models.QuerySet["Finding"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-seen_at", "-pk")  # many findings share an instant
+
+    def older_than(self, seen_at: datetime, pk: int) -> Self:
+        """What follows that row in `newest_first`, however many have arrived before it since."""
+        return self.filter(Q(seen_at__lt=seen_at) | Q(seen_at=seen_at, pk__lt=pk))
+
+
+FindingManager = models.Manager.from_queryset(FindingQuerySet)
+
+
+class Finding(models.Model):
+    """What GuardDuty found. `arrival.take_in` writes it; the same finding again updates its row."""
+
+    account_id = models.CharField("AWS account", max_length=64)
+    region = models.CharField(max_length=64)
+    finding_id = models.CharField(max_length=300)
+    finding_type = models.CharField(max_length=200)
+    severity = models.CharField(max_length=8, blank=True, choices=Severity)  # "": not said
+    score = models.FloatField("severity", null=True)  # GuardDuty's number, 1.0 to 10.0
+    title = models.TextField(blank=True)
+    description = models.TextField(blank=True)
+    count = models.PositiveIntegerField("seen", default=1)
+    first_seen_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField("last seen")  # when it arrived, where the finding does not say
+    received_at = models.DateTimeField()
+    # What the policy said when it arrived, and which setting did; "": nothing was set.
+    action = models.CharField(max_length=8, choices=Action)
+    set_at = models.CharField(max_length=300, blank=True)
+    problem = models.TextField(blank=True)  # why it could not be understood; "": it was
+    raw = models.TextField()  # JSON, ASCII alone: no database refuses what it says
+
+    objects = FindingManager()
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account_id", "region", "finding_id"], name="each_finding_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-seen_at", "-id"], name="finding_newest_first"),
+            models.Index(fields=["finding_type", "-seen_at"], name="finding_by_type"),
+            models.Index(fields=["severity", "-seen_at"], name="finding_by_severity"),
+        ]
+
+    def __str__(self) -> str:
+        return self.finding_type or "a finding that was not understood"
+
+    @property
+    def reading(self) -> Reading | None:
+        """What it says, read anew from what was stored; None where it was not understood."""
+        read_again = read(json.loads(self.raw))
+        return read_again if isinstance(read_again, Reading) else None
+
+
+class Entity(models.Model):
+    """Something that findings have named: an address, an instance, an access key."""
+
+    kind = models.CharField(max_length=16)
+    name = models.CharField(max_length=512)
+
+    class Meta:
+        verbose_name_plural = "entities"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "name"], name="each_entity_once"),
+        ]
+        indexes = [models.Index(fields=["name"], name="entity_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Mention(models.Model):
+    """That a finding names an entity: as the one that acted, or as what was acted upon."""
+
+    finding = models.ForeignKey(Finding, on_delete=models.CASCADE)
+    entity = models.ForeignKey(Entity, on_delete=models.PROTECT)
+    is_actor = models.BooleanField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["finding", "entity", "is_actor"], name="each_mention_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity} in {self.finding}"

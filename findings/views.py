@@ -1,16 +1,56 @@
 from __future__ import annotations
 
+import json
+from urllib.parse import urlencode
+
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from findings import policy
+from findings import events, policy
 from findings.catalogue import Severity
-from findings.models import Action, PolicyChange, ThreatPolicy
+from findings.models import Action, Finding, PolicyChange, ThreatPolicy
 from findings.threats import sections
 
 CHANGES_A_PAGE = 50
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def event_list(request: HttpRequest) -> HttpResponse:
+    wanted = {name: value for name, value in request.GET.items() if value and name != "after"}
+    form = events.EventFilter(wanted)
+    if not form.is_valid():
+        return render(request, "findings/events.html", {"form": form, "wanted": wanted})
+    try:
+        shown = events.page(form.narrow(Finding.objects.all()), after=request.GET.get("after", ""))
+    except (ValueError, OverflowError):
+        raise Http404("There is no such page.") from None
+    context = {
+        "form": form,
+        "wanted": wanted,
+        "shown": shown,
+        "first": "after" not in request.GET,
+        "newest": urlencode(wanted),
+        "older": urlencode({**wanted, "after": shown.cursor}) if shown.cursor else "",
+    }
+    return render(request, "findings/events.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def event(request: HttpRequest, pk: int) -> HttpResponse:
+    finding = get_object_or_404(Finding, pk=pk)
+    actors, resources = events.named_by(finding)
+    context = {
+        "finding": finding,
+        "reading": finding.reading,
+        "actors": actors,
+        "resources": resources,
+        "raw": json.dumps(json.loads(finding.raw), indent=2),
+    }
+    return render(request, "findings/event.html", context)
 
 
 @require_safe

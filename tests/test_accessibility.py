@@ -8,11 +8,13 @@ from playwright.sync_api import Page, expect
 from accounts.tests.browser import totp
 from license.tests.keys import make_license
 from tests.person import accessibility_violations, follow, overflows, sign_in
-from tests.server import PASSWORD, Server
+from tests.server import PASSWORD, ROOT, Server
 from tests.test_never_locked_out import STATES
 
 FOR_STRANGERS = ["/accounts/login/", "/accounts/password/reset/", "/problems/license-expired"]
 PAGES = [
+    "/events",
+    "/events?severity=HUGE",
     "/threats",
     "/changes",
     "/license",
@@ -96,7 +98,7 @@ def test_what_others_see_is_accessible(page: Page, server: Server, name: str) ->
     server.put({"policies": POLICIES})
     sign_in(page, name)
     found: list[str] = []
-    for path in ("/", "/threats", "/changes", "/license", "/admin/"):
+    for path in ("/", "/events", "/threats", "/changes", "/license", "/admin/"):
         page.goto(path)
         found += wrong_with(page)
     assert found == [], "\n".join(found)
@@ -187,4 +189,19 @@ def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="This page was open for too long")).to_be_visible()
     found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_an_event_is_accessible(page: Page, server: Server) -> None:
+    sample = ROOT / "findings/tests/samples/UnauthorizedAccess-EC2-TorClient.json"
+    done = server.manage("importfindings", str(sample), "-", stdin='{"accountId": 7}')
+    assert done.returncode == 0, done.stderr
+    sign_in(page, "vera")
+    page.goto("/events")
+    found = wrong_with(page)
+    for row in (0, 1):
+        page.goto("/events")
+        follow(page, page.locator("tbody th a").nth(row))
+        page.locator("summary").click()
+        found += wrong_with(page)
     assert found == [], "\n".join(found)

@@ -1,0 +1,185 @@
+"""How findings come in: read, held against the policy, and stored, each once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from findings import policy
+from findings.catalogue import Severity
+from findings.models import Action, Entity, Finding, Mention
+from findings.policy import Policy
+from findings.reading import NotUnderstood, Reading, read
+
+Identity = tuple[str, str, str]  # AWS account, region, finding id
+
+_UPDATED = ["severity", "score", "title", "description", "count", "first_seen_at", "seen_at", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What became of some findings. One that came twice among them is counted once."""
+
+    stored: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    ignored: int = 0  # by the policy
+    not_understood: int = 0  # stored whole, and marked
+
+    def __add__(self, other: Arrivals) -> Arrivals:
+        return Arrivals(
+            *(getattr(self, name) + getattr(other, name) for name in Arrivals.__slots__)
+        )
+
+
+def severity_of(score: float | None) -> Severity | None:
+    """GuardDuty's bands: LOW from 1.0, MEDIUM from 4.0, HIGH from 7.0, CRITICAL from 9.0."""
+    if score is None:
+        return None
+    if score >= 9:
+        return Severity.CRITICAL
+    if score >= 7:
+        return Severity.HIGH
+    return Severity.MEDIUM if score >= 4 else Severity.LOW
+
+
+def take_in(
+    findings: Iterable[Mapping[str, Any] | NotUnderstood], *, settings: Policy, at: datetime
+) -> Arrivals:
+    """Stores a batch of findings, all or none. The number of queries grows with the batch only as
+    far as a database takes no more at once."""
+    arrived: dict[Identity, tuple[Finding, Reading | None]] = {}
+    ignored = 0
+    for finding in findings:
+        row, reading = _row(finding, settings, at)
+        if row.action == Action.IGNORE:
+            ignored += 1
+            continue
+        identity = _identity(row)
+        if identity not in arrived or arrived[identity][0].count <= row.count:
+            arrived[identity] = row, reading
+    if not arrived:
+        return Arrivals(ignored=ignored)
+    with transaction.atomic():
+        known = _known(arrived)
+        Finding.objects.bulk_create(
+            [row for identity, (row, _) in arrived.items() if identity not in known],
+            ignore_conflicts=True,  # another worker has just stored it
+        )
+        updated = _update(arrived, known)
+        stored = _known(arrived)
+        _mention({stored[identity].pk: reading for identity, (_, reading) in arrived.items()})
+    return Arrivals(
+        stored=len(arrived) - len(known),
+        updated=updated,
+        unchanged=len(known) - updated,
+        ignored=ignored,
+        not_understood=sum(reading is None for _, reading in arrived.values()),
+    )
+
+
+def _row(
+    finding: Mapping[str, Any] | NotUnderstood, settings: Policy, at: datetime
+) -> tuple[Finding, Reading | None]:
+    if isinstance(finding, NotUnderstood):
+        return _not_understood(finding.reason, {}, at), None
+    reading = read(finding)
+    if isinstance(reading, NotUnderstood):
+        return _not_understood(reading.reason, finding, at), None
+    severity = severity_of(reading.severity) or ""
+    applies = policy.resolve(settings, finding_type=reading.finding_type, severity=severity)
+    row = Finding(
+        account_id=reading.account_id,
+        region=reading.region,
+        finding_id=reading.finding_id,
+        finding_type=reading.finding_type,
+        severity=severity,
+        score=reading.severity,
+        title=reading.title,
+        description=reading.description,
+        count=reading.count,
+        first_seen_at=reading.first_seen_at,
+        seen_at=reading.last_seen_at or at,
+        received_at=at,
+        action=applies.action,
+        set_at=", ".join(filter(None, applies.set_at or ())),
+        raw=_as_json(finding),
+    )
+    return row, reading
+
+
+def _not_understood(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:
+    raw = _as_json(finding)
+    return Finding(
+        finding_id=f"sha256:{hashlib.sha256(f'{reason}{raw}'.encode()).hexdigest()}",
+        seen_at=at,
+        received_at=at,
+        action=Action.REPORT,
+        problem=reason,
+        raw=raw,
+    )
+
+
+def _as_json(finding: Mapping[str, Any]) -> str:
+    return json.dumps(finding, separators=(",", ":"), default=str)
+
+
+def _identity(row: Finding) -> Identity:
+    return row.account_id, row.region, row.finding_id
+
+
+def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
+    wanted = set(identities)
+    rows = Finding.objects.filter(finding_id__in={finding_id for _, _, finding_id in wanted})
+    found = {_identity(row): row for row in rows.select_for_update().only(*_IDENTIFYING)}
+    return {identity: row for identity, row in found.items() if identity in wanted}
+
+
+_IDENTIFYING = ("account_id", "region", "finding_id", "count")
+
+
+def _update(
+    arrived: Mapping[Identity, tuple[Finding, Reading | None]], known: Mapping[Identity, Finding]
+) -> int:
+    """GuardDuty's updates have a higher count. What was decided when it first came stays."""
+    changed: Sequence[Finding] = [
+        row for identity, (row, _) in arrived.items() if _is_newer(row, known.get(identity))
+    ]
+    for row in changed:
+        row.pk = known[_identity(row)].pk
+    Finding.objects.bulk_update(changed, _UPDATED)
+    return len(changed)
+
+
+def _is_newer(row: Finding, known: Finding | None) -> bool:
+    return known is not None and row.count > known.count
+
+
+def _mention(readings: Mapping[int, Reading | None]) -> None:
+    named = {
+        (entity.kind.value, entity.name, entity.is_actor, pk)
+        for pk, reading in readings.items()
+        if reading
+        for entity in reading.entities
+    }
+    if not named:
+        return
+    Entity.objects.bulk_create(
+        [Entity(kind=kind, name=name) for kind, name in sorted({(n[0], n[1]) for n in named})],
+        ignore_conflicts=True,
+    )
+    rows = Entity.objects.filter(name__in={name for _, name, _, _ in named})
+    entities = {(entity.kind, entity.name): entity for entity in rows}
+    Mention.objects.bulk_create(
+        [
+            Mention(finding_id=pk, entity=entities[kind, name], is_actor=is_actor)
+            for kind, name, is_actor, pk in sorted(named)
+        ],
+        ignore_conflicts=True,
+    )

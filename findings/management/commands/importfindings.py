@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import io
+import itertools
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from tqdm import tqdm
+
+from findings import arrival
+from findings.arrival import Arrivals
+from findings.files import Found, Stream, read_findings
+from findings.models import ThreatPolicy
+from findings.reading import NotUnderstood
+
+BATCH = 500  # findings in one transaction
+
+
+class Command(BaseCommand):
+    help = (
+        "Takes in findings from files: what `aws guardduty get-findings` prints, EventBridge"
+        " events, JSON arrays or lines, the export to S3; also compressed. The policy that is set"
+        " now decides what becomes of each. What is known already is updated, not stored twice."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", metavar="FILE", help='a file, or "-"')
+
+    def handle(self, *, files: list[str], **options: Any) -> None:
+        self.refused = 0
+        total = Arrivals()
+        for name in files:
+            try:
+                with _opened(name) as stream:
+                    total += self._import(name, stream)
+            except OSError as error:
+                self._refuse(name, f"{error.strerror}.")
+        self.stdout.write(
+            f"{total.stored} stored, {total.updated} updated, {total.unchanged} known already,"
+            f" {total.ignored} ignored by the policy, {total.not_understood} stored though not"
+            f" understood, {self.refused} refused."
+        )
+        if self.refused:
+            msg = f"Refused: {self.refused}."
+            raise CommandError(msg)
+
+    def _import(self, name: str, stream: Stream) -> Arrivals:
+        total = Arrivals()
+        settings = ThreatPolicy.objects.actions()
+        shown = tqdm(read_findings(stream), desc=name, unit=" findings", disable=None)
+        readable = (found for found in shown if not self._is_refused(name, found))
+        while batch := [found.finding for found in itertools.islice(readable, BATCH)]:
+            total += arrival.take_in(batch, settings=settings, at=timezone.now())
+        return total
+
+    def _is_refused(self, name: str, found: Found) -> bool:
+        if isinstance(found.finding, NotUnderstood):
+            self._refuse(f"{name}, {found.place}", found.finding.reason)
+            return True
+        return False
+
+    def _refuse(self, where: str, reason: str) -> None:
+        self.refused += 1
+        self.stderr.write(f"{where}: {reason}")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[Stream]:
+    if name == "-":
+        yield cast(io.BufferedReader, sys.stdin.buffer)
+        return
+    with Path(name).open("rb") as stream:
+        yield stream

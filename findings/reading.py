@@ -1,0 +1,234 @@
+"""What a GuardDuty finding says, however it is wrapped and spelled. Pure: no Django, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from findings.entities import (
+    ENTITY_NAME_MAX_LENGTH,
+    PRINCIPAL_MAX_LENGTH,
+    PRINCIPAL_TYPE_MAX_LENGTH,
+    Entity,
+    Kind,
+    entities_in,
+    principal_in,
+    sequence,
+)
+from findings.security_hub import from_security_hub, is_guardduty, is_security_hub
+from findings.untrusted import (
+    address_in,
+    each,
+    field,
+    first_in,
+    from_json,
+    instant_in,
+    is_true,
+    number_in,
+    text_in,
+)
+from findings.wrapping import NotUnderstood, findings_in
+
+__all__ = [
+    "ENTITY_NAME_MAX_LENGTH",
+    "PRINCIPAL_MAX_LENGTH",
+    "PRINCIPAL_TYPE_MAX_LENGTH",
+    "Address",
+    "Entity",
+    "Kind",
+    "NotUnderstood",
+    "Reading",
+    "findings_in",
+    "read",
+]
+
+# Longer text is cut: an attacker writes some of it, and a column has an end.
+ACCOUNT_ID_MAX_LENGTH = 32  # 12 digits, or what masks them
+REGION_MAX_LENGTH = 32
+FINDING_ID_MAX_LENGTH = 300  # the most that GuardDuty's API takes
+FINDING_TYPE_MAX_LENGTH = 100  # as in findings.catalogue, which needs Django
+TITLE_MAX_LENGTH = 256
+DESCRIPTION_MAX_LENGTH = 4096
+ACTION_TYPE_MAX_LENGTH = 64
+PLACE_MAX_LENGTH = 128
+ORGANISATION_MAX_LENGTH = 256
+USER_AGENT_MAX_LENGTH = 1024
+COUNT_MAX = 2**31 - 1  # an integer column's
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an actor came from. What the finding does not say is ""."""
+
+    address: str  # IPv4 or IPv6 in canonical form
+    country: str = ""
+    city: str = ""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a finding says. What it does not say is "", None or empty; nothing is guessed."""
+
+    account_id: str
+    region: str
+    finding_id: str
+    finding_type: str
+    severity: float | None  # GuardDuty's number, 1.0 to 10.0
+    title: str
+    description: str
+    count: int  # how often it was seen; 1 where it does not say
+    first_seen_at: datetime | None  # aware
+    last_seen_at: datetime | None
+    action_type: str  # "NETWORK_CONNECTION", ...
+    addresses: tuple[Address, ...]
+    entities: tuple[Entity, ...]
+    user_agent: str
+    principal: str  # who acted: a user name, a role, "Root", ...
+    principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
+    is_sample: bool
+
+
+def read(finding: Mapping[str, Any]) -> Reading | NotUnderstood:
+    """What the finding says. Never raises, whatever the finding holds."""
+    if not isinstance(finding, Mapping):
+        return NotUnderstood("It is not an object.")
+    if is_security_hub(finding):
+        if not is_guardduty(finding):
+            return NotUnderstood("It is a finding of another product in Security Hub.")
+        finding = from_security_hub(finding)
+    finding_id = text_in(field(finding, "id"), FINDING_ID_MAX_LENGTH)
+    finding_type = text_in(field(finding, "type"), FINDING_TYPE_MAX_LENGTH)
+    missing = [name for name, said in (("id", finding_id), ("type", finding_type)) if not said]
+    if missing:
+        return NotUnderstood(f"It has no {' and no '.join(missing)}.")
+    service = field(finding, "service")
+    addresses = tuple(_addresses(service))
+    principal, principal_type = principal_in(finding)
+    return Reading(
+        account_id=_account_id(field(finding, "accountId")),
+        region=text_in(field(finding, "region"), REGION_MAX_LENGTH),
+        finding_id=finding_id,
+        finding_type=finding_type,
+        severity=_severity(field(finding, "severity")),
+        title=text_in(field(finding, "title"), TITLE_MAX_LENGTH),
+        description=text_in(field(finding, "description"), DESCRIPTION_MAX_LENGTH),
+        count=_count(field(service, "count")),
+        first_seen_at=instant_in(field(service, "eventFirstSeen")),
+        last_seen_at=instant_in(field(service, "eventLastSeen")),
+        action_type=text_in(field(service, "action", "actionType"), ACTION_TYPE_MAX_LENGTH),
+        addresses=addresses,
+        entities=entities_in(finding, (address.address for address in addresses)),
+        user_agent=_user_agent(service),
+        principal=principal,
+        principal_type=principal_type,
+        is_sample=_is_sample(finding),
+    )
+
+
+# Numbers
+
+
+def _account_id(value: Any) -> str:
+    if isinstance(value, int) and 10**11 <= value < 10**12:
+        return str(value)  # shorter ones have lost their zeros: whose they are is not said
+    return text_in(value, ACCOUNT_ID_MAX_LENGTH)
+
+
+def _severity(value: Any) -> float | None:
+    number = number_in(value)
+    return abs(float(number)) if number is not None and 0 <= number <= 10 else None  # no -0.0
+
+
+def _count(value: Any) -> int:
+    number = number_in(value)
+    if number is None or not 1 <= number < float("inf"):  # nor NaN
+        return 1
+    if number >= COUNT_MAX:
+        return COUNT_MAX
+    return int(number) if number == int(number) else 1
+
+
+# Where the actors came from
+
+_REMOTE = (
+    "networkConnectionAction",
+    "awsApiCallAction",
+    "kubernetesApiCallAction",
+    "rdsLoginAttemptAction",
+)
+
+
+def _addresses(service: Any) -> Iterator[Address]:
+    """Each address once, with what is said of it first."""
+    seen = set()
+    for address in _said_addresses(service):
+        if address.address and address.address not in seen:
+            seen.add(address.address)
+            yield address
+
+
+def _said_addresses(service: Any) -> Iterator[Address]:
+    action = field(service, "action")
+    remotes = [field(action, name, "remoteIpDetails") for name in _REMOTE]
+    for probe in each(field(action, "portProbeAction", "portProbeDetails")):
+        remotes.append(field(probe, "remoteIpDetails"))
+    for remote in remotes:
+        for details in each(remote):
+            for name in ("ipAddressV4", "ipAddressV6"):
+                yield Address(
+                    address_in(field(details, name)),
+                    country=first_in(
+                        details,
+                        ("country", "countryName"),
+                        ("country", "countryCode"),
+                        limit=PLACE_MAX_LENGTH,
+                    ),
+                    city=first_in(details, ("city", "cityName"), limit=PLACE_MAX_LENGTH),
+                    organisation=first_in(
+                        details,
+                        ("organization", "org"),
+                        ("organization", "asnOrg"),
+                        limit=ORGANISATION_MAX_LENGTH,
+                    ),
+                )
+    caller = field(action, "kubernetesApiCallAction")
+    sources = field(caller, "sourceIPs") or field(caller, "sourceIps")
+    # The caller and the proxies before it: which is which is said only where there is but one.
+    if (
+        field(caller, "remoteIpDetails") is None
+        and isinstance(sources, list | tuple)
+        and len(sources) == 1
+    ):
+        yield Address(address_in(sources[0]))
+    for endpoint in sequence(service, "endpoints"):
+        yield Address(
+            address_in(field(endpoint, "ip")),
+            country=first_in(endpoint, ("location", "country"), limit=PLACE_MAX_LENGTH),
+            city=first_in(endpoint, ("location", "city"), limit=PLACE_MAX_LENGTH),
+            organisation=first_in(
+                endpoint, ("autonomousSystem", "name"), limit=ORGANISATION_MAX_LENGTH
+            ),
+        )
+
+
+def _user_agent(service: Any) -> str:
+    action = field(service, "action")
+    info = field(service, "additionalInfo")
+    said = [
+        field(action, "awsApiCallAction", "userAgent"),
+        field(action, "kubernetesApiCallAction", "userAgent"),
+        field(info, "userAgent", "fullUserAgent"),
+        field(from_json(field(info, "value")), "userAgent", "fullUserAgent"),
+    ]
+    for signal in sequence(service, "signals"):
+        said += [field(did, "api", "userAgent") for did in each(field(signal, "activities"))]
+    return next(filter(None, (text_in(agent, USER_AGENT_MAX_LENGTH) for agent in said)), "")
+
+
+def _is_sample(finding: Mapping[str, Any]) -> bool:
+    info = field(finding, "service", "additionalInfo")
+    inside = from_json(field(info, "value"))
+    return any(is_true(field(place, "sample")) for place in (finding, info, inside))

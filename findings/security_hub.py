@@ -1,0 +1,146 @@
+"""What GuardDuty said in a finding of Security Hub's, in GuardDuty's own shape.
+
+Security Hub flattens it into ProductFields, and writes the type in its own way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from findings.untrusted import each, field
+
+_PREFIX = "aws/guardduty/"
+_MAX_SEGMENTS = 16
+_MAX_INDEX = 500
+_item = re.compile(r"(?P<name>.+)\.(?P<index>\d{1,3})_")  # "portProbeDetails.0_"
+
+# AWS lists them: docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
+_type = re.compile(r"(?P<purpose>[A-Za-z0-9]+):(?P<resource>[A-Za-z0-9]+)-(?P<family>[^/]+)")
+_type_without_purpose = re.compile(r"(?P<resource>[A-Za-z0-9]+)-(?P<family>[^/:]+)")
+_ODD_TYPES = {
+    "EC2:Unusual-DNS-Resolver": "DefenseEvasion:EC2/UnusualDNSResolver",
+    "EC2:Unusual-DoH-Activity": "DefenseEvasion:EC2/UnusualDoHActivity",
+    "EC2:Unusual-DoT-Activity": "DefenseEvasion:EC2/UnusualDoTActivity",
+}
+
+
+def is_security_hub(document: Mapping[str, Any]) -> bool:
+    return not isinstance(field(document, "type"), str) and (
+        isinstance(field(document, "productFields"), Mapping)
+        or isinstance(field(document, "productArn"), str)
+    )
+
+
+def is_guardduty(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding of Security Hub's comes from GuardDuty, as far as it says."""
+    arn = field(finding, "productArn")
+    return not isinstance(arn, str) or arn.endswith("/aws/guardduty")
+
+
+def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The finding as GuardDuty would say it. Its resources are in `resources`, as in a sequence."""
+    said = _unflattened(field(finding, "productFields"))
+    service = said.get("service")
+    service = dict(service) if isinstance(service, Mapping) else {}
+    for key, twin in (
+        ("action", "action"),
+        ("detection", "detection"),
+        ("eventFirstSeen", "firstObservedAt"),
+        ("eventLastSeen", "lastObservedAt"),
+    ):
+        if key not in service:
+            service[key] = field(finding, twin)
+    identity = field(finding, "id")
+    return {
+        "id": identity.rpartition("/finding/")[2] if isinstance(identity, str) else identity,
+        "type": field(said, "type") or _type_in(field(finding, "types")),
+        "accountId": field(finding, "awsAccountId"),
+        "region": field(finding, "region"),
+        "severity": _severity_in(field(finding, "severity")),
+        "title": field(finding, "title"),
+        "description": field(finding, "description"),
+        "sample": field(finding, "sample"),
+        "service": service,
+        "resource": {"accessKeyDetails": list(_access_keys_in(field(finding, "resources")))},
+        "resources": [
+            {"resourceType": field(resource, "type"), "uid": field(resource, "id")}
+            for resource in each(field(finding, "resources"))
+        ],
+    }
+
+
+def _unflattened(fields: Any) -> dict[str, Any]:
+    """{"aws/guardduty/service/count": "7"} as {"service": {"count": "7"}}."""
+    root: dict[str, Any] = {}
+    for key, value in fields.items() if isinstance(fields, Mapping) else ():
+        if not isinstance(key, str) or not key.startswith(_PREFIX):
+            continue
+        *folders, name = key.removeprefix(_PREFIX).split("/")
+        if len(folders) > _MAX_SEGMENTS:
+            continue
+        node: Any = root
+        for folder in folders:
+            node = _inside(node, folder)
+        if isinstance(node, dict):
+            node.setdefault(name, value)
+    return root
+
+
+def _inside(node: Any, folder: str) -> Any:
+    if not isinstance(node, dict):
+        return None  # one key says that it is a text, another that it is a folder
+    item = _item.fullmatch(folder)
+    if item is None:
+        return node.setdefault(folder, {})
+    items = node.setdefault(item["name"], [])
+    index = int(item["index"])
+    if not isinstance(items, list) or index > _MAX_INDEX:
+        return None
+    items.extend({} for _ in range(len(items), index + 1))
+    return items[index]
+
+
+def _type_in(types: Any) -> Any:
+    """GuardDuty's type out of "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"."""
+    first = types[0] if isinstance(types, list | tuple) and types else types
+    if not isinstance(first, str):
+        return None
+    segments = first.split("/")
+    start = next((at for at, segment in enumerate(segments) if ":" in segment), None)
+    if start is None:
+        last = _type_without_purpose.fullmatch(segments[-1])
+        if last is None or len(segments) < 2:
+            return first
+        purpose = segments[-2].replace(" ", "")  # "TTPs/Credential Access/IAMUser-Anomalous..."
+        return f"{purpose}:{last['resource']}/{last['family']}"
+    name = "/".join(segments[start:])
+    if name in _ODD_TYPES:
+        return _ODD_TYPES[name]
+    parts = _type.fullmatch(name)
+    if parts is None:
+        return name
+    anomalous = "AnomalousBehavior." if segments[start - 1 : start] == ["AnomalousBehavior"] else ""
+    return f"{parts['purpose']}:{parts['resource']}/{anomalous}{parts['family']}"
+
+
+def _severity_in(severity: Any) -> Any:
+    """GuardDuty's own number, or Security Hub's, whose classes are ours times ten."""
+    product = field(severity, "product")
+    normalized = field(severity, "normalized")
+    if product is None and isinstance(normalized, int | float) and 0 <= normalized <= 100:
+        return normalized / 10 if not isinstance(normalized, bool) else None
+    return product
+
+
+def _access_keys_in(resources: Any) -> Iterator[Mapping[str, Any]]:
+    for resource in each(resources):
+        details = field(resource, "details", "awsIamAccessKey")
+        if isinstance(details, Mapping):
+            yield {
+                "accessKeyId": field(details, "accessKeyId"),
+                "principalId": field(details, "principalId"),
+                "userName": field(details, "principalName") or field(details, "userName"),
+                "userType": field(details, "principalType"),
+            }

@@ -1,0 +1,118 @@
+"""The Events pages."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from findings.arrival import take_in
+from findings.models import Finding
+from findings.tests.findings import finding
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def arrive(*findings: dict[str, Any]) -> None:
+    take_in(findings, settings={}, at=NOON)
+
+
+def seen(number: int, minutes: int, **members: Any) -> dict[str, Any]:
+    last = {"eventLastSeen": (NOON + timedelta(minutes=minutes)).isoformat()}
+    return finding(number, service=last, title=f"Number {number}.", **members)
+
+
+def numbers(client: Client, query: str = "") -> list[int]:
+    answer = client.get(f"/events{query}")
+    assert answer.status_code == 200
+    return [int(number) for number in re.findall(r"Number (\d+)\.", answer.content.decode())]
+
+
+def test_events_come_newest_first_a_page_at_a_time(
+    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    minutes = {number: number * 37 % 20 for number in range(60)}  # three at each
+    arrive(*(seen(number, minutes=minutes[number]) for number in range(60)))
+    shown: list[int] = []
+    query = ""
+    for size in (25, 25, 10):
+        with django_assert_max_num_queries(8):
+            page = viewer_client.get(f"/events{query}").content.decode()
+        found = [int(number) for number in re.findall(r"Number (\d+)\.", page)]
+        assert len(found) == size
+        shown += found
+        arrive(seen(1000 + size, minutes=500))  # another arrives meanwhile
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        query = older[1].replace("&amp;", "&") if older else ""
+    assert shown == sorted(minutes, key=lambda number: (minutes[number], number), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("severity=LOW", [2]),
+        ("type=Recon:EC2/Portscan", [3]),
+        ("account=210987654321", [4]),
+        ("entity=198.51.100.5", [5]),
+        ("action=BLOCK", []),
+        ("since=2026-11-23 12:04", [5, 4]),
+        ("until=2026-11-23 12:02", [1]),
+        ("severity=HIGH&since=2026-11-23 12:04&account=123456789012", [5]),
+        ("entity=nothing", []),
+    ],
+)
+def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[int]) -> None:
+    arrive(
+        seen(1, 1),
+        seen(2, 2, severity=2),
+        seen(3, 3, type="Recon:EC2/Portscan"),
+        seen(4, 4, accountId="210987654321"),
+        seen(5, 5),
+    )
+    assert numbers(viewer_client, f"?{query}") == expected
+
+
+@pytest.mark.parametrize(
+    "query", ["severity=HUGE", "since=yesterday", "account=" + "1" * 100, "entity=%00"]
+)
+def test_a_filter_that_means_nothing_is_told_and_kept(viewer_client: Client, query: str) -> None:
+    arrive(finding())
+    page = viewer_client.get(f"/events?{query}").content.decode()
+    assert 'class="errorlist"' in page
+    assert "SSHBruteForce" not in page.partition("<main")[2]
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1.2.3", "9" * 17 + ".1", "１.1"])  # noqa: RUF001
+def test_a_cursor_that_is_none_leads_nowhere(viewer_client: Client, cursor: str) -> None:
+    assert viewer_client.get("/events", {"after": cursor}).status_code in {200, 404}
+
+
+def test_an_event_opens_to_everything_that_is_known(viewer_client: Client) -> None:
+    arrive(finding(7, description="<script>alert(1)</script>"))
+    page = viewer_client.get(f"/events/{Finding.objects.get().pk}").content.decode()
+    for known in ("198.51.100.7", "Italy", "i-0123456789abcdef0", "123456789012", "eu-central-1"):
+        assert known in page
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_was_not_understood_opens_too(viewer_client: Client) -> None:
+    arrive({"accountId": 7})
+    page = viewer_client.get(f"/events/{Finding.objects.get().pk}").content.decode()
+    assert "could not be understood" in page
+
+
+def test_who_has_no_role_sees_no_event(stranger_client: Client, viewer_client: Client) -> None:
+    arrive(finding())
+    for path in ("/events", f"/events/{Finding.objects.get().pk}"):
+        assert stranger_client.get(path).status_code == 403
+    assert viewer_client.get("/events/999999").status_code == 404
+
+
+def test_an_empty_list_says_how_to_fill_it(viewer_client: Client) -> None:
+    page = viewer_client.get("/events").content.decode()
+    assert "manage.py importfindings" in page

@@ -1,0 +1,1218 @@
+"""Whatever wraps a finding and however it is spelled, it is read as what it says, or refused."""
+
+from __future__ import annotations
+
+import csv
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from findings import catalogue, reading
+from findings.reading import Address, Entity, Kind, NotUnderstood, Reading, findings_in, read
+from findings.wrapping import MAX_DEPTH
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def load(name: str) -> Any:
+    return json.loads((SAMPLES / name).read_text(encoding="utf-8"))
+
+
+def only(document: Any) -> Reading:
+    """The reading of the one finding in the document."""
+    (finding,) = findings_in(document)
+    assert not isinstance(finding, NotUnderstood)
+    understood = read(finding)
+    assert isinstance(understood, Reading)
+    return understood
+
+
+def finding(**said: Any) -> dict[str, Any]:
+    return {"id": "1", "type": "Recon:EC2/Portscan", **said}
+
+
+def pascal(value: Any) -> Any:
+    """The same with its keys as `aws guardduty get-findings` spells them."""
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: pascal(inside) for key, inside in value.items()}
+    return [pascal(inside) for inside in value] if isinstance(value, list) else value
+
+
+def at(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+
+
+def actor(kind: Kind, name: str) -> Entity:
+    return Entity(kind, name, is_actor=True)
+
+
+def target(kind: Kind, name: str) -> Entity:
+    return Entity(kind, name, is_actor=False)
+
+
+def generated(address: str, number: str = "", organisation: str = "GeneratedFindingORG") -> Address:
+    return Address(
+        address,
+        country=f"GeneratedFindingCountryName{number}",
+        city=f"GeneratedFindingCityName{number}",
+        organisation=f"{organisation}{number}",
+    )
+
+
+V6 = "1234:5678:90ab:cdef:1234:5678:90ab:cde"
+PROBES = tuple(
+    generated(address, str(number + 1))
+    for number in range(4)
+    for address in (f"198.51.100.{number}", f"{V6}{number}")
+)
+INSTANCE = target(Kind.INSTANCE, "i-99999999")
+GENERATED_KEY = actor(Kind.ACCESS_KEY, "GeneratedFindingAccessKeyId")
+GENERATED_USER = actor(Kind.USER, "GeneratedFindingUserName")
+
+
+def acting(*addresses: Address) -> tuple[Entity, ...]:
+    return tuple(actor(Kind.ADDRESS, address.address) for address in addresses)
+
+
+# By hand, out of the files.
+SAID: dict[str, dict[str, Any]] = {
+    "AttackSequence-IAM-CompromisedCredentials.camel.json": {
+        "account_id": "123456789012",
+        "region": "us-east-1",
+        "finding_id": "8c258d654378414b9bc26f61a93eb816",
+        "finding_type": "AttackSequence:IAM/CompromisedCredentials",
+        "severity": 9.0,
+        "title": (
+            "Potential credential compromise of IAMUser/john_doe indicated by a sequence of"
+            " actions."
+        ),
+        "count": 1,
+        "first_seen_at": at("2025-02-25 20:40:06.0"),
+        "last_seen_at": at("2025-02-25 20:40:06.0"),
+        "action_type": "",
+        "addresses": (),
+        "entities": (),
+        "principal": "",
+        "principal_type": "",
+        "is_sample": False,
+    },
+    "Credential-Access-IAM-Anomalous-Behavior.json": {
+        "account_id": "057372331974",
+        "region": "us-east-1",
+        "finding_id": "6acdc15e4418414a868e8bbdf45b456b",
+        "finding_type": "CredentialAccess:IAMUser/AnomalousBehavior",
+        "severity": 5.0,
+        "count": 2,
+        "first_seen_at": at("2025-08-22 01:40:10.0"),
+        "last_seen_at": at("2025-10-09 12:42:50.0"),
+        "action_type": "AWS_API_CALL",
+        "addresses": (
+            generated("198.51.100.0", organisation="GeneratedFindingOrg"),
+            generated(f"{V6}0", organisation="GeneratedFindingOrg"),
+        ),
+        # Its type of user is none that AWS documents: whether a user or a role is not said.
+        "entities": (
+            *acting(generated("198.51.100.0"), generated(f"{V6}0")),
+            GENERATED_KEY,
+            INSTANCE,
+        ),
+        "user_agent": "GeneratedFindingFullUserAgent",
+        "principal": "GeneratedFindingUserName",
+        "principal_type": "GeneratedFindingUserType",
+        "is_sample": True,
+    },
+    "Recon-EC2-PortProbeUnprotectedPort.json": {
+        "account_id": "1234567891234",  # masked, with a digit too many
+        "region": "us-east-1",
+        "finding_id": "6e4632e9929d47c393f3622da097fe9a",
+        "finding_type": "Recon:EC2/PortProbeUnprotectedPort",
+        "severity": 2.0,
+        "count": 2,
+        "first_seen_at": at("2025-08-22 01:40:09.0"),
+        "last_seen_at": at("2025-10-01 18:19:15.0"),
+        "action_type": "PORT_PROBE",
+        "addresses": PROBES,
+        "entities": (*acting(*PROBES), INSTANCE),
+        "is_sample": True,
+    },
+    "Trojan-EC2-DGADomainRequest-B.json": {
+        "account_id": "1234567891234",
+        "finding_id": "25608f290d06467fbd23041b2c9f6e88",
+        "finding_type": "Trojan:EC2/DGADomainRequest.B",
+        "severity": 8.0,
+        "count": 2,
+        "last_seen_at": at("2025-10-01 18:15:41.0"),
+        "action_type": "DNS_REQUEST",
+        "addresses": (),
+        "entities": (actor(Kind.INSTANCE, "i-99999999"),),  # "ResourceRole": "ACTOR"
+        "is_sample": True,
+    },
+    "UnauthorizedAccess-EC2-SSHBruteForce.json": {
+        "account_id": "1234567891234",
+        "finding_id": "49514155ed6b4536b05649a87fc3c05a",
+        "finding_type": "UnauthorizedAccess:EC2/SSHBruteForce",
+        "severity": 2.0,
+        "count": 2,
+        "first_seen_at": at("2025-08-22 01:40:09.0"),
+        "action_type": "NETWORK_CONNECTION",
+        "addresses": (generated("198.51.100.0"), generated(f"{V6}0")),
+        "entities": (*acting(generated("198.51.100.0"), generated(f"{V6}0")), INSTANCE),
+        "is_sample": True,
+    },
+    "UnauthorizedAccess-EC2-TorClient.json": {
+        "account_id": "1234567891234",
+        "finding_id": "cdf9ae8187744b15aeaf17c7ef2f8a52",
+        "finding_type": "UnauthorizedAccess:EC2/TorClient",
+        "severity": 8.0,
+        "title": "The EC2 instance i-99999999 is communicating with a Tor entry node.",
+        "last_seen_at": at("2025-10-01 14:38:47.0"),
+        "action_type": "NETWORK_CONNECTION",
+        "addresses": (generated("198.51.100.0"), generated(f"{V6}0")),
+        "entities": (*acting(generated("198.51.100.0"), generated(f"{V6}0")), INSTANCE),
+        "is_sample": True,
+    },
+    "asff-ttps-initial-access-unauthorizedaccess-ec2-sshbruteforce-defectdojo.json": {
+        "account_id": "123456789012",
+        "region": "us-east-1",
+        "finding_id": "4897489798789",
+        "finding_type": "UnauthorizedAccess:EC2/SSHBruteForce",
+        "severity": 2.0,
+        "title": "1.2.9.9 is performing SSH brute force attacks against i-1234567890.",
+        "count": 7,
+        "first_seen_at": at("2023-11-06 15:28:58.0"),
+        "last_seen_at": at("2099-01-12 07:30:38.0"),
+        "action_type": "NETWORK_CONNECTION",
+        "addresses": (Address("1.22.9.9", country="Italy", city="Pomezia", organisation="C1V"),),
+        "entities": (actor(Kind.ADDRESS, "1.22.9.9"), target(Kind.INSTANCE, "i-1234567890")),
+        "is_sample": False,
+    },
+    "camel-discovery-kubernetes-toripcaller-elastic.json": {
+        "account_id": "123412341234",
+        "finding_id": "43b6abcdeabcdeabcde1234562176924",
+        "finding_type": "Discovery:Kubernetes/TorIPCaller",
+        "severity": 5.0,
+        "count": 2,
+        "first_seen_at": at("2022-11-17 09:33:19.0"),
+        "last_seen_at": at("2022-11-22 12:22:20.0"),
+        "action_type": "KUBERNETES_API_CALL",
+        "addresses": (generated("175.16.199.1"),),
+        "entities": (
+            actor(Kind.ADDRESS, "175.16.199.1"),
+            actor(Kind.ROLE, "GeneratedFindingUserName"),
+            GENERATED_KEY,
+            target(Kind.CLUSTER, "GeneratedFindingEKSClusterName"),
+        ),
+        "user_agent": "",
+        "principal": "GeneratedFindingUserName",
+        "principal_type": "Role",
+        "is_sample": True,
+    },
+    "camel-execution-ecs-maliciousfile-sekoia-io.json": {
+        "account_id": "111111111111",
+        "region": "eu-west-2",
+        "finding_id": "cfa85e08f16d4f0bad271c90a1fae771",
+        "finding_type": "Execution:ECS/MaliciousFile",
+        "severity": 8.0,
+        "first_seen_at": at("2023-03-20 15:33:12.0"),
+        "action_type": "",
+        "addresses": (),
+        "entities": (
+            target(Kind.CLUSTER, "GeneratedFindingECSClusterName"),
+            target(Kind.TASK, "arn:aws:ecs:region:123456789000:task/mycluster/043de9ab3"),
+        ),
+        "is_sample": True,
+    },
+    "camel-pentest-s3-parrotlinux-aws-samples.json": {
+        "account_id": "123456789012",
+        "finding_id": "2cbf285e52a6e74ff96f4cb3cf93296d",
+        "finding_type": "PenTest:S3/ParrotLinux",
+        "severity": 5.0,
+        "first_seen_at": at("2022-01-13 00:00:47.0"),
+        "action_type": "AWS_API_CALL",
+        "addresses": (generated("198.51.100.0"),),
+        "entities": (
+            actor(Kind.ADDRESS, "198.51.100.0"),
+            GENERATED_USER,
+            GENERATED_KEY,
+            INSTANCE,
+            target(Kind.BUCKET, "bucketName"),
+            target(Kind.BUCKET, "GeneratedFindingS3Bucket"),  # out of affectedResources
+        ),
+        "principal": "GeneratedFindingUserName",
+        "principal_type": "IAMUser",
+        "is_sample": True,
+    },
+    "eb-recon-ec2-portprobeemrunprotectedport-mozilla-services.json": {
+        "account_id": "123456789012",
+        "region": "us-west-2",
+        "finding_id": "36b59ed2edad8b965a0ee921052cb481",
+        "finding_type": "Recon:EC2/PortProbeEMRUnprotectedPort",
+        "severity": 2.0,
+        "count": 2,
+        "first_seen_at": at("2019-06-09 19:10:08.219"),
+        "last_seen_at": at("2019-06-09 19:10:23.297"),
+        "action_type": "PORT_PROBE",
+        "addresses": (generated("198.51.100.0"),),
+        "entities": (actor(Kind.ADDRESS, "198.51.100.0"), INSTANCE),
+        "is_sample": True,
+    },
+    "eb-trojan-ec2-dgadomainrequest-c-dns-mozilla-services.json": {
+        "account_id": "123456789012",
+        "finding_id": "eab59ed2edadbbeec48f69680ca4e979",
+        "finding_type": "Trojan:EC2/DGADomainRequest.C!DNS",
+        "severity": 8.0,
+        "title": "DGA domain name queried by EC2 instance i-99999999.",
+        "action_type": "DNS_REQUEST",
+        "addresses": (),
+        "entities": (INSTANCE,),
+        "is_sample": True,
+    },
+    "eb-unauthorizedaccess-ec2-maliciousipcaller-custom-mozilla-services.json": {
+        "account_id": "123456789012",
+        "finding_id": "e4fcb9e692ce3a8a3f4a3f9091df82e3",
+        "finding_type": "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom",
+        "severity": 5.0,
+        "action_type": "NETWORK_CONNECTION",
+        "addresses": (generated("198.51.100.0"),),
+        "entities": (actor(Kind.ADDRESS, "198.51.100.0"), INSTANCE),
+    },
+    "eb-unauthorizedaccess-iamuser-toripcaller-cloud-custodian.json": {
+        "account_id": "883606788610",  # the envelope says 101010101111
+        "finding_id": "36b01b60fc22bb4edb19d62d9899e953",
+        "finding_type": "UnauthorizedAccess:IAMUser/TorIPCaller",
+        "severity": 5.0,
+        "first_seen_at": at("2017-12-08 15:32:49.0"),
+        "action_type": "AWS_API_CALL",
+        "addresses": (
+            Address(
+                "198.51.100.0", "United States", "GeneratedFindingCityName", "GeneratedFindingORG"
+            ),
+        ),
+        "entities": (
+            actor(Kind.ADDRESS, "198.51.100.0"),
+            GENERATED_USER,
+            GENERATED_KEY,
+            INSTANCE,
+        ),
+        "principal_type": "IAMUser",
+    },
+    "pascal-credentialaccess-rds-anomalousbehavior-successfullogin-cloud-solutions-ar.json": {
+        "account_id": "960603541212",
+        "finding_id": "08e1efaa85da43428055d10feedc767a",
+        "finding_type": "CredentialAccess:RDS/AnomalousBehavior.SuccessfulLogin",
+        "severity": 8.0,
+        "first_seen_at": at("2025-03-17 13:33:35.0"),
+        "action_type": "RDS_LOGIN_ATTEMPT",
+        "addresses": (
+            generated("1.2.3.4", organisation="GeneratedFindingOrg"),
+            generated(f"{V6}0", organisation="GeneratedFindingOrg"),
+        ),
+        # A database's user is no user of IAM's.
+        "entities": (
+            *acting(generated("1.2.3.4"), generated(f"{V6}0")),
+            target(Kind.DATABASE, "dbshardgroupidentifier"),
+        ),
+        "principal": "GeneratedFindingUserName",
+        "principal_type": "",
+        "is_sample": True,
+    },
+    "pascal-defenseevasion-runtime-filelessexecution-cloud-solutions-ar.json": {
+        "account_id": "960603541212",
+        "finding_id": "06a89fff529642fd840df16d4cb985b6",
+        "finding_type": "DefenseEvasion:Runtime/FilelessExecution",
+        "severity": 5.0,
+        "action_type": "",
+        "addresses": (),
+        "entities": (INSTANCE,),
+        "principal": "",
+        "is_sample": True,
+    },
+    "pascal-recon-iamuser-userpermissions-aws.json": {
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "finding_id": "1ab92989eaf0e742df4a014d5example",
+        "finding_type": "Recon:IAMUser/UserPermissions",
+        "severity": 5.0,
+        "title": "Unusual user permission reconnaissance activity by testuser.",
+        "count": 5,
+        "first_seen_at": at("2020-05-26 22:02:24.0"),
+        "last_seen_at": at("2020-05-26 22:33:55.0"),
+        "action_type": "AWS_API_CALL",
+        "addresses": (Address("52.94.36.7", "United Kingdom", "London", "Amazon.com"),),
+        "entities": (
+            actor(Kind.ADDRESS, "52.94.36.7"),
+            actor(Kind.USER, "testuser"),
+            actor(Kind.ACCESS_KEY, "ASIASZ4SI7REEEXAMPLE"),
+        ),
+        "principal": "testuser",
+        "principal_type": "IAMUser",
+        "is_sample": False,
+    },
+    "pascal-trojan-lambda-blackholetraffic-cloud-solutions-ar.json": {
+        "account_id": "960603541212",
+        "finding_id": "08adfc6c75464c42a491210902114b76",
+        "finding_type": "Trojan:Lambda/BlackholeTraffic",
+        "severity": 5.0,
+        "action_type": "NETWORK_CONNECTION",
+        "addresses": (generated("190.71.100.0"), generated(f"{V6}0")),
+        "entities": (
+            *acting(generated("190.71.100.0"), generated(f"{V6}0")),
+            target(Kind.FUNCTION, "GeneratedFindingLambdaFunctionName"),
+        ),
+        "is_sample": True,
+    },
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_sample_is_read_as_what_it_says(name: str) -> None:
+    understood = only(load(name))
+    assert {key: getattr(understood, key) for key in SAID[name]} == SAID[name]
+
+
+def test_every_sample_is_in_the_table_and_of_the_type_that_the_index_tells() -> None:
+    with (SAMPLES / "INDEX.csv").open(encoding="utf-8", newline="") as file:
+        types = {row["file"]: row["finding_type"] for row in csv.DictReader(file)}
+    assert types.keys() == SAID.keys() == {path.name for path in SAMPLES.glob("*.json")}
+    for name, finding_type in types.items():
+        if not name.startswith("asff"):
+            assert only(load(name)).finding_type == finding_type
+
+
+@pytest.mark.parametrize("name", [name for name in SAID if not name.startswith("asff")])
+def test_both_spellings_of_the_keys_say_the_same(name: str) -> None:
+    (found,) = findings_in(load(name))
+    assert isinstance(found, Mapping)
+    # AWS::S3::Bucket and the like start with a capital in either spelling.
+    assert read(pascal(found)) == read(found)
+
+
+# The wrappings
+
+BARE = finding(title="Probed")
+ENVELOPE = {
+    "version": "0",
+    "id": "28e463cd-ca3b-587f-045e-49903af281e5",
+    "detail-type": "GuardDuty Finding",
+    "source": "aws.guardduty",
+    "detail": BARE,
+}
+SNS = {"Type": "Notification", "MessageId": "2", "Message": json.dumps(ENVELOPE)}
+
+
+@pytest.mark.parametrize(
+    ("document", "count"),
+    [
+        (BARE, 1),
+        (pascal(BARE), 1),
+        ({**BARE, "message": "no wrapping", "findings": [], "detail": {}}, 1),
+        (ENVELOPE, 1),
+        ({**ENVELOPE, "detail": pascal(BARE)}, 1),
+        ({"Detail-Type": "GuardDuty Finding", "Detail": BARE}, 1),
+        (
+            {"detail-type": "Security Hub Findings - Imported", "detail": {"findings": [BARE]}},
+            1,
+        ),
+        ({"DetailType": "GuardDuty Finding", "Detail": pascal(BARE)}, 1),
+        ({**ENVELOPE, "detail": json.dumps(BARE)}, 1),
+        ({"source": "aws.guardduty", "detail": BARE}, 1),
+        ({"Findings": [BARE, pascal(BARE)]}, 2),
+        ({"findings": [BARE, BARE, BARE]}, 3),
+        ({"Findings": []}, 0),
+        ({"findings": []}, 0),
+        ({"Findings": None}, 0),
+        ([], 0),
+        ([BARE, ENVELOPE, {"Findings": [BARE]}], 3),
+        ([[BARE]], 1),
+        (json.dumps(BARE), 1),
+        ("\ufeff" + json.dumps([BARE, BARE]), 2),
+        (SNS, 1),
+        ({**SNS, "Message": json.dumps(BARE)}, 1),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": SNS}, {"Sns": SNS}]}, 2),
+        ({"Records": [{"eventSource": "aws:sqs", "body": json.dumps(ENVELOPE)}]}, 1),
+        ({"Records": [{"eventSource": "aws:sqs", "body": json.dumps(SNS)}]}, 1),
+        ({"Messages": [{"MessageId": "3", "Body": json.dumps(ENVELOPE)}]}, 1),
+        # Events that tell of something else, or of nothing.
+        ({**ENVELOPE, "detail": {}}, 0),
+        ({**ENVELOPE, "detail": None}, 0),
+        ({**ENVELOPE, "detail": "", "Detail": None}, 0),
+        ({"detail-type": "GuardDuty Finding", "source": "aws.guardduty"}, 0),
+        ({**ENVELOPE, "detail-type": "GuardDuty Malware Protection Object Scan Result"}, 0),
+        ({**ENVELOPE, "detail-type": "AWS API Call via CloudTrail"}, 0),
+        ({"Detail-Type": "AWS API Call via CloudTrail", "Detail": BARE}, 0),
+        ({"DetailType": "AWS API Call via CloudTrail", "Detail": BARE}, 0),
+        ({"Type": "SubscriptionConfirmation", "Message": "You have chosen to subscribe"}, 0),
+    ],
+    ids=str,
+)
+def test_findings_are_taken_out_of_their_wrapping(document: Any, count: int) -> None:
+    found = list(findings_in(document))
+    assert [only(one) for one in found] == [only(BARE)] * count
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (None, "It is not an object."),
+        (True, "It is not an object."),
+        (9.5, "It is not an object."),
+        ("", "It is text, but not JSON."),
+        ("finding", "It is text, but not JSON."),
+        ("[" * 100_000, "It is text, but not JSON."),
+        ("9" * 5_000, "It is text, but not JSON."),  # Python does not convert so many digits
+        ({"Records": [{"body": "not JSON"}]}, "It is text, but not JSON."),
+        ({"Type": ["Notification"], "Message": "not JSON"}, "It is text, but not JSON."),
+        ({**ENVELOPE, "detail": 7}, "It is not an object."),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_wraps_no_finding_is_not_understood(document: Any, reason: str) -> None:
+    assert list(findings_in(document)) == [NotUnderstood(reason)]
+
+
+def nested(levels: int) -> Any:
+    document: Any = BARE
+    for _ in range(levels):
+        document = [document]
+    return document
+
+
+def test_what_is_nested_too_deep_is_not_understood() -> None:
+    assert only(nested(MAX_DEPTH)) == only(BARE)
+    for levels in (MAX_DEPTH + 1, 100_000):
+        (refused,) = findings_in(nested(levels))
+        assert refused == NotUnderstood("It is nested more than 8 deep.")
+
+
+def test_text_within_text_is_nested_too() -> None:
+    document = json.dumps(BARE)
+    for _ in range(MAX_DEPTH + 1):
+        document = json.dumps(document)
+    assert list(findings_in(document)) == [NotUnderstood("It is nested more than 8 deep.")]
+
+
+def test_one_bad_finding_takes_no_other_with_it() -> None:
+    found = list(findings_in({"Findings": [BARE, None, "?", ENVELOPE, {}]}))
+    kinds = [type(read(one)) if isinstance(one, Mapping) else type(one) for one in found]
+    assert kinds == [Reading, NotUnderstood, NotUnderstood, Reading, NotUnderstood]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({}, "It has no id and no type."),
+        ({"id": "1"}, "It has no type."),
+        ({"type": "Recon:EC2/Portscan"}, "It has no id."),
+        ({"id": " ", "type": "\0"}, "It has no id and no type."),
+        ({"id": 1, "type": ["Recon:EC2/Portscan"]}, "It has no id and no type."),
+        (
+            {"Id": "1", "ProductArn": "arn:aws:securityhub:us-east-1::product/aws/inspector"},
+            "It is a finding of another product in Security Hub.",
+        ),
+        ([], "It is not an object."),
+    ],
+)
+def test_a_finding_without_id_or_type_is_not_understood(document: Any, reason: str) -> None:
+    assert read(document) == NotUnderstood(reason)
+
+
+# Security Hub
+
+ASFF = "asff-ttps-initial-access-unauthorizedaccess-ec2-sshbruteforce-defectdojo.json"
+
+
+@pytest.mark.parametrize(
+    ("written", "finding_type"),
+    [
+        (
+            "TTPs/Command and Control/Backdoor:EC2-C&CActivity.B!DNS",
+            "Backdoor:EC2/C&CActivity.B!DNS",
+        ),
+        ("TTPs/Discovery:S3-BucketEnumeration.Unusual", "Discovery:S3/BucketEnumeration.Unusual"),
+        ("TTPs/PenTest:IAMUser/KaliLinux", "PenTest:IAMUser/KaliLinux"),
+        ("TTPs/AttackSequence:S3/CompromisedData", "AttackSequence:S3/CompromisedData"),
+        (
+            "TTPs/Initial Access/IAMUser-AnomalousBehavior",
+            "InitialAccess:IAMUser/AnomalousBehavior",
+        ),
+        ("TTPs/Discovery/RDS-TorIPCaller", "Discovery:RDS/TorIPCaller"),
+        ("TTPs/DefenseEvasion/EC2:Unusual-DoH-Activity", "DefenseEvasion:EC2/UnusualDoHActivity"),
+        (
+            "TTPs/AnomalousBehavior/Execution:Kubernetes-ExecInPod",
+            "Execution:Kubernetes/AnomalousBehavior.ExecInPod",
+        ),
+        ("Unheard of", "Unheard of"),
+    ],
+)
+def test_security_hub_writes_types_in_its_own_way(written: str, finding_type: str) -> None:
+    assert only(load(ASFF) | {"Types": [written]}).finding_type == finding_type
+
+
+@pytest.mark.parametrize(
+    ("severity", "number"),
+    [
+        ({"Product": 8, "Normalized": 40}, 8.0),
+        ({"Normalized": 85}, 8.5),
+        ({"Normalized": 101}, None),
+        ({"Normalized": True}, None),
+        ({"Label": "HIGH"}, None),
+        (None, None),
+    ],
+)
+def test_security_hub_keeps_the_severity(severity: Any, number: float | None) -> None:
+    assert only(load(ASFF) | {"Severity": severity}).severity == number
+
+
+def test_security_hub_flattens_probes_and_names_many_resources() -> None:
+    probe = "aws/guardduty/service/action/portProbeAction/portProbeDetails"
+    understood = only(
+        load(ASFF)
+        | {
+            "ProductFields": {
+                f"{probe}.1_/remoteIpDetails/ipAddressV4": "203.0.113.2",
+                f"{probe}.0_/remoteIpDetails/ipAddressV4": "203.0.113.1",
+                f"{probe}.999_/remoteIpDetails/ipAddressV4": "203.0.113.3",
+                "aws/guardduty/service/evidence": "a text, and an array",
+                "aws/guardduty/service/evidence.0_/name": "list",
+                "aws/guardduty/service/count": "3",
+                "aws/guardduty/service/count/of": "a text, and a folder",
+            },
+            "Resources": [
+                {
+                    "Type": "AwsIamAccessKey",
+                    "Id": "AWS::IAM::AccessKey:AKIAIOSFODNN7EXAMPLE",
+                    "Details": {
+                        "AwsIamAccessKey": {"PrincipalName": "alice", "PrincipalType": "IAMUser"}
+                    },
+                },
+                {"Type": "AwsS3Bucket", "Id": "arn:aws:s3:::secrets"},
+                {"Type": "AwsLambdaFunction", "Id": "arn:aws:lambda:eu-west-1:1:function:pay"},
+                {"Type": "Other", "Id": "unheard of"},
+                None,
+            ],
+        }
+    )
+    assert [one.address for one in understood.addresses] == ["203.0.113.1", "203.0.113.2"]
+    assert understood.count == 3
+    assert (understood.principal, understood.principal_type) == ("alice", "IAMUser")
+    assert understood.entities[2:] == (
+        actor(Kind.USER, "alice"),
+        target(Kind.ACCESS_KEY, "AKIAIOSFODNN7EXAMPLE"),
+        target(Kind.BUCKET, "secrets"),
+        target(Kind.FUNCTION, "pay"),
+    )
+
+
+def test_security_hub_says_when_it_was_observed_where_guardduty_does_not() -> None:
+    understood = only(load(ASFF) | {"ProductFields": None})
+    assert understood.first_seen_at == at("2023-11-06 15:28:58.0")
+    assert understood.addresses == ()
+
+
+# Single values
+
+NOON = datetime(2025, 2, 25, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "instant"),
+    [
+        ("2025-02-25T12:00:00Z", NOON),
+        ("2025-02-25t12:00:00z", NOON),
+        ("2025-02-25T12:00Z", NOON),
+        ("2025-02-25 12:00:00", NOON),
+        ("2025-02-25 12:00:00.000000000", NOON),
+        ("2025-02-25T12:00:00.123456789Z", NOON + timedelta(microseconds=123456)),
+        ("2025-02-25T14:00:00+02:00", NOON),
+        ("2025-02-25T07:00:00-0500", NOON),
+        ("2025-02-25 14:00:00 +0200", NOON),
+        (NOON.timestamp(), NOON),
+        (int(NOON.timestamp()), NOON),
+        (int(NOON.timestamp()) * 1000 + 5, NOON + timedelta(milliseconds=5)),
+        (str(int(NOON.timestamp())), NOON),
+        (f"{NOON.timestamp()}25", NOON + timedelta(milliseconds=25)),
+        (str(int(NOON.timestamp()) * 1000), NOON),
+        ("", None),
+        ("yesterday", None),
+        ("2025", None),
+        ("20250225", None),
+        ("2025-02-25", None),
+        ("2025-02-30T12:00:00Z", None),
+        ("2025-02-25T12:00:00+99:99", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
+        ("\u0662\u0660\u0662\u0665-02-25T12:00:00Z", None),
+        (-1, None),
+        (10**14, None),
+        (10**5000, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (True, None),
+        (None, None),
+        ([], None),
+    ],
+    ids=lambda value: "number" if isinstance(value, int) else repr(value)[:40],
+)
+def test_times(said: Any, instant: datetime | None) -> None:
+    service = {"eventFirstSeen": said, "EventLastSeen": said}
+    understood = only(finding(service=service))
+    assert (understood.first_seen_at, understood.last_seen_at) == (instant, instant)
+    if understood.first_seen_at:
+        assert understood.first_seen_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [
+        (0, 0.0),
+        (10, 10.0),
+        (8.9, 8.9),
+        ("8", 8.0),
+        (" 5.5 ", 5.5),
+        (10.1, None),
+        (-0.1, None),
+        ("11", None),
+        ("HIGH", None),
+        ("1_0", None),
+        ("nan", None),
+        (float("nan"), None),
+        (True, None),
+        (None, None),
+        ({}, None),
+    ],
+)
+def test_severity(said: Any, severity: float | None) -> None:
+    understood = only(finding(severity=said))
+    assert understood.severity == severity
+    assert severity is None or isinstance(understood.severity, float)
+
+
+def test_a_severity_of_any_size_is_no_severity() -> None:
+    assert only(finding(severity=10**5000)).severity is None
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        (1, 1),
+        (7, 7),
+        ("7", 7),
+        (7.0, 7),
+        (7.5, 1),
+        (0, 1),
+        (-3, 1),
+        ("many", 1),
+        (float("nan"), 1),
+        (float("inf"), 1),
+        (2**40, 2**31 - 1),
+        (True, 1),
+        (None, 1),
+    ],
+)
+def test_count(said: Any, count: int) -> None:
+    assert only(finding(service={"count": said})).count == count
+
+
+@pytest.mark.parametrize(
+    ("said", "account_id"),
+    [
+        ("123456789012", "123456789012"),
+        ("XXXXXXXXXXXX", "XXXXXXXXXXXX"),
+        (123456789012, "123456789012"),
+        (57372331974, ""),  # it was 057372331974, or another
+        (10**5000, ""),
+        (None, ""),
+        ({}, ""),
+    ],
+    ids=["plain", "masked", "number", "short", "huge", "null", "object"],
+)
+def test_account_ids(said: Any, account_id: str) -> None:
+    assert only(finding(accountId=said)).account_id == account_id
+
+
+@pytest.mark.parametrize(
+    ("said", "addresses"),
+    [
+        ("198.51.100.7", ["198.51.100.7"]),
+        (" 198.51.100.7 ", ["198.51.100.7"]),
+        ("2001:0DB8:0000:0000:0000:0000:0000:0001", ["2001:db8::1"]),
+        ("::ffff:198.51.100.7", ["198.51.100.7"]),
+        ("cloudtrail.amazonaws.com", []),
+        ("GeneratedFindingIpAddress", []),
+        ("198.51.100.007", []),
+        ("198.51.100.0/24", []),
+        ("198.51.100.7:443", []),
+        ("fe80::1%eth0", []),
+        ("", []),
+        (3325256711, []),
+        (None, []),
+        (["198.51.100.7"], []),
+    ],
+    ids=str,
+)
+def test_an_address_is_what_python_takes_for_one(said: Any, addresses: list[str]) -> None:
+    action = {"networkConnectionAction": {"remoteIpDetails": {"ipAddressV4": said}}}
+    understood = only(finding(service={"action": action}))
+    assert [address.address for address in understood.addresses] == addresses
+    assert [entity.name for entity in understood.entities] == addresses
+
+
+def test_an_address_is_told_once_and_with_what_is_said_of_it_first() -> None:
+    probes = [
+        {"remoteIpDetails": {"ipAddressV4": "203.0.113.2", "country": {"countryCode": "FR"}}},
+        {"remoteIpDetails": {"ipAddressV4": "203.0.113.1", "ipAddressV6": "2001:db8::1"}},
+        {"remoteIpDetails": {"ipAddressV4": "203.0.113.2"}},
+        {"remoteIpDetails": None},
+        None,
+    ]
+    action = {"actionType": "PORT_PROBE", "portProbeAction": {"portProbeDetails": probes}}
+    understood = only(finding(service={"action": action}))
+    assert understood.addresses == (
+        Address("203.0.113.2", country="FR"),
+        Address("203.0.113.1"),
+        Address("2001:db8::1"),
+    )
+    assert understood.entities == acting(*understood.addresses)
+
+
+@pytest.mark.parametrize(
+    ("call", "addresses"),
+    [
+        ({"sourceIPs": ["203.0.113.9"]}, ["203.0.113.9"]),
+        ({"SourceIps": ["203.0.113.9"]}, ["203.0.113.9"]),
+        ({"sourceIPs": ["203.0.113.9", "10.0.0.1"]}, []),  # one of them is a proxy
+        ({"sourceIPs": ["10.0.0.1"], "remoteIpDetails": {"ipAddressV4": "1.1.1.1"}}, ["1.1.1.1"]),
+        ({"sourceIPs": "203.0.113.9"}, []),
+    ],
+)
+def test_a_proxy_is_not_taken_for_the_caller(call: Any, addresses: list[str]) -> None:
+    understood = only(finding(service={"action": {"kubernetesApiCallAction": call}}))
+    assert [address.address for address in understood.addresses] == addresses
+
+
+def test_text_is_cut_and_holds_what_postgresql_takes() -> None:
+    hostile = "\0 <script>\0\ud800\U0001f600 " + "x" * 10_000
+    understood = only(finding(title=hostile, description=hostile, type="A:B/" + "c" * 200))
+    assert understood.title == ("<script>\ufffd\U0001f600 " + "x" * 10_000)[:256]
+    assert len(understood.description) == reading.DESCRIPTION_MAX_LENGTH
+    assert len(understood.finding_type) == reading.FINDING_TYPE_MAX_LENGTH
+
+
+def test_a_type_is_cut_where_a_policy_ends() -> None:
+    assert reading.FINDING_TYPE_MAX_LENGTH == catalogue.FINDING_TYPE_MAX_LENGTH
+
+
+@pytest.mark.parametrize(
+    "finding_type",
+    [
+        "UnauthorizedAccess:EC2 SSHBruteForce",
+        "Backdoor:EC2/C&CActivity.B!DNS",
+        "Persistence:Kubernetes/AnomalousBehavior.WorkloadDeployed!ContainerWithSensitiveMount",
+        "Backdoor:EC2/XORDDOS",
+        "New:Thing/NeverHeardOf",
+    ],
+)
+def test_a_type_is_kept_as_it_is(finding_type: str) -> None:
+    assert only(finding(type=finding_type)).finding_type == finding_type
+
+
+@pytest.mark.parametrize(
+    ("said", "is_sample"),
+    [
+        ({"additionalInfo": {"sample": True}}, True),
+        ({"additionalInfo": {"sample": "true"}}, True),
+        ({"additionalInfo": {"value": '{"sample":true}'}}, True),
+        ({"AdditionalInfo": {"Value": '{"sample":"True"}'}}, True),
+        ({"additionalInfo": {"sample": "false", "value": '{"sample":false}'}}, False),
+        ({"additionalInfo": {"value": '{"sample":true'}}, False),
+        ({"additionalInfo": {"value": "[" * 100_000}}, False),
+        ({"additionalInfo": {"sample": 1}}, False),
+        ({"additionalInfo": None}, False),
+        (None, False),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_samples(said: Any, is_sample: bool) -> None:
+    assert only(finding(service=said)).is_sample is is_sample
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"action": {"awsApiCallAction": {"userAgent": "curl/8"}}},
+        {"action": {"kubernetesApiCallAction": {"userAgent": "curl/8"}}},
+        {"additionalInfo": {"userAgent": {"fullUserAgent": "curl/8"}}},
+        {"additionalInfo": {"value": '{"userAgent": {"fullUserAgent": "curl/8"}}'}},
+        {
+            "detection": {
+                "sequence": {"signals": [{"activities": [{"api": {"userAgent": "curl/8"}}]}]}
+            }
+        },
+    ],
+)
+def test_the_user_agent(service: Any) -> None:
+    assert only(finding(service=service)).user_agent == "curl/8"
+
+
+# Who acted, and upon what
+
+
+@pytest.mark.parametrize(
+    ("details", "principal", "entities"),
+    [
+        (
+            {"userName": "bob", "userType": "IAMUser", "accessKeyId": "AKIA1"},
+            ("bob", "IAMUser"),
+            (actor(Kind.USER, "bob"), actor(Kind.ACCESS_KEY, "AKIA1")),
+        ),
+        (
+            {"userName": "deploy", "userType": "AssumedRole", "accessKeyId": "ASIA1"},
+            ("deploy", "AssumedRole"),
+            (actor(Kind.ROLE, "deploy"), actor(Kind.ACCESS_KEY, "ASIA1")),
+        ),
+        ({"userType": "Root"}, ("Root", "Root"), (actor(Kind.USER, "Root"),)),
+        (
+            {"principalId": "AROA1:session", "userType": "AssumedRole"},
+            ("AROA1:session", "AssumedRole"),
+            (),
+        ),
+        ({"userName": "s3.amazonaws.com", "userType": "AWSService"}, None, ()),
+        ({"userName": "bob", "userType": None}, ("bob", ""), ()),
+        ({"userName": ["bob"], "userType": 5, "accessKeyId": {}}, ("", ""), ()),
+        (None, ("", ""), ()),
+    ],
+)
+def test_the_principal(details: Any, principal: Any, entities: tuple[Entity, ...]) -> None:
+    understood = only(finding(resource={"accessKeyDetails": details}))
+    expected = principal or ("s3.amazonaws.com", "AWSService")
+    assert (understood.principal, understood.principal_type) == expected
+    assert understood.entities == entities
+
+
+def test_a_clusters_user_is_a_principal_but_no_user_of_iam() -> None:
+    resource = {"kubernetesDetails": {"kubernetesUserDetails": {"username": "system:anonymous"}}}
+    understood = only(finding(resource=resource))
+    assert understood.principal == "system:anonymous"
+    assert understood.entities == ()
+
+
+def test_several_of_each_resource() -> None:
+    resource = {
+        "instanceDetails": {
+            "instanceId": "i-1",
+            "networkInterfaces": [{"publicIp": "198.51.100.1"}, {"privateIpAddress": "10.0.0.1"}],
+        },
+        "s3BucketDetails": [
+            {"name": "one"},
+            {"arn": "arn:aws:s3:::two/an/object"},
+            {"name": "one", "arn": "arn:aws:s3:::one"},
+            None,
+            {"name": None},
+        ],
+        "eksClusterDetails": {"arn": "arn:aws:eks:eu-west-1:1:cluster/blue"},
+        "lambdaDetails": {"functionArn": "arn:aws:lambda:eu-west-1:1:function:pay:3"},
+        "rdsDbInstanceDetails": {"dbInstanceArn": "arn:aws:rds:eu-west-1:1:db:orders"},
+    }
+    assert only(finding(resource=resource)).entities == (
+        target(Kind.INSTANCE, "i-1"),
+        target(Kind.BUCKET, "one"),
+        target(Kind.BUCKET, "two"),
+        target(Kind.CLUSTER, "blue"),
+        target(Kind.FUNCTION, "pay"),
+        target(Kind.DATABASE, "orders"),
+    )
+
+
+SEQUENCE = {
+    "actors": [
+        {
+            "id": "1",
+            "user": {
+                "name": "bob",
+                "uid": "AIDA1",
+                "type": "IAMUser",
+                "credentialUid": "AKIA1",
+            },
+        },
+        {
+            "id": "2",
+            "user": {"name": "deploy", "uid": "AROA1", "type": "AssumedRole"},
+            "session": {"issuer": "arn:aws:iam::123456789012:role/path/deploy"},
+        },
+        {"id": "3", "process": {"name": "miner"}},
+        None,
+    ],
+    "resources": [
+        {
+            "uid": "arn:aws:ec2:eu-west-1:1:instance/i-1",
+            "name": "web",
+            "resourceType": "EC2_INSTANCE",
+        },
+        {"uid": "AKIA1", "resourceType": "ACCESS_KEY"},
+        {"uid": "AKIA2", "resourceType": "ACCESS_KEY"},
+        {"uid": "u-1", "name": "blue", "resourceType": "EKS_CLUSTER"},
+        {"uid": "arn:aws:s3:::one", "name": "one", "resourceType": "S3_BUCKET"},
+        {"uid": "arn:aws:ecs:eu-west-1:1:task/blue/7", "resourceType": "ECS_TASK"},
+        {"uid": 10**5000, "name": "green", "resourceType": "EKS_CLUSTER"},
+        {"uid": "vpc-1", "resourceType": "EC2_VPC"},
+    ],
+    "endpoints": [
+        {
+            "id": "1",
+            "ip": "203.0.113.5",
+            "location": {"city": "Lyon", "country": "France"},
+            "autonomousSystem": {"name": "Example AS", "number": 64500},
+        },
+        {"id": "2", "ip": "2001:db8::5"},
+        {"id": "3", "ip": "example.com", "domain": "example.com"},
+        {"id": "4", "ip": "203.0.113.5"},
+    ],
+}
+
+
+@pytest.mark.parametrize("spell", [lambda value: value, pascal], ids=["camel", "pascal"])
+def test_an_attack_sequence_names_many_of_each(spell: Any) -> None:
+    understood = only(spell(finding(service={"detection": {"sequence": SEQUENCE}})))
+    assert understood.addresses == (
+        Address("203.0.113.5", country="France", city="Lyon", organisation="Example AS"),
+        Address("2001:db8::5"),
+    )
+    assert understood.entities == (
+        *acting(*understood.addresses),
+        actor(Kind.USER, "bob"),
+        actor(Kind.ACCESS_KEY, "AKIA1"),
+        actor(Kind.ROLE, "deploy"),
+        target(Kind.INSTANCE, "i-1"),
+        target(Kind.ACCESS_KEY, "AKIA2"),
+        target(Kind.CLUSTER, "blue"),
+        target(Kind.BUCKET, "one"),
+        target(Kind.TASK, "arn:aws:ecs:eu-west-1:1:task/blue/7"),
+        target(Kind.CLUSTER, "green"),
+    )
+    assert (understood.principal, understood.principal_type) == ("bob", "IAMUser")
+
+
+def test_four_hundred_endpoints_are_four_hundred_addresses() -> None:
+    endpoints = [{"ip": str(ipaddress.ip_address(2**31 + number))} for number in range(400)]
+    service = {"detection": {"sequence": {"endpoints": endpoints}}}
+    assert len(only(finding(service=service)).addresses) == 400
+
+
+def test_nothing_is_guessed() -> None:
+    assert only(BARE | {"title": None, "createdAt": "2025-02-25T12:00:00Z"}) == Reading(
+        account_id="",
+        region="",
+        finding_id="1",
+        finding_type="Recon:EC2/Portscan",
+        severity=None,
+        title="",
+        description="",
+        count=1,
+        first_seen_at=None,
+        last_seen_at=None,
+        action_type="",
+        addresses=(),
+        entities=(),
+        user_agent="",
+        principal="",
+        principal_type="",
+        is_sample=False,
+    )
+
+
+# Whatever comes in
+
+text = st.text(st.characters(exclude_categories=()), max_size=12)  # lone surrogates too
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400)])
+    | st.floats()
+    | text
+    | st.sampled_from(["198.51.100.7", "2001:db8::1", "true", "8", "2025-02-25T12:00:00Z"])
+)
+anything = st.recursive(
+    scalars,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(text, children, max_size=4),
+    max_leaves=12,
+)
+identities = text.filter(lambda said: said.replace("\0", "").strip())
+
+_ip_details = {
+    "ipAddressV4": None,
+    "ipAddressV6": None,
+    "city": {"cityName": None},
+    "country": {"countryCode": None, "countryName": None},
+    "organization": {"asnOrg": None, "isp": None, "org": None},
+}
+_call = {"userAgent": None, "remoteIpDetails": _ip_details, "sourceIPs": [None]}
+# AWS's names, from the API reference of GuardDuty. A list: any number of what is in it.
+SHAPE: dict[str, Any] = {
+    "accountId": None,
+    "region": None,
+    "severity": None,
+    "title": None,
+    "description": None,
+    "resource": {
+        "resourceType": None,
+        "accessKeyDetails": dict.fromkeys(("accessKeyId", "principalId", "userName", "userType")),
+        "s3BucketDetails": [dict.fromkeys(("arn", "name", "type"))],
+        "instanceDetails": {"instanceId": None, "networkInterfaces": [{"publicIp": None}]},
+        "eksClusterDetails": {"name": None, "arn": None},
+        "ecsClusterDetails": {"name": None, "arn": None, "taskDetails": {"arn": None}},
+        "lambdaDetails": {"functionArn": None, "functionName": None},
+        "rdsDbInstanceDetails": {"dbInstanceIdentifier": None, "dbClusterIdentifier": None},
+        "rdsLimitlessDbDetails": {"dbShardGroupIdentifier": None},
+        "rdsDbUserDetails": {"user": None},
+        "kubernetesDetails": {"kubernetesUserDetails": {"username": None}},
+    },
+    "service": {
+        "action": {
+            "actionType": None,
+            "awsApiCallAction": _call | {"affectedResources": {"AWS::S3::Bucket": None}},
+            "networkConnectionAction": {"remoteIpDetails": _ip_details},
+            "portProbeAction": {"portProbeDetails": [{"remoteIpDetails": _ip_details}]},
+            "kubernetesApiCallAction": _call,
+            "rdsLoginAttemptAction": {"remoteIpDetails": _ip_details},
+        },
+        "additionalInfo": {"sample": None, "value": None, "userAgent": {"fullUserAgent": None}},
+        "count": None,
+        "eventFirstSeen": None,
+        "eventLastSeen": None,
+        "resourceRole": None,
+        "detection": {
+            "sequence": {
+                "actors": [
+                    {
+                        "user": dict.fromkeys(("name", "uid", "type", "credentialUid")),
+                        "session": {"issuer": None},
+                    }
+                ],
+                "resources": [dict.fromkeys(("uid", "name", "resourceType"))],
+                "endpoints": [
+                    {"ip": None, "location": {"city": None}, "autonomousSystem": {"name": None}}
+                ],
+                "signals": [{"activities": [{"api": {"userAgent": None}}]}],
+            }
+        },
+    },
+}
+ASFF_SHAPE: dict[str, Any] = {
+    "awsAccountId": None,
+    "region": None,
+    "types": [None],
+    "severity": {"product": None, "normalized": None},
+    "firstObservedAt": None,
+    "productFields": {
+        f"aws/guardduty/service/{path}": None
+        for path in (
+            "count",
+            "action",
+            "action/portProbeAction/portProbeDetails",
+            "action/portProbeAction/portProbeDetails.0_/remoteIpDetails/ipAddressV4",
+            "action/portProbeAction/portProbeDetails.1_",
+        )
+    },
+    "resources": [{"type": None, "id": None, "details": {"awsIamAccessKey": {"userName": None}}}],
+    "sample": None,
+}
+
+
+@st.composite
+def shaped(draw: st.DrawFn, shape: Any) -> Any:
+    """The shape in either spelling, with any of its parts missing, null or something else."""
+    if shape is None or draw(st.integers(0, 15)) == 0:
+        return draw(scalars if shape is None else anything)
+    if isinstance(shape, list):
+        return [draw(shaped(shape[0])) for _ in range(draw(st.integers(0, 3)))]
+    said = {}
+    for key, inside in shape.items():
+        spelling = draw(st.sampled_from(["", "camel", "camel", "pascal", "pascal"]))
+        if spelling:
+            said[key if spelling == "camel" else key[:1].upper() + key[1:]] = draw(shaped(inside))
+    return said
+
+
+examples = settings(max_examples=250, deadline=None)
+
+
+def assert_storable(understood: Reading) -> None:
+    texts = [getattr(understood, part.name) for part in fields(understood)]
+    texts += [entity.name for entity in understood.entities]
+    for address in understood.addresses:
+        assert str(ipaddress.ip_address(address.address)) == address.address
+        texts += [address.country, address.city, address.organisation]
+    for said in texts:
+        if isinstance(said, str):
+            assert "\0" not in said.encode().decode()
+            assert len(said) <= reading.DESCRIPTION_MAX_LENGTH
+    assert understood.finding_id
+    assert understood.finding_type
+    assert understood.severity is None or 0 <= understood.severity <= 10
+    assert 1 <= understood.count <= reading.COUNT_MAX
+    for instant in (understood.first_seen_at, understood.last_seen_at):
+        assert instant is None or instant.utcoffset() == timedelta(0)
+    names = [(entity.kind, entity.name) for entity in understood.entities]
+    assert len(set(names)) == len(names)
+    assert all(name for _, name in names)
+
+
+def assert_answered(document: Any) -> None:
+    for found in findings_in(document):
+        understood = found if isinstance(found, NotUnderstood) else read(found)
+        if isinstance(understood, NotUnderstood):
+            assert understood.reason
+        else:
+            assert_storable(understood)
+
+
+WRAPPERS = ["detail", "Detail", "Findings", "Records", "Sns", "Message", "body", "Messages", "Type"]
+
+
+@examples
+@given(document=anything, wrapper=st.sampled_from(WRAPPERS))
+def test_any_json_value_is_answered(document: Any, wrapper: str) -> None:
+    for whole in (
+        document,
+        {wrapper: document},
+        [{wrapper: document, "detail-type": document}],
+        {wrapper: document, "Message": document, "type": document},
+    ):
+        assert_answered(whole)
+    assert isinstance(read(document), NotUnderstood | Reading)
+
+
+@examples
+@given(said=shaped(SHAPE), identity=identities, finding_type=identities, is_pascal=st.booleans())
+def test_a_finding_with_id_and_type_is_always_understood(
+    said: Any, identity: str, finding_type: str, is_pascal: bool
+) -> None:
+    document = {} if not isinstance(said, dict) else said
+    for key in ("id", "type", "Id", "Type"):
+        document.pop(key, None)
+    document |= {
+        "Id" if is_pascal else "id": identity,
+        "Type" if is_pascal else "type": finding_type,
+    }
+    (found,) = findings_in(document)
+    assert found is document
+    understood = read(found)
+    assert isinstance(understood, Reading)
+    assert_storable(understood)
+
+
+@examples
+@given(said=shaped(ASFF_SHAPE), identity=identities)
+def test_any_finding_of_security_hub_is_answered(said: Any, identity: str) -> None:
+    assert_answered(
+        {"productFields": {}, "id": identity} | (said if isinstance(said, dict) else {})
+    )
