@@ -78,6 +78,8 @@ def groups(db: None) -> None:
     cache.clear()
     if not Group.objects.exists():
         importlib.import_module("accounts.migrations.0002_groups").create_groups(apps, None)
+        later = importlib.import_module("accounts.migrations.0003_viewers_see_findings")
+        later.let_everybody_with_a_role_see_findings(apps, None)
 
 
 def _person(name: str, group: str = "") -> User:
