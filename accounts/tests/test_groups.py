@@ -6,7 +6,12 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 
-READ = {"findings.view_threatpolicy", "findings.view_policychange", "license.view_license"}
+READ = {
+    "findings.view_threatpolicy",
+    "findings.view_policychange",
+    "findings.view_finding",
+    "license.view_license",
+}
 CHANGE = READ | {"findings.change_threatpolicy"}
 ADMINISTER = CHANGE | {
     "license.add_license",
