@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from findings import policy
 from findings.catalogue import Severity
@@ -49,49 +49,82 @@ def severity_of(score: float | None) -> Severity | None:
     return Severity.MEDIUM if score >= 4 else Severity.LOW
 
 
+class New(NamedTuple):
+    """A finding that has just been stored for the first time, and what it says."""
+
+    finding: Finding
+    reading: Reading | None  # None: it was not understood
+
+
 def take_in(
-    findings: Iterable[Mapping[str, Any] | NotUnderstood], *, settings: Policy, at: datetime
+    findings: Iterable[Mapping[str, Any] | NotUnderstood],
+    *,
+    settings: Policy,
+    at: datetime,
+    decide: Callable[[Sequence[New]], None] = lambda new: None,
 ) -> Arrivals:
     """Stores a batch of findings, all or none. The number of queries grows with the batch only as
-    far as a database takes no more at once."""
-    arrived: dict[Identity, tuple[Finding, Reading | None]] = {}
+    far as a database takes no more at once.
+
+    `decide` is called with those that nobody has stored before, in the transaction that stores
+    them: what it writes is there if and only if they are.
+    """
+    arrived: dict[Identity, New] = {}
     ignored = 0
     for finding in findings:
-        row, reading = _row(finding, settings, at)
-        if row.action == Action.IGNORE:
+        new = _new(finding, settings, at)
+        if new.finding.action == Action.IGNORE:
             ignored += 1
             continue
-        identity = _identity(row)
-        if identity not in arrived or arrived[identity][0].count <= row.count:
-            arrived[identity] = row, reading
+        identity = _identity(new.finding)
+        if identity not in arrived or arrived[identity].finding.count <= new.finding.count:
+            arrived[identity] = new
     if not arrived:
         return Arrivals(ignored=ignored)
-    with transaction.atomic():
-        known = _known(arrived)
-        Finding.objects.bulk_create(
-            [row for identity, (row, _) in arrived.items() if identity not in known],
-            ignore_conflicts=True,  # another worker has just stored it
-        )
-        updated = _update(arrived, known)
-        stored = _known(arrived)
-        _mention({stored[identity].pk: reading for identity, (_, reading) in arrived.items()})
+    try:
+        known, updated = _store(arrived, decide)
+    except IntegrityError:  # another worker has just stored one of them; now it is known
+        known, updated = _store(arrived, decide)
     return Arrivals(
-        stored=len(arrived) - len(known),
+        stored=len(arrived) - known,
         updated=updated,
-        unchanged=len(known) - updated,
+        unchanged=known - updated,
         ignored=ignored,
-        not_understood=sum(reading is None for _, reading in arrived.values()),
+        not_understood=sum(new.reading is None for new in arrived.values()),
     )
 
 
-def _row(
-    finding: Mapping[str, Any] | NotUnderstood, settings: Policy, at: datetime
-) -> tuple[Finding, Reading | None]:
+@transaction.atomic
+def _store(
+    arrived: Mapping[Identity, New], decide: Callable[[Sequence[New]], None]
+) -> tuple[int, int]:
+    """How many were known already, and how many of these were updated."""
+    known = _known(arrived)
+    new = [arrived[identity] for identity in arrived if identity not in known]
+    for one in new:
+        one.finding.pk = None  # it has one where a first try failed
+    Finding.objects.bulk_create([one.finding for one in new])
+    newer = [
+        arrived[identity]
+        for identity, row in known.items()
+        if arrived[identity].finding.count > row.count
+    ]
+    for one in newer:
+        one.finding.pk = known[_identity(one.finding)].pk
+    # GuardDuty's updates have a higher count. What was decided when it first came stays.
+    Finding.objects.bulk_update([one.finding for one in newer], _UPDATED)
+    _mention([*new, *newer])
+    if new:
+        decide(new)
+    return len(known), len(newer)
+
+
+def _new(finding: Mapping[str, Any] | NotUnderstood, settings: Policy, at: datetime) -> New:
     if isinstance(finding, NotUnderstood):
-        return _not_understood(finding.reason, {}, at), None
+        return New(_not_understood(finding.reason, {}, at), None)
     reading = read(finding)
     if isinstance(reading, NotUnderstood):
-        return _not_understood(reading.reason, finding, at), None
+        return New(_not_understood(reading.reason, finding, at), None)
     severity = severity_of(reading.severity) or ""
     applies = policy.resolve(settings, finding_type=reading.finding_type, severity=severity)
     row = Finding(
@@ -111,7 +144,7 @@ def _row(
         set_at=", ".join(filter(None, applies.set_at or ())),
         raw=_as_json(finding),
     )
-    return row, reading
+    return New(row, reading)
 
 
 def _not_understood(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:
@@ -144,27 +177,10 @@ def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
 _IDENTIFYING = ("account_id", "region", "finding_id", "count")
 
 
-def _update(
-    arrived: Mapping[Identity, tuple[Finding, Reading | None]], known: Mapping[Identity, Finding]
-) -> int:
-    """GuardDuty's updates have a higher count. What was decided when it first came stays."""
-    changed: Sequence[Finding] = [
-        row for identity, (row, _) in arrived.items() if _is_newer(row, known.get(identity))
-    ]
-    for row in changed:
-        row.pk = known[_identity(row)].pk
-    Finding.objects.bulk_update(changed, _UPDATED)
-    return len(changed)
-
-
-def _is_newer(row: Finding, known: Finding | None) -> bool:
-    return known is not None and row.count > known.count
-
-
-def _mention(readings: Mapping[int, Reading | None]) -> None:
+def _mention(arrived: Iterable[New]) -> None:
     named = {
-        (entity.kind.value, entity.name, entity.is_actor, pk)
-        for pk, reading in readings.items()
+        (entity.kind.value, entity.name, entity.is_actor, finding.pk)
+        for finding, reading in arrived
         if reading
         for entity in reading.entities
     }

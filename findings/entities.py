@@ -137,7 +137,7 @@ def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[E
     actors += _acting(finding)
     for key in actors:
         found[key] = True
-    is_actor = _folded(field(finding, "service", "resourceRole")) == "actor"
+    is_actor = resource_acted(finding)
     for key in _attacked(field(finding, "resource")):
         found[key] = found.get(key, False) or is_actor
     for key in _affected(finding):
@@ -145,6 +145,11 @@ def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[E
     return tuple(
         Entity(kind, name, is_actor=acted) for (kind, name), acted in found.items() if name
     )
+
+
+def resource_acted(finding: Mapping[str, Any]) -> bool:
+    """Whether the account's own resource acted: it scanned others, or sent them spam."""
+    return _folded(field(finding, "service", "resourceRole")) == "actor"
 
 
 def _acting(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from findings import catalogue
 from findings.models import Action, PolicyChange, Target, ThreatPolicy
+from findings.queueing import queue_behind
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -102,7 +103,7 @@ def set_policies(
     """
     settings = list(settings)
     with transaction.atomic():
-        _queue_behind_other_writers()
+        queue_behind("findings.policy")
         policy = ThreatPolicy.objects.actions()
         if if_match is not None:
             present = etag(policy)
@@ -127,14 +128,6 @@ def set_policies(
         not_in_catalogue=sorted(named - catalogue.FINDING_TYPES.keys()),
         etag=etag(policy),
     )
-
-
-def _queue_behind_other_writers() -> None:
-    """Holds back every other writer until this transaction ends; readers go on."""
-    # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('findings.policy'))")
 
 
 # Hand-written, because the ORM needs a query for each 999 parameters on SQLite, and an instance for

@@ -15,6 +15,7 @@ from findings.entities import (
     Kind,
     entities_in,
     principal_in,
+    resource_acted,
     sequence,
 )
 from findings.security_hub import from_security_hub, is_guardduty, is_security_hub
@@ -84,6 +85,8 @@ class Reading:
     last_seen_at: datetime | None
     action_type: str  # "NETWORK_CONNECTION", ...
     addresses: tuple[Address, ...]
+    own_addresses: frozenset[str]  # of what was acted upon: the victim's, in canonical form
+    resource_acted: bool  # the account's own resource acted, so that the addresses are its targets'
     entities: tuple[Entity, ...]
     user_agent: str
     principal: str  # who acted: a user name, a role, "Root", ...
@@ -120,6 +123,8 @@ def read(finding: Mapping[str, Any]) -> Reading | NotUnderstood:
         last_seen_at=instant_in(field(service, "eventLastSeen")),
         action_type=text_in(field(service, "action", "actionType"), ACTION_TYPE_MAX_LENGTH),
         addresses=addresses,
+        own_addresses=frozenset(filter(None, _own_addresses(finding))),
+        resource_acted=resource_acted(finding),
         entities=entities_in(finding, (address.address for address in addresses)),
         user_agent=_user_agent(service),
         principal=principal,
@@ -212,6 +217,22 @@ def _said_addresses(service: Any) -> Iterator[Address]:
                 endpoint, ("autonomousSystem", "name"), limit=ORGANISATION_MAX_LENGTH
             ),
         )
+
+
+def _own_addresses(finding: Mapping[str, Any]) -> Iterator[str]:
+    for details in each(field(finding, "resource", "instanceDetails")):
+        for interface in each(field(details, "networkInterfaces")):
+            yield address_in(field(interface, "publicIp"))
+            yield address_in(field(interface, "privateIpAddress"))
+            for private in each(field(interface, "privateIpAddresses")):
+                yield address_in(field(private, "privateIpAddress"))
+            ipv6 = field(interface, "ipv6Addresses")
+            yield from map(address_in, ipv6 if isinstance(ipv6, list | tuple) else ())
+    action = field(finding, "service", "action")
+    places = [field(action, name) for name in _REMOTE]
+    for place in (*places, *each(field(action, "portProbeAction", "portProbeDetails"))):
+        for name in ("ipAddressV4", "ipAddressV6"):
+            yield address_in(field(place, "localIpDetails", name))
 
 
 def _user_agent(service: Any) -> str:

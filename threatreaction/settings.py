@@ -67,9 +67,21 @@ LICENSE_EXEMPT_VIEWS = [
     "oauth_token",
 ]
 
+# --- Containment --------------------------------------------------------------------------------
+
+# Region and credentials of AWS come from the environment or the instance, as boto3 finds them.
+FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
+CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks insists
+BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
+SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
+NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
+NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
+MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
+
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "actions",
     "findings",
     "accounts",
     "license",
@@ -123,6 +135,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "license.context_processors.license_status",
+                "actions.context_processors.circuit_breaker",
             ],
         },
     },
@@ -280,5 +293,8 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"oauthlib": {"level": "INFO"}},  # its DEBUG writes access tokens down
+    "loggers": {
+        "oauthlib": {"level": "INFO"},  # its DEBUG writes access tokens down
+        "botocore": {"level": "WARNING"},  # it tells of every client that is made
+    },
 }

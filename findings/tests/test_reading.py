@@ -1020,6 +1020,8 @@ def test_nothing_is_guessed() -> None:
         last_seen_at=None,
         action_type="",
         addresses=(),
+        own_addresses=frozenset(),
+        resource_acted=False,
         entities=(),
         user_agent="",
         principal="",

@@ -12,10 +12,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from findings import arrival
+from actions import intake
 from findings.arrival import Arrivals
 from findings.files import Found, Stream, read_findings
-from findings.models import ThreatPolicy
 from findings.reading import NotUnderstood
 
 BATCH = 500  # findings in one transaction
@@ -51,11 +50,10 @@ class Command(BaseCommand):
 
     def _import(self, name: str, stream: Stream) -> Arrivals:
         total = Arrivals()
-        settings = ThreatPolicy.objects.actions()
         shown = tqdm(read_findings(stream), desc=name, unit=" findings", disable=None)
         readable = (found for found in shown if not self._is_refused(name, found))
         while batch := [found.finding for found in itertools.islice(readable, BATCH)]:
-            total += arrival.take_in(batch, settings=settings, at=timezone.now())
+            total += intake.take_in(batch, at=timezone.now())
         return total
 
     def _is_refused(self, name: str, found: Found) -> bool:

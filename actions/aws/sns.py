@@ -1,0 +1,84 @@
+"""Notify: one message for each finding, to an SNS topic, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import boto3
+from django.conf import settings
+from django.urls import reverse
+
+from actions.aws.outcome import CONFIG, Outcome, one_by_one, region_of
+from actions.models import Reaction
+
+
+def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    clients: dict[str, Any] = {}
+
+    def notify(reaction: Reaction) -> str:
+        topic = reaction.target
+        region = region_of(topic)
+        if region not in clients:
+            clients[region] = session.client("sns", region_name=region or None, config=CONFIG)
+        # A topic of type FIFO drops what it was sent before; of any other, a message that AWS took
+        # while we died comes twice, with the same action_id.
+        fifo = {"MessageGroupId": "findings", "MessageDeduplicationId": str(reaction.pk)}
+        answer = clients[region].publish(
+            TopicArn=topic,
+            Message=json.dumps(message(reaction)),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in (
+                    ("finding_type", reaction.finding.finding_type),
+                    ("severity", reaction.finding.severity),
+                    ("action", reaction.finding.action),
+                )
+                if value
+            },
+            **(fifo if topic.endswith(".fifo") else {}),
+        )
+        return f"Message {answer['MessageId']}."
+
+    yield from one_by_one(reactions, notify)
+
+
+def message(reaction: Reaction) -> dict[str, Any]:
+    """What subscribers get: the finding, what the policy says, and what has become of it so far."""
+    finding = reaction.finding
+    others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")
+    return {
+        "action_id": reaction.pk,
+        "url": f"{settings.PORTAL_URL}{reverse('findings:event', args=[finding.pk])}",
+        "finding": {
+            "account_id": finding.account_id,
+            "region": finding.region,
+            "id": finding.finding_id,
+            "type": finding.finding_type,
+            "severity": finding.severity or None,
+            "score": finding.score,
+            "title": finding.title,
+            "description": finding.description,
+            "count": finding.count,
+            "first_seen_at": _instant(finding.first_seen_at),
+            "seen_at": _instant(finding.seen_at),
+            "problem": finding.problem,
+        },
+        "policy": {"action": finding.action, "set_at": finding.set_at},
+        "actions": [
+            {
+                "action": other.kind,
+                "target": other.target,
+                "state": other.state,
+                "why": other.why,
+                "outcome": other.outcome,
+            }
+            for other in others
+        ],
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None

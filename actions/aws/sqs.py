@@ -1,0 +1,96 @@
+"""The queue that EventBridge feeds with findings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+logger = logging.getLogger(__name__)
+
+LONG_POLL = 20  # seconds, the most that SQS waits for a message
+BATCH = 10  # messages, the most that SQS hands out at once
+VISIBILITY = 60  # seconds for which nobody else sees a message that was received
+
+
+class Message(NamedTuple):
+    message_id: str
+    receipt: str
+    body: str
+
+
+class Queue:
+    """Raises BotoCoreError and ClientError, but for `being_extended`, which logs them."""
+
+    def __init__(self, session: boto3.Session, url: str) -> None:
+        self.url = url
+        self._sqs: Any = session.client(
+            "sqs",
+            region_name=_region_of(url),
+            config=Config(
+                connect_timeout=5,
+                read_timeout=LONG_POLL + 10,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            ),
+        )
+
+    def receive(self) -> list[Message]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=BATCH,
+            WaitTimeSeconds=LONG_POLL,
+            VisibilityTimeout=VISIBILITY,
+        )
+        return [
+            Message(one["MessageId"], one["ReceiptHandle"], one["Body"])
+            for one in answer.get("Messages", [])
+        ]
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """What cannot be deleted comes again, and is known then."""
+        if messages:
+            answer = self._sqs.delete_message_batch(QueueUrl=self.url, Entries=_entries(messages))
+            for failed in answer.get("Failed", []):
+                logger.warning("A message was not deleted from the queue. %s", failed.get("Code"))
+
+    @contextmanager
+    def being_extended(self, messages: Sequence[Message]) -> Iterator[None]:
+        """Keeps the messages invisible to others, however long the block takes."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._extend, args=(messages, done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _extend(self, messages: Sequence[Message], done: threading.Event) -> None:
+        while not done.wait(VISIBILITY / 3):
+            try:
+                self._sqs.change_message_visibility_batch(
+                    QueueUrl=self.url, Entries=_entries(messages, VisibilityTimeout=VISIBILITY)
+                )
+            except (BotoCoreError, ClientError) as error:
+                logger.warning("The visibility was not extended. %s", type(error).__name__)
+
+
+def _entries(messages: Sequence[Message], **more: int) -> list[dict[str, object]]:
+    return [
+        {"Id": str(number), "ReceiptHandle": message.receipt, **more}
+        for number, message in enumerate(messages)
+    ]
+
+
+def _region_of(url: str) -> str | None:
+    """ "eu-central-1" of https://sqs.eu-central-1.amazonaws.com/123456789012/findings; None, which
+    leaves it to the environment, of any other."""
+    parts = (urlsplit(url).hostname or "").split(".")
+    return parts[1] if parts[0] == "sqs" and "amazonaws" in parts else None

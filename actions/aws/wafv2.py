@@ -1,0 +1,168 @@
+"""BLOCK and UNBLOCK: addresses into the IP sets of BLOCK_IP_SETS, and out of them.
+
+The sets of one place (the load balancers of a region, or CloudFront) hold the addresses together:
+where one is full, the next takes them. Of an address, each place has one copy.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from actions.aws.outcome import CONFIG, ContainmentError, Outcome, failure
+from actions.models import Reaction, ReactionKind
+
+CAPACITY = 10_000  # addresses in one set, which is AWS's limit
+TRIES = 5  # where somebody else changes a set at the same time
+
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:wafv2:(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<scope>regional|global)/ipset/"
+    r"(?P<name>[\w-]{1,128})/(?P<id>[\w-]{1,36})",
+    re.ASCII,
+)
+
+
+class IPSet(NamedTuple):
+    region: str
+    scope: str  # "REGIONAL", or "CLOUDFRONT"
+    name: str
+    id: str
+
+
+@dataclass(slots=True)
+class Content:
+    """A set as AWS has it, and what is to become of it."""
+
+    ip_set: IPSet
+    description: str
+    lock_token: str
+    present: frozenset[str]
+    wanted: set[str]
+
+
+def configured() -> list[IPSet]:
+    """The sets of BLOCK_IP_SETS. Raises ValueError, which tells the ARN that is none."""
+    return [_parsed(arn.strip()) for arn in settings.BLOCK_IP_SETS]
+
+
+def _parsed(arn: str) -> IPSet:
+    match = _ARN.fullmatch(arn)
+    if match is None:
+        raise ValueError(arn)
+    scope = "REGIONAL" if match["scope"] == "regional" else "CLOUDFRONT"
+    return IPSet(match["region"], scope, match["name"], match["id"])
+
+
+def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    """Folds all of them into one update of each set. Of one address, the last decides."""
+    reactions = list(reactions)
+    last = {_cidr(reaction.target): reaction for reaction in reactions}
+    blocked = {cidr for cidr, one in last.items() if one.kind == ReactionKind.BLOCK}
+    try:
+        left_out = _apply(session, blocked=blocked, unblocked=last.keys() - blocked)
+    except ContainmentError as error:
+        left_out = dict.fromkeys(last, error)
+    for reaction in reactions:
+        why_not = left_out.get(_cidr(reaction.target))
+        is_blocked = reaction.kind == ReactionKind.BLOCK
+        done = "It is in an IP set." if is_blocked else "It is in no IP set any more."
+        yield Outcome(reaction, str(why_not) if why_not else done, why_not)
+
+
+def _apply(
+    session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
+) -> dict[str, ContainmentError]:
+    """What could not be done, and why."""
+    places = defaultdict(list)
+    for ip_set in configured():
+        places[ip_set.region, ip_set.scope].append(ip_set)
+    if not places:
+        raise ContainmentError("BLOCK_IP_SETS is not set.")
+    left_out: dict[str, ContainmentError] = {}
+    for (region, _), ip_sets in places.items():
+        waf = session.client("wafv2", region_name=region, config=CONFIG)
+        try:
+            left_out |= _apply_in_one_place(waf, ip_sets, blocked, unblocked)
+        except (BotoCoreError, ClientError) as error:
+            left_out |= dict.fromkeys([*blocked, *unblocked], failure(error))
+    return left_out
+
+
+def _apply_in_one_place(
+    waf: Any, ip_sets: Iterable[IPSet], blocked: Collection[str], unblocked: Collection[str]
+) -> dict[str, ContainmentError]:
+    for tries_left in reversed(range(TRIES)):
+        sets: dict[int, list[Content]] = {4: [], 6: []}
+        for ip_set in ip_sets:
+            version, content = _read(waf, ip_set)
+            sets[version].append(content)
+        left_out: dict[str, ContainmentError] = {}
+        for version, contents in sets.items():
+            ours = {cidr for cidr in blocked if _version(cidr) == version}
+            left_out |= _plan(contents, ours, unblocked, version)
+        try:
+            for content in (*sets[4], *sets[6]):
+                _write(waf, content)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "WAFOptimisticLockException" or not tries_left:
+                raise
+        else:
+            return left_out
+    raise AssertionError("The last try returns or raises.")
+
+
+def _plan(
+    contents: Iterable[Content], blocked: Collection[str], unblocked: Collection[str], version: int
+) -> dict[str, ContainmentError]:
+    """Fills `wanted` of each set; what found no room."""
+    contents = list(contents)
+    missing = sorted(set(blocked).difference(*(content.present for content in contents)))
+    for content in contents:
+        content.wanted = set(content.present.difference(unblocked))
+        room = max(0, CAPACITY - len(content.wanted))
+        content.wanted.update(missing[:room])
+        missing = missing[room:]
+    full = ContainmentError(
+        f"No set of BLOCK_IP_SETS has room for another IPv{version} address. Add one, here and to"
+        " the web ACL."
+    )
+    return dict.fromkeys(missing, full)
+
+
+def _read(waf: Any, ip_set: IPSet) -> tuple[int, Content]:
+    answer = waf.get_ip_set(Name=ip_set.name, Scope=ip_set.scope, Id=ip_set.id)
+    found = answer["IPSet"]
+    present = frozenset(str(ipaddress.ip_network(cidr, False)) for cidr in found["Addresses"])
+    version = 6 if found["IPAddressVersion"] == "IPV6" else 4
+    return version, Content(
+        ip_set, found.get("Description", ""), answer["LockToken"], present, set(present)
+    )
+
+
+def _write(waf: Any, content: Content) -> None:
+    if content.wanted == content.present:
+        return
+    waf.update_ip_set(
+        Name=content.ip_set.name,
+        Scope=content.ip_set.scope,
+        Id=content.ip_set.id,
+        Addresses=sorted(content.wanted),
+        LockToken=content.lock_token,
+        **({"Description": content.description} if content.description else {}),
+    )
+
+
+def _cidr(address: str) -> str:
+    return str(ipaddress.ip_network(address))
+
+
+def _version(cidr: str) -> int:
+    return 6 if ":" in cidr else 4

@@ -1,0 +1,161 @@
+"""What is done about findings that have just come in: one row for each action, none carried out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Self
+
+from django.conf import settings
+
+from actions import guards
+from actions.guards import Network
+from actions.models import Allowance, Reaction, ReactionKind, State
+from findings.arrival import New
+from findings.catalogue import service_of
+from findings.models import Action, Finding
+from findings.reading import Kind, Reading
+
+# Findings about IAM credentials: for them BLOCK also revokes.
+_ABOUT_CREDENTIALS = {"IAMUser", "IAM"}
+_REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
+_ALLOWED = "Reported only: the allowlist has {} for {}."
+
+
+class Wish(NamedTuple):
+    """An action that the policy asks for, and why it must not be done, if it must not."""
+
+    kind: ReactionKind
+    target_kind: str
+    target: str
+    prevented: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything beside a finding that decides what is done about it, read once for many."""
+
+    allowed: Collection[tuple[str, str, str]]  # kind and name of an entity, and a finding type
+    never_block: list[Network]
+    is_dry_run: bool
+    topic: str
+
+    @classmethod
+    def now(cls) -> Self:
+        return cls(
+            allowed=frozenset(
+                Allowance.objects.in_force().values_list("kind", "name", "finding_type")
+            ),
+            never_block=guards.never_block(),
+            is_dry_run=settings.CONTAINMENT != "on",
+            topic=settings.NOTIFY_TOPIC_ARN,
+        )
+
+
+def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
+    """Stores what is to be done about each."""
+    Reaction.objects.bulk_create(
+        [
+            _row(finding, wish, rules, at)
+            for finding, reading in new
+            for wish in _wishes(finding, reading, rules)
+        ]
+    )
+
+
+def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> Reaction:
+    state, outcome = State.PENDING, ""
+    if wish.prevented:
+        state, outcome = State.PREVENTED, wish.prevented
+    elif rules.is_dry_run:
+        state, outcome = State.DRY_RUN, "Nothing was done: CONTAINMENT is dry-run."
+    is_pending = state == State.PENDING
+    return Reaction(
+        finding=finding,
+        kind=wish.kind,
+        target_kind=wish.target_kind,
+        target=wish.target,
+        why=f"{finding.action} is set for {finding.set_at}."
+        if finding.set_at
+        else f"{finding.action} by default.",
+        state=state,
+        outcome=outcome,
+        decided_at=at,
+        due_at=at if is_pending else None,
+        settled_at=None if is_pending else at,
+    )
+
+
+def _wishes(finding: Finding, reading: Reading | None, rules: Rules) -> Iterator[Wish]:
+    if reading:
+        blocks = finding.action == Action.BLOCK
+        if blocks:
+            yield from _blocks(reading, rules)
+        if finding.action == Action.REVOKE or (
+            blocks and service_of(finding.finding_type) in _ABOUT_CREDENTIALS
+        ):
+            yield from _revocations(reading, rules)
+    if finding.action == Action.SAVE:
+        yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
+    if rules.topic:  # last: it tells what has become of the others
+        yield Wish(ReactionKind.NOTIFY, "topic", rules.topic)
+
+
+def _blocks(reading: Reading, rules: Rules) -> Iterator[Wish]:
+    if not reading.addresses:
+        yield Wish(
+            ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no address of an actor."
+        )
+    targets = [(Kind.ADDRESS.value, said.address) for said in reading.addresses]
+    for kind, address in targets:
+        prevented = _allowed(kind, address, reading, rules) or guards.against_blocking(
+            address, reading, never=rules.never_block
+        )
+        yield Wish(ReactionKind.BLOCK, kind, address, prevented)
+
+
+def _revocations(reading: Reading, rules: Rules) -> Iterator[Wish]:
+    actors = [(one.kind.value, one.name) for one in reading.entities if one.is_actor]
+    targets = [actor for actor in actors if _can_be_revoked(*actor)]
+    if not targets:
+        yield Wish(ReactionKind.REVOKE, Kind.ACCESS_KEY, "", "The finding names no credential.")
+    for kind, name in targets:
+        prevented = _allowed(kind, name, reading, rules) or guards.against_revoking(
+            kind, name, reading
+        )
+        yield Wish(ReactionKind.REVOKE, kind, name, prevented)
+
+
+def _can_be_revoked(kind: str, name: str) -> bool:
+    return kind in _REVOCABLE or (kind, name) == (Kind.USER, "Root")
+
+
+def _allowed(kind: str, name: str, reading: Reading, rules: Rules) -> str:
+    """Why the allowlist spares this target: it is there itself, or else something that the finding
+    names and that is no target, an instance or a user. One scanner's address that is allowed does
+    not spare the other addresses of the same finding."""
+    if not rules.allowed:
+        return ""
+    sparing = [(kind, name)] + [
+        (one.kind.value, one.name)
+        for one in reading.entities
+        if one.kind not in {Kind.ADDRESS, *_REVOCABLE}
+    ]
+    for spared, by in sparing:
+        if (spared, by, reading.finding_type) in rules.allowed:
+            return _ALLOWED.format(by, reading.finding_type)
+    return ""
+
+
+def _object_key(finding: Finding) -> str:
+    """account/region/yyyy/mm/dd/id.json, by the day on which it was last seen (UTC)."""
+    parts: Sequence[str] = [
+        finding.account_id or "unknown-account",
+        finding.region or "unknown-region",
+        *f"{finding.seen_at:%Y/%m/%d}".split("/"),
+        f"{finding.finding_id}.json",
+    ]
+    # An attacker may write ids: none of them leads into another folder.
+    return "/".join(re.sub(r"[^A-Za-z0-9_.=-]|^\.+", "_", part) for part in parts)

@@ -1,0 +1,130 @@
+"""Carries out what has been decided: claim, do, write down. Any number of workers may."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import boto3
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from actions import breaker
+from actions.aws import iam, s3, sns, wafv2
+from actions.aws.outcome import CarryOut, Outcome
+from actions.models import (
+    AT_THE_FIREWALL,
+    CONTAINMENT,
+    Attempt,
+    Reaction,
+    ReactionKind,
+    ReactionQuerySet,
+    State,
+)
+from findings.queueing import queue_behind
+
+logger = logging.getLogger(__name__)
+
+
+BATCH = 1000  # actions that are claimed, and folded, at once
+BATCH_OF_CALLS = 5  # where each is a call to AWS of its own
+# A worker that dies leaves what it had claimed to the others after this long: longer than an AWS
+# that hangs can hold up a batch.
+LEASE = timedelta(minutes=5)
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(hours=1)
+
+_AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
+    (AT_THE_FIREWALL, BATCH, wafv2.carry_out),
+    ((ReactionKind.REVOKE,), BATCH_OF_CALLS, iam.carry_out),
+    ((ReactionKind.SAVE,), BATCH_OF_CALLS, s3.carry_out),
+    ((ReactionKind.NOTIFY,), BATCH_OF_CALLS, sns.carry_out),
+)
+
+
+def carry_out_due(session: boto3.Session) -> int:
+    """One round: at most a batch of each kind. How many actions were tried."""
+    return sum(_carry_out(session, kinds, limit, service) for kinds, limit, service in _AT_ONCE)
+
+
+def _carry_out(
+    session: boto3.Session, kinds: Sequence[ReactionKind], limit: int, service: CarryOut
+) -> int:
+    claimed = _claim(kinds, at=timezone.now(), limit=limit)
+    if settings.CONTAINMENT != "on":
+        # They were decided on before somebody turned it off.
+        Reaction.objects.filter(pk__in=[one.pk for one in claimed]).settle(
+            State.DRY_RUN, at=timezone.now(), outcome="Nothing was done: CONTAINMENT is dry-run."
+        )
+    elif claimed:
+        for outcomes in _as_they_come(service(session, claimed), kinds):
+            _write_down(outcomes, at=timezone.now())
+    return len(claimed)
+
+
+@transaction.atomic
+def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[Reaction]:
+    """Takes a lease on those that are due, so that nobody else tries them meanwhile."""
+    is_containment = not set(kinds).isdisjoint(CONTAINMENT)
+    if is_containment:
+        queue_behind(breaker.LOCK)
+    due = Reaction.objects.due(at).filter(kind__in=kinds).select_related("finding")
+    if kinds == AT_THE_FIREWALL:
+        due = due.in_turn(at)
+    rows = list(due.order_by("pk").select_for_update(skip_locked=True, of=("self",))[:limit])
+    if is_containment and settings.CONTAINMENT == "on":
+        rows = breaker.let_through(rows, at=at)
+    claimed = Reaction.objects.filter(pk__in=[one.pk for one in rows])
+    claimed.start(at)
+    claimed.postpone(at + LEASE)
+    return rows
+
+
+def _as_they_come(
+    outcomes: Iterable[Outcome], kinds: Sequence[ReactionKind]
+) -> Iterator[Sequence[Outcome]]:
+    """All at once where they were one call; else each when it is known, before the next begins."""
+    if kinds == AT_THE_FIREWALL:
+        yield list(outcomes)
+    else:
+        yield from ([outcome] for outcome in outcomes)
+
+
+@transaction.atomic
+def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
+    """An attempt for each, and what follows from it. Whoever was faster has settled it already."""
+    Attempt.objects.bulk_create(
+        [
+            Attempt(reaction=one.reaction, at=at, succeeded=not one.error, answer=one.answer)
+            for one in outcomes
+        ]
+    )
+
+    def verdict(outcome: Outcome) -> tuple[str, str]:
+        return ("" if outcome.error is None else "failed"), outcome.answer
+
+    for (failed, answer), alike in groupby(sorted(outcomes, key=verdict), key=verdict):
+        same = list(alike)
+        if not failed:
+            _these(same).settle(State.DONE, at=at, outcome=answer)
+            continue
+        for outcome in same:
+            logger.warning("Action %s failed. %s", outcome.reaction.pk, answer)
+            _after_a_failure(outcome, at=at)
+
+
+def _after_a_failure(outcome: Outcome, *, at: datetime) -> None:
+    reaction, error = outcome.reaction, outcome.error
+    tries = reaction.attempts.count()
+    pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
+    if (error and error.permanent) or at + pause > reaction.gives_up_at:
+        _these([outcome]).settle(State.FAILED, at=at, outcome=outcome.answer)
+    else:
+        _these([outcome]).postpone(at + pause)
+
+
+def _these(outcomes: Iterable[Outcome]) -> ReactionQuerySet:
+    return Reaction.objects.filter(pk__in=[outcome.reaction.pk for outcome in outcomes])

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from findings.catalogue import FINDING_TYPE_MAX_LENGTH
+from findings.models import Finding
+from findings.reading import ENTITY_NAME_MAX_LENGTH
+from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+
+
+class ReactionKind(models.TextChoices):
+    BLOCK = "BLOCK", "Block"
+    UNBLOCK = "UNBLOCK", "Unblock"
+    REVOKE = "REVOKE", "Revoke"
+    SAVE = "SAVE", "Save"
+    NOTIFY = "NOTIFY", "Notify"
+
+
+class State(models.TextChoices):
+    PENDING = "pending", "Pending"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    DRY_RUN = "dry run", "Dry run"
+    PREVENTED = "prevented", "Prevented"
+
+
+# What the circuit breaker counts and stops.
+CONTAINMENT = (ReactionKind.BLOCK, ReactionKind.REVOKE)
+AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
+
+
+class ReactionQuerySet(AppendOnlyQuerySet["Reaction"]):
+    """Rows are added; then only their state moves forward, by the three methods here."""
+
+    def _move(self, **fields: object) -> int:
+        pending = self.filter(state=State.PENDING)
+        return models.QuerySet.update(pending, **fields)
+
+    def settle(self, state: State, *, at: datetime, outcome: str) -> int:
+        """Ends those that are still pending; how many these were."""
+        return self._move(state=state, settled_at=at, due_at=None, outcome=outcome)
+
+    def postpone(self, until: datetime) -> int:
+        """Nobody tries them before then."""
+        return self._move(due_at=until)
+
+    def start(self, at: datetime) -> int:
+        """Remembers when they were first tried."""
+        return self.filter(started_at=None)._move(started_at=at)
+
+    def due(self, at: datetime) -> Self:
+        return self.filter(state=State.PENDING, due_at__lte=at)
+
+    def in_turn(self, at: datetime) -> Self:
+        """Without those about a target of which an earlier one is pending, and not due: somebody
+        is at it, or it has failed and waits."""
+        earlier = Reaction.objects.filter(
+            state=State.PENDING,
+            kind__in=AT_THE_FIREWALL,
+            target=OuterRef("target"),
+            pk__lt=OuterRef("pk"),
+            due_at__gt=at,
+        )
+        return self.exclude(Exists(earlier))
+
+    def newest_first(self) -> Self:
+        return self.order_by("-pk")
+
+    def in_force(self) -> Self:
+        """The newest of those that block an address or revoke a credential, for each target, where
+        nobody has taken it back since. Those that failed or were prevented count for nothing."""
+        standing = [State.PENDING, State.DONE]
+        newer = Reaction.objects.filter(target=OuterRef("target"), pk__gt=OuterRef("pk"))
+        both_dry = Q(state=State.DRY_RUN) & Q(state=OuterRef("state"))
+        again = newer.filter(Q(state__in=standing) | both_dry, kind=OuterRef("kind"))
+        unblocked = newer.filter(kind=ReactionKind.UNBLOCK)
+        return self.filter(
+            ~Exists(again),
+            ~Exists(unblocked.filter(Q(state=State.DONE) | both_dry)),
+            kind__in=CONTAINMENT,
+            state__in=[*standing, State.DRY_RUN],
+        ).annotate(is_being_undone=Exists(unblocked.filter(state=State.PENDING)))
+
+
+ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
+
+
+class Reaction(AppendOnlyModel):
+    """One action: what is done, to what, because of which finding, why, and how far it has come.
+
+    `decisions.py` and `undoing.py` add the rows; `execution.py` alone moves them.
+    """
+
+    finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")
+    kind = models.CharField("action", max_length=8, choices=ReactionKind)
+    target_kind = models.CharField(max_length=16)  # findings.reading.Kind, or "finding"
+    target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
+    why = models.TextField()
+    outcome = models.TextField(blank=True)  # what came of it, once it is settled
+    state = models.CharField(max_length=16, choices=State)
+    decided_at = models.DateTimeField()
+    due_at = models.DateTimeField(null=True)  # when it is tried next; null: never
+    started_at = models.DateTimeField(null=True)  # when it was first tried
+    settled_at = models.DateTimeField(null=True)
+    # Policy decides for nobody in particular; an Unblock has somebody who asked for it.
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    requested_by_name = models.CharField(max_length=200, blank=True)
+
+    is_being_undone: bool  # only of those that `in_force` reads
+
+    objects = ReactionManager()
+
+    class Meta:
+        verbose_name = "action"
+        base_manager_name = "objects"
+        default_permissions = ("view", "add")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["finding", "kind", "target_kind", "target"],
+                condition=Q(requested_by_name=""),
+                name="a_finding_is_acted_on_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="pending", settled_at=None, due_at__isnull=False)
+                | (~Q(state="pending") & Q(settled_at__isnull=False, due_at=None)),
+                name="pending_is_due_and_settled_is_not",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="pending", condition=Q(state="pending")),
+            models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
+            models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
+            models.Index(fields=["started_at"], name="reaction_by_start"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.target}"
+
+    @property
+    def gives_up_at(self) -> datetime:
+        return self.decided_at + timedelta(days=1)
+
+
+class AttemptQuerySet(AppendOnlyQuerySet["Attempt"]):
+    """Rows are added, and that is all."""
+
+
+AttemptManager = models.Manager.from_queryset(AttemptQuerySet)
+
+
+class Attempt(AppendOnlyModel):
+    """One try at an action, and what AWS answered."""
+
+    reaction = models.ForeignKey(Reaction, on_delete=models.PROTECT, related_name="attempts")
+    at = models.DateTimeField()
+    succeeded = models.BooleanField()
+    answer = models.TextField()
+
+    objects = AttemptManager()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.answer
+
+
+class AllowanceQuerySet(models.QuerySet["Allowance"]):
+    def in_force(self) -> Self:
+        return self.filter(taken_back_at=None)
+
+
+AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
+
+
+class Allowance(models.Model):
+    """An entry of the allowlist: this entity, for this finding type, is reported and no more."""
+
+    kind = models.CharField(max_length=16)
+    name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
+    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH)
+    added_at = models.DateTimeField()
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    taken_back_at = models.DateTimeField(null=True)
+    taken_back_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+
+    objects = AllowanceManager()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "name", "finding_type"],
+                condition=Q(taken_back_at=None),
+                name="allowed_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} for {self.finding_type}"
+
+
+class Trip(models.Model):
+    """That the circuit breaker has stopped containment, until somebody resets it."""
+
+    tripped_at = models.DateTimeField()
+    limit = models.PositiveIntegerField()  # MAX_CONTAINMENTS_PER_HOUR, as it was
+    reset_at = models.DateTimeField(null=True)
+    reset_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=Q(reset_at=None), name="one_trip_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"tripped at {self.tripped_at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,50 @@
+"""Findings that something is done about, and the policy that asks for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.api_auth import Caller
+from actions import intake
+from findings import policy
+from findings.arrival import Arrivals
+from findings.models import PolicyChange, Target
+from findings.policy import Setting
+from findings.tests.findings import BRUTE_FORCE, finding
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+STOLEN = "UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B"
+
+
+def set_action(action: str, *, finding_type: str = BRUTE_FORCE, severity: str = "") -> None:
+    policy.set_policies(
+        [Setting(Target("", finding_type, severity), action)],
+        by=Caller(name="oscar", client_id="c1"),
+        source=PolicyChange.Source.API,
+        at=NOW,
+    )
+
+
+def attack(number: int = 1, *addresses: str, **members: Any) -> dict[str, Any]:
+    """A brute force attack from addresses of the Internet."""
+    probes = [
+        {"remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one}}
+        for one in addresses or [f"81.2.{number // 250}.{number % 250 + 1}"]
+    ]
+    action = {"actionType": "PORT_PROBE", "portProbeAction": {"portProbeDetails": probes}}
+    service = {"action": action} | members.pop("service", {})
+    return finding(number, service=service, **members)
+
+
+def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser") -> Any:
+    """A finding about a credential."""
+    details = {"accessKeyId": key, "userName": name, "userType": kind, "principalId": "AIDA"}
+    resource = {"resourceType": "AccessKey", "accessKeyDetails": details}
+    return attack(number, type=STOLEN, resource=resource)
+
+
+def arrive(*findings: Any) -> Arrivals:
+    return intake.take_in(findings, at=timezone.now())

@@ -1,0 +1,363 @@
+"""What has been decided is carried out on AWS, once, whatever AWS does."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import boto3
+import pytest
+import time_machine
+from botocore.config import Config
+from django.contrib.auth.models import User
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from actions import breaker, execution, undoing
+from actions.aws import wafv2
+from actions.execution import carry_out_due
+from actions.models import AT_THE_FIREWALL, Attempt, Reaction, Trip
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from findings.models import Finding
+from tests.aws import Cloud
+
+pytestmark = pytest.mark.django_db
+
+
+def states() -> list[str]:
+    return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
+
+
+def later(**by: float) -> time_machine.travel:
+    return time_machine.travel(timezone.now() + timedelta(**by))
+
+
+def test_addresses_are_blocked_in_one_update(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    sixes = cloud.ip_set("six", version=6)
+    settings.BLOCK_IP_SETS = [ip_set, sixes]
+    set_action("BLOCK")
+    arrive(*(attack(number) for number in range(1, 41)), attack(41, "2a02:cf40::1"))
+    assert carry_out_due(session) == 41
+    assert cloud.addresses(ip_set) == {f"81.2.0.{number + 1}/32" for number in range(1, 41)}
+    assert cloud.addresses(sixes) == {"2a02:cf40::1/128"}
+    assert cloud.asked.count("UpdateIPSet") == 2
+    assert set(states()) == {"done"}
+    assert Attempt.objects.filter(succeeded=True).count() == 41
+    assert carry_out_due(session) == 0
+
+
+def test_a_full_set_overflows_into_the_next(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(wafv2, "CAPACITY", 3)
+    second = cloud.ip_set("second")
+    settings.BLOCK_IP_SETS = [ip_set, second]
+    set_action("BLOCK")
+    arrive(*(attack(number) for number in range(1, 8)))
+    carry_out_due(session)
+    assert (len(cloud.addresses(ip_set)), len(cloud.addresses(second))) == (3, 3)
+    assert sorted(states()) == ["done"] * 6 + ["pending"]
+    failed = Attempt.objects.get(succeeded=False)
+    assert "has room" in failed.answer
+
+
+def test_what_others_put_into_the_set_stays(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    waf = cloud.client("wafv2")
+    name, ip_set_id = ip_set.split("/")[-2:]
+    which = {"Name": name, "Scope": "REGIONAL", "Id": ip_set_id}
+    token = waf.get_ip_set(**which)["LockToken"]
+    waf.update_ip_set(**which, Addresses=["9.9.9.0/24"], LockToken=token, Description="by hand")
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"9.9.9.0/24", "81.2.0.2/32"}
+    assert waf.get_ip_set(**which)["IPSet"]["Description"] == "by hand"
+
+
+def test_a_lock_conflict_is_tried_again_at_once(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    cloud.fail("UpdateIPSet", "WAFOptimisticLockException", times=3)
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    assert states() == ["done"]
+    assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ThrottlingException", 400),
+        ("AccessDeniedException", 403),
+        ("WAFInternalErrorException", 500),
+    ],
+)
+def test_what_fails_is_tried_again_after_a_pause_that_grows(
+    cloud: Cloud, ip_set: str, session: boto3.Session, code: str, status: int
+) -> None:
+    cloud.fail("UpdateIPSet", code, status=status)
+    set_action("BLOCK")
+    arrive(attack(1))
+    pauses = []
+    for _ in range(3):
+        begin = timezone.now()
+        with time_machine.travel(begin, tick=False):
+            assert carry_out_due(session) == 1
+            assert carry_out_due(session) == 0
+        due_at = Reaction.objects.get().due_at
+        assert due_at
+        pauses.append((due_at - begin).total_seconds())
+        Reaction.objects.all().postpone(timezone.now())
+    assert pauses == [5, 10, 20]
+    assert code in Attempt.objects.latest("pk").answer
+    cloud.mend()
+    carry_out_due(session)
+    assert states() == ["done"]
+    assert Attempt.objects.count() == 4
+
+
+def test_after_a_day_it_has_failed(cloud: Cloud, ip_set: str, session: boto3.Session) -> None:
+    cloud.fail("GetIPSet", "AccessDeniedException", status=403)
+    set_action("BLOCK")
+    arrive(attack(1))
+    with later(hours=23, minutes=59, seconds=59):
+        carry_out_due(session)
+    assert states() == ["failed"]
+    assert "AccessDenied" in Reaction.objects.get().outcome
+
+
+def test_an_aws_that_hangs_is_left(
+    cloud: Cloud, ip_set: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = Config(read_timeout=0.5, retries={"total_max_attempts": 1})
+    monkeypatch.setattr(wafv2, "CONFIG", impatient)
+    cloud.hang("UpdateIPSet")
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    assert states() == ["pending"]
+    assert "Timeout" in Attempt.objects.get().answer
+
+
+def test_what_a_dead_worker_had_claimed_is_taken_over(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    assert len(execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)) == 1
+    assert carry_out_due(session) == 0
+    with later(minutes=6):
+        assert carry_out_due(session) == 1
+    assert states() == ["done"]
+
+
+def iam_key(cloud: Cloud, user: str = "bob") -> str:
+    iam = cloud.client("iam")
+    iam.create_user(UserName=user)
+    return str(iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"])
+
+
+def test_an_access_key_is_made_inactive(cloud: Cloud, ip_set: str, session: boto3.Session) -> None:
+    key = iam_key(cloud)
+    other = cloud.client("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    set_action("REVOKE", finding_type=STOLEN)
+    arrive(stolen(key, name="not bob"))  # the finding's word for the user is not what is asked
+    carry_out_due(session)
+    listed = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    assert {one["AccessKeyId"]: one["Status"] for one in listed} == {
+        key: "Inactive",
+        other: "Active",
+    }
+    assert states() == ["done"]
+
+
+def test_a_key_that_is_no_more_has_failed_for_good(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    cloud.fail("GetAccessKeyLastUsed", "NoSuchEntity", status=404)
+    set_action("REVOKE", finding_type=STOLEN)
+    arrive(stolen("AKIAIOSFODNN7EXAMPLE"))
+    carry_out_due(session)
+    assert states() == ["failed"]
+
+
+def role(cloud: Cloud, name: str) -> None:
+    cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+
+
+def denied_before(cloud: Cloud, name: str) -> str:
+    policy = cloud.client("iam").get_role_policy(
+        RoleName=name, PolicyName="AWSRevokeOlderSessions"
+    )["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", ["*"])
+    return str(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
+
+
+def test_the_sessions_of_a_role_are_denied_and_never_less_than_before(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    role(cloud, "deployer")
+    set_action("REVOKE", finding_type=STOLEN)
+    for number, day in enumerate((2, 1, 3)):
+        with time_machine.travel(f"2026-11-0{day}T10:00:00Z", tick=False):
+            arrive(stolen("ASIA", number=number, name="deployer", kind="AssumedRole"))
+            carry_out_due(session)
+        assert denied_before(cloud, "deployer") == f"2026-11-0{max(day, 2)}T10:00:00.000Z"
+    assert states().count("done") == 3
+
+
+def test_the_role_of_the_portal_is_not_revoked(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    role(cloud, "portal")
+    assumed = cloud.client("sts").assume_role(
+        RoleArn="arn:aws:iam::123456789012:role/portal", RoleSessionName="task"
+    )["Credentials"]
+    own = boto3.Session(
+        assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], "eu-central-1"
+    )
+    set_action("REVOKE", finding_type=STOLEN)
+    arrive(stolen("ASIA", name="portal", kind="AssumedRole"))
+    carry_out_due(own)
+    assert "failed" in states()
+    assert "portal itself" in Reaction.objects.get(state="failed").outcome
+
+
+def test_a_finding_is_saved_as_it_came(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    cloud.client("s3").create_bucket(
+        Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
+    settings.SAVE_BUCKET = "evidence"
+    set_action("SAVE")
+    arrive(attack(1, title="Zürich"))
+    cloud.fail("PUT", "SlowDown", status=503)
+    carry_out_due(session)
+    assert states() == ["pending"]
+    cloud.mend()
+    with later(seconds=6):
+        carry_out_due(session)
+    key = f"123456789012/eu-central-1/2026/11/23/{1:032x}.json"
+    saved = cloud.client("s3").get_object(Bucket="evidence", Key=key)["Body"].read()
+    assert json.loads(saved) == attack(1, title="Zürich")
+
+
+def test_a_notice_tells_the_finding_and_what_was_done(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
+    set_action("BLOCK", severity="HIGH")
+    arrive(attack(1))
+    while carry_out_due(session):
+        pass
+    (notice,) = cloud.messages(queue)
+    assert notice["url"] == f"http://testserver/events/{Finding.objects.get().pk}"
+    assert notice["finding"]["type"] == "UnauthorizedAccess:EC2/SSHBruteForce"
+    assert notice["policy"] == {
+        "action": "BLOCK",
+        "set_at": "UnauthorizedAccess:EC2/SSHBruteForce, HIGH",
+    }
+    (block,) = notice["actions"]
+    assert (block["action"], block["target"], block["state"]) == ("BLOCK", "81.2.0.2", "done")
+
+
+def test_unblock_takes_the_address_out_again(
+    cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1), attack(2))
+    carry_out_due(session)
+    block = Reaction.objects.earliest("pk")
+    assert undoing.unblock(block, by=operator, at=timezone.now())
+    assert undoing.unblock(block, by=operator, at=timezone.now()) is None
+    (waiting,) = Reaction.objects.in_force().filter(target=block.target)
+    assert waiting.is_being_undone
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"81.2.0.3/32"}
+    assert [one.target for one in Reaction.objects.in_force()] == ["81.2.0.3"]
+    arrive(attack(3, block.target))  # it attacks again
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"81.2.0.2/32", "81.2.0.3/32"}
+
+
+def test_an_unblock_waits_for_the_block_before_it(
+    cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # elsewhere, slowly
+    undoing.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
+    assert carry_out_due(session) == 0
+    with later(minutes=6):
+        carry_out_due(session)
+        carry_out_due(session)
+    assert states() == ["done", "done"]
+    assert cloud.addresses(ip_set) == set()
+
+
+def test_the_circuit_breaker_stops_containment_until_it_is_reset(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    settings.MAX_CONTAINMENTS_PER_HOUR = 3
+    set_action("BLOCK")
+    arrive(*(attack(number, f"81.2.69.{number % 3}") for number in range(9)))
+    carry_out_due(session)
+    assert breaker.tripped() is None  # three addresses, however many findings name them
+    arrive(attack(20), attack(21))
+    for _ in range(3):
+        carry_out_due(session)
+    assert breaker.tripped()
+    assert len(cloud.addresses(ip_set)) == 3
+    assert breaker.waiting() == 2
+    with later(hours=2):
+        carry_out_due(session)
+    assert len(cloud.addresses(ip_set)) == 3  # time alone resets nothing
+    breaker.reset(by=operator, at=timezone.now(), drop=False)
+    carry_out_due(session)
+    assert len(cloud.addresses(ip_set)) == 5
+    assert breaker.tripped() is None
+
+
+def test_what_waits_can_be_dropped(
+    ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    settings.MAX_CONTAINMENTS_PER_HOUR = 1
+    set_action("BLOCK")
+    arrive(attack(1), attack(2), attack(3))
+    carry_out_due(session)
+    assert breaker.reset(by=operator, at=timezone.now(), drop=True) == 2
+    assert breaker.reset(by=operator, at=timezone.now(), drop=True) == 0
+    assert states() == ["done", "prevented", "prevented"]
+    assert "oscar" in Reaction.objects.latest("pk").outcome
+    assert Trip.objects.get().reset_by == operator
+
+
+def test_a_breaker_that_is_open_holds_back_no_notice(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
+    Trip.objects.create(tripped_at=timezone.now(), limit=1)
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    assert states() == ["pending", "done"]
+    assert len(cloud.messages(queue)) == 1
+
+
+def test_what_was_decided_before_a_dry_run_is_not_done(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    settings.CONTAINMENT = "dry-run"
+    carry_out_due(session)
+    assert states() == ["dry run"]
+    assert cloud.addresses(ip_set) == set()

@@ -1,0 +1,187 @@
+"""AWS for tests: moto's server over HTTP, and before it a proxy that fails when it is told to."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import requests
+from moto.server import ThreadedMotoServer
+
+REGION = "eu-central-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+}
+
+
+@dataclass
+class Fault:
+    operation: str  # "UpdateIPSet"; of S3, "PUT"
+    code: str  # AWS's word for what is wrong; "": the answer never comes
+    status: int
+    times: int
+
+
+@dataclass
+class Cloud:
+    """One AWS account, 123456789012, with nothing in it."""
+
+    url: str
+    moto_url: str
+    faults: list[Fault] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # the operations, in order
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def fail(self, operation: str, code: str, *, status: int = 400, times: int = 100) -> None:
+        self.faults.append(Fault(operation, code, status, times))
+
+    def hang(self, operation: str, *, times: int = 100) -> None:
+        self.fail(operation, "", times=times)
+
+    def reset(self) -> None:
+        """Everything is as in the beginning."""
+        self.mend()
+        self.asked.clear()
+        requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
+
+    def mend(self) -> None:
+        self.faults.clear()
+        self._over.set()
+        self._over = threading.Event()
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION)
+
+    def ip_set(self, name: str, *, version: int = 4) -> str:
+        """The ARN of a new IP set."""
+        made = self.client("wafv2").create_ip_set(
+            Name=name, Scope="REGIONAL", IPAddressVersion=f"IPV{version}", Addresses=[]
+        )
+        return str(made["Summary"]["ARN"])
+
+    def addresses(self, arn: str) -> set[str]:
+        name, ip_set_id = arn.split("/")[-2:]
+        answer = self.client("wafv2").get_ip_set(Name=name, Scope="REGIONAL", Id=ip_set_id)
+        return set(answer["IPSet"]["Addresses"])
+
+    def queue(self, **attributes: str) -> str:
+        made = self.client("sqs").create_queue(QueueName="findings", Attributes=attributes)
+        return f"{self.url}/{made['QueueUrl'].partition('://')[2].partition('/')[2]}"
+
+    def topic_with_queue(self, **attributes: str) -> tuple[str, str]:
+        """The ARN of a topic, and the URL of a queue that gets what it is sent."""
+        name = "notices.fifo" if attributes else "notices"
+        topic = self.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
+        fifo = {"FifoQueue": "true"} if attributes else {}
+        queue = self.client("sqs").create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:123456789012:{name}"
+        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        return topic, queue
+
+    def messages(self, queue: str) -> list[Any]:
+        """What a topic has sent to its queue."""
+        found = []
+        while (
+            got := self.client("sqs")
+            .receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=600)
+            .get("Messages")
+        ):
+            found += [json.loads(json.loads(one["Body"])["Message"]) for one in got]
+        return found
+
+
+def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
+    target = handler.headers.get("X-Amz-Target", "")
+    if target:
+        return target.rpartition(".")[2]
+    action = re.search(rb"(?:^|&)Action=(\w+)", body)
+    return action[1].decode() if action else handler.command
+
+
+def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            operation = _operation(self, body)
+            cloud.asked.append(operation)
+            fault = next((one for one in cloud.faults if one.operation == operation), None)
+            if fault and fault.times > 0:
+                fault.times -= 1
+                if not fault.code:
+                    cloud._over.wait(60)
+                    self.close_connection = True
+                    return
+                self._send(fault.status, *_error(self, fault.code))
+                return
+            answer = requests.request(
+                self.command,
+                cloud.moto_url + self.path,
+                data=body,
+                headers={name: value for name, value in self.headers.items() if name != "Host"},
+                timeout=60,
+            )
+            kind = answer.headers.get("Content-Type", "")
+            extra = {name: value for name, value in answer.headers.items() if name == "ETag"}
+            self._send(answer.status_code, kind, answer.content, **extra)
+
+        def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in ({"Content-Type": kind} | headers).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer
+
+        def log_message(self, *said: Any) -> None:
+            pass
+
+    return Proxy
+
+
+def _error(handler: BaseHTTPRequestHandler, code: str) -> tuple[str, bytes]:
+    """The error as the service would say it: in JSON where it was asked in JSON."""
+    if "X-Amz-Target" in handler.headers:
+        return "application/x-amz-json-1.1", json.dumps({"__type": code, "message": "no"}).encode()
+    said = f"<Code>{code}</Code><Message>no</Message>"
+    inside = said if handler.command == "PUT" else f"<Error>{said}</Error>"
+    root = "Error" if handler.command == "PUT" else "ErrorResponse"
+    return "text/xml", f"<{root}>{inside}</{root}>".encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    made = Cloud("", f"http://{host}:{port}")
+    proxy = _Server(("127.0.0.1", 0), _proxy(made))
+    made.url = f"http://127.0.0.1:{proxy.server_address[1]}"
+    thread = threading.Thread(target=proxy.serve_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.mend()
+        proxy.shutdown()
+        proxy.server_close()
+        thread.join()
+        moto.stop()
