@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -11,6 +12,7 @@ from actions import breaker
 def circuit_breaker(request: HttpRequest) -> dict[str, Any]:
     """`trip`, for the banner: lazy, so that a page without one costs no query."""
     user = getattr(request, "user", None)
-    if user is None or not user.is_authenticated:
-        return {"trip": None}  # a stranger is told nothing
+    # A stranger is told nothing; and in a dry run nothing is stopped.
+    if user is None or not user.is_authenticated or settings.CONTAINMENT != "on":
+        return {"trip": None}
     return {"trip": SimpleLazyObject(breaker.tripped)}

@@ -144,6 +144,11 @@ class Reaction(AppendOnlyModel):
         return f"{self.get_kind_display()} {self.target}"
 
     @property
+    def can_be_allowed(self) -> bool:
+        """Whether the allowlist can spare its target from now on."""
+        return self.kind in CONTAINMENT and bool(self.target)
+
+    @property
     def gives_up_at(self) -> datetime:
         return self.decided_at + timedelta(days=1)
 

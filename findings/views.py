@@ -48,6 +48,8 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
         "reading": finding.reading,
         "actors": actors,
         "resources": resources,
+        # What the app above this one has done about it.
+        "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
         "raw": json.dumps(json.loads(finding.raw), indent=2),
     }
     return render(request, "findings/event.html", context)

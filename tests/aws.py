@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Fault:
     code: str  # AWS's word for what is wrong; "": the answer never comes
     status: int
     times: int
+    after: bool = False  # it is done first, and then nobody is told
 
 
 @dataclass
@@ -39,13 +41,20 @@ class Cloud:
     moto_url: str
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the operations, in order
-    _over: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def fail(self, operation: str, code: str, *, status: int = 400, times: int = 100) -> None:
         self.faults.append(Fault(operation, code, status, times))
 
-    def hang(self, operation: str, *, times: int = 100) -> None:
-        self.fail(operation, "", times=times)
+    def hang(self, operation: str, *, after: bool = False) -> None:
+        self.faults.append(Fault(operation, "", 0, 100, after))
+
+    def wait_for(self, operation: str) -> None:
+        """Returns when somebody has asked for it."""
+        deadline = time.monotonic() + 30
+        while operation not in self.asked:
+            assert time.monotonic() < deadline, self.asked
+            time.sleep(0.02)
 
     def reset(self) -> None:
         """Everything is as in the beginning."""
@@ -55,8 +64,8 @@ class Cloud:
 
     def mend(self) -> None:
         self.faults.clear()
-        self._over.set()
-        self._over = threading.Event()
+        self.over.set()
+        self.over = threading.Event()
 
     def client(self, service: str) -> Any:
         return boto3.client(service, endpoint_url=self.url, region_name=REGION)
@@ -110,30 +119,38 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer waits 40 ms for the one before
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             operation = _operation(self, body)
-            cloud.asked.append(operation)
+            over = cloud.over
             fault = next((one for one in cloud.faults if one.operation == operation), None)
+            if fault is None or fault.after:
+                answer = self._ask_moto(body)
+            cloud.asked.append(operation)
             if fault and fault.times > 0:
                 fault.times -= 1
                 if not fault.code:
-                    cloud._over.wait(60)
+                    over.wait(60)
                     self.close_connection = True
-                    return
-                self._send(fault.status, *_error(self, fault.code))
+                else:
+                    self._send(fault.status, *_error(self, fault.code))
                 return
-            answer = requests.request(
+            if fault:
+                answer = self._ask_moto(body)
+            kind = answer.headers.get("Content-Type", "")
+            extra = {name: value for name, value in answer.headers.items() if name == "ETag"}
+            self._send(answer.status_code, kind, answer.content, **extra)
+
+        def _ask_moto(self, body: bytes) -> requests.Response:
+            return requests.request(
                 self.command,
                 cloud.moto_url + self.path,
                 data=body,
                 headers={name: value for name, value in self.headers.items() if name != "Host"},
                 timeout=60,
             )
-            kind = answer.headers.get("Content-Type", "")
-            extra = {name: value for name, value in answer.headers.items() if name == "ETag"}
-            self._send(answer.status_code, kind, answer.content, **extra)
 
         def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
             self.send_response(status)

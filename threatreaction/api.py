@@ -12,6 +12,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, URLResolver
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -20,7 +21,9 @@ from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 from pydantic_core import from_json, to_json
 
-from accounts.api_auth import CallerRefused, refuse
+from accounts.api_auth import SCOPES, CallerRefused, refuse
+from actions.api import router as actions_router
+from actions.views import action_list
 from findings.api import router as findings_router
 from findings.policy import StalePolicy
 from findings.schemas import in_words
@@ -44,6 +47,9 @@ _MEANINGS = {
     422: "Something in the request is wrong; errors lists all of it, and nothing was set.",
     500: "The portal failed; nothing was set.",
 }
+
+
+PAGES = {"actions": action_list}  # what a person sees at the address of a resource
 
 
 class NotJSON(Exception):
@@ -82,7 +88,9 @@ class PortalAPI(NinjaAPI):
         for pattern in patterns:
             if isinstance(pattern, URLPattern):
                 # Not the sign-in page: each operation asks for its own credentials.
-                pattern.callback = login_not_required(_as_resource(pattern.callback))
+                resource = _as_resource(pattern.callback)
+                page = PAGES.get(str(pattern.pattern))
+                pattern.callback = login_not_required(_either(page, resource) if page else resource)
         return patterns, app_name, namespace
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
@@ -101,10 +109,7 @@ class PortalAPI(NinjaAPI):
                 "flows": {
                     "clientCredentials": {
                         "tokenUrl": "/oauth/token",
-                        "scopes": {
-                            "findings:read": "Read the threat policy.",
-                            "findings:write": "Change the threat policy.",
-                        },
+                        "scopes": SCOPES,
                     }
                 },
             },
@@ -125,6 +130,21 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter is there or not, but is never null: that would be the text "null"."""
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     return choices[0] if len(choices) == 1 else schema
+
+
+def _either(
+    page: Callable[..., HttpResponse], resource: Callable[..., HttpResponse]
+) -> Callable[..., HttpResponse]:
+    """One address for people and for programs: a page for whoever asks for HTML."""
+
+    @wraps(resource)
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        is_person = problem.wants_html(request) and "Authorization" not in request.headers
+        response = (page if is_person else resource)(request, *args, **kwargs)
+        patch_vary_headers(response, ["Accept", "Authorization"])
+        return response
+
+    return answer
 
 
 def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -157,7 +177,8 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 api = PortalAPI(
     title="Threat Reaction",
     version="1.0.0",
-    description="The threat policy of this portal, and the state of its license.",
+    description="The threat policy of this portal, what was found, what was done about it, and the"
+    " state of its license.",
     urls_namespace="api",
     openapi_url="/api/openapi.json",
     docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's own dress
@@ -166,6 +187,7 @@ api = PortalAPI(
     renderer=FastJSON(),
 )
 api.add_router("", findings_router)
+api.add_router("", actions_router)
 api.add_router("", license_router)
 
 

@@ -11,6 +11,7 @@ from threatreaction.api_docs import api_docs
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="findings:threats"), name="home"),
     path("", include("findings.urls")),
+    path("", include("actions.urls")),
     path("", include("license.urls")),
     path("", api.urls),
     path("api/docs", api_docs, name="api-docs"),

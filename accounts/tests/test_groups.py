@@ -10,9 +10,10 @@ READ = {
     "findings.view_threatpolicy",
     "findings.view_policychange",
     "findings.view_finding",
+    "actions.view_reaction",
     "license.view_license",
 }
-CHANGE = READ | {"findings.change_threatpolicy"}
+CHANGE = READ | {"findings.change_threatpolicy", "actions.add_reaction"}
 ADMINISTER = CHANGE | {
     "license.add_license",
     "auth.view_user",

@@ -1,0 +1,119 @@
+"""Findings come from a queue, at least once, and each is taken in once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import boto3
+import pytest
+from django.db import DataError
+
+from actions import intake, worker
+from actions.aws import sqs
+from actions.aws.sqs import Queue
+from actions.models import Reaction
+from actions.tests.attacks import attack, set_action
+from findings.models import Finding
+from tests.aws import Cloud
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def queue(cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    monkeypatch.setattr(sqs, "LONG_POLL", 0)
+    return Queue(session, cloud.queue())
+
+
+def send(cloud: Cloud, queue: Queue, *bodies: Any) -> None:
+    for body in bodies:
+        text = body if isinstance(body, str) else json.dumps(body)
+        cloud.client("sqs").send_message(QueueUrl=queue.url, MessageBody=text)
+
+
+def event(detail: Any) -> dict[str, Any]:
+    return {"detail-type": "GuardDuty Finding", "source": "aws.guardduty", "detail": detail}
+
+
+def left(cloud: Cloud, queue: Queue) -> int:
+    """Messages that nobody has deleted."""
+    attributes = cloud.client("sqs").get_queue_attributes(
+        QueueUrl=queue.url, AttributeNames=["All"]
+    )["Attributes"]
+    return sum(
+        int(attributes[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible")
+    )
+
+
+def test_a_message_is_deleted_once_its_finding_is_stored(cloud: Cloud, queue: Queue) -> None:
+    set_action("BLOCK")
+    send(cloud, queue, *(event(attack(number)) for number in range(12)), event(attack(1)))
+    for _ in range(2):
+        worker.take_in(queue)
+    assert left(cloud, queue) == 0
+    assert Finding.objects.count() == 12
+    assert Reaction.objects.filter(kind="BLOCK").count() == 12
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"), [("not JSON", "not JSON"), ('"text"', "neither an object"), ("7", "array")]
+)
+def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
+    cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, body: str, reason: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sqs, "LONG_POLL", 0)
+    monkeypatch.setattr(sqs, "VISIBILITY", 0)
+    dead = cloud.client("sqs").create_queue(QueueName="dead")["QueueUrl"]
+    redrive = {
+        "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:dead",
+        "maxReceiveCount": "2",
+    }
+    queue = Queue(session, cloud.queue(RedrivePolicy=json.dumps(redrive)))
+    send(cloud, queue, body)
+    for _ in range(3):
+        worker.take_in(queue)
+    (message,) = cloud.client("sqs").receive_message(QueueUrl=dead)["Messages"]
+    assert message["Body"] == body
+    assert reason in caplog.text
+    assert body not in caplog.text or body in reason or body == "7"
+
+
+def test_one_that_no_database_takes_keeps_no_other_out(
+    cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking = intake.take_in
+
+    def refuses_number_2(findings: Any, **more: Any) -> Any:
+        if any(one["id"] == f"{2:032x}" for one in findings):
+            raise DataError
+        return taking(findings, **more)
+
+    monkeypatch.setattr(intake, "take_in", refuses_number_2)
+    send(cloud, queue, *(event(attack(number)) for number in range(5)))
+    worker.take_in(queue)
+    assert Finding.objects.count() == 4
+    assert left(cloud, queue) == 1
+
+
+def test_an_object_that_is_no_finding_is_kept_and_an_event_of_another_kind_is_not(
+    cloud: Cloud, queue: Queue
+) -> None:
+    send(cloud, queue, event({"accountId": 7}), {"detail-type": "Scheduled Event", "detail": {}})
+    worker.take_in(queue)
+    assert Finding.objects.get().problem
+    assert left(cloud, queue) == 0
+
+
+def test_the_visibility_is_extended_while_work_lasts(
+    cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqs, "VISIBILITY", 2)
+    send(cloud, queue, event(attack()))
+    messages = queue.receive()
+    with queue.being_extended(messages):
+        threading.Event().wait(3)
+        assert queue.receive() == []
+    assert cloud.asked.count("ChangeMessageVisibilityBatch") >= 3

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from actions import views
+
+app_name = "actions"
+urlpatterns = [
+    # GET /actions itself is in threatreaction/api.py: a page for people, a resource for programs.
+    path("actions/allowlist", views.allowlist, name="allowlist"),
+    path("actions/allowlist/<int:pk>/take-back", views.take_back, name="take_back"),
+    path("actions/<int:pk>/unblock", views.unblock, name="unblock"),
+    path("actions/<int:pk>/allow", views.allow, name="allow"),
+    path("actions/breaker/reset", views.reset_breaker, name="reset_breaker"),
+]

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from actions import breaker, log, undoing
+from actions.models import Allowance, Reaction, ReactionKind
+
+may_see = permission_required("actions.view_reaction", raise_exception=True)
+may_act = permission_required("actions.add_reaction", raise_exception=True)
+
+HERE = "api:get_actions"  # the page and the resource share their address
+
+
+@require_safe
+@login_required
+@may_see
+def action_list(request: HttpRequest) -> HttpResponse:
+    wanted = {name: value for name, value in request.GET.items() if value and name != "after"}
+    form = log.ActionFilter(wanted)
+    context = {
+        "form": form,
+        "wanted": wanted,
+        "first": "after" not in request.GET,
+        "is_dry_run": settings.CONTAINMENT != "on",
+        "waiting": breaker.waiting() if breaker.tripped() else 0,
+        "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
+        "may_act": request.user.has_perm("actions.add_reaction"),
+    }
+    if not form.is_valid():
+        return render(request, "actions/log.html", context)
+    try:
+        shown = log.page(form.narrow(Reaction.objects.all()), after=request.GET.get("after", ""))
+    except (ValueError, OverflowError):
+        raise Http404("There is no such page.") from None
+    context |= {
+        "shown": shown,
+        "undoable": log.undoable(shown),
+        "newest": urlencode(wanted),
+        "older": urlencode({**wanted, "after": shown.cursor}) if shown.cursor else "",
+    }
+    return render(request, "actions/log.html", context)
+
+
+@require_POST
+@may_act
+def unblock(request: HttpRequest, pk: int) -> HttpResponse:
+    block = get_object_or_404(Reaction, pk=pk, kind=ReactionKind.BLOCK)
+    if undoing.unblock(block, by=cast(User, request.user), at=timezone.now()):
+        messages.success(request, f"{block.target} will be unblocked.")
+    else:
+        messages.info(request, f"{block.target} is not blocked, or is being unblocked already.")
+    return redirect(HERE)
+
+
+@require_POST
+@may_act
+def allow(request: HttpRequest, pk: int) -> HttpResponse:
+    reaction = get_object_or_404(
+        Reaction.objects.exclude(target="").select_related("finding"),
+        pk=pk,
+        kind__in=[ReactionKind.BLOCK, ReactionKind.REVOKE],
+    )
+    name, finding_type = reaction.target, reaction.finding.finding_type
+    if undoing.allow(reaction, by=cast(User, request.user), at=timezone.now()):
+        text = f"From now on {name} is only reported in findings of {finding_type}."
+        messages.success(request, f"{text} What was done already stays.")
+    else:
+        messages.info(request, f"{name} was allowed for {finding_type} already.")
+    return redirect("actions:allowlist")
+
+
+@require_safe
+@may_see
+def allowlist(request: HttpRequest) -> HttpResponse:
+    allowances = Allowance.objects.in_force().select_related("added_by").order_by("-pk")
+    context = {
+        "allowances": allowances,
+        "may_act": request.user.has_perm("actions.add_reaction"),
+    }
+    return render(request, "actions/allowlist.html", context)
+
+
+@require_POST
+@may_act
+def take_back(request: HttpRequest, pk: int) -> HttpResponse:
+    allowance = get_object_or_404(Allowance, pk=pk)
+    undoing.take_back(allowance, by=cast(User, request.user), at=timezone.now())
+    messages.success(request, f"The policy applies again to {allowance}.")
+    return redirect("actions:allowlist")
+
+
+@require_POST
+@may_act
+def reset_breaker(request: HttpRequest) -> HttpResponse:
+    drop = request.POST.get("waiting") == "drop"
+    if not breaker.tripped():
+        messages.info(request, "Somebody else has reset the circuit breaker already.")
+        return redirect(HERE)
+    dropped = breaker.reset(by=cast(User, request.user), at=timezone.now(), drop=drop)
+    told = f" {dropped} actions that waited were dropped." if drop else ""
+    messages.success(request, f"Containment goes on.{told}")
+    return redirect(HERE)

@@ -1,0 +1,216 @@
+"""`manage.py processfindings` as a service: killed at each step, stopped, and not alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from actions.tests.attacks import STOLEN, attack, stolen
+from tests import aws
+from tests.aws import Cloud
+from tests.server import ROOT, Databases, base_environment, manage
+
+SET = """
+from actions.tests.attacks import set_action
+set_action("BLOCK"); set_action("SAVE", finding_type="Recon:EC2/Portscan")
+set_action("REVOKE", finding_type={stolen!r})
+"""
+
+
+@pytest.fixture(scope="module")
+def running_cloud() -> Iterator[Cloud]:
+    with aws.cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    running_cloud.reset()
+    for name, value in aws.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return running_cloud
+
+
+@pytest.fixture
+def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
+    """A deployment with everything that AWS can be asked for."""
+    cloud.client("s3").create_bucket(
+        Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
+    )
+    with databases.copy() as url:
+        whole = base_environment(databases.folder) | aws.CREDENTIALS
+        whole |= {
+            "DATABASE_URL": url,
+            "AWS_ENDPOINT_URL": cloud.url,
+            "CONTAINMENT": "on",
+            "BLOCK_IP_SETS": cloud.ip_set("blocked"),
+            "SAVE_BUCKET": "evidence",
+            "FINDINGS_QUEUE_URL": cloud.queue(),
+            "MAX_CONTAINMENTS_PER_HOUR": "100000",
+        }
+        done = manage(whole, "shell", "-v0", "-c", SET.format(stolen=STOLEN))
+        assert done.returncode == 0, done.stderr
+        yield whole
+
+
+@contextmanager
+def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "processfindings"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def query(environment: dict[str, str], sql: str) -> list[Any]:
+    url = urlsplit(environment["DATABASE_URL"])
+    if url.scheme == "sqlite":
+        with sqlite3.connect(url.path, timeout=20) as connection:
+            return connection.execute(sql).fetchall()
+    socket, name = url.path.rsplit("/", 1)
+    with psycopg.connect(host=socket.lstrip("/") and socket, user=url.username, dbname=name) as db:
+        cursor = db.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def wait_until(environment: dict[str, str], sql: str, expected: Any, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (found := query(environment, sql)) != expected:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def send(cloud: Cloud, environment: dict[str, str], messages: list[Any]) -> None:
+    queue, sqs = environment["FINDINGS_QUEUE_URL"], cloud.client("sqs")
+    for start in range(0, len(messages), 10):
+        entries = [
+            {"Id": str(number), "MessageBody": json.dumps({"detail": one})}
+            for number, one in enumerate(messages[start : start + 10])
+        ]
+        sqs.send_message_batch(QueueUrl=queue, Entries=entries)
+
+
+def findings(cloud: Cloud) -> list[Any]:
+    """One that is blocked, one whose key is revoked, one that is saved."""
+    iam = cloud.client("iam")
+    iam.create_user(UserName="bob")
+    key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    return [attack(1), stolen(key, number=2), attack(3, type="Recon:EC2/Portscan")]
+
+
+def assert_all_is_done(cloud: Cloud, environment: dict[str, str]) -> None:
+    assert query(environment, "SELECT count(*) FROM findings_finding") == [(3,)]
+    assert query(
+        environment, "SELECT kind, state, count(*) FROM actions_reaction GROUP BY 1, 2 ORDER BY 1"
+    ) == [("BLOCK", "done", 1), ("REVOKE", "done", 1), ("SAVE", "done", 1)]
+    assert cloud.addresses(environment["BLOCK_IP_SETS"]) == {"81.2.0.2/32"}
+    (key,) = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    assert key["Status"] == "Inactive"
+    saved = cloud.client("s3").list_objects_v2(Bucket="evidence")
+    assert saved["KeyCount"] == 1
+
+
+PENDING = "SELECT count(*) FROM actions_reaction WHERE state = 'pending'"
+STORED = "SELECT count(*) FROM findings_finding"
+
+
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [
+        ("ReceiveMessage", True),
+        ("DeleteMessageBatch", False),
+        ("DeleteMessageBatch", True),
+        ("GetIPSet", False),
+        ("UpdateIPSet", False),
+        ("UpdateIPSet", True),
+        ("UpdateAccessKey", False),
+        ("UpdateAccessKey", True),
+        ("PUT", False),
+        ("PUT", True),
+    ],
+)
+def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path, operation: str, after: bool
+) -> None:
+    sent = findings(cloud)
+    send(cloud, environment, sent)
+    cloud.asked.clear()
+    cloud.hang(operation, after=after)
+    with worker(environment, tmp_path / "log") as process:
+        cloud.wait_for(operation)
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    cloud.mend()
+    send(cloud, environment, sent)  # SQS gives out again what nobody has deleted
+    # As if the dead worker's lease had run out.
+    released = "UPDATE actions_reaction SET due_at = decided_at WHERE state = 'pending'"
+    with worker(environment, tmp_path / "log"):
+        wait_until(environment, STORED, [(3,)], seconds=30)
+        if query(environment, PENDING) != [(0,)]:
+            query(environment, f"{released} RETURNING id")
+        wait_until(environment, PENDING, [(0,)], seconds=30)
+    assert_all_is_done(cloud, environment)
+
+
+def test_it_stops_when_it_is_told_to(
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with worker(environment, tmp_path / "log") as process:
+        cloud.wait_for("ReceiveMessage")
+        send(cloud, environment, [attack(1)])
+        wait_until(environment, STORED, [(1,)], seconds=30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
+    log = (tmp_path / "log").read_text()
+    assert "Stopped." in log
+    assert "Traceback" not in log
+
+
+def test_an_aws_that_hangs_holds_up_no_finding(
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path
+) -> None:
+    cloud.hang("GetIPSet")
+    with worker(environment, tmp_path / "log"):
+        send(cloud, environment, [attack(1)])
+        cloud.wait_for("GetIPSet")
+        send(cloud, environment, [attack(number) for number in range(2, 30)])
+        wait_until(environment, STORED, [(29,)], seconds=20)
+
+
+def test_two_workers_share_a_queue_and_lose_nothing(
+    cloud: Cloud, environment: dict[str, str], databases: Databases, tmp_path: Path
+) -> None:
+    count = 10_000 if databases.is_postgresql else 2000
+    sent = [attack(number) for number in range(count)]
+    # Ten in each message, as moto's queue takes its time; and every seventh message twice.
+    messages = [{"findings": sent[start : start + 10]} for start in range(0, count, 10)]
+    send(cloud, environment, messages + messages[::7])
+    with worker(environment, tmp_path / "a"), worker(environment, tmp_path / "b"):
+        wait_until(environment, STORED, [(count,)], seconds=240)
+        wait_until(environment, PENDING, [(0,)], seconds=60)
+    assert query(
+        environment, "SELECT kind, state, count(*) FROM actions_reaction GROUP BY 1, 2"
+    ) == [("BLOCK", "done", count)]
+    assert len(cloud.addresses(environment["BLOCK_IP_SETS"])) == count
+    for log in ("a", "b"):
+        assert "Traceback" not in (tmp_path / log).read_text()
