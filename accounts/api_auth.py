@@ -13,7 +13,7 @@ from ninja.utils import check_csrf
 from license import problem
 
 SCOPES = {
-    "findings:read": "Read the threat policy.",
+    "findings:read": "Read the threat policy, and what was found.",
     "findings:write": "Change the threat policy.",
 }
 

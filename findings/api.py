@@ -1,19 +1,24 @@
-"""GET and PUT /findings. The errors are told in threatreaction/api.py."""
+"""GET and PUT /findings, GET /findings/events. The errors are told in threatreaction/api.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import parse_etags
 from ninja import HeaderEx, P, Query, Router
 from ninja.errors import ValidationError
+from pydantic import BaseModel
 
 from accounts.api_auth import Caller, authenticate
-from findings import policy
-from findings.models import PolicyChange, Target, ThreatPolicy
+from findings import events, policy
+from findings.event_schemas import Event, EventList, EventQuery
+from findings.events import EventPage
+from findings.models import Finding, PolicyChange, Target, ThreatPolicy
 from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated, Problem
 
@@ -61,7 +66,7 @@ def get_findings(
     request: HttpRequest, response: HttpResponse, wanted: Query[PolicyFilter]
 ) -> dict[str, Any]:
     """Lists the settings, in the form in which PUT takes them; without filters, all of them."""
-    _refuse_unknown_parameters(request)
+    _refuse_unknown_parameters(request, PolicyFilter)
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
     response["Cache-Control"] = "private, no-cache"
@@ -118,9 +123,43 @@ def put_findings(
     return _updated(changes)
 
 
-def _refuse_unknown_parameters(request: HttpRequest) -> None:
+@router.get(
+    "/findings/events",
+    auth=_callers_who(permission="findings.view_finding", scope="findings:read"),
+    response={200: EventList, frozenset({401, 403, 422, 500}): Problem},
+    operation_id="getEvents",
+    summary="Read what was found",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["findings:read"]}],
+        "responses": {200: {"description": "A page of the findings."}},
+    },
+)
+def get_events(
+    request: HttpRequest, response: HttpResponse, wanted: Query[EventQuery]
+) -> dict[str, Any]:
+    """Lists the findings, newest first, 25 a page, as the Events page does.
+
+    What arrives meanwhile moves no page: `next` leads to the findings that are older than these.
+    """
+    _refuse_unknown_parameters(request, EventQuery)
+    asked = wanted.model_dump(exclude_none=True)
+    after = asked.pop("after", "")
+    form = events.EventFilter(asked)
+    if not form.is_valid():
+        raise ValidationError(
+            [
+                {"loc": ("query", name), "type": "value_error", "msg": detail}
+                for name, details in form.errors.items()
+                for detail in details
+            ]
+        )
+    response["Cache-Control"] = "private, no-cache"
+    return _events(events.page(form.narrow(Finding.objects.all()), after=after))
+
+
+def _refuse_unknown_parameters(request: HttpRequest, filters: type[BaseModel]) -> None:
     """A filter with a typing error would otherwise list everything, and seem to have worked."""
-    known = ", ".join(PolicyFilter.model_fields)
+    known = ", ".join(filters.model_fields)
     errors = [
         {
             "loc": ("query", name),
@@ -128,7 +167,7 @@ def _refuse_unknown_parameters(request: HttpRequest) -> None:
             "msg": f"The filters are {known}, each once.",
         }
         for name, values in request.GET.lists()
-        if name not in PolicyFilter.model_fields or len(values) > 1
+        if name not in filters.model_fields or len(values) > 1
     ]
     if errors:
         raise ValidationError(errors)
@@ -159,3 +198,21 @@ def _updated(changes: PolicyChanges) -> dict[str, Any]:
 
 def _named(target: Target) -> dict[str, str | None]:
     return {name: value or None for name, value in target._asdict().items()}
+
+
+def _events(page: EventPage) -> dict[str, Any]:
+    """What EventList describes."""
+    return {
+        "findings": [
+            {
+                **{name: getattr(finding, name) for name in _OF_A_FINDING},
+                "severity": finding.severity or None,
+                "url": django_settings.PORTAL_URL + reverse("findings:event", args=[finding.pk]),
+            }
+            for finding in page.findings
+        ],
+        "next": page.cursor or None,
+    }
+
+
+_OF_A_FINDING = Event.model_fields.keys() - {"severity", "url"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django import forms
 
@@ -15,16 +15,28 @@ from findings.reading import Address
 
 PAGE = 25
 
-_CURSOR = re.compile(r"([0-9]{1,17})\.([0-9]{1,18})")
+CURSOR_PATTERN = r"([0-9]{1,17})\.([0-9]{1,18})"
+_CURSOR = re.compile(CURSOR_PATTERN)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class InstantField(forms.DateTimeField):
+    """An instant in UTC; one that UTC has no date for is refused, since no database takes it."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            instant = super().to_python(value)
+            return instant and instant.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
 
 
 class EventFilter(forms.Form):
     """Everything is optional. The names are those of the address."""
 
-    since = forms.DateTimeField(required=False, label="From (UTC)")
-    until = forms.DateTimeField(required=False, label="To (UTC)")
+    since = InstantField(required=False, label="From (UTC)")
+    until = InstantField(required=False, label="To (UTC)")
     severity = forms.ChoiceField(required=False, choices=[("", "Any"), *Severity.choices])
     action = forms.ChoiceField(required=False, choices=[("", "Any"), *Action.choices])
     type = forms.CharField(required=False, max_length=200, label="Finding type")
@@ -64,7 +76,7 @@ def page(findings: FindingQuerySet, *, after: str = "") -> EventPage:
     ordered = findings.newest_first()
     if after:
         ordered = ordered.older_than(*_position(after))
-    rows = list(ordered.defer("raw", "description")[: PAGE + 1])
+    rows = list(ordered.defer("raw")[: PAGE + 1])
     more = len(rows) > PAGE
     return EventPage(rows[:PAGE], _cursor(rows[PAGE - 1]) if more else "")
 

@@ -102,7 +102,7 @@ class PortalAPI(NinjaAPI):
                     "clientCredentials": {
                         "tokenUrl": "/oauth/token",
                         "scopes": {
-                            "findings:read": "Read the threat policy.",
+                            "findings:read": "Read the threat policy, and what was found.",
                             "findings:write": "Change the threat policy.",
                         },
                     }
@@ -157,7 +157,7 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 api = PortalAPI(
     title="Threat Reaction",
     version="1.0.0",
-    description="The threat policy of this portal, and the state of its license.",
+    description="The threat policy of this portal, what was found, and the state of its license.",
     urls_namespace="api",
     openapi_url="/api/openapi.json",
     docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's own dress
