@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from allauth.idp.oidc.models import Client as OAuthClient
+from allauth.idp.oidc.models import Token
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import PASSWORD
@@ -146,3 +150,22 @@ def stranger_client(stranger: User) -> Client:
 @pytest.fixture
 def superuser_client(superuser: User) -> Client:
     return _browser(superuser)
+
+
+@pytest.fixture
+def program(db: None) -> Callable[[str], Client]:
+    """A program whose access token has these scopes."""
+
+    def with_scopes(scopes: str) -> Client:
+        client = OAuthClient.objects.create(name="pipeline", grant_types="client_credentials")
+        token = Token(
+            client=client,
+            type=Token.Type.ACCESS_TOKEN,
+            expires_at=timezone.now() + timedelta(hours=1),
+        )
+        token.set_scopes(scopes.split())
+        token.set_value(f"token for {scopes}")
+        token.save()
+        return Client(headers={"Authorization": f"Bearer token for {scopes}"})
+
+    return with_scopes

@@ -1,0 +1,29 @@
+"""A setting that would make containment do the wrong thing, or nothing, is named."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from actions.checks import check_containment
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check_id"),
+    [
+        ("CONTAINMENT", "yes", "actions.E001"),
+        ("NEVER_BLOCK", ["10.0.0.0/8", "10.0.0.0/40"], "actions.E002"),
+        ("BLOCK_IP_SETS", ["arn:aws:s3:::bucket"], "actions.E003"),
+        ("MAX_CONTAINMENTS_PER_HOUR", 0, "actions.E004"),
+        ("CONTAINMENT", "on", "actions.W001"),
+    ],
+)
+def test_what_is_wrong_has_a_name_and_a_hint(
+    settings: Settings, name: str, value: object, check_id: str
+) -> None:
+    assert not list(check_containment())
+    setattr(settings, name, value)
+    (found,) = check_containment()
+    assert found.id == check_id
+    assert found.hint
+    assert name in f"{found.msg}{found.hint}"
