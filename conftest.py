@@ -84,7 +84,7 @@ def groups(db: None) -> None:
         importlib.import_module("accounts.migrations.0002_groups").create_groups(apps, None)
         later = importlib.import_module("accounts.migrations.0003_viewers_see_findings")
         later.let_everybody_with_a_role_see_findings(apps, None)
-        acting = importlib.import_module("accounts.migrations.0004_everybody_sees_actions")
+        acting = importlib.import_module("accounts.migrations.0004_operators_act")
         acting.let_operators_act(apps, None)
 
 

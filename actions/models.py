@@ -137,6 +137,7 @@ class Reaction(AppendOnlyModel):
             models.Index(fields=["due_at"], name="pending", condition=Q(state="pending")),
             models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
             models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
+            models.Index(fields=["decided_at"], name="reaction_by_decision"),
             models.Index(fields=["started_at"], name="reaction_by_start"),
         ]
 

@@ -176,6 +176,8 @@ class Finding(models.Model):
             models.Index(fields=["severity", "-seen_at"], name="finding_by_severity"),
         ]
 
+    account_name = ""  # what people call the account, where findings.accounts has looked it up
+
     def __str__(self) -> str:
         return self.finding_type or "a finding that was not understood"
 
@@ -221,3 +223,16 @@ class Mention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity} in {self.finding}"
+
+
+class AccountName(models.Model):
+    """What people call an AWS account."""
+
+    account_id = models.CharField("AWS account", max_length=64, unique=True)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        default_permissions = ("change",)  # giving and taking a name are changes too
+
+    def __str__(self) -> str:
+        return self.name

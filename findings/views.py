@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import json
+from typing import TypeVar
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
 
-from findings import events, policy
+from findings import accounts as aws_accounts
+from findings import events, policy, sightings
 from findings.catalogue import Severity
-from findings.models import Action, Finding, PolicyChange, ThreatPolicy
+from findings.models import Action, Entity, Finding, PolicyChange, ThreatPolicy
 from findings.threats import sections
 
 CHANGES_A_PAGE = 50
+
+M = TypeVar("M", bound=Model)
 
 
 @require_safe
@@ -27,6 +35,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
         shown = events.page(form.narrow(Finding.objects.all()), after=request.GET.get("after", ""))
     except (ValueError, OverflowError):
         raise Http404("There is no such page.") from None
+    aws_accounts.give_names(shown.findings)
     context = {
         "form": form,
         "wanted": wanted,
@@ -42,6 +51,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 @permission_required("findings.view_finding", raise_exception=True)
 def event(request: HttpRequest, pk: int) -> HttpResponse:
     finding = get_object_or_404(Finding, pk=pk)
+    aws_accounts.give_names([finding])
     actors, resources = events.named_by(finding)
     context = {
         "finding": finding,
@@ -53,6 +63,47 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
         "raw": json.dumps(json.loads(finding.raw), indent=2),
     }
     return render(request, "findings/event.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def entities(request: HttpRequest) -> HttpResponse:
+    wanted = {name: value for name, value in request.GET.items() if value and name != "page"}
+    form = sightings.EntityFilter(wanted)
+    if not form.is_valid():
+        return render(request, "findings/entities.html", {"form": form, "wanted": wanted})
+    number, rows, more = _page(request, sightings.sighted(form.narrow(Entity.objects.all())))
+    context = {
+        "form": form,
+        "wanted": wanted,
+        "entities": rows,
+        "stale_before": timezone.now() - sightings.STALE,
+        "kept": urlencode(wanted),
+        "newer": number - 1,
+        "older": number + 1 if more else 0,
+    }
+    return render(request, "findings/entities.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("findings.view_finding", raise_exception=True)
+def accounts(request: HttpRequest) -> HttpResponse:
+    may_change = request.user.has_perm("findings.change_accountname")
+    asked = request.GET.get("account_id", "")
+    form = aws_accounts.NameForm(request.POST or None, initial={"account_id": asked})
+    if request.method == "POST":
+        if not may_change:
+            raise PermissionDenied
+        if form.is_valid():
+            form.save()
+            name, account_id = form.cleaned_data["name"], form.cleaned_data["account_id"]
+            told = (
+                f"{account_id} is called {name} now." if name else f"{account_id} has no name now."
+            )
+            messages.success(request, f"{account_id} {told} now.")
+            return redirect("findings:accounts")
+    context = {"form": form, "known": aws_accounts.known(), "may_change": may_change}
+    return render(request, "findings/accounts.html", context)
 
 
 @require_safe
@@ -78,21 +129,29 @@ def threats(request: HttpRequest) -> HttpResponse:
 @permission_required("findings.view_policychange", raise_exception=True)
 def changes(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("q", "").replace("\0", "").strip()
-    page = request.GET.get("page", "1")
-    if not (page.isascii() and page.isdigit() and 0 < int(page) < 10**6):
-        raise Http404("There is no such page.")
-    first = (int(page) - 1) * CHANGES_A_PAGE
-    # One row more than is shown tells whether there are older ones, without counting them all.
-    rows = list(
-        PolicyChange.objects.matching(wanted).newest_first()[first : first + CHANGES_A_PAGE + 1]
+    number, rows, more = _page(
+        request, PolicyChange.objects.matching(wanted).newest_first(), size=CHANGES_A_PAGE
     )
     return render(
         request,
         "findings/changes.html",
         {
-            "changes": rows[:CHANGES_A_PAGE],
+            "changes": rows,
             "wanted": wanted,
-            "newer": int(page) - 1,
-            "older": int(page) + 1 if len(rows) > CHANGES_A_PAGE else 0,
+            "newer": number - 1,
+            "older": number + 1 if more else 0,
         },
     )
+
+
+def _page(
+    request: HttpRequest, rows: QuerySet[M], *, size: int = sightings.PAGE
+) -> tuple[int, list[M], bool]:
+    """The number of the page that is asked for, its rows, and whether there are more."""
+    page = request.GET.get("page", "1")
+    if not (page.isascii() and page.isdigit() and 0 < int(page) < 10**6):
+        raise Http404("There is no such page.")
+    first = (int(page) - 1) * size
+    # One row more than is shown tells whether there are older ones, without counting them all.
+    found = list(rows[first : first + size + 1])
+    return int(page), found[:size], len(found) > size

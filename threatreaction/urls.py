@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
+from actions.views import dashboard
 from threatreaction import health
 from threatreaction.api import api
 from threatreaction.api_docs import api_docs
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="findings:threats"), name="home"),
+    path("", dashboard, name="home"),
     path("", include("findings.urls")),
     path("", include("actions.urls")),
     path("", include("license.urls")),

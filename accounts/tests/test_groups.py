@@ -13,7 +13,11 @@ READ = {
     "actions.view_reaction",
     "license.view_license",
 }
-CHANGE = READ | {"findings.change_threatpolicy", "actions.add_reaction"}
+CHANGE = READ | {
+    "findings.change_threatpolicy",
+    "findings.change_accountname",
+    "actions.add_reaction",
+}
 ADMINISTER = CHANGE | {
     "license.add_license",
     "auth.view_user",

@@ -1,0 +1,156 @@
+"""The last 30 days at a glance: what was found, and what was done about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import CharField, Count, Func
+
+from actions.models import Reaction, ReactionKind, State
+from findings.catalogue import Severity
+from findings.models import Action, Finding, Mention
+
+DAYS = 30
+TOP = 10  # types, and entities
+
+# Of the drawing, in its own units.
+HEIGHT = 160
+STEP = 24
+BAR = 18
+
+# From the axis upwards.
+SEVERITIES: Mapping[str, str] = {**dict(reversed(Severity.choices)), "": "Not said"}
+
+
+class UTCDay(Func):
+    """The day of an instant, as text: "2026-11-23"."""
+
+    output_field = CharField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # Django's own TruncDate calls Python for each row. The text is in UTC as it is stored.
+        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)")
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+        return self.as_sql(compiler, connection, template=template)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The findings of one severity on one day, and where they are drawn."""
+
+    severity: str
+    label: str
+    count: int
+    y: float
+    height: float
+    query: str  # of the Events page
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    date: datetime
+    x: int
+    segments: list[Segment]
+    counts: list[int]  # of each severity, in the order of SEVERITIES
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something, how often, and the query of the page that lists it."""
+
+    name: str
+    kind: str
+    count: int
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    days: list[Day]
+    highest: int  # findings of the day that had most
+    total: int
+    actions: list[Line]
+    reactions: list[Line]
+    types: list[Line]
+    entities: list[Line]
+
+
+def dashboard(now: datetime) -> Dashboard:
+    """In four queries, each grouped by the database."""
+    today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    begin = today - timedelta(days=DAYS - 1)
+    since = f"{begin:%Y-%m-%d}"
+    recent = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=today + timedelta(days=1))
+    counted = list(
+        recent.values_list(UTCDay("seen_at"), "severity", "action").annotate(count=Count("pk"))
+    )
+    by_day: Counter[tuple[str, str]] = Counter()
+    by_action: Counter[str] = Counter()
+    for day, severity, action, count in counted:
+        by_day[day, severity] += count
+        by_action[action] += count
+    days = [begin + timedelta(days=number) for number in range(DAYS)]
+    highest = max(sum(by_day[f"{day:%Y-%m-%d}", one] for one in SEVERITIES) for day in days)
+    return Dashboard(
+        days=list(_drawn(days, by_day, highest)),
+        highest=highest,
+        total=by_action.total(),
+        actions=[
+            Line(label, action, by_action[action], urlencode({"action": action, "since": since}))
+            for action, label in Action.choices
+            if by_action[action]
+        ],
+        reactions=list(_reactions(begin, since)),
+        types=[
+            Line(name or "Not understood", "", count, urlencode({"type": name, "since": since}))
+            for name, count in recent.values_list("finding_type")
+            .annotate(count=Count("pk"))
+            .order_by("-count", "finding_type")[:TOP]
+        ],
+        entities=[
+            Line(name, kind, count, urlencode({"entity": name, "since": since}))
+            for kind, name, count in Mention.objects.filter(finding__in=recent)
+            .values_list("entity__kind", "entity__name")
+            .annotate(count=Count("finding", distinct=True))
+            .order_by("-count", "entity__name")[:TOP]
+        ],
+    )
+
+
+def _drawn(
+    days: Sequence[datetime], by_day: Counter[tuple[str, str]], highest: int
+) -> Iterator[Day]:
+    for number, day in enumerate(days):
+        counts = [by_day[f"{day:%Y-%m-%d}", severity] for severity in SEVERITIES]
+        y = float(HEIGHT)
+        segments = []
+        for (severity, label), count in zip(SEVERITIES.items(), counts, strict=True):
+            if count:
+                height = max(2.0, HEIGHT * count / highest)  # 2: the smallest that can be clicked
+                y -= height
+                query = urlencode(
+                    {
+                        "since": f"{day:%Y-%m-%d}",
+                        "until": f"{day + timedelta(days=1):%Y-%m-%d}",
+                        **({"severity": severity} if severity else {}),
+                    }
+                )
+                segments.append(
+                    Segment(severity, label, count, round(y, 1), round(height, 1), query)
+                )
+        yield Day(day, number * STEP, segments, counts, sum(counts))
+
+
+def _reactions(begin: datetime, since: str) -> Iterator[Line]:
+    rows = Reaction.objects.filter(decided_at__gte=begin).values_list("kind", "state")
+    for kind, state, count in rows.annotate(count=Count("pk")).order_by("kind", "state"):
+        query = urlencode({"action": kind, "state": state, "since": since})
+        yield Line(f"{ReactionKind(kind).label}: {State(state).label.lower()}", kind, count, query)

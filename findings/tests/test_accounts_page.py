@@ -1,0 +1,76 @@
+"""AWS accounts have names that people know."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from findings.models import AccountName, Finding
+from findings.tests.findings import finding
+from findings.tests.test_events_page import arrive
+from license.models import License
+
+ACCOUNT = "123456789012"
+
+
+def name(client: Client, name: str, account_id: str = ACCOUNT) -> str:
+    answer = client.post("/accounts", {"account_id": account_id, "name": name}, follow=True)
+    return answer.content.decode()
+
+
+def test_a_name_stands_wherever_the_account_does(
+    operator_client: Client, valid_license: License
+) -> None:
+    arrive(finding())
+    assert "is called Production now" in name(operator_client, "Production")
+    for path in ("/accounts", "/events", f"/events/{Finding.objects.get().pk}"):
+        assert "Production" in operator_client.get(path).content.decode()
+
+
+def test_a_name_is_replaced_and_taken_away(operator_client: Client, valid_license: License) -> None:
+    name(operator_client, "Staging")
+    name(operator_client, "Production")
+    assert AccountName.objects.get().name == "Production"
+    assert "has no name now" in name(operator_client, "")
+    assert not AccountName.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "account_id"), [("x" * 101, ACCOUNT), ("a\u202eb", ACCOUNT), ("Typed", "12"),
+                              ("Typed", "\uff11" * 12), ("a\0b", ACCOUNT)],
+)  # fmt: skip
+def test_what_is_refused_stays_in_the_form(
+    operator_client: Client, valid_license: License, wrong: str, account_id: str
+) -> None:
+    page = name(operator_client, wrong, account_id)
+    assert 'class="errorlist"' in page
+    assert f'value="{account_id}"' in page
+    assert not AccountName.objects.exists()
+
+
+def test_every_account_is_listed_with_what_came_from_it(
+    viewer_client: Client, valid_license: License
+) -> None:
+    AccountName.objects.create(account_id="999999999999", name="Empty")
+    arrive(finding(1), finding(2), finding(3, accountId="210987654321"))
+    page = viewer_client.get("/accounts").content.decode()
+    order = [page.index(known) for known in (ACCOUNT, "210987654321", "999999999999")]
+    assert order == sorted(order)
+    assert "Empty" in page
+
+
+def test_viewers_name_nothing(viewer_client: Client, valid_license: License) -> None:
+    assert viewer_client.post("/accounts", {"account_id": ACCOUNT}).status_code == 403
+    assert (
+        'method="post"' not in viewer_client.get("/accounts").content.decode().partition("<main")[2]
+    )
+
+
+def test_without_a_license_nothing_is_named(
+    operator_client: Client, expired_license: License
+) -> None:
+    assert operator_client.post("/accounts", {"account_id": ACCOUNT}).status_code == 403
+
+
+def test_who_has_no_role_sees_none(stranger_client: Client) -> None:
+    assert stranger_client.get("/accounts").status_code == 403

@@ -1,0 +1,83 @@
+"""What findings have named."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from findings.tests.findings import finding
+from findings.tests.test_events_page import arrive
+
+NAME = r'entity=[^"]*"><code>([^<]+)</code>'
+
+
+def names(client: Client, query: str = "") -> list[str]:
+    answer = client.get(f"/entities{query}")
+    assert answer.status_code == 200
+    return re.findall(NAME, answer.content.decode())
+
+
+def test_what_several_kinds_of_threat_name_comes_first(viewer_client: Client) -> None:
+    arrive(
+        finding(1),
+        finding(2),
+        finding(3, type="Recon:EC2/Portscan", resource={"instanceDetails": {"instanceId": "i-9"}}),
+        finding(258, type="Recon:EC2/Portscan"),  # from the address of the second
+    )
+    assert names(viewer_client) == [
+        "i-0123456789abcdef0",
+        "198.51.100.2",
+        "198.51.100.1",
+        "198.51.100.3",
+        "i-9",
+    ]
+
+
+def test_a_row_tells_how_often_since_when_and_whether_it_is_stale(viewer_client: Client) -> None:
+    now = timezone.now()
+    for number, days in ((1, 200), (2, 91)):
+        seen = {"eventLastSeen": (now - timedelta(days=days)).isoformat()}
+        arrive(finding(number, service=seen, resource={"instanceDetails": {"instanceId": "i-old"}}))
+    arrive(finding(3, resource={}, service={"eventLastSeen": now.isoformat()}))
+    page = viewer_client.get("/entities?name=i-old").content.decode()
+    for days in (200, 91):
+        assert f"{now - timedelta(days=days):%Y-%m-%d %H:%M}" in page
+    assert "Stale" in page
+    assert "Stale" not in viewer_client.get("/entities?name=198.51.100.3").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("?kind=instance", ["i-0123456789abcdef0"]),
+        ("?name=.100.1", ["198.51.100.1"]),
+        ("?kind=bucket", []),
+        ("?page=2", []),
+    ],
+)
+def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[str]) -> None:
+    arrive(finding(1), finding(2))
+    assert names(viewer_client, query) == expected
+
+
+def test_a_page_has_fifty(viewer_client: Client) -> None:
+    arrive(*(finding(number) for number in range(120)))
+    assert [len(names(viewer_client, f"?page={page}")) for page in (1, 2, 3)] == [50, 50, 21]
+
+
+@pytest.mark.parametrize("query", ["?kind=odd", "?name=%00", "?name=" + "x" * 600])
+def test_a_filter_that_means_nothing_is_told(viewer_client: Client, query: str) -> None:
+    assert 'class="errorlist"' in viewer_client.get(f"/entities{query}").content.decode()
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "99999999"])
+def test_a_page_that_is_none_is_not_found(viewer_client: Client, page: str) -> None:
+    assert viewer_client.get(f"/entities?page={page}").status_code == 404
+
+
+def test_who_has_no_role_sees_none(stranger_client: Client) -> None:
+    assert stranger_client.get("/entities").status_code == 403
