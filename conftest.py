@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
@@ -20,6 +21,9 @@ from pytest_django.fixtures import Settings
 from accounts.tests.browser import PASSWORD
 from license.models import License
 from license.tests import keys
+
+if TYPE_CHECKING:
+    from tests.aws import Cloud
 
 
 @pytest.fixture(scope="session")
@@ -169,3 +173,20 @@ def program(db: None) -> Callable[[str], Client]:
         return Client(headers={"Authorization": f"Bearer token for {scopes}"})
 
     return with_scopes
+
+
+@pytest.fixture(scope="session")
+def running_cloud() -> Iterator[Cloud]:
+    from tests import aws  # here: moto takes its time, and few tests need it
+
+    with aws.cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """AWS, to which every client of boto3 in this process goes, with nothing in it."""
+    running_cloud.reset()
+    for name, value in running_cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    return running_cloud

@@ -43,6 +43,11 @@ class Cloud:
     asked: list[str] = field(default_factory=list)  # the operations, in order
     over: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a process to it."""
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
+
     def fail(self, operation: str, code: str, *, status: int = 400, times: int = 100) -> None:
         self.faults.append(Fault(operation, code, status, times))
 

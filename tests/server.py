@@ -201,6 +201,24 @@ def running(databases: Databases, **environment: str) -> Iterator[Server]:
 
 
 @contextmanager
+def worker(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`manage.py processfindings` in a process of its own; it is killed in the end."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "processfindings"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+@contextmanager
 def serving(application: str, server: Server, *, ready: str) -> Iterator[None]:
     """gunicorn at the server's address, from when it answers at the path `ready` on."""
     with server.log_path.open("wb") as log:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,27 +17,13 @@ import pytest
 from actions.tests.attacks import STOLEN, attack, stolen
 from tests import aws
 from tests.aws import Cloud
-from tests.server import ROOT, Databases, base_environment, manage
+from tests.server import Databases, base_environment, manage, worker
 
 SET = """
 from actions.tests.attacks import set_action
 set_action("BLOCK"); set_action("SAVE", finding_type="Recon:EC2/Portscan")
 set_action("REVOKE", finding_type={stolen!r})
 """
-
-
-@pytest.fixture(scope="module")
-def running_cloud() -> Iterator[Cloud]:
-    with aws.cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(running_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    running_cloud.reset()
-    for name, value in aws.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    return running_cloud
 
 
 @pytest.fixture
@@ -50,10 +33,9 @@ def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
         Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
     )
     with databases.copy() as url:
-        whole = base_environment(databases.folder) | aws.CREDENTIALS
+        whole = base_environment(databases.folder) | cloud.environment
         whole |= {
             "DATABASE_URL": url,
-            "AWS_ENDPOINT_URL": cloud.url,
             "CONTAINMENT": "on",
             "BLOCK_IP_SETS": cloud.ip_set("blocked"),
             "SAVE_BUCKET": "evidence",
@@ -63,23 +45,6 @@ def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
         done = manage(whole, "shell", "-v0", "-c", SET.format(stolen=STOLEN))
         assert done.returncode == 0, done.stderr
         yield whole
-
-
-@contextmanager
-def worker(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "processfindings"],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(30)
 
 
 def query(environment: dict[str, str], sql: str) -> list[Any]:

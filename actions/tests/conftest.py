@@ -1,29 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
 from tests import aws
 from tests.aws import Cloud
-
-
-@pytest.fixture(scope="session")
-def _running_cloud() -> Iterator[Cloud]:
-    with aws.cloud() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def cloud(_running_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """AWS, to which every client of boto3 goes, with nothing in it."""
-    _running_cloud.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", _running_cloud.url)
-    for name, value in aws.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    return _running_cloud
 
 
 @pytest.fixture

@@ -1,0 +1,89 @@
+"""From a rule to a blocked address and back, with a browser, a worker, and AWS over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from actions.tests.attacks import attack
+from license.tests.keys import make_license
+from tests.aws import Cloud
+from tests.person import new_page, sign_in
+from tests.server import Databases, Server, running, worker
+from tests.threats import BRUTE_FORCE, cell, choose, save
+
+ADDRESS = "81.2.69.142"
+
+
+@pytest.fixture
+def ip_set(cloud: Cloud) -> str:
+    return cloud.ip_set("blocked")
+
+
+@pytest.fixture
+def portal(databases: Databases, cloud: Cloud, ip_set: str, tmp_path: Path) -> Iterator[Server]:
+    """Licensed, containment on, and a worker beside it."""
+    settings = cloud.environment | {"CONTAINMENT": "on", "BLOCK_IP_SETS": ip_set}
+    with running(databases, **settings) as server, worker(server.environment, tmp_path / "log"):
+        server.install(make_license())
+        yield server
+
+
+@pytest.fixture
+def operator(chromium: Browser, portal: Server) -> Iterator[Page]:
+    with new_page(chromium, portal.url) as page:
+        sign_in(page, "oscar")
+        yield page
+
+
+def finding(portal: Server, number: int) -> None:
+    """GuardDuty finds another attack from the address."""
+    done = portal.manage("importfindings", "-", stdin=json.dumps(attack(number, ADDRESS)))
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for(cloud: Cloud, ip_set: str, expected: set[str]) -> None:
+    deadline = time.monotonic() + 20
+    while cloud.addresses(ip_set) != expected:
+        assert time.monotonic() < deadline, cloud.addresses(ip_set)
+        time.sleep(0.1)
+
+
+def test_block_unblock_and_allow(operator: Page, portal: Server, cloud: Cloud, ip_set: str) -> None:
+    page = operator
+    page.goto("/threats")
+    page.locator("[data-filter] input").fill(BRUTE_FORCE)
+    choose(page, cell(page, BRUTE_FORCE), "Block")
+    save(page)
+    expect(page.locator("[data-saved]")).to_be_visible()
+
+    finding(portal, 1)
+    wait_for(cloud, ip_set, {f"{ADDRESS}/32"})
+    page.goto("/actions?now=blocked")
+    row = page.locator("tbody tr")
+    expect(row).to_contain_text(ADDRESS)
+    expect(row).to_contain_text("Done")
+
+    page.get_by_role("button", name=f"Unblock {ADDRESS}").click()
+    expect(page.locator(".notice")).to_contain_text("will be unblocked")
+    wait_for(cloud, ip_set, set())
+    page.goto("/actions?now=blocked")
+    expect(page.locator("main")).not_to_contain_text(ADDRESS)
+
+    page.goto("/actions?action=BLOCK")
+    page.get_by_role("button", name=f"Allow {ADDRESS} for {BRUTE_FORCE} only").click()
+    expect(page.locator("main table")).to_contain_text(ADDRESS)
+
+    finding(portal, 2)
+    page.goto("/actions?action=BLOCK")
+    newest = page.locator("tbody tr").first
+    expect(newest).to_contain_text("Prevented")
+    expect(newest).to_contain_text("allowlist")
+    assert cloud.addresses(ip_set) == set()
+    newest.get_by_role("link", name=BRUTE_FORCE).click()
+    expect(page.locator(".reactions")).to_contain_text("Reported only")
