@@ -6,11 +6,14 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
 
-from findings import events, policy
+from findings import events, policy, preview
+from findings.bodies import read_as
 from findings.catalogue import Severity
 from findings.models import Action, Finding, PolicyChange, ThreatPolicy
+from findings.schemas import PolicyUpdate
 from findings.threats import sections
 
 CHANGES_A_PAGE = 50
@@ -70,6 +73,17 @@ def threats(request: HttpRequest) -> HttpResponse:
             "severities": Severity.choices,
         },
     )
+
+
+@require_POST
+@permission_required(["findings.view_threatpolicy", "findings.view_finding"], raise_exception=True)
+def preview_changes(request: HttpRequest) -> HttpResponse:
+    """What a body of PUT /findings would have done to the last days' findings; it sets nothing."""
+    update = read_as(PolicyUpdate, request)
+    if isinstance(update, HttpResponse):
+        return update
+    shown = preview.preview(update.settings(), at=timezone.now())
+    return render(request, "findings/_preview.html", {"preview": shown})
 
 
 @require_safe
