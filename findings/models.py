@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple, Self
 
@@ -129,6 +131,19 @@ class PolicyChange(AppendOnlyModel):
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
+    def seen_since(self, instant: datetime) -> Self:
+        return self.filter(seen_at__gte=instant)
+
+    def of_kinds(self, kinds: Iterable[tuple[str, str]]) -> Self:
+        """Those of any of these finding types at that severity."""
+        types: dict[str, list[str]] = defaultdict(list)
+        for finding_type, severity in kinds:
+            types[severity].append(finding_type)
+        wanted = Q(pk__in=[])
+        for severity, names in types.items():
+            wanted |= Q(severity=severity, finding_type__in=names)
+        return self.filter(wanted)
+
     def newest_first(self) -> Self:
         return self.order_by("-seen_at", "-pk")  # many findings share an instant
 
@@ -174,6 +189,8 @@ class Finding(models.Model):
             models.Index(fields=["-seen_at", "-id"], name="finding_newest_first"),
             models.Index(fields=["finding_type", "-seen_at"], name="finding_by_type"),
             models.Index(fields=["severity", "-seen_at"], name="finding_by_severity"),
+            # The preview of the Threats page counts in it, and never opens the rows.
+            models.Index(fields=["finding_type", "severity", "seen_at"], name="finding_by_kind"),
         ]
 
     account_name = ""  # what people call the account, where findings.accounts has looked it up

@@ -7,6 +7,7 @@ from findings import views
 app_name = "findings"
 urlpatterns = [
     path("threats", views.threats, name="threats"),
+    path("threats/preview", views.preview_changes, name="preview"),
     path("events", views.event_list, name="events"),
     path("events/<int:pk>", views.event, name="event"),
     path("entities", views.entities, name="entities"),

@@ -11,12 +11,14 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from findings import accounts as aws_accounts
-from findings import events, policy, sightings
+from findings import events, policy, preview, sightings
+from findings.bodies import read_as
 from findings.catalogue import Severity
 from findings.models import Action, Entity, Finding, PolicyChange, ThreatPolicy
+from findings.schemas import PolicyUpdate
 from findings.threats import sections
 
 CHANGES_A_PAGE = 50
@@ -123,6 +125,17 @@ def threats(request: HttpRequest) -> HttpResponse:
             "severities": Severity.choices,
         },
     )
+
+
+@require_POST
+@permission_required(["findings.view_threatpolicy", "findings.view_finding"], raise_exception=True)
+def preview_changes(request: HttpRequest) -> HttpResponse:
+    """What a body of PUT /findings would have done to the last days' findings; it sets nothing."""
+    update = read_as(PolicyUpdate, request)
+    if isinstance(update, HttpResponse):
+        return update
+    shown = preview.preview(update.settings(), at=timezone.now())
+    return render(request, "findings/_preview.html", {"preview": shown})
 
 
 @require_safe

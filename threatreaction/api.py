@@ -19,22 +19,18 @@ from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from accounts.api_auth import SCOPES, CallerRefused, refuse
 from actions.api import router as actions_router
 from actions.views import action_list
+from findings import bodies
 from findings.api import router as findings_router
 from findings.policy import StalePolicy
-from findings.schemas import in_words
 from license import problem
 from license.api import router as license_router
 
 logger = logging.getLogger(__name__)
-
-MAX_ERRORS = 1000  # listed in one answer
-MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
-
 
 # What each error of an operation means; `code` tells the reasons of one status apart.
 _MEANINGS = {
@@ -52,24 +48,9 @@ _MEANINGS = {
 PAGES = {"actions": action_list}  # what a person sees at the address of a resource
 
 
-class NotJSON(Exception):
-    """The body is something else, by its own account."""
-
-
-class MalformedJSON(Exception):
-    """The body says that it is JSON, and is not."""
-
-
 class StrictJSON(Parser):
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters, and nothing nested endlessly."""
-
     def parse_body(self, request: HttpRequest) -> Any:
-        if request.content_type != "application/json":
-            raise NotJSON
-        try:
-            return from_json(request.body, allow_inf_nan=False)
-        except ValueError as error:
-            raise MalformedJSON(str(error)) from error
+        return bodies.read_json(request)
 
 
 class FastJSON(BaseRenderer):
@@ -198,46 +179,17 @@ api.exception_handler(CallerRefused)(refuse)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(entry["type"] == "missing" and entry["loc"][1:] == ("body",) for entry in error.errors):
         if "Transfer-Encoding" in request.headers:  # Django reads such a body as an empty one
-            return _malformed(request, "The body came without a Content-Length; send it with one.")
-        return _malformed(request, "The body is empty.")
-    errors = [_in_words(entry) for entry in error.errors[:MAX_ERRORS]]
-    count = len(error.errors)
-    detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
-    listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
-    return problem.respond(
-        status=422,
-        code="invalid_request",
-        title="Invalid request",
-        detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
-        errors=errors,
-    )
-
-
-def _in_words(entry: dict[str, Any]) -> dict[str, str]:
-    source, *path = entry["loc"]
-    detail = in_words(entry)
-    if source != "body":
-        return {"parameter": str(path[-1])[:MAX_ECHO], "detail": detail}
-    members = [str(part) for part in path[1:]]  # path[0] names the argument of the view
-    if members and len(members[-1]) > MAX_ECHO:
-        members.pop()
-        detail = "It has a member that does not exist."
-    escaped = (member.replace("~", "~0").replace("/", "~1") for member in members)
-    return {"pointer": "".join(f"/{member}" for member in escaped), "detail": detail}
+            return bodies.malformed("The body came without a Content-Length; send it with one.")
+        return bodies.malformed("The body is empty.")
+    return bodies.invalid(error.errors)
 
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    if isinstance(error.__cause__, NotJSON):
-        return problem.respond(
-            status=415,
-            code="unsupported_media_type",
-            title="Unsupported media type",
-            detail="Send the body as JSON, with the header Content-Type: application/json.",
-            headers={"Accept": "application/json"},
-        )
-    if isinstance(error.__cause__, MalformedJSON):
-        return _malformed(request, f"The body is not valid JSON: {error.__cause__}.")
+    if isinstance(error.__cause__, bodies.NotJSON):
+        return bodies.not_json()
+    if isinstance(error.__cause__, bodies.MalformedJSON):
+        return bodies.malformed(f"The body is not valid JSON: {error.__cause__}.")
     status = HTTPStatus(error.status_code)
     return problem.respond(
         status=status.value,
@@ -245,10 +197,6 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         title=status.phrase,
         detail=str(error),
     )
-
-
-def _malformed(request: HttpRequest, detail: str) -> HttpResponse:
-    return problem.respond(status=400, code="malformed_json", title="Malformed JSON", detail=detail)
 
 
 @api.exception_handler(RequestDataTooBig)

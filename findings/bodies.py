@@ -1,0 +1,90 @@
+"""The JSON body of a request, and what is told where it is no good: for the API and for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from django.http import HttpRequest, HttpResponse
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from findings.schemas import in_words
+from license import problem
+
+MAX_ERRORS = 1000  # listed in one answer
+MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class NotJSON(Exception):
+    """The body is something else, by its own account."""
+
+
+class MalformedJSON(Exception):
+    """The body says that it is JSON, and is not."""
+
+
+def read_json(request: HttpRequest) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters, and nothing nested endlessly."""
+    if request.content_type != "application/json":
+        raise NotJSON
+    try:
+        return from_json(request.body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedJSON(str(error)) from error
+
+
+def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
+    """The body in that shape, or the refusal: the same as that of an operation of the API."""
+    try:
+        return shape.model_validate(read_json(request))
+    except NotJSON:
+        return not_json()
+    except MalformedJSON as error:
+        return malformed(f"The body is not valid JSON: {error}.")
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return invalid([{**entry, "loc": ("body", "body", *entry["loc"])} for entry in found])
+
+
+def not_json() -> HttpResponse:
+    return problem.respond(
+        status=415,
+        code="unsupported_media_type",
+        title="Unsupported media type",
+        detail="Send the body as JSON, with the header Content-Type: application/json.",
+        headers={"Accept": "application/json"},
+    )
+
+
+def malformed(detail: str) -> HttpResponse:
+    return problem.respond(status=400, code="malformed_json", title="Malformed JSON", detail=detail)
+
+
+def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
+    """Everything that pydantic found wrong; each `loc` begins with where it is, as Ninja's does."""
+    count = len(errors)
+    detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
+    listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
+    return problem.respond(
+        status=422,
+        code="invalid_request",
+        title="Invalid request",
+        detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
+        errors=[_in_words(entry) for entry in errors[:MAX_ERRORS]],
+    )
+
+
+def _in_words(entry: dict[str, Any]) -> dict[str, str]:
+    source, *path = entry["loc"]
+    detail = in_words(entry)
+    if source != "body":
+        return {"parameter": str(path[-1])[:MAX_ECHO], "detail": detail}
+    members = [str(part) for part in path[1:]]  # path[0] names the argument of the view
+    if members and len(members[-1]) > MAX_ECHO:
+        members.pop()
+        detail = "It has a member that does not exist."
+    escaped = (member.replace("~", "~0").replace("/", "~1") for member in members)
+    return {"pointer": "".join(f"/{member}" for member in escaped), "detail": detail}

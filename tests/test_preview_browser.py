@@ -1,0 +1,124 @@
+"""The Threats page says what staged changes would have done, in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Locator, Page, Route, expect
+
+from findings.tests.findings import finding
+from tests.person import accessibility_violations, overflows
+from tests.server import Server
+from tests.threats import BRUTE_FORCE, DENIAL, cell, choose, count, save
+
+
+def take_in(server: Server, folder: Path, findings: int) -> None:
+    """Brute force attacks of just now, which the policy of `threats` blocks, as they are HIGH."""
+    now = {"eventLastSeen": datetime.now(UTC).isoformat()}
+    path = folder / "findings.json"
+    path.write_text(json.dumps([finding(number, service=now) for number in range(findings)]))
+    done = server.manage("importfindings", str(path))
+    assert done.returncode == 0, done.stderr
+
+
+def preview(page: Page) -> Locator:
+    return page.locator("[data-staged-preview]")
+
+
+def test_it_follows_what_is_staged_until_it_is_saved(
+    threats: Page, server: Server, tmp_path: Path
+) -> None:
+    take_in(server, tmp_path, findings=3)
+
+    choose(threats, cell(threats, BRUTE_FORCE), "Ignore")
+    expect(preview(threats)).to_contain_text("3 would no longer have been blocked.")
+    expect(preview(threats)).to_contain_text("3 would have been ignored, and no longer reported.")
+
+    choose(threats, cell(threats, BRUTE_FORCE), "Report")
+    expect(preview(threats)).not_to_contain_text("ignored")
+    choose(threats, cell(threats, "", "HIGH"), "Report")
+    choose(threats, cell(threats, BRUTE_FORCE), "Block")
+    expect(preview(threats)).to_contain_text(
+        "No finding of the last 30 days would have been treated differently (3 in all)."
+    )
+    save(threats)
+    expect(threats.get_by_text("2 changes saved.")).to_be_focused()
+    expect(preview(threats)).to_be_empty()
+
+    choose(threats, cell(threats, BRUTE_FORCE), "Report")
+    expect(preview(threats)).to_contain_text("3 would no longer have been blocked.")
+    threats.get_by_role("button", name="Undo all").click()
+    expect(preview(threats)).to_be_empty()
+
+
+def test_the_addresses_stay_unfolded(threats: Page, server: Server, tmp_path: Path) -> None:
+    take_in(server, tmp_path, findings=3)
+    choose(threats, cell(threats, "", "HIGH"), "Report")
+    save(threats)
+    expect(threats.get_by_text("1 change saved.")).to_be_visible()
+
+    choose(threats, cell(threats, BRUTE_FORCE), "Block")
+    expect(preview(threats)).to_contain_text("3 more would have been blocked, from 3 addresses.")
+    preview(threats).get_by_text("Which addresses").click()
+    expect(preview(threats).get_by_text("198.51.100.2")).to_be_visible()
+    choose(threats, cell(threats, DENIAL), "Block")
+    expect(count(threats)).to_have_text("2 changes")
+    expect(preview(threats)).to_have_attribute("aria-busy", "false")
+    expect(preview(threats).get_by_text("198.51.100.2")).to_be_visible()
+
+
+def _session_has_ended(route: Route) -> None:
+    route.fulfill(status=302, headers={"Location": "/accounts/login/"})
+
+
+def _broken(route: Route) -> None:
+    route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>")
+
+
+def _no_answer(route: Route) -> None:
+    route.abort()
+
+
+@pytest.mark.parametrize("happening", [_session_has_ended, _broken, _no_answer])
+def test_where_it_cannot_be_said_nothing_is_said_and_saving_works(
+    threats: Page, happening: Callable[[Route], None]
+) -> None:
+    threats.route("**/threats/preview", happening)
+    with threats.expect_request("**/threats/preview"):
+        choose(threats, cell(threats, BRUTE_FORCE), "Save")
+    expect(preview(threats)).to_have_attribute("aria-busy", "false")
+    expect(preview(threats)).to_be_empty()
+    save(threats)
+    expect(threats.get_by_text("1 change saved.")).to_be_visible()
+
+
+def test_the_latest_answer_wins(threats: Page) -> None:
+    asked: list[Route] = []
+    threats.route("**/threats/preview", lambda route: asked.append(route))
+    for number, action in enumerate(("Save", "Block"), start=1):
+        choose(threats, cell(threats, BRUTE_FORCE), action)
+        while len(asked) < number:
+            threats.wait_for_timeout(50)
+    asked[1].fulfill(body="<p>of the second</p>")
+    expect(preview(threats)).to_have_text("of the second")
+    asked[0].fulfill(body="<p>of the first</p>")
+    threats.wait_for_timeout(200)
+    expect(preview(threats)).to_have_text("of the second")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 320), ("dark", 1280)])
+def test_it_is_accessible_and_fits(
+    threats: Page, server: Server, tmp_path: Path, scheme: Literal["light", "dark"], width: int
+) -> None:
+    take_in(server, tmp_path, findings=40)
+    threats.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    threats.set_viewport_size({"width": width, "height": 900})
+    choose(threats, cell(threats, BRUTE_FORCE), "Ignore")
+    expect(preview(threats)).to_contain_text("40 would no longer have been blocked.")
+    assert accessibility_violations(threats) == []
+    assert not overflows(threats)
