@@ -6,8 +6,9 @@ PANEL = $(wildcard panel)
 
 .PHONY: run panel test lint bench
 
+# With ARGS=--no-samples the portal starts empty.
 run: .venv/runtime
-	@scripts/run
+	@scripts/run $(ARGS)
 
 # The vendor's own site. Only the vendor has the folder; nothing else here needs it.
 panel: .venv/panel

@@ -260,7 +260,7 @@ def started(
     """What the script has printed by the time that it answers at the path `ready`. It is stopped as
     by Ctrl-C."""
     process = subprocess.Popen(
-        [script],
+        script.split(),
         cwd=checkout,
         env={"PATH": os.environ["PATH"], "PORT": str(port), **environment},
         stdout=subprocess.PIPE,

@@ -193,7 +193,7 @@ def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
 
 
 def test_an_event_is_accessible(page: Page, server: Server) -> None:
-    sample = ROOT / "findings/tests/samples/UnauthorizedAccess-EC2-TorClient.json"
+    sample = ROOT / "findings/data/samples/UnauthorizedAccess-EC2-TorClient.json"
     done = server.manage("importfindings", str(sample), "-", stdin='{"accountId": 7}')
     assert done.returncode == 0, done.stderr
     sign_in(page, "vera")

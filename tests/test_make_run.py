@@ -32,6 +32,7 @@ def kept(checkout: Path) -> dict[str, object]:
             "allauth_idp_oidc_client",
             "findings_threatpolicy",
             "findings_policychange",
+            "findings_finding",
             "django_migrations",
         ):
             rows = database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
@@ -49,7 +50,7 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         "DATABASE_URL_FILE": str(elsewhere),  # of another portal: it is left alone
     }
     with started(checkout, port, **environment) as printed:
-        assert f"http://127.0.0.1:{port}/threats" in printed
+        assert f"http://127.0.0.1:{port}\n" in printed
         assert "Installed a trial license for AWS account 123456789012" in printed
         curl = re.search(r"^curl .*?}'$", printed, re.MULTILINE | re.DOTALL)
         assert curl, printed
@@ -69,8 +70,10 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
                 "csrfmiddlewaretoken": token[1],
             },
         )
-        assert page.url.endswith("/threats")
-        assert "BLOCK" in page.text
+        assert page.url == f"http://127.0.0.1:{port}/"
+        # The samples are there: what was found on these days, and of every severity.
+        assert "51 findings by day" in page.text
+        assert page.text.count("<rect ") > 20
     before = kept(checkout)
     mode = (checkout / "var" / "development-signing-key.pem").stat().st_mode
     assert mode & 0o077 == 0
@@ -91,12 +94,15 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
 
     for database in checkout.glob("var/threatreaction.sqlite3*"):
         database.unlink()
-    with started(checkout, port) as printed:  # it begins anew, and its curl works
+    # It begins anew, as empty as it is told to be, and its curl works.
+    with started(checkout, port, "scripts/run --no-samples") as printed:
         anew = subprocess.run(
             ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
         )
         assert '"to":"BLOCK"' in anew.stdout
         assert "(it is not shown again)" in printed
+    with closing(sqlite3.connect(checkout / "var/threatreaction.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM findings_finding").fetchone() == (0,)
 
 
 def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:

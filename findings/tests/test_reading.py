@@ -19,7 +19,7 @@ from findings import catalogue, reading
 from findings.reading import Address, Entity, Kind, NotUnderstood, Reading, findings_in, read
 from findings.wrapping import MAX_DEPTH
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parents[1] / "data/samples"
 
 
 def load(name: str) -> Any:
