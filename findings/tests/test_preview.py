@@ -15,7 +15,8 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.api_auth import Caller
 from findings import policy, preview
 from findings.arrival import take_in
-from findings.models import PolicyChange, Target, ThreatPolicy
+from findings.entities import Kind
+from findings.models import Entity, Finding, Mention, PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 from findings.preview import Preview
 from findings.tests.api import assert_problem, pointers
@@ -81,10 +82,23 @@ def test_an_address_counts_once_and_that_of_most_findings_comes_first() -> None:
     assert tried(BLOCK_EC2).addresses.named == ["198.51.100.2", "198.51.100.1"]
 
 
-def test_what_was_acted_upon_and_who_is_no_address_is_not_named() -> None:
+def test_who_is_no_address_is_not_named() -> None:
     role = {"accessKeyDetails": {"accessKeyId": "AKIA", "userName": "eve", "userType": "IAMUser"}}
     arrive(1, resource=role)
     assert tried(BLOCK_EC2).addresses.named == ["198.51.100.1"]
+
+
+def test_an_address_that_was_acted_upon_is_not_named() -> None:
+    arrive(1)
+    victim = Entity.objects.create(kind=Kind.ADDRESS, name="203.0.113.9")
+    Mention.objects.create(finding=Finding.objects.get(), entity=victim, is_actor=False)
+    assert tried(BLOCK_EC2).addresses.named == ["198.51.100.1"]
+
+
+def test_the_addresses_are_those_of_what_becomes_blocked_alone() -> None:
+    arrive(1)
+    arrive(2, type=PORTSCAN)
+    assert tried(set_to("BLOCK"), set_to("IGNORE", PORTSCAN)).addresses.named == ["198.51.100.1"]
 
 
 def test_findings_without_an_address_are_counted_all_the_same() -> None:
