@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 
 from actions import guards
 from actions.guards import Network
 from actions.models import Allowance, Reaction, ReactionKind, State
+from findings import bulk
 from findings.arrival import New
 from findings.catalogue import service_of
 from findings.models import Action, Finding
@@ -56,35 +57,52 @@ class Rules:
 
 def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
     """Stores what is to be done about each."""
-    Reaction.objects.bulk_create(
-        [
+    bulk.insert(
+        Reaction,
+        _COLUMNS,
+        (
             _row(finding, wish, rules, at)
             for finding, reading in new
             for wish in _wishes(finding, reading, rules)
-        ]
+        ),
     )
 
 
-def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> Reaction:
+_COLUMNS = [
+    "finding_id",
+    "kind",
+    "target_kind",
+    "target",
+    "why",
+    "state",
+    "outcome",
+    "decided_at",
+    "due_at",
+    "settled_at",
+    "requested_by_name",
+]
+
+
+def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any, ...]:
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
     elif rules.is_dry_run:
         state, outcome = State.DRY_RUN, "Nothing was done: CONTAINMENT is dry-run."
     is_pending = state == State.PENDING
-    return Reaction(
-        finding=finding,
-        kind=wish.kind,
-        target_kind=wish.target_kind,
-        target=wish.target,
-        why=f"{finding.action} is set for {finding.set_at}."
-        if finding.set_at
-        else f"{finding.action} by default.",
-        state=state,
-        outcome=outcome,
-        decided_at=at,
-        due_at=at if is_pending else None,
-        settled_at=None if is_pending else at,
+    why = f"is set for {finding.set_at}" if finding.set_at else "by default"
+    return (
+        finding.pk,
+        wish.kind.value,
+        str(wish.target_kind),
+        wish.target,
+        f"{finding.action} {why}.",
+        state.value,
+        outcome,
+        at,
+        at if is_pending else None,
+        None if is_pending else at,
+        "",
     )
 
 

@@ -21,8 +21,9 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from benchmarks import ungated
+from benchmarks import findings, ungated
 from benchmarks.measure import compare, line, ratio
+from benchmarks.people import browser
 from findings.catalogue import FINDING_TYPES, Severity
 from license import token
 from license.installation import install
@@ -57,18 +58,19 @@ def main() -> None:
             operator = User.objects.create_user("operator")
             operator.groups.add(Group.objects.get(name="operators"))
             print(f"\n{connection.vendor}")
-            for measure in (gate, gate_over_http, verification, whole_catalogue, threats_page):
+            for measure in (
+                gate,
+                gate_over_http,
+                verification,
+                whole_catalogue,
+                threats_page,
+                findings.look_up,
+                findings.intake_of_findings,
+                findings.pages_of_events,
+            ):
                 print(measure(operator, folder), flush=True)
         finally:
             connection.creation.destroy_test_db(name, verbosity=0)
-
-
-def browser(user: User) -> Client:
-    """A client with a middleware stack of its own, as the settings are now."""
-    client = Client()
-    client.force_login(user)
-    client.get("/healthz")
-    return client
 
 
 def put(client: Client, policies: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from findings import policy
+from findings import bulk, policy
 from findings.catalogue import Severity
 from findings.models import Action, Entity, Finding, Mention
 from findings.policy import Policy
@@ -19,6 +19,7 @@ from findings.reading import NotUnderstood, Reading, read
 
 Identity = tuple[str, str, str]  # AWS account, region, finding id
 
+_COLUMNS = [field.attname for field in Finding._meta.concrete_fields if not field.primary_key]
 _UPDATED = ["severity", "score", "title", "description", "count", "first_seen_at", "seen_at", "raw"]
 
 
@@ -100,10 +101,14 @@ def _store(
 ) -> tuple[int, int]:
     """How many were known already, and how many of these were updated."""
     known = _known(arrived)
-    new = [arrived[identity] for identity in arrived if identity not in known]
-    for one in new:
-        one.finding.pk = None  # it has one where a first try failed
-    Finding.objects.bulk_create([one.finding for one in new])
+    new = {identity: one for identity, one in arrived.items() if identity not in known}
+    bulk.insert(
+        Finding,
+        _COLUMNS,
+        ([getattr(one.finding, name) for name in _COLUMNS] for one in new.values()),
+    )
+    for identity, row in _known(new).items():
+        new[identity].finding.pk = row.pk
     newer = [
         arrived[identity]
         for identity, row in known.items()
@@ -113,9 +118,9 @@ def _store(
         one.finding.pk = known[_identity(one.finding)].pk
     # GuardDuty's updates have a higher count. What was decided when it first came stays.
     Finding.objects.bulk_update([one.finding for one in newer], _UPDATED)
-    _mention([*new, *newer])
+    _mention([*new.values(), *newer])
     if new:
-        decide(new)
+        decide(list(new.values()))
     return len(known), len(newer)
 
 
@@ -186,16 +191,13 @@ def _mention(arrived: Iterable[New]) -> None:
     }
     if not named:
         return
-    Entity.objects.bulk_create(
-        [Entity(kind=kind, name=name) for kind, name in sorted({(n[0], n[1]) for n in named})],
-        ignore_conflicts=True,
-    )
-    rows = Entity.objects.filter(name__in={name for _, name, _, _ in named})
-    entities = {(entity.kind, entity.name): entity for entity in rows}
-    Mention.objects.bulk_create(
-        [
-            Mention(finding_id=pk, entity=entities[kind, name], is_actor=is_actor)
-            for kind, name, is_actor, pk in sorted(named)
-        ],
+    entities = {(kind, name) for kind, name, _, _ in named}
+    bulk.insert(Entity, ["kind", "name"], sorted(entities), ignore_conflicts=True)
+    rows = Entity.objects.filter(name__in={name for _, name in entities})
+    keys = {(kind, name): pk for pk, kind, name in rows.values_list("pk", "kind", "name")}
+    bulk.insert(
+        Mention,
+        ["finding_id", "entity_id", "is_actor"],
+        ((pk, keys[kind, name], is_actor) for kind, name, is_actor, pk in sorted(named)),
         ignore_conflicts=True,
     )

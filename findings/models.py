@@ -149,7 +149,8 @@ class FindingQuerySet(models.QuerySet["Finding"]):
 
     def older_than(self, seen_at: datetime, pk: int) -> Self:
         """What follows that row in `newest_first`, however many have arrived before it since."""
-        return self.filter(Q(seen_at__lt=seen_at) | Q(seen_at=seen_at, pk__lt=pk))
+        # Not as "or": for that, databases would walk the index from its beginning.
+        return self.filter(seen_at__lte=seen_at).exclude(seen_at=seen_at, pk__gte=pk)
 
 
 FindingManager = models.Manager.from_queryset(FindingQuerySet)

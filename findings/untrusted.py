@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _number = re.compile(r"[0-9]{1,14}(\.[0-9]{1,18})?")
@@ -95,7 +95,12 @@ def instant_in(value: Any) -> datetime | None:
 
 def address_in(value: Any) -> str:
     """The canonical form, or "". An IPv4 address that is mapped into IPv6 is that IPv4 address."""
-    if not isinstance(value, str) or "%" in value:  # a zone means something on its own host only
+    return _canonical(value) if isinstance(value, str) and len(value) < 100 else ""
+
+
+@lru_cache(maxsize=4096)  # a batch of findings names the same ones again and again
+def _canonical(value: str) -> str:
+    if "%" in value:  # a zone means something on its own host only
         return ""
     try:
         address = ipaddress.ip_address(value.strip())

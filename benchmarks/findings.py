@@ -1,0 +1,166 @@
+"""What it costs to take findings in, to list them, and to look one up in the policy."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from actions import intake
+from actions.models import Reaction
+from benchmarks.measure import Comparison, compare, line, ratio
+from benchmarks.people import browser
+from findings import events, policy
+from findings.catalogue import FINDING_TYPES, Severity
+from findings.files import read_findings
+from findings.models import Entity, Finding, Mention, Target, ThreatPolicy
+
+SAMPLE = (
+    Path(__file__).parents[1] / "findings/data/samples/UnauthorizedAccess-EC2-SSHBruteForce.json"
+)
+BATCH = 500  # in one transaction, as manage.py importfindings has it
+ROUNDS = 7
+MANY = 1_000_000
+
+
+def intake_of_findings(operator: User, folder: Path) -> str:
+    """The whole path, from JSON lines to rows, against the bare driver inserting the same rows."""
+    ThreatPolicy.objects.all().delete()
+    ThreatPolicy.objects.create(finding_type="UnauthorizedAccess:EC2/SSHBruteForce", action="BLOCK")
+    files = [_lines(number * BATCH) for number in range(ROUNDS + 2)]
+
+    def ours() -> None:
+        stream = cast(io.BufferedReader, io.BufferedReader(io.BytesIO(files.pop())))
+        intake.take_in((found.finding for found in read_findings(stream)), at=timezone.now())
+
+    ours()
+    inserts = [list(_inserts(number)) for number in range(1, ROUNDS + 2)]
+
+    def theirs() -> None:
+        bare = _bare()
+        bare.execute("BEGIN")
+        for sql, rows in inserts.pop():
+            bare.executemany(sql, rows)
+        bare.execute("COMMIT")
+
+    theirs()
+    found = compare(ours, theirs, rounds=ROUNDS)
+    assert Finding.objects.count() == BATCH * (2 * ROUNDS + 2)  # noqa: S101
+    rate = BATCH / found.ours * 1000
+    text = ratio(f"taking in {BATCH} findings", found, goal=5)
+    return f"{text}; {rate:,.0f} a second"
+
+
+def _lines(first: int) -> bytes:
+    """Findings of their own ids and addresses, as JSON lines."""
+    sample = json.loads(SAMPLE.read_text())["detail"]
+    written = []
+    for number in range(first, first + BATCH):
+        sample["Id"] = f"{number:032x}"
+        remote = sample["Service"]["Action"]["NetworkConnectionAction"]["RemoteIpDetails"]
+        remote["IpAddressV4"] = f"81.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        written.append(json.dumps(sample))
+    return "\n".join(written).encode()
+
+
+def _bare() -> Any:
+    connection.ensure_connection()
+    return connection.connection.cursor()
+
+
+def _inserts(number: int) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """The rows of the first batch again, with keys and ids that are not taken."""
+    cursor = _bare()
+    mark = "%s" if connection.vendor == "postgresql" else "?"
+    further = number * 10_000_000
+    for model in (Finding, Entity, Mention, Reaction):
+        table = model._meta.db_table
+        cursor.execute(f"SELECT * FROM {table} ORDER BY id LIMIT {3 * BATCH}")  # noqa: S608
+        names = [column[0] for column in cursor.description]
+        rows = []
+        for row in cursor.fetchall():
+            values = dict(zip(names, row, strict=True))
+            for name in ("id", "finding_id", "entity_id", "name"):
+                if isinstance(values.get(name), int):
+                    values[name] += further
+                elif name in values:
+                    values[name] = f"{further}{values[name]}"
+            rows.append(tuple(values.values()))
+        columns = ", ".join(f'"{name}"' for name in names)
+        marks = ", ".join([mark] * len(names))
+        yield f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows  # noqa: S608
+
+
+def look_up(operator: User, folder: Path) -> str:
+    """policy.resolve with every type set at every severity, against four look-ups in a dict."""
+    settings = {Target("", name, level): "BLOCK" for name in FINDING_TYPES for level in Severity}
+    name = list(FINDING_TYPES)[-1]
+    keys = [("", name, "HIGH"), ("", name, ""), ("EC2", "", "HIGH"), ("EC2", "", "")]
+
+    def ours() -> None:
+        for _ in range(1000):
+            policy.resolve(settings, finding_type=name, severity="HIGH")
+
+    def theirs() -> None:
+        for _ in range(1000):
+            for key in keys:
+                settings.get(key)  # type: ignore[call-overload]
+
+    found = compare(ours, theirs, rounds=50)  # milliseconds for a thousand: microseconds for one
+    return line("microseconds of policy.resolve", found.ours, 10, f"a dict: {found.theirs:.2f}")
+
+
+def pages_of_events(operator: User, folder: Path) -> str:
+    """/events, its first page and one deep inside, at a million findings and at ten thousand."""
+    client = browser(operator)
+    took: dict[int, Comparison] = {}
+    for count in (10_000, MANY):
+        _fill_up_to(count)
+        middle = Finding.objects.newest_first()[count // 2 : count // 2 + events.PAGE + 1]
+        after = events.page(Finding.objects.filter(pk__in=[row.pk for row in middle])).cursor
+        found = compare(
+            lambda: client.get("/events"),
+            lambda after=after: client.get(f"/events?after={after}"),  # type: ignore[misc]
+            rounds=100,
+        )
+        took[count] = found
+    few, many = took.values()
+    return "\n".join(
+        ratio(f"{page} page of /events, 1,000,000 : 10,000", Comparison(*pair), goal=1.5)
+        for page, *pair in (
+            ("first", many.ours, few.ours),
+            ("a deep", many.theirs, few.theirs),
+        )
+    )
+
+
+_NUMBERS = {
+    "sqlite": "(WITH RECURSIVE n(value) AS (SELECT {0} UNION ALL SELECT value + 1 FROM n"
+    " WHERE value < {1}) SELECT value FROM n)",
+    "postgresql": "generate_series({0}, {1}) AS n(value)",
+}
+_MINUTES_AGO = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || (value % 86400) || ' minutes')",
+    "postgresql": "now() - make_interval(mins => (value % 86400)::int)",
+}
+
+
+def _fill_up_to(count: int) -> None:
+    """Adds findings of the last 60 days until there are so many."""
+    numbers = _NUMBERS[connection.vendor].format(Finding.objects.count() + 1, count)
+    at = _MINUTES_AGO[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, severity,"  # noqa: S608
+            " score, title, description, count, first_seen_at, seen_at, received_at, action,"
+            " set_at, problem, raw) SELECT '123456789012', 'eu-central-1', 'filled ' || value,"
+            " 'Recon:EC2/Portscan', 'MEDIUM', 5, 'A scan', 'Somebody scans ports.', 1,"
+            f" {at}, {at}, {at}, 'REPORT', '', '', '{{}}' FROM {numbers}"
+        )
+        cursor.execute("ANALYZE")
