@@ -29,7 +29,7 @@ class InstantField(forms.DateTimeField):
             instant = super().to_python(value)
             return instant and instant.astimezone(UTC)
         except OverflowError:
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid") from None
+            raise forms.ValidationError(self.error_messages["invalid"]) from None
 
 
 class EventFilter(forms.Form):

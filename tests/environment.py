@@ -9,13 +9,20 @@ import os
 
 for name in (
     "ALLOWED_HOSTS",
+    "BLOCK_IP_SETS",
+    "CONTAINMENT",
     "DEBUG",
     "DEFAULT_FROM_EMAIL",
     "EMAIL_URL",
+    "FINDINGS_QUEUE_URL",
     "LICENSE_KEY",
     "LICENSE_PUBLIC_KEY_PATH",
+    "MAX_CONTAINMENTS_PER_HOUR",
+    "NEVER_BLOCK",
+    "NOTIFY_TOPIC_ARN",
     "OIDC_SERVER_URL",
     "PANEL_URL",
+    "SAVE_BUCKET",
     "TRUSTED_PROXY_COUNT",
 ):
     os.environ.pop(name, None)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from accounts.tests.browser import totp
 from license.tests.keys import make_license
-from tests.person import accessibility_violations, follow, overflows, sign_in
-from tests.server import PASSWORD, ROOT, Server
+from tests.person import accessibility_violations, follow, new_page, overflows, sign_in
+from tests.server import PASSWORD, ROOT, Databases, Server, running
 from tests.test_never_locked_out import STATES
 
 FOR_STRANGERS = ["/accounts/login/", "/accounts/password/reset/", "/problems/license-expired"]
 PAGES = [
+    "/",
+    "/entities",
+    "/entities?kind=odd",
+    "/accounts",
+    "/actions",
+    "/actions?state=odd",
+    "/actions/allowlist",
+    "/admin/actions/reaction/",
     "/events",
     "/events?severity=HUGE",
     "/threats",
@@ -56,6 +64,16 @@ POLICIES = [
 ]
 
 
+_ALLOW = """
+from django.contrib.auth.models import User
+from django.utils import timezone
+from actions import undoing
+from actions.models import Reaction
+block = Reaction.objects.filter(kind="BLOCK").first()
+undoing.allow(block, by=User.objects.first(), at=timezone.now())
+"""
+
+
 def wrong_with(page: Page) -> list[str]:
     found: list[str] = []
     for scheme in ("light", "dark"):
@@ -76,6 +94,10 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
     if licensed:
         server.install(make_license(days=10))
         server.put({"policies": POLICIES})
+        samples = [str(path) for path in (ROOT / "findings/data/samples").glob("*.json")]
+        for arguments in (("importfindings", *samples), ("shell", "-v0", "-c", _ALLOW)):
+            done = server.manage(*arguments)
+            assert done.returncode == 0, done.stderr
     for path in FOR_STRANGERS:
         page.goto(path)
         found += wrong_with(page)
@@ -189,6 +211,22 @@ def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="This page was open for too long")).to_be_visible()
     found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_a_tripped_breaker_is_accessible(chromium: Browser, databases: Databases) -> None:
+    trip = (
+        "from django.utils import timezone; from actions.models import Trip;"
+        " Trip.objects.create(tripped_at=timezone.now(), limit=100)"
+    )
+    with running(databases, CONTAINMENT="on") as server, new_page(chromium, server.url) as page:
+        assert server.manage("shell", "-v0", "-c", trip).returncode == 0
+        sign_in(page, "oscar")
+        found: list[str] = []
+        for path in ("/actions", "/license"):
+            page.goto(path)
+            expect(page.locator(".banner").last).to_contain_text("Containment has stopped")
+            found += wrong_with(page)
     assert found == [], "\n".join(found)
 
 
