@@ -29,30 +29,22 @@ def waiting() -> int:
 
 
 def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:
-    """Those of them that may be carried out now. Trips where they are more than the limit allows.
+    """Those of them, in their order, that may be carried out now. Trips where they are more than
+    the limit allows.
 
-    For a transaction that holds LOCK, so that two workers do not count at once. A target counts
-    once, however many findings and attempts are about it.
+    For a transaction that holds LOCK, so that two workers do not count at once, and for a breaker
+    that has not tripped. A target counts once, however many findings and attempts are about it.
     """
-    containments = [one for one in asked if one.kind in CONTAINMENT]
-    if not containments:
+    if not any(one.kind in CONTAINMENT for one in asked):
         return asked
-    others = [one for one in asked if one.kind not in CONTAINMENT]
-    if tripped():
-        return others
     counted = _counted_since(_begin(at))
-    passed = []
-    for one in containments:
-        if (one.kind, one.target) not in counted:
+    for number, one in enumerate(asked):
+        if one.kind in CONTAINMENT and (one.kind, one.target) not in counted:
             if len(counted) >= settings.MAX_CONTAINMENTS_PER_HOUR:
-                Trip.objects.get_or_create(
-                    reset_at=None,
-                    defaults={"tripped_at": at, "limit": settings.MAX_CONTAINMENTS_PER_HOUR},
-                )
-                break
+                Trip.objects.create(tripped_at=at, limit=settings.MAX_CONTAINMENTS_PER_HOUR)
+                return asked[:number]  # what follows may be about the same target
             counted.add((one.kind, one.target))
-        passed.append(one)
-    return sorted([*passed, *others], key=lambda one: one.pk)
+    return asked
 
 
 def _begin(at: datetime) -> datetime:

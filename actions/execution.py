@@ -71,11 +71,12 @@ def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[R
     is_containment = not set(kinds).isdisjoint(CONTAINMENT)
     if is_containment:
         queue_behind(breaker.LOCK)
-    due = Reaction.objects.due(at).filter(kind__in=kinds).select_related("finding")
-    if kinds == AT_THE_FIREWALL:
-        due = due.in_turn(at)
-    rows = list(due.order_by("pk").select_for_update(skip_locked=True, of=("self",))[:limit])
-    if is_containment and settings.CONTAINMENT == "on":
+    acts = settings.CONTAINMENT == "on"
+    held = CONTAINMENT if is_containment and acts and breaker.tripped() else ()
+    due = Reaction.objects.due(at).filter(kind__in=kinds).in_turn(at, held=held)
+    due = due.select_related("finding").order_by("pk")
+    rows = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
+    if is_containment and acts:
         rows = breaker.let_through(rows, at=at)
     claimed = Reaction.objects.filter(pk__in=[one.pk for one in rows])
     claimed.start(at)

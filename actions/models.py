@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -56,17 +57,17 @@ class ReactionQuerySet(AppendOnlyQuerySet["Reaction"]):
     def due(self, at: datetime) -> Self:
         return self.filter(state=State.PENDING, due_at__lte=at)
 
-    def in_turn(self, at: datetime) -> Self:
-        """Without those about a target of which an earlier one is pending, and not due: somebody
-        is at it, or it has failed and waits."""
+    def in_turn(self, at: datetime, *, held: Sequence[str] = ()) -> Self:
+        """Without those of the kinds that are held back, and those about a target of which an
+        earlier one is held, or is pending and not due: somebody is at it, or it has failed."""
         earlier = Reaction.objects.filter(
+            Q(due_at__gt=at) | Q(kind__in=held),
             state=State.PENDING,
             kind__in=AT_THE_FIREWALL,
             target=OuterRef("target"),
             pk__lt=OuterRef("pk"),
-            due_at__gt=at,
         )
-        return self.exclude(Exists(earlier))
+        return self.exclude(kind__in=held).exclude(Exists(earlier))
 
     def newest_first(self) -> Self:
         return self.order_by("-pk")

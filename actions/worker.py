@@ -14,7 +14,14 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.utils import timezone
 
 from actions import execution, intake
@@ -57,7 +64,7 @@ def _until(stop: threading.Event, work: Callable[[], None]) -> None:
 
 
 def _told(error: Exception) -> str:
-    """A database's error may repeat a finding, so that of it only the kind is told."""
+    """Others than AWS's may repeat a finding, so that of them only the kind is told."""
     is_aws = isinstance(error, BotoCoreError | ClientError)
     return str(error) if is_aws else type(error).__name__
 
@@ -69,6 +76,8 @@ def act(session: boto3.Session, stop: threading.Event) -> None:
 
 def take_in(queue: Queue) -> None:
     """One batch of messages. They are deleted once their findings are committed."""
+    # Without a database no message is received: each receipt counts towards the dead-letter queue.
+    connection.ensure_connection()
     messages = queue.receive()
     if not messages:
         return
@@ -77,7 +86,9 @@ def take_in(queue: Queue) -> None:
         try:
             intake.take_in([one for each in readable.values() for one in each], at=timezone.now())
             taken: Sequence[Message] = list(readable)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
+            raise  # it is the database, and no finding
+        except Exception:  # one of them did it; the next lines find and tell which
             taken = [message for message in readable if _taken_alone(message, readable[message])]
         queue.delete(taken)
 
@@ -108,7 +119,9 @@ def _taken_alone(message: Message, findings: list[Finding]) -> bool:
     """After a batch has failed: the one that did it must not keep the others out."""
     try:
         intake.take_in(findings, at=timezone.now())
-    except DatabaseError as error:
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
         logger.error("Message %s is left in the queue. %s", message.message_id, _told(error))
         return False
     return True

@@ -14,6 +14,8 @@ from django.urls import reverse
 from actions.aws.outcome import CONFIG, Outcome, one_by_one, region_of
 from actions.models import Reaction
 
+LISTED = 100  # actions in one message, which SNS takes up to 256 KiB
+
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
     clients: dict[str, Any] = {}
@@ -48,7 +50,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
 def message(reaction: Reaction) -> dict[str, Any]:
     """What subscribers get: the finding, what the policy says, and what has become of it so far."""
     finding = reaction.finding
-    others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")
+    others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]
     return {
         "action_id": reaction.pk,
         "url": f"{settings.PORTAL_URL}{reverse('findings:event', args=[finding.pk])}",

@@ -33,7 +33,7 @@ class Queue:
         self.url = url
         self._sqs: Any = session.client(
             "sqs",
-            region_name=_region_of(url),
+            region_name=region_of(url),
             config=Config(
                 connect_timeout=5,
                 read_timeout=LONG_POLL + 10,
@@ -89,7 +89,7 @@ def _entries(messages: Sequence[Message], **more: int) -> list[dict[str, object]
     ]
 
 
-def _region_of(url: str) -> str | None:
+def region_of(url: str) -> str | None:
     """ "eu-central-1" of https://sqs.eu-central-1.amazonaws.com/123456789012/findings; None, which
     leaves it to the environment, of any other."""
     parts = (urlsplit(url).hostname or "").split(".")

@@ -326,6 +326,29 @@ def test_the_circuit_breaker_stops_containment_until_it_is_reset(
     assert breaker.tripped() is None
 
 
+def test_while_the_breaker_is_open_addresses_are_unblocked(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(execution, "_AT_ONCE", [(AT_THE_FIREWALL, 3, wafv2.carry_out)])
+    settings.MAX_CONTAINMENTS_PER_HOUR = 2
+    set_action("BLOCK")
+    arrive(*(attack(number) for number in range(9)))  # more than one batch has to wait
+    carry_out_due(session)
+    carry_out_due(session)
+    assert breaker.tripped()
+    done, waiting = Reaction.objects.earliest("pk"), Reaction.objects.latest("pk")
+    for one in (done, waiting):
+        undoing.unblock(one, by=operator, at=timezone.now())
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
+    breaker.reset(by=operator, at=timezone.now(), drop=False)
+    settings.MAX_CONTAINMENTS_PER_HOUR = 100
+    while carry_out_due(session):
+        pass
+    assert f"{waiting.target}/32" not in cloud.addresses(ip_set)  # its block came before
+
+
 def test_what_waits_can_be_dropped(
     ip_set: str, session: boto3.Session, settings: Settings, operator: User
 ) -> None:

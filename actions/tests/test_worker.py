@@ -8,7 +8,8 @@ from typing import Any
 
 import boto3
 import pytest
-from django.db import DataError
+from django.db import DataError, OperationalError, connection, connections
+from pytest_django.fixtures import Settings
 
 from actions import intake, worker
 from actions.aws import sqs
@@ -81,14 +82,15 @@ def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
     assert body not in caplog.text or body in reason or body == "7"
 
 
-def test_one_that_no_database_takes_keeps_no_other_out(
-    cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [DataError, ValueError])
+def test_one_that_cannot_be_stored_keeps_no_other_out(
+    cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     taking = intake.take_in
 
     def refuses_number_2(findings: Any, **more: Any) -> Any:
         if any(one["id"] == f"{2:032x}" for one in findings):
-            raise DataError
+            raise error
         return taking(findings, **more)
 
     monkeypatch.setattr(intake, "take_in", refuses_number_2)
@@ -96,6 +98,26 @@ def test_one_that_no_database_takes_keeps_no_other_out(
     worker.take_in(queue)
     assert Finding.objects.count() == 4
     assert left(cloud, queue) == 1
+
+
+def test_while_the_database_is_away_no_message_is_received(
+    cloud: Cloud, queue: Queue, settings: Settings
+) -> None:
+    send(cloud, queue, event(attack()))
+    cloud.asked.clear()
+    nowhere = {"ENGINE": "django.db.backends.postgresql", "NAME": "none", "HOST": "/nowhere"}
+    away = connection.copy()
+    away.settings_dict = away.settings_dict | nowhere
+    if connection.vendor == "sqlite":
+        away.settings_dict = connection.settings_dict | {"NAME": "/nowhere/at/all.sqlite3"}
+    kept = connections["default"]
+    connections["default"] = away
+    try:
+        with pytest.raises(OperationalError):
+            worker.take_in(queue)
+    finally:
+        connections["default"] = kept
+    assert "ReceiveMessage" not in cloud.asked
 
 
 def test_an_object_that_is_no_finding_is_kept_and_an_event_of_another_kind_is_not(

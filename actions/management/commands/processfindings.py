@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from actions import worker
-from actions.aws.sqs import Queue
+from actions.aws.sqs import Queue, region_of
 
 
 class Command(BaseCommand):
@@ -31,9 +31,10 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
         try:
-            # IAM and STS need a region's name to be asked at all; the others have theirs in an ARN.
-            session = boto3.Session()
-            session = boto3.Session(region_name=session.region_name or "us-east-1")
+            # Most services have their region in an address or an ARN. The rest follow the queue's:
+            # containers have AWS_REGION, which boto3 does not read.
+            region = boto3.Session().region_name or region_of(settings.FINDINGS_QUEUE_URL)
+            session = boto3.Session(region_name=region or "us-east-1")
             queue = None
             if settings.FINDINGS_QUEUE_URL:
                 queue = Queue(session, settings.FINDINGS_QUEUE_URL)
