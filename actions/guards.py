@@ -13,8 +13,6 @@ from findings.reading import Kind, Reading
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address stands in the end
-
 
 def against_blocking(address: str, reading: Reading, *, never: list[Network]) -> str:
     """Why this address of an actor is left alone. `never` is what `never_block` reads."""
@@ -36,8 +34,6 @@ def against_blocking(address: str, reading: Reading, *, never: list[Network]) ->
 def _is_not_public(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if isinstance(number, ipaddress.IPv6Address):
         inside = number.sixtofour or (number.teredo[1] if number.teredo else None)
-        if number in _TRANSLATED:
-            inside = ipaddress.IPv4Address(int(number) & 0xFFFFFFFF)
         if inside is not None:
             return _is_not_public(inside)
     return not number.is_global or number.is_multicast or number.is_reserved

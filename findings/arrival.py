@@ -101,7 +101,8 @@ def _store(
 ) -> tuple[int, int]:
     """How many were known already, and how many of these were updated."""
     known = _known(arrived)
-    new = {identity: one for identity, one in arrived.items() if identity not in known}
+    # In one order in every worker: two that insert the same ones wait, and do not lock each other.
+    new = {identity: arrived[identity] for identity in sorted(arrived) if identity not in known}
     bulk.insert(
         Finding,
         _COLUMNS,
@@ -175,7 +176,8 @@ def _identity(row: Finding) -> Identity:
 def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
     wanted = set(identities)
     rows = Finding.objects.filter(finding_id__in={finding_id for _, _, finding_id in wanted})
-    found = {_identity(row): row for row in rows.select_for_update().only(*_IDENTIFYING)}
+    locked = rows.order_by("pk").select_for_update().only(*_IDENTIFYING)
+    found = {_identity(row): row for row in locked}
     return {identity: row for identity, row in found.items() if identity in wanted}
 
 

@@ -49,7 +49,9 @@ def test_findings_are_counted_by_day_and_severity(viewer_client: Client) -> None
         seen(5, days=1, severity=None),
         seen(6, days=29.7),  # the day before the first
     )
-    days = table(dashboard(viewer_client))
+    page = dashboard(viewer_client)
+    assert "5 findings by day" in page
+    days = table(page)
     assert len(days) == 30
     assert {day: counts for day, counts in days.items() if counts[-1]} == {
         "2026-11-23": [1, 1, 0, 0, 0, 2],

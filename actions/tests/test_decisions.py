@@ -166,6 +166,13 @@ def test_an_instance_that_is_allowed_spares_every_address(administrator: User) -
     assert {state for _, _, state in decided()} == {"prevented"}
 
 
+def test_a_credential_that_is_allowed_is_not_revoked(administrator: User) -> None:
+    set_action("REVOKE", finding_type=STOLEN)
+    allow(administrator, "user", "bob", STOLEN)
+    arrive(stolen("AKIAIOSFODNN7EXAMPLE"))
+    assert "allowlist has bob" in outcome()
+
+
 def test_an_allowance_is_for_one_finding_type(administrator: User) -> None:
     allow(administrator, "address", "81.2.0.2", finding_type="Recon:EC2/Portscan")
     set_action("BLOCK")

@@ -93,6 +93,11 @@ def test_it_needs_the_right_and_the_scope(
     assert client.get("/actions", headers={"Accept": "text/html"}).status_code == 302
 
 
+def test_a_program_that_accepts_anything_gets_no_page(program: Callable[[str], Client]) -> None:
+    answer = program("findings:read").get("/actions", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer["Content-Type"].startswith("application/json")
+
+
 def test_one_address_tells_caches_why_it_answers_two_ways(viewer_client: Client) -> None:
     for accept in ("text/html", "application/json"):
         answer = viewer_client.get("/actions", headers={"Accept": accept})

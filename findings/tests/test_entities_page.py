@@ -27,6 +27,7 @@ def test_what_several_kinds_of_threat_name_comes_first(viewer_client: Client) ->
         finding(2),
         finding(3, type="Recon:EC2/Portscan", resource={"instanceDetails": {"instanceId": "i-9"}}),
         finding(258, type="Recon:EC2/Portscan"),  # from the address of the second
+        *(finding(256 * times + 1) for times in range(1, 4)),  # more often, and of one type
     )
     assert names(viewer_client) == [
         "i-0123456789abcdef0",
