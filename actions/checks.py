@@ -44,6 +44,18 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint='Set it to 1 or more; to contain nothing, set CONTAINMENT to "dry-run".',
             id="actions.E004",
         )
+    if settings.FINDINGS_QUEUE_URL and not settings.FINDINGS_QUEUE_URL.startswith("http"):
+        yield Error(
+            "FINDINGS_QUEUE_URL is not the address of a queue.",
+            hint="`aws sqs get-queue-url --queue-name ...` prints it: https://sqs.…",
+            id="actions.E005",
+        )
+    if settings.NOTIFY_TOPIC_ARN and ":sns:" not in settings.NOTIFY_TOPIC_ARN:
+        yield Error(
+            "NOTIFY_TOPIC_ARN is not the ARN of an SNS topic.",
+            hint="`aws sns list-topics` prints them: arn:aws:sns:…",
+            id="actions.E006",
+        )
     if settings.CONTAINMENT == "on" and not settings.BLOCK_IP_SETS:
         yield checks.Warning(
             "CONTAINMENT is on and BLOCK_IP_SETS is not set: no address can be blocked.",

@@ -125,6 +125,6 @@ def reset_breaker(request: HttpRequest) -> HttpResponse:
         messages.info(request, "Somebody else has reset the circuit breaker already.")
         return redirect(HERE)
     dropped = breaker.reset(by=cast(User, request.user), at=timezone.now(), drop=drop)
-    told = f" {dropped} actions that waited were dropped." if drop else ""
+    told = f" What waited was dropped: {dropped}." if drop else ""
     messages.success(request, f"Containment goes on.{told}")
     return redirect(HERE)

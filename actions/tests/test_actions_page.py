@@ -151,7 +151,7 @@ def test_the_tripped_breaker_is_on_every_page_until_it_is_reset(
     answer = operator_client.post(
         "/actions/breaker/reset", {"waiting": "drop"}, follow=True, headers=HTML
     )
-    assert "1 actions that waited were dropped" in answer.content.decode()
+    assert "What waited was dropped: 1." in answer.content.decode()
     assert "Containment has stopped" not in page(operator_client)
     assert Reaction.objects.get().state == "prevented"
 

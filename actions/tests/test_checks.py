@@ -15,6 +15,8 @@ from actions.checks import check_containment
         ("NEVER_BLOCK", ["10.0.0.0/8", "10.0.0.0/40"], "actions.E002"),
         ("BLOCK_IP_SETS", ["arn:aws:s3:::bucket"], "actions.E003"),
         ("MAX_CONTAINMENTS_PER_HOUR", 0, "actions.E004"),
+        ("FINDINGS_QUEUE_URL", "findings", "actions.E005"),
+        ("NOTIFY_TOPIC_ARN", "notices", "actions.E006"),
         ("CONTAINMENT", "on", "actions.W001"),
     ],
 )
