@@ -101,8 +101,8 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         )
         assert '"to":"BLOCK"' in anew.stdout
         assert "(it is not shown again)" in printed
-    with closing(sqlite3.connect(checkout / "var/threatreaction.sqlite3")) as database:
-        assert database.execute("SELECT count(*) FROM findings_finding").fetchone() == (0,)
+    with closing(sqlite3.connect(checkout / "var/threatreaction.sqlite3")) as emptied:
+        assert emptied.execute("SELECT count(*) FROM findings_finding").fetchone() == (0,)
 
 
 def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:
