@@ -1,0 +1,52 @@
+"""What the tests of the reader have in common."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from findings.reading import Address, Entity, Kind, NotUnderstood, Reading, findings_in, read
+
+SAMPLES = Path(__file__).parents[1] / "data/samples"
+
+
+def load(name: str) -> Any:
+    return json.loads((SAMPLES / name).read_text(encoding="utf-8"))
+
+
+def only(document: Any) -> Reading:
+    """The reading of the one finding in the document."""
+    (finding,) = findings_in(document)
+    assert not isinstance(finding, NotUnderstood)
+    understood = read(finding)
+    assert isinstance(understood, Reading)
+    return understood
+
+
+def finding(**said: Any) -> dict[str, Any]:
+    return {"id": "1", "type": "Recon:EC2/Portscan", **said}
+
+
+def pascal(value: Any) -> Any:
+    """The same with its keys as `aws guardduty get-findings` spells them."""
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: pascal(inside) for key, inside in value.items()}
+    return [pascal(inside) for inside in value] if isinstance(value, list) else value
+
+
+def at(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+
+
+def actor(kind: Kind, name: str) -> Entity:
+    return Entity(kind, name, is_actor=True)
+
+
+def target(kind: Kind, name: str) -> Entity:
+    return Entity(kind, name, is_actor=False)
+
+
+def acting(*addresses: Address) -> tuple[Entity, ...]:
+    return tuple(actor(Kind.ADDRESS, address.address) for address in addresses)
