@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -187,6 +188,10 @@ def _error(handler: BaseHTTPRequestHandler, code: str) -> tuple[str, bytes]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
+
+    def handle_error(self, *about: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # whoever asked was killed
+            super().handle_error(*about)
 
 
 @contextmanager
