@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from django import forms
 from django.db.models import Count, Max
 
 from findings.models import AccountName, Finding
+
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +26,24 @@ class Account:
 class NameForm(forms.ModelForm[AccountName]):
     """The name of an account. An empty one is taken away."""
 
-    account_id = forms.RegexField(
-        r"^[0-9]{12}$",
+    account_id = forms.CharField(
+        max_length=64,
         label="AWS account",
-        error_messages={"invalid": "An AWS account has 12 digits."},
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     name = forms.CharField(required=False, max_length=100)
 
     class Meta:
         model = AccountName
         fields = ["account_id", "name"]
+
+    def clean_account_id(self) -> str:
+        account_id = str(self.cleaned_data["account_id"])
+        # Some findings come with their account masked. What is listed can be named and unnamed.
+        listed = (model.objects.filter(account_id=account_id) for model in (Finding, AccountName))
+        if not _ACCOUNT_ID.fullmatch(account_id) and not any(rows.exists() for rows in listed):
+            raise forms.ValidationError("An AWS account has 12 digits.")
+        return account_id
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

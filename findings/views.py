@@ -91,20 +91,23 @@ def entities(request: HttpRequest) -> HttpResponse:
 @permission_required("findings.view_finding", raise_exception=True)
 def accounts(request: HttpRequest) -> HttpResponse:
     may_change = request.user.has_perm("findings.change_accountname")
-    asked = request.GET.get("account_id", "")
-    form = aws_accounts.NameForm(request.POST or None, initial={"account_id": asked})
     if request.method == "POST":
         if not may_change:
             raise PermissionDenied
+        form = aws_accounts.NameForm(request.POST)
         if form.is_valid():
             form.save()
             name, account_id = form.cleaned_data["name"], form.cleaned_data["account_id"]
-            told = (
-                f"{account_id} is called {name} now." if name else f"{account_id} has no name now."
-            )
+            told = f"is called {name}" if name else "has no name"
             messages.success(request, f"{account_id} {told} now.")
             return redirect("findings:accounts")
-    context = {"form": form, "known": aws_accounts.known(), "may_change": may_change}
+    known = aws_accounts.known()
+    if request.method != "POST":
+        asked = request.GET.get("account_id", "")
+        # The name that it has: a form that forgot it would take it away.
+        name = next((one.name for one in known if one.account_id == asked), "")
+        form = aws_accounts.NameForm(initial={"account_id": asked, "name": name})
+    context = {"form": form, "known": known, "may_change": may_change}
     return render(request, "findings/accounts.html", context)
 
 

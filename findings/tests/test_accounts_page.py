@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -22,7 +24,8 @@ def test_a_name_stands_wherever_the_account_does(
     operator_client: Client, valid_license: License
 ) -> None:
     arrive(finding())
-    assert "is called Production now" in name(operator_client, "Production")
+    page = name(operator_client, "Production")
+    assert re.findall(r"[^<>]*is called[^<>]*", page) == [f"{ACCOUNT} is called Production now."]
     for path in ("/accounts", "/events", f"/events/{Finding.objects.get().pk}"):
         assert "Production" in operator_client.get(path).content.decode()
 
@@ -31,7 +34,8 @@ def test_a_name_is_replaced_and_taken_away(operator_client: Client, valid_licens
     name(operator_client, "Staging")
     name(operator_client, "Production")
     assert AccountName.objects.get().name == "Production"
-    assert "has no name now" in name(operator_client, "")
+    page = name(operator_client, "")
+    assert re.findall(r"[^<>]*has no name now[^<>]*", page) == [f"{ACCOUNT} has no name now."]
     assert not AccountName.objects.exists()
 
 
@@ -46,6 +50,33 @@ def test_what_is_refused_stays_in_the_form(
     assert 'class="errorlist"' in page
     assert f'value="{account_id}"' in page
     assert not AccountName.objects.exists()
+
+
+def test_changing_a_name_begins_with_the_one_it_has(
+    operator_client: Client, valid_license: License
+) -> None:
+    name(operator_client, "Production")
+    page = operator_client.get(f"/accounts?account_id={ACCOUNT}").content.decode()
+    assert 'name="name" value="Production"' in page
+    for unknown in ("%00", "12", "x" * 9000):
+        page = operator_client.get(f"/accounts?account_id={unknown}").content.decode()
+        assert 'name="name" value=' not in page
+
+
+def test_an_account_that_a_finding_masks_is_named_too(
+    operator_client: Client, valid_license: License
+) -> None:
+    arrive(finding(accountId="XXXXXXXXXXXX"))
+    assert "is called Masked now" in name(operator_client, "Masked", "XXXXXXXXXXXX")
+    assert "Masked" in operator_client.get("/events").content.decode()
+    Finding.objects.all().delete()
+    assert "has no name now" in name(operator_client, "", "XXXXXXXXXXXX")
+
+
+def test_an_empty_post_is_told_what_is_missing(
+    operator_client: Client, valid_license: License
+) -> None:
+    assert 'class="errorlist"' in operator_client.post("/accounts").content.decode()
 
 
 def test_every_account_is_listed_with_what_came_from_it(
