@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja.utils import check_csrf
 
 from license import problem
+from license.middleware import SAFE_METHODS
 
 SCOPES = {
     "findings:read": "Read the threat policy, what was found, and what was done.",
@@ -94,6 +95,9 @@ def by_access_token(request: HttpRequest) -> Caller | None:
     # Not by oauthlib's verify_request: it chokes on some query strings, takes a scope that is
     # missing for a bad token, and also looks for the token in places other than the header.
     programs = Token.objects.select_related("client").filter(client__isnull=False, user=None)
+    if request.method not in SAFE_METHODS:
+        # Who deletes the client or revokes the token waits for the write, or the write for them.
+        programs = programs.select_for_update(no_key=True, of=("self", "client"))
     token = programs.lookup(Token.Type.ACCESS_TOKEN, value.strip())
     if token is None:
         msg = "The access token is unknown, expired or revoked. Obtain a new one."

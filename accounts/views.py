@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,7 +12,9 @@ from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.core.internal import ratelimit
 from allauth.idp.oidc import views as oidc
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import (
     HttpRequest,
@@ -22,6 +25,7 @@ from django.http import (
 )
 from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import redirect, render
+from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -45,16 +49,24 @@ def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
     """One of allauth's views that ask for the password or the second factor again.
 
     It is exempt from the license, and goes on with the write that was interrupted to ask. Where
-    writes are off by then, that write is forgotten.
+    that write needs a license and there is none by then, it is forgotten.
     """
 
     @wraps(view)
     def gated(request: LicensedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.license_status.allows_writes:
+        if not request.license_status.allows_writes and not _resumes_exempt(request.session):
             request.session.pop(STATE_SESSION_KEY, None)
         return view(request, *args, **kwargs)
 
     return gated
+
+
+def _resumes_exempt(session: SessionBase) -> bool:
+    """Whether the interrupted write goes to a view that needs no license."""
+    interrupted = json.loads(session.get(STATE_SESSION_KEY, {}).get("request", "{}"))
+    return "path_info" in interrupted and (
+        resolve(interrupted["path_info"]).view_name in settings.LICENSE_EXEMPT_VIEWS
+    )
 
 
 @login_not_required

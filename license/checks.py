@@ -114,10 +114,10 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 def check_exempt_views(**kwargs: Any) -> Iterator[CheckMessage]:
     named = {route.view_name for route in gate.routes()}
-    for name in settings.LICENSE_EXEMPT_VIEWS:
+    for name in [*settings.LICENSE_EXEMPT_VIEWS, *settings.LICENSE_EXEMPT_WHERE]:
         if name not in named:
             yield checks.Warning(
-                f"LICENSE_EXEMPT_VIEWS names {name}, and no route has that name.",
+                f"{name} is exempt from the license by a setting, and no route has that name.",
                 hint="Remove the line, or correct it: `manage.py checkgate` lists the names.",
                 id="license.W002",
             )

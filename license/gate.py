@@ -6,18 +6,33 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.urls import ResolverMatch, URLPattern, URLResolver, get_resolver
+from django.utils.module_loading import import_string
 
 UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Route(NamedTuple):
-    """`exempt_by` is the line of LICENSE_EXEMPT_VIEWS that lets its writes through; "" if none."""
+    """`exempt_by` is the line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE that lets its writes
+    through; "" if none. `where` names the function that lets only some of them through."""
 
     path: str
     view_name: str
     methods: tuple[str, ...]
     exempt_by: str
+    where: str = ""
+
+
+def is_exempt(request: HttpRequest) -> bool:
+    """Whether this resolved request needs no license."""
+    match = request.resolver_match
+    if match is None:  # no view: nothing can be written
+        return False
+    if match.view_name in settings.LICENSE_EXEMPT_VIEWS:
+        return True
+    where = settings.LICENSE_EXEMPT_WHERE.get(match.view_name)
+    return bool(where and import_string(where)(request, **match.kwargs))
 
 
 def routes() -> list[Route]:
@@ -43,8 +58,9 @@ def _walk(resolver: URLResolver, prefix: str, namespaces: list[str]) -> Iterator
             name = ResolverMatch(
                 entry.callback, (), {}, entry.name, namespaces=[*namespaces]
             ).view_name
-            exempt = name if name in settings.LICENSE_EXEMPT_VIEWS else ""
-            yield Route(path, name, _unsafe_methods(entry), exempt)
+            where = settings.LICENSE_EXEMPT_WHERE.get(name, "")
+            exempt = name if where or name in settings.LICENSE_EXEMPT_VIEWS else ""
+            yield Route(path, name, _unsafe_methods(entry), exempt, where)
 
 
 def _unsafe_methods(pattern: URLPattern) -> tuple[str, ...]:

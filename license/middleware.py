@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from license import problem, status
+from license import gate, problem, status
 from license.status import LicenseStatus
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
@@ -25,17 +25,28 @@ class LicenseMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: LicensedRequest) -> HttpResponseBase:
+        if request.method not in SAFE_METHODS:
+            _read_body(request)
         # Lazy: a request that neither writes nor shows a page costs no query.
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
         # Here and not in __call__: only a resolved request has a view name; a path can be dodged.
-        match = request.resolver_match
-        if request.method in SAFE_METHODS:
-            return None
-        if match and match.view_name in settings.LICENSE_EXEMPT_VIEWS:
+        if request.method in SAFE_METHODS or gate.is_exempt(request):
             return None
         if request.license_status.allows_writes:
             return None
         return problem.refuse(request, request.license_status)
+
+
+def _read_body(request: HttpRequest) -> None:
+    """Reads the body before anything is decided: a caller who sends it slowly gains nothing.
+
+    Raises RequestDataTooBig, without reading, for a body over DATA_UPLOAD_MAX_MEMORY_SIZE.
+    """
+    try:
+        request.body  # noqa: B018  (the property keeps what it has read)
+    except UnreadablePostError:
+        msg = "The connection ended before the whole body had come."
+        raise BadRequest(msg) from None

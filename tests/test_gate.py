@@ -104,11 +104,18 @@ def test_checkgate_prints_what_happens(superuser_client: Client, superuser: User
     for route in gate.routes():
         superuser_client.force_login(superuser)
         refused = refused_by_license(superuser_client, "POST", concrete(route))
-        verdict = "gated" if refused else f"exempt by {route.view_name}"
+        verdict = f"exempt by {route.view_name}"
+        if route.where:
+            assert refused  # as far as an empty form goes
+            verdict += f" where {route.where}"
+        elif refused:
+            verdict = "gated"
         happens.append([route.path, route.view_name, ",".join(route.methods) or "-", verdict])
     assert table == happens
     assert {row[3] for row in table if row[3] != "gated"} == {
-        f"exempt by {name}"
-        for name in settings.LICENSE_EXEMPT_VIEWS
-        if name in {r[1] for r in table}
+        *(f"exempt by {name}" for name in settings.LICENSE_EXEMPT_VIEWS),
+        *(
+            f"exempt by {name} where {where}"
+            for name, where in settings.LICENSE_EXEMPT_WHERE.items()
+        ),
     }

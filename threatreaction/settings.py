@@ -48,6 +48,8 @@ LICENSE_REVOCATIONS_PATH = BASE_DIR / "public" / "revocations.jwt"
 PANEL_URL = env.str("PANEL_URL", default="https://threatreaction.com/panel").rstrip("/")
 
 # The only views that take a write without a valid license. Everything else is refused.
+# Nobody must be unable to sign in, to mend the license, to protect their own account, or to put
+# somebody out.
 LICENSE_EXEMPT_VIEWS = [
     # Signing in and its second factors, signing out.
     "account_login",
@@ -67,7 +69,25 @@ LICENSE_EXEMPT_VIEWS = [
     "findings:preview",
     # Obtaining an API token.
     "oauth_token",
+    # Protecting one's own account.
+    "account_change_password",
+    "account_set_password",
+    "account_reset_password",
+    "account_reset_password_from_key",
+    "mfa_activate_totp",
+    "mfa_deactivate_totp",
+    "mfa_generate_recovery_codes",
+    "mfa_add_webauthn",
+    "mfa_remove_webauthn",
+    # What only takes power away: from a token, from an API client.
+    "oauth_revoke",
+    "admin:allauth_idp_oidc_client_changelist",  # its one action deletes
+    "admin:allauth_idp_oidc_client_delete",
 ]
+# Views whose writes are exempt only where a function says so.
+LICENSE_EXEMPT_WHERE = {
+    "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
+}
 
 # --- Containment --------------------------------------------------------------------------------
 
@@ -121,6 +141,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.WriteMiddleware",  # last; accounts.checks insists on it
 ]
 
 ROOT_URLCONF = "threatreaction.urls"

@@ -19,6 +19,8 @@ from pytest_django.fixtures import Settings
 from accounts.tests import provider
 from accounts.tests.browser import confirm_password, is_signed_in
 from accounts.tests.provider import Provider
+from license.tests.keys import make_license
+from license.tests.test_middleware import STATES
 
 LOGIN = "/accounts/oidc/sso/login/"
 
@@ -100,6 +102,17 @@ def test_the_next_arrival_is_the_same_user_with_the_role_given_since(
     answer = second.get(come_back(leave(second)))
     assert answer["Location"] == "/"
     assert User.objects.get().username == "nora"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_it_works_in_every_state_of_the_license(idp: Provider, groups: None, state: str) -> None:
+    STATES[state]()
+    client = Client()
+    client.get(come_back(leave(client)))
+    User.objects.get().groups.add(Group.objects.get(name="administrators"))
+    assert client.get("/license").status_code == 200
+    client.post("/license", {"key": make_license(days=300)})
+    assert client.get("/license/status").json()["allows_writes"]
 
 
 def test_it_leads_to_the_page_that_asked_for_it(idp: Provider, groups: None) -> None:

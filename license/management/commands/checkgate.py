@@ -10,7 +10,7 @@ from license import gate
 class Command(BaseCommand):
     help = (
         "Prints every route with the unsafe methods that it takes: gated by the license, or exempt"
-        " and by which line of LICENSE_EXEMPT_VIEWS."
+        " by which line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE, and how far."
     )
     requires_system_checks = []  # an auditor wants to see the table whatever else is wrong
 
@@ -18,4 +18,6 @@ class Command(BaseCommand):
         for route in gate.routes():
             methods = ",".join(route.methods) or "-"
             gated = f"exempt by {route.exempt_by}" if route.exempt_by else "gated"
+            if route.where:
+                gated += f" where {route.where}"
             self.stdout.write(f"{route.path}\t{route.view_name}\t{methods}\t{gated}")

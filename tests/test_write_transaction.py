@@ -1,0 +1,170 @@
+"""A write is decided after its body has come, in the transaction that commits it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from threading import Event
+from typing import Any
+
+import pytest
+from allauth.idp.oidc.models import Client as OAuthClient
+from django.contrib.auth.models import User
+from django.core.checks import run_checks
+from django.db import connection, transaction
+from django.test import Client
+from pytest_django.fixtures import Settings
+from time_machine import travel
+
+from conftest import install
+from findings.models import AccountName, PolicyChange, ThreatPolicy
+from findings.queueing import queue_behind
+from findings.tests.api import assert_problem
+from license.tests import keys
+
+SSH = {"finding_type": "UnauthorizedAccess:EC2/SSHBruteForce", "action": "BLOCK"}
+NAME = {"account_id": "123456789012", "name": "production"}
+HTML = {"accept": "text/html"}
+
+
+def put(client: Client) -> Any:
+    return client.put("/findings", {"policies": [SSH]}, content_type="application/json")
+
+
+def name_account(client: Client) -> Any:
+    return client.post("/accounts", NAME, headers=HTML)
+
+
+def add_in_admin(client: Client) -> Any:
+    sent = {"service": "", "severity": "", **SSH}
+    return client.post("/admin/findings/threatpolicy/add/", sent, headers=HTML)
+
+
+def nothing_is_written() -> bool:
+    tables = (ThreatPolicy, PolicyChange, AccountName)
+    return not any(table._default_manager.exists() for table in tables)
+
+
+WRITES = {"API": put, "page": name_account, "admin": add_in_admin}
+
+
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("write", WRITES)
+def test_with_a_license_each_of_them_writes(operator_client: Client, write: str) -> None:
+    assert WRITES[write](operator_client).status_code in {200, 302}
+    assert not nothing_is_written()
+
+
+class SlowDatabase:
+    """Lets the clock run past the end of the license as soon as the view writes."""
+
+    def __init__(self) -> None:
+        self.clock = travel(keys.now() + timedelta(days=2), tick=False)
+        self.is_late = False
+
+    def __call__(self, execute: Any, sql: str, *rest: Any) -> Any:
+        is_write = sql.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
+        if is_write and not self.is_late:
+            self.is_late = True
+            self.clock.start()
+        return execute(sql, *rest)
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, write: str) -> None:
+    install(keys.make_license(days=1))
+    slow = SlowDatabase()
+    try:
+        with connection.execute_wrapper(slow):
+            answer = WRITES[write](operator_client)
+    finally:
+        if slow.is_late:
+            slow.clock.stop()
+    assert slow.is_late
+    assert answer.status_code == 403
+    assert "expired" in answer.content.decode()
+    assert nothing_is_written()
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_an_answer_of_500_has_written_nothing(
+    operator_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("findings.api._updated", broken)  # it is called after set_policies
+    operator_client.raise_request_exception = False
+    assert_problem(put(operator_client), 500, "internal_error")
+    assert nothing_is_written()
+
+
+def hold_the_policy(is_held: Event, may_go: Event) -> None:
+    """Takes the lock that each change of policy waits for, and lets go of it when told."""
+    with transaction.atomic():
+        queue_behind("findings.policy")
+        is_held.set()
+        assert may_go.wait(30)
+
+
+def until_two_wait() -> None:
+    """Returns once two transactions wait for locks. SQLite has one lock, and lines them up."""
+    deadline = time.monotonic() + 20
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while connection.vendor == "postgresql" and time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0] >= 2:
+                return
+        time.sleep(0.01)
+
+
+def delete_clients() -> int:
+    """How many changes of policy there were when no client was left."""
+    OAuthClient.objects.all().delete()
+    return PolicyChange.objects.count()
+
+
+def deactivate_everybody() -> int:
+    User.objects.update(is_active=False)
+    return PolicyChange.objects.count()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("who", ["program", "person"])
+def test_who_is_put_out_writes_nothing_afterwards(who: str, request: pytest.FixtureRequest) -> None:
+    """A write that had to wait, and meanwhile somebody puts its caller out."""
+    if who == "program":
+        client, put_out = request.getfixturevalue("program")("findings:write"), delete_clients
+    else:
+        client, put_out = request.getfixturevalue("operator_client"), deactivate_everybody
+    is_held, may_go = Event(), Event()
+
+    def closing(do: Callable[[], Any]) -> Any:
+        try:
+            return do()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        holding = pool.submit(closing, partial(hold_the_policy, is_held, may_go))
+        assert is_held.wait(30)
+        writing = pool.submit(closing, partial(put, client))
+        putting_out = pool.submit(closing, put_out)
+        until_two_wait()
+        may_go.set()
+        holding.result()
+        written = putting_out.result()
+        status = writing.result().status_code
+    assert status in {200, 401}
+    assert PolicyChange.objects.count() == written == int(status == 200)
+
+
+def test_the_check_wants_it_last(settings: Settings) -> None:
+    assert not [error for error in run_checks() if error.id == "accounts.E001"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.gzip.GZipMiddleware"]
+    assert [error for error in run_checks() if error.id == "accounts.E001"]
