@@ -20,6 +20,8 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from license.admin_filters import OwnFiltersOnly
+
 GROUPS = ["viewers", "operators", "administrators"]
 
 admin.site.unregister(
@@ -43,7 +45,7 @@ class NoDeletion:
 
 
 @admin.register(User)
-class UserAdmin(NoDeletion, django.contrib.auth.admin.UserAdmin[User]):
+class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[User]):
     """A user who leaves is made inactive: the log of changes goes on naming them."""
 
     list_display = ["username", "email", "roles", "is_active", "last_login"]
@@ -121,7 +123,7 @@ class UserAdmin(NoDeletion, django.contrib.auth.admin.UserAdmin[User]):
 
 
 @admin.register(Group)
-class GroupAdmin(NoAddition, NoChange, NoDeletion, admin.ModelAdmin[Group]):
+class GroupAdmin(NoAddition, NoChange, NoDeletion, OwnFiltersOnly, admin.ModelAdmin[Group]):
     """What each group may do. A migration makes them."""
 
     fields = ["name", "can"]
@@ -134,7 +136,7 @@ class GroupAdmin(NoAddition, NoChange, NoDeletion, admin.ModelAdmin[Group]):
 
 
 @admin.register(Client)
-class ClientAdmin(NoAddition, NoChange, admin.ModelAdmin[Client]):
+class ClientAdmin(NoAddition, NoChange, OwnFiltersOnly, admin.ModelAdmin[Client]):
     """Programs. `manage.py createapiclient` makes one; deleting it ends its tokens at once."""
 
     fields = ["name", "id", "may", "created_at"]

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from actions.models import Attempt, Reaction
+from license.admin_filters import OwnFiltersOnly
 
 
 class ReadOnly:
@@ -28,7 +29,7 @@ class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Reaction]):
 
 
 @admin.register(Reaction)
-class ReactionAdmin(ReadOnly, admin.ModelAdmin[Reaction]):
+class ReactionAdmin(ReadOnly, OwnFiltersOnly, admin.ModelAdmin[Reaction]):
     list_display = ["decided_at", "kind", "target", "state", "outcome"]
     list_filter = ["kind", "state"]
     search_fields = ["target"]

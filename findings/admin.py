@@ -15,6 +15,7 @@ from findings import catalogue, policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 from findings.schemas import PolicyUpdate, in_words
+from license.admin_filters import OwnFiltersOnly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,7 @@ class ThreatPolicyForm(forms.ModelForm[ThreatPolicy]):
 
 
 @admin.register(ThreatPolicy)
-class ThreatPolicyAdmin(admin.ModelAdmin[ThreatPolicy]):
+class ThreatPolicyAdmin(OwnFiltersOnly, admin.ModelAdmin[ThreatPolicy]):
     """Every write goes through policy.set_policies, which logs it."""
 
     form = ThreatPolicyForm
@@ -110,7 +111,7 @@ class ThreatPolicyAdmin(admin.ModelAdmin[ThreatPolicy]):
 
 
 @admin.register(PolicyChange)
-class PolicyChangeAdmin(admin.ModelAdmin[PolicyChange]):
+class PolicyChangeAdmin(OwnFiltersOnly, admin.ModelAdmin[PolicyChange]):
     """Read-only, whoever asks: the log cannot be edited."""
 
     list_display = [

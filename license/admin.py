@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
+from license.admin_filters import OwnFiltersOnly
 from license.forms import LicenseForm
 from license.installation import ConfirmationNeeded
 from license.models import License
@@ -16,7 +17,7 @@ from license.token import LicenseError
 
 
 @admin.register(License)
-class LicenseAdmin(admin.ModelAdmin[License]):
+class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
     """The history of keys: it can be read, and a key can be added; nothing else."""
 
     form = LicenseForm

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
+# These register their models when imported; only then can they be unregistered.
+import allauth.account.admin  # noqa: F401
+import django.contrib.auth.admin
+from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from license.admin_filters import OwnFiltersOnly
 from panel import issuing
 from panel.forms import ReasonForm, ReplaceForm
 from panel.issuing import Refused
@@ -21,8 +26,10 @@ from panel.signing import SigningError
 
 _M = TypeVar("_M", bound=Model)
 
+admin.site.unregister([User, Group, EmailAddress])
 
-class ReadOnlyAdmin(admin.ModelAdmin[_M]):
+
+class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
     """Lists and shows. A row is changed by an action with a reason, or not at all."""
 
     list_per_page = 50
@@ -68,6 +75,11 @@ class ReadOnlyAdmin(admin.ModelAdmin[_M]):
             else:
                 messages.success(request, f"Done: {row}.")
         return None
+
+
+@admin.register(User)
+class UserAdmin(OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[User]):
+    """For a superuser alone: the group of the staff has no permission for it."""
 
 
 def _me(request: HttpRequest) -> User:

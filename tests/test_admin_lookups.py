@@ -1,0 +1,96 @@
+"""A change list filters by its own filters alone: any other parameter could tell a secret."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin import site
+from django.test import Client
+
+from license.admin_filters import OwnFiltersOnly
+from license.models import License
+from license.tests.lookups import admins, parameters, taken
+
+LISTS = {
+    "/admin/license/license/": ["key__regex", "key__startswith", "installed_by__password__regex"],
+    "/admin/auth/user/": ["password__startswith", "groups__name__regex", "username__regex"],
+    "/admin/auth/group/": ["user__password__regex", "name__regex"],
+    "/admin/allauth_idp_oidc/client/": ["secret__regex", "token__hash__startswith"],
+    "/admin/findings/threatpolicy/": ["action__regex"],
+    "/admin/findings/policychange/": ["changed_by__password__regex", "changed_at__gt"],
+    "/admin/actions/reaction/": ["finding__raw__contains", "state__regex"],
+}
+SLOW = "^(([A-Za-z0-9_.-])+)+!$"
+
+
+def test_every_list_takes_the_parameters_of_its_own_filters_alone(db: None) -> None:
+    found = {admin.model._meta.label: taken(admin) for admin in admins()}
+    of_a_choice = {"severity__exact", "severity__isnull"}
+    of_a_date = {"changed_at__year", "changed_at__month", "changed_at__day"}
+    assert found == {
+        "license.License": set(),
+        "auth.Group": set(),
+        "allauth_idp_oidc.Client": set(),
+        "auth.User": {
+            "is_active__exact", "is_active__isnull", "groups__id__exact", "groups__isnull",
+        },
+        "findings.ThreatPolicy": {"action__exact", "action__isnull", *of_a_choice},
+        "findings.PolicyChange": {
+            "source__exact", "source__isnull", "action_after__exact", "action_after__isnull",
+            *of_a_choice, *of_a_date,
+        },
+        "actions.Reaction": {"kind__exact", "kind__isnull", "state__exact", "state__isnull"},
+    }  # fmt: skip
+
+
+def test_the_walk_goes_everywhere() -> None:
+    walked = set(parameters(License))
+    assert {"key__regex", "installed_by__password__iregex", "pk"} - walked == {"pk"}
+    assert len(walked) > 500
+
+
+def test_every_admin_is_closed() -> None:
+    assert [admin for admin in admins() if not isinstance(admin, OwnFiltersOnly)] == []
+    assert len(LISTS) == len(site._registry)
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("value", ["^eyJ", SLOW, "*", "(", "\0", "9" * 40])
+def test_any_other_parameter_is_refused(
+    superuser_client: Client, valid_license: License, path: str, value: str
+) -> None:
+    assert superuser_client.get(path).status_code == 200
+    for name in [*LISTS[path], "no_such_field", "pk__regex"]:
+        assert superuser_client.get(path, {name: value}).status_code == 400, name
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "(",
+        "0",
+        "13",
+        "9999",
+        "*",
+        "\0",
+        "%",
+        "\\",
+        "9" * 40,
+        "\ud800".encode("utf-8", "surrogatepass"),
+    ],
+)
+def test_what_is_searched_and_filtered_for_may_be_anything(
+    superuser_client: Client, valid_license: License, path: str, value: str
+) -> None:
+    model_admin = next(a for a in admins() if f"/{a.opts.app_label}/{a.opts.model_name}/" in path)
+    dates = [f"changed_at__{part}" for part in ("year", "month", "day")]
+    for name in [*dates, "q", "o", "p", "_facets", "_popup", "_to_field", *taken(model_admin)]:
+        assert superuser_client.get(path, {name: value}).status_code in {200, 302, 400}, name
+
+
+def test_a_search_tells_nothing_about_the_key(
+    viewer_client: Client, valid_license: License
+) -> None:
+    page = viewer_client.get("/admin/license/license/", {"q": valid_license.key[:4]})
+    other = viewer_client.get("/admin/license/license/", {"q": "nothing"})
+    assert page.context["cl"].result_count == other.context["cl"].result_count == 1
