@@ -2,27 +2,81 @@
 
 from __future__ import annotations
 
+import hashlib
+import unicodedata
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.internal.userkit import filter_users_by_email
+
+# Not public: allauth has no other counter that processes share, nor another way to find an account.
+from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+# Failed attempts on one account from addresses that have never signed in to it.
+RATES = {"login_failed_elsewhere": "30/h/key"}
+KNOWN_FOR = 30 * 24 * 60 * 60  # seconds
+
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Slows guesses down, without letting a stranger lock somebody out.
+
+    Attempts are counted for an account and a client address together. A limit for the account as a
+    whole applies only to addresses from which nobody has signed in to it. Passkeys are not counted.
+    """
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        # allauth's own key holds the Host header, in which a caller can choose the port.
+        return f"{_account(credentials)} {ratelimit.get_ip(request)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        super().pre_authenticate(request, **credentials)
+        self._elsewhere = None
+        self._known_key = "sign-in " + self._get_login_attempts_cache_key(request, **credentials)
+        if cache.get(_hashed(self._known_key)):
+            return
+        self._elsewhere = ratelimit.consume(
+            request,
+            app="accounts",
+            action="login_failed_elsewhere",
+            config=RATES,
+            key=_account(credentials),
+        )
+        if not self._elsewhere:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        """After a right password: the attempt does not count, and the address is known."""
+        super()._rollback_login_failed_rl_usage()
+        if self._elsewhere:
+            self._elsewhere.rollback()
+        cache.set(_hashed(self._known_key), True, KNOWN_FOR)
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **how)
         # Single sign-on lets people in before anybody has given them a role; any other page that
         # they asked for would only say no.
         return response if user.get_all_permissions() else redirect("account_no_role")
+
+
+def _account(credentials: dict[str, Any]) -> str:
+    """The same text for each way to write the login of one account."""
+    login = credentials.get("username") or credentials.get("email", "")
+    user = get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
+    return f"user {user.pk}" if user else unicodedata.normalize("NFKC", login).casefold()
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()  # short, and of any characters
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is not typed

@@ -17,6 +17,17 @@ class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
         for field in self.fields.values():
             field.widget.attrs.pop("placeholder", None)
 
+    def user_credentials(self) -> dict[str, str]:
+        """The login once. allauth's backend looks for it as an e-mail address and as a username.
+
+        Passed as both, a known e-mail address would cost a second password hash, and the time of
+        the answer would tell which addresses are known.
+        """
+        return {
+            "username": self.cleaned_data["login"],
+            "password": self.cleaned_data["password"],
+        }
+
 
 class PasskeyLoginForm(LoginWebAuthnForm):  # type: ignore[misc]  # allauth is not typed
     def clean_credential(self) -> Authenticator:

@@ -195,10 +195,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a larger body is answered 41
 
 # --- People and programs ----------------------------------------------------------------------
 
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# One backend, and so one password hash for each attempt, whether or not the account exists.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -221,6 +219,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _portal.scheme
 ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Failed attempts: by client address, then by account and client address (accounts/adapters.py).
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key,20/h/key"}
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
