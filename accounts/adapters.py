@@ -9,6 +9,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 
 # Not public: allauth has no other counter that processes share, nor another way to find an account.
+from allauth.account.internal.flows.manage_email import sync_user_email_address
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
@@ -62,6 +63,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         cache.set(_hashed(self._known_key), True, KNOWN_FOR)
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
+        sync_user_email_address(user)  # here, so that reading the page of addresses writes nothing
         response: HttpResponse = super().post_login(request, user, **how)
         # Single sign-on lets people in before anybody has given them a role; any other page that
         # they asked for would only say no.

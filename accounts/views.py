@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
+from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.core.internal import ratelimit
 from allauth.idp.oidc import views as oidc
+from allauth.idp.oidc.models import Token
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -24,6 +27,7 @@ from django.http import (
     UnreadablePostError,
 )
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import resolve
 from django.views.decorators.cache import never_cache
@@ -32,7 +36,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
-from license.middleware import LicensedRequest
+from license.middleware import SAFE_METHODS, LicensedRequest
 
 RATES = {"oauth_token": "60/m/ip"}  # each request costs a password hash
 
@@ -43,6 +47,19 @@ def no_role(request: HttpRequest) -> HttpResponse:
     if request.user.get_all_permissions():
         return redirect("home")
     return render(request, "account/no_role.html")
+
+
+class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed
+    """allauth's page of e-mail addresses, but reading it writes nothing."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method not in SAFE_METHODS:
+            response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+            return response
+        self._did_send_verification_email = False
+        # Past allauth's own dispatch, which adds a row for the user's address.
+        page: HttpResponseBase = super(allauth_views.EmailView, self).dispatch(request)
+        return page
 
 
 def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -130,14 +147,31 @@ def oauth_token(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def _client_id(request: HttpRequest) -> str:
+    """Which client the caller says to be; allauth checks the secret."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return request.POST.get("client_id", "")
+    try:
+        decoded = base64.b64decode(credentials, validate=True).decode()
+    except ValueError:
+        return ""
+    return unquote_plus(decoded.partition(":")[0])
+
+
 @csrf_exempt  # the caller has a secret, not a session
 @login_not_required
 @require_POST
 @never_cache
 @sensitive_post_parameters("client_secret", "token")
 def oauth_revoke(request: HttpRequest) -> HttpResponse:
-    """Takes a token back (RFC 7009)."""
+    """Takes a token of the client's own back (RFC 7009)."""
     if malformed := _refuse_malformed(request):
         return malformed
+    # allauth deletes whatever token the body names. Another client's is as unknown as no token.
+    request.POST = request.POST.copy()
+    token = Token.objects.by_value(request.POST.get("token", "")).first()
+    if token and token.client_id != _client_id(request):
+        request.POST["token"] = "unknown"  # noqa: S105
     response: HttpResponse = oidc.revoke(request)
     return response

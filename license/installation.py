@@ -54,7 +54,8 @@ def assess(key: str, at: datetime) -> Verdict:
     judgements = [judged.judgement for judged in history]
     present = status.of(judgements, at)
     claims, error = judgement.of_candidate(key, beside=judgements, at=at)
-    queued = isinstance(error, LicenseNotYetValid)
+    # One that was issued in the future, but begins in the past, waits for no date of its own.
+    queued = isinstance(error, LicenseNotYetValid) and bool(claims and claims.not_before > at)
     if claims is None or (error and not queued):
         return Verdict(present, claims=claims, error=error)
     # By what the stored keys say: the column beside them may have been edited.

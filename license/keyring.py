@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,9 +18,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 Keyring = Mapping[str, RSAPublicKey]  # by RFC 7638 thumbprint, which a token names as `kid`
 
 MINIMUM_BITS = 2048
+MAXIMUM_BITS = 8192  # a longer one makes each write slow
 EXPONENT = 65537
+MAX_FILE_BYTES = 64 * 1024
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
+# What stands between holds no five hyphens, so that a file of BEGIN lines is read in one pass.
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----(?:(?!-----).)*-----END \1-----", re.DOTALL)
 
 
 class KeyringError(ValueError):
@@ -29,6 +33,7 @@ class KeyringError(ValueError):
 @lru_cache(maxsize=2)  # of what the bytes say, not of the file: a changed file is other bytes
 def load_public_keys(pem: bytes) -> Keyring:
     """The keys of a bundle of PEM blocks, in its order. Raises KeyringError."""
+    _insist_on_size(pem)
     keys: dict[str, RSAPublicKey] = {}
     for block in _BLOCK.finditer(pem):
         if block[1].endswith(b"PRIVATE KEY"):
@@ -52,6 +57,7 @@ def load_public_keys(pem: bytes) -> Keyring:
 
 def load_signing_key(pem: bytes) -> RSAPrivateKey:
     """The vendor's private key, from an unencrypted PEM block. Raises KeyringError."""
+    _insist_on_size(pem)
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
@@ -75,13 +81,60 @@ def thumbprint(key: RSAPublicKey) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 
 
+def _insist_on_size(pem: bytes) -> None:
+    if len(pem) > MAX_FILE_BYTES:
+        msg = f"It is longer than {MAX_FILE_BYTES // 1024} KiB, which no bundle of keys is."
+        raise KeyringError(msg)
+
+
 def _insist_on_strength(key: RSAPublicKey) -> None:
+    if key.key_size > MAXIMUM_BITS:
+        msg = f"A key has {key.key_size} bits; it must have {MAXIMUM_BITS} or fewer."
+        raise KeyringError(msg)
     if key.key_size < MINIMUM_BITS:
         msg = f"A key has {key.key_size} bits; it must have {MINIMUM_BITS} or more."
         raise KeyringError(msg)
     if (exponent := key.public_numbers().e) != EXPONENT:
         msg = f"A key has the exponent {exponent}; it must be {EXPONENT}."
         raise KeyringError(msg)
+    modulus = key.public_numbers().n
+    if math.gcd(modulus, _primorial()) != 1:
+        msg = f"A key's modulus has a factor below {SMALL}: its private key can be computed."
+        raise KeyringError(msg)
+    if _is_roca(modulus):
+        msg = "A key was made by a device with the ROCA defect (CVE-2017-15361). Make a new pair."
+        raise KeyringError(msg)
+
+
+SMALL = 2**16
+_ROCA_PRIMES = 39  # the first so many; by them a good key is mistaken once in some 2**27
+
+
+@lru_cache(maxsize=1)
+def _small_primes() -> list[int]:
+    is_prime = bytearray([1]) * SMALL
+    is_prime[:2] = b"\0\0"
+    for number in range(2, math.isqrt(SMALL) + 1):
+        if is_prime[number]:
+            is_prime[number * number :: number] = bytes(len(range(number * number, SMALL, number)))
+    return [number for number in range(SMALL) if is_prime[number]]
+
+
+@lru_cache(maxsize=1)
+def _primorial() -> int:
+    return math.prod(_small_primes())
+
+
+def _is_roca(modulus: int) -> bool:
+    """Whether the modulus is a power of 65537 modulo each small prime, as the primes that those
+    devices made are. Nemec and others, "The Return of Coppersmith's Attack", 2017, section 2."""
+    return all(modulus % prime in _powers(prime) for prime in _small_primes()[:_ROCA_PRIMES])
+
+
+@lru_cache
+def _powers(prime: int) -> frozenset[int]:
+    """What 65537 generates modulo a prime."""
+    return frozenset(pow(65537, exponent, prime) for exponent in range(prime - 1))
 
 
 def _base64url(number: int) -> str:

@@ -152,6 +152,7 @@ def of(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
             error.claims
             for _, error in judgements
             if isinstance(error, LicenseNotYetValid) and error.claims
+            if error.claims.not_before > at
             if in_force is None or error.claims.expires_at > in_force.expires_at
         ),
         None,

@@ -34,6 +34,7 @@ MAX_REVOCATIONS_BYTES = 1024 * 1024
 MAX_TEXT_LENGTH = 200  # characters
 MAX_TERM = timedelta(days=5 * 365 + 2)  # five years, two of them leap years
 YEARS = range(2020, 2101)
+CLOCK_SKEW = timedelta(minutes=5)  # how far the vendor's clock may be ahead of ours
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
 _ACCOUNT = re.compile(r"[0-9]{12}")  # not \d, which takes the digits of other scripts too
@@ -139,7 +140,8 @@ class LicenseNotYetValid(LicenseError):
     code = "license_not_yet_valid"
 
     def __init__(self, claims: LicenseClaims) -> None:
-        super().__init__(f"The license is valid only from {_utc(claims.not_before)} on.")
+        begins = max(claims.not_before, claims.issued_at)
+        super().__init__(f"The license is valid only from {_utc(begins)} on.")
         self.claims = claims
 
 
@@ -190,6 +192,8 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
         raise LicenseMalformed("it ends (exp) no later than it begins (nbf)")
     if read.expires_at - read.not_before > MAX_TERM:
         raise LicenseMalformed("its term is over 5 years")
+    if read.issued_at > read.expires_at:
+        raise LicenseMalformed("it was issued (iat) after it ends (exp)")
     if read.jti in read.revokes:
         raise LicenseMalformed("it revokes itself")
     return read
@@ -203,7 +207,7 @@ def judge(
         raise LicenseWrongAccount(claims, account_id=account_id)
     if claims.jti in revoked:
         raise LicenseRevoked(claims)
-    if now < claims.not_before:
+    if now < claims.not_before or now < claims.issued_at - CLOCK_SKEW:
         raise LicenseNotYetValid(claims)
     if now >= claims.expires_at:
         raise LicenseExpired(claims)
@@ -305,10 +309,6 @@ def _open(
     header, payload, signature = compact.split(".")
     kid = _kid(_json(header, "header"), typ)
     signed = _decode(signature, "signature")
-    # The last character may hold bits that mean nothing; two spellings would then be one key.
-    # Of the other parts the signature allows one spelling.
-    if _encode(signed) != signature:
-        raise LicenseMalformed("its signature is not base64url in its one canonical form")
     if (public_key := keyring.get(kid)) is None:
         raise LicenseBadSignature("it names a signing key that this deployment does not know")
     # The algorithm is ours and not the token's: what the header says has been compared, not obeyed.
@@ -348,9 +348,13 @@ def _json(segment: str, part: str) -> dict[str, Any]:
 
 def _decode(segment: str, part: str) -> bytes:
     try:
-        return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        octets = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except binascii.Error:
         raise LicenseMalformed(f"its {part} is not base64url") from None
+    # The last character may hold bits that mean nothing; two spellings would then be one key.
+    if _encode(octets) != segment:
+        raise LicenseMalformed(f"its {part} is not base64url in its one canonical form")
+    return octets
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -111,6 +111,22 @@ def test_a_client_takes_its_token_back(client: Client) -> None:
     assert bearer(token).get("/findings").status_code == 401
 
 
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("by_header", [True, False])
+def test_a_client_takes_no_other_clients_token_back(client: Client, by_header: bool) -> None:
+    token = obtain(client, *make_client("findings:read")).json()["access_token"]
+    client_id, secret = make_client("findings:read")
+    body = {"token": token}
+    if by_header:
+        basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        answer = client.post("/oauth/revoke", body, headers={"Authorization": f"Basic {basic}"})
+    else:
+        body |= {"client_id": client_id, "client_secret": secret}
+        answer = client.post("/oauth/revoke", body)
+    assert answer.status_code == 200  # RFC 7009, 2.2: as for a token that does not exist
+    assert bearer(token).get("/findings").status_code == 200
+
+
 def test_a_wrong_secret_obtains_nothing(client: Client) -> None:
     client_id, _ = make_client("findings:read")
     assert_refused(obtain(client, client_id, "wrong"), 401, "invalid_client")

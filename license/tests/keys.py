@@ -57,7 +57,7 @@ def make_license(
         "jti": str(uuid.uuid4()),
         "aws_account_id": ACCOUNT,
         "plan": "paid",
-        "issued_at": now(),
+        "issued_at": min(now(), not_before),
         "not_before": not_before,
         "expires_at": not_before + timedelta(days=days),
     } | claims

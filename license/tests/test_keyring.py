@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import math
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -70,6 +72,59 @@ def test_a_bundle_keeps_its_order_and_its_comments_out() -> None:
 def test_a_bundle_with_one_bad_key_is_not_trusted_at_all(pem: bytes, reason: str) -> None:
     with pytest.raises(KeyringError, match=reason):
         keyring.load_public_keys(pem)
+
+
+def public_pem_of(modulus: int) -> bytes:
+    return rsa.RSAPublicNumbers(65537, modulus).public_key().public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )  # fmt: skip
+
+
+SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, n, 2))]
+
+
+def roca_modulus() -> int:
+    """Has the form of CVE-2017-15361, a power of 65537 modulo many primes, and no small factor."""
+    product = 2 * math.prod(prime for prime in SMALL_PRIMES if prime < 170)
+    numbers = itertools.count(
+        (1 << 2050) // product * product + pow(65537, 12345, product), product
+    )
+    return next(number for number in numbers if math.gcd(number, keyring._primorial()) == 1)
+
+
+MODULUS = keys.vendor_key().public_key().public_numbers().n
+
+
+@pytest.mark.parametrize(
+    ("modulus", "reason"),
+    [
+        ((1 << 20_000) + 1, "20001 bits"),
+        (MODULUS + 1, "factor below"),  # even
+        (math.prod(SMALL_PRIMES), "factor below"),
+        (roca_modulus(), "ROCA"),
+    ],
+    ids=["long", "even", "smooth", "ROCA"],
+)
+def test_a_weak_modulus_is_not_trusted(modulus: int, reason: str) -> None:
+    with pytest.raises(KeyringError, match=reason):
+        keyring.load_public_keys(public_pem_of(modulus))
+
+
+def test_a_good_key_is_not_taken_for_a_weak_one() -> None:
+    for _ in range(3):
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        assert keyring.load_public_keys(public_pem(key))
+        keyring.load_signing_key(private_pem(key))
+
+
+@pytest.mark.parametrize("line", [b"-----BEGIN PUBLIC KEY-----\n", b"-", b"-----BEGIN A----"])
+def test_a_file_full_of_beginnings_is_no_bundle(line: bytes) -> None:
+    with pytest.raises(KeyringError, match="longer than 64 KiB"):
+        keyring.load_public_keys(line * 20_000 * 30)
+    with pytest.raises(KeyringError, match="no PEM block"):
+        keyring.load_public_keys((line * 64 * 1024)[: 64 * 1024])
+    with pytest.raises(KeyringError, match="longer than 64 KiB"):
+        keyring.load_signing_key(line * 20_000 * 30)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ CLAIMS = {
 }
 
 
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
 def b64(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
@@ -62,7 +65,10 @@ def sign(header: object, claims: object, key: RSAPrivateKey | None = None) -> st
     parts = [
         part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)
     ]
-    signed = ".".join(map(b64, parts))
+    return sign_text(".".join(map(b64, parts)), key)
+
+
+def sign_text(signed: str, key: RSAPrivateKey | None = None) -> str:
     signature = (key or vendor_key()).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{b64(signature)}"
 
@@ -244,10 +250,20 @@ def test_the_claims_of_one_key_do_not_fit_the_signature_of_another() -> None:
 def test_a_second_spelling_of_the_same_octets_is_refused() -> None:
     key = make_license()
     # 256 octets leave four bits of the last character without a meaning.
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    respelled = key[:-1] + alphabet[alphabet.index(key[-1]) + 1]
+    respelled = key[:-1] + ALPHABET[ALPHABET.index(key[-1]) + 1]
     with pytest.raises(LicenseMalformed, match="canonical"):
         read(respelled)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_second_spelling_of_header_or_payload_is_refused(part: int) -> None:
+    parts = [json.dumps(said).encode() for said in (HEADER, claims_with(jti="abc"))]
+    parts[part] += b" " * (len(parts[part]) % 3 == 0)  # else no bits of the last character are left
+    spelled = [b64(octets) for octets in parts]
+    assert read(sign_text(".".join(spelled)))
+    spelled[part] = spelled[part][:-1] + ALPHABET[ALPHABET.index(spelled[part][-1]) + 1]
+    with pytest.raises(LicenseMalformed, match="canonical"):
+        read(sign_text(".".join(spelled)))
 
 
 # --- Form -------------------------------------------------------------------------------------
@@ -326,6 +342,28 @@ def test_every_claim_is_required(name: str) -> None:
 def test_a_date_is_a_json_integer_in_this_century(name: str, date: object) -> None:
     with pytest.raises(LicenseMalformed, match=name):
         read(sign(HEADER, claims_with(**{name: date})))
+
+
+def test_a_key_is_not_issued_after_its_end() -> None:
+    exp = claims_with()["exp"]
+    read(sign(HEADER, claims_with(iat=exp)))
+    with pytest.raises(LicenseMalformed, match="issued"):
+        read(sign(HEADER, claims_with(iat=exp + 1)))
+
+
+@pytest.mark.parametrize(("ahead", "honored"), [(0, True), (300, True), (301, False)])
+def test_a_key_from_the_future_is_honored_once_that_has_come(ahead: int, honored: bool) -> None:
+    """Five minutes are allowed for: the vendor's clock may be ahead of ours."""
+    claims = read(
+        make_license(begins=timedelta(days=-1), issued_at=now() + timedelta(seconds=ahead))
+    )
+    at = claims.issued_at - timedelta(seconds=ahead)
+    if honored:
+        token.judge(claims, account_id=ACCOUNT, now=at, revoked=[])
+        return
+    with pytest.raises(LicenseNotYetValid):
+        token.judge(claims, account_id=ACCOUNT, now=at, revoked=[])
+    token.judge(claims, account_id=ACCOUNT, now=claims.issued_at, revoked=[])
 
 
 def test_the_first_and_the_last_second_of_the_years_are_dates() -> None:
