@@ -14,6 +14,7 @@ for name in (
     "DEBUG",
     "DEFAULT_FROM_EMAIL",
     "EMAIL_URL",
+    "ENCRYPTION_KEYS",
     "FINDINGS_QUEUE_URL",
     "LICENSE_KEY",
     "LICENSE_PUBLIC_KEY_PATH",

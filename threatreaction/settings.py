@@ -34,6 +34,8 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = (
     env.str("SECRET_KEY", default="only for development") if DEBUG else env.str("SECRET_KEY")
 )
+# Of what is encrypted in the database: the first encrypts, all decrypt.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[SECRET_KEY])
 ALLOWED_HOSTS = [_portal.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
@@ -223,6 +225,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key,20/h/key"}
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
+MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_FORMS = {"login_webauthn": "accounts.forms.PasskeyLoginForm"}

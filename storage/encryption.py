@@ -1,0 +1,79 @@
+"""Secrets that lie in the database, such as those of second factors, encrypted.
+
+The keys are settings.ENCRYPTION_KEYS, texts of any length: the first encrypts, all decrypt.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import secrets
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.views.decorators.debug import sensitive_variables
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "fernet:"
+
+
+@sensitive_variables()
+def encrypt(text: str) -> str:
+    return PREFIX + _fernet().encrypt(text.encode()).decode()
+
+
+@sensitive_variables()
+def decrypt(stored: str) -> str:
+    """The text that was encrypted; what was stored in the clear comes back as it is.
+
+    Without the right key a random secret comes back, so that no code fits, and the log says why.
+    """
+    if not stored.startswith(PREFIX):
+        return stored
+    try:
+        return _fernet().decrypt(stored.removeprefix(PREFIX)).decode()
+    except InvalidToken:
+        logger.error("A stored secret cannot be read with ENCRYPTION_KEYS. Restore the key.")
+        return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+@sensitive_variables()
+def reencrypt(authenticators: QuerySet[Any, Any], *, in_the_clear: bool = False) -> int:
+    """Encrypts the secrets of allauth's authenticators with the first key, or stores them in the
+    clear; returns how many rows it read. Raises InvalidToken for one that no key can read, and
+    changes nothing then."""
+    rows = 0
+    with transaction.atomic():
+        for row in authenticators.select_for_update():
+            rows += 1
+            for name in {"secret", "seed", "migrated_codes"} & row.data.keys():
+                row.data[name] = _again(row.data[name], in_the_clear=in_the_clear)
+            row.save(update_fields=["data"])
+    return rows
+
+
+@sensitive_variables()
+def _again(stored: Any, *, in_the_clear: bool) -> Any:
+    if isinstance(stored, list):
+        return [_again(one, in_the_clear=in_the_clear) for one in stored]
+    text = stored
+    if stored.startswith(PREFIX):
+        text = _fernet().decrypt(stored.removeprefix(PREFIX)).decode()
+    return text if in_the_clear else encrypt(text)
+
+
+@sensitive_variables()
+def _fernet() -> MultiFernet:
+    return MultiFernet([Fernet(_derived(key)) for key in settings.ENCRYPTION_KEYS])
+
+
+@sensitive_variables()
+def _derived(key: str) -> bytes:
+    derivation = HKDF(SHA256(), length=32, salt=None, info=b"threatreaction stored secrets")
+    return base64.urlsafe_b64encode(derivation.derive(key.encode()))
