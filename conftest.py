@@ -41,6 +41,12 @@ def _fast_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _any_number_of_strangers(settings: Settings) -> None:
+    """Some tests try everything as a stranger; accounts/tests/test_too_many.py has the limit."""
+    settings.ANONYMOUS_WRITE_RATE = ""
+
+
+@pytest.fixture(autouse=True)
 def _plain_static_names(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The hashed names need a collectstatic; the tests with a real server use them."""
     settings.STATIC_ROOT = tmp_path_factory.mktemp("static")

@@ -1,5 +1,6 @@
 """How gunicorn serves the portal. Any number of these share nothing but the database."""
 
+worker_class = "serving.worker.BufferingWorker"  # slow clients take no thread
 workers = 2
 threads = 4
 timeout = 30  # seconds a worker may be silent before it is replaced

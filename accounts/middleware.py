@@ -3,14 +3,64 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from allauth.core.internal import ratelimit  # nothing public counts across processes
+from allauth.idp.oidc.models import Token
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 
 from license import gate, problem, status
 from license.middleware import SAFE_METHODS, LicensedRequest
+
+RETRY_AFTER = {"Retry-After": "60"}  # seconds: the limits count by the minute
+
+
+class AnonymousWriteMiddleware:
+    """Answers 429 to an address that sends too many writes without being signed in.
+
+    People with a session and programs with a valid access token are not counted, and go on from
+    the same address.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in SAFE_METHODS and not _is_authenticated(request):
+            rates = {"anonymous_write": settings.ANONYMOUS_WRITE_RATE}
+            if not ratelimit.consume(
+                request, app="accounts", action="anonymous_write", config=rates
+            ):
+                return _too_many(request)
+        response = self.get_response(request)
+        if response.status_code == 429:  # from allauth, which does not say when to try again
+            for name, value in RETRY_AFTER.items():
+                response.headers.setdefault(name, value)
+        return response
+
+
+def _is_authenticated(request: HttpRequest) -> bool:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return Token.objects.valid().by_value(value.strip()).exists()  # type: ignore[no-any-return]
+    return SESSION_KEY in request.session
+
+
+def _too_many(request: HttpRequest) -> HttpResponse:
+    if problem.wants_html(request):
+        page = render_to_string("429.html", request=request)
+        return HttpResponse(page, status=429, headers=RETRY_AFTER)
+    return problem.respond(
+        status=429,
+        code="too_many_requests",
+        title="Too many requests",
+        detail="This address has sent too many requests without signing in. Try again in a minute.",
+        headers=RETRY_AFTER,
+    )
 
 
 class WriteMiddleware:

@@ -38,7 +38,7 @@ from requests import RequestException
 
 from license.middleware import SAFE_METHODS, LicensedRequest
 
-RATES = {"oauth_token": "60/m/ip"}  # each request costs a password hash
+RATES = {"client_secret_failed": "10/m/ip"}
 
 
 @require_GET
@@ -135,16 +135,13 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
 @sensitive_post_parameters("client_secret")
 def oauth_token(request: HttpRequest) -> HttpResponse:
     """An access token for client credentials (RFC 6749, section 4.4), and for no other grant."""
-    if not ratelimit.consume(request, app="accounts", action="oauth_token", config=RATES):
-        return _oauth_error("temporarily_unavailable", "Too many requests.", status=429)
     if malformed := _refuse_malformed(request):
         return malformed
     if "grant_type" not in request.POST:
         return _oauth_error("invalid_request", "grant_type is missing.")
     if request.POST["grant_type"] != "client_credentials":
         return _oauth_error("unsupported_grant_type", "The grant_type is client_credentials.")
-    response: HttpResponse = oidc.token(request)
-    return response
+    return _with_secret(request, oidc.token)
 
 
 def _client_id(request: HttpRequest) -> str:
@@ -169,9 +166,20 @@ def oauth_revoke(request: HttpRequest) -> HttpResponse:
     if malformed := _refuse_malformed(request):
         return malformed
     # allauth deletes whatever token the body names. Another client's is as unknown as no token.
-    request.POST = request.POST.copy()
-    token = Token.objects.by_value(request.POST.get("token", "")).first()
+    sent = request.POST.copy()
+    token = Token.objects.by_value(sent.get("token", "")).first()
     if token and token.client_id != _client_id(request):
-        request.POST["token"] = "unknown"  # noqa: S105
-    response: HttpResponse = oidc.revoke(request)
+        sent["token"] = "unknown"  # noqa: S105
+    request.POST = sent  # type: ignore[assignment]  # allauth reads it here
+    return _with_secret(request, oidc.revoke)
+
+
+def _with_secret(request: HttpRequest, view: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
+    """The answer of a view that checks a client's secret; wrong ones are limited by address."""
+    usage = ratelimit.consume(request, app="accounts", action="client_secret_failed", config=RATES)
+    if not usage:
+        return _oauth_error("temporarily_unavailable", "Too many wrong secrets.", status=429)
+    response = view(request)
+    if response.status_code != 401:
+        usage.rollback()
     return response

@@ -21,7 +21,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from benchmarks import findings, ungated
+from benchmarks import findings, slow_clients, ungated
 from benchmarks.measure import compare, line, ratio
 from benchmarks.people import browser
 from findings.catalogue import FINDING_TYPES, Severity
@@ -64,6 +64,7 @@ def main() -> None:
                 verification,
                 whole_catalogue,
                 threats_page,
+                slow_clients.slow_clients_beside,
                 findings.look_up,
                 findings.intake_of_findings,
                 findings.pages_of_events,

@@ -36,13 +36,13 @@ class OwnFiltersOnly(Base):
 
 def _offered(model_admin: ModelAdmin[Any], request: HttpRequest) -> Iterator[str]:
     for item in model_admin.get_list_filter(request):
+        spec: Any
         if callable(item):
             spec = item(request, {}, model_admin.model, model_admin)
         else:
-            path, create = (
-                item if isinstance(item, tuple | list) else (item, FieldListFilter.create)
-            )
-            field = get_fields_from_path(model_admin.model, str(path))[-1]
+            named: Any = item if isinstance(item, tuple | list) else (item, FieldListFilter.create)
+            path, create = named
+            field = get_fields_from_path(model_admin.model, path)[-1]
             spec = create(field, request, {}, model_admin.model, model_admin, field_path=path)
         yield from filter(None, spec.expected_parameters())
 

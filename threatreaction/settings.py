@@ -135,6 +135,7 @@ MIDDLEWARE = [
     # Before every middleware that may answer in process_view; license.checks insists on it.
     "license.middleware.LicenseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.middleware.AnonymousWriteMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -256,6 +257,8 @@ if OIDC_SERVER_URL:
 # Programs: client credentials for an opaque token (accounts/views.py refuses all other grants).
 IDP_OIDC_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60  # seconds
+
+ANONYMOUS_WRITE_RATE = "60/m/ip"  # sign-ins, tokens and what is refused, by client address
 
 # allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db
 HOME, OFFICE, ELSEWHERE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
 
 
-def guess(address: str, login: str = "vera", **environ: str) -> bool:
+def guess(address: str, login: str = "vera", **environ: Any) -> bool:
     """Whether the guess was judged: a refusal without a look at the password is none."""
     answer = sign_in(Client(REMOTE_ADDR=address, **environ), login, "not it")
     return answer.status_code == 200 and "Too many failed" not in answer.content.decode()

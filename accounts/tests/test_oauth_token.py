@@ -252,13 +252,6 @@ def test_whatever_is_sent_is_never_a_server_error(parameters: dict[str, str], he
     assert answer.status_code in {400, 401}
 
 
-def test_the_rate_is_limited(client: Client) -> None:
-    for _ in range(60):
-        client.post("/oauth/token", {})
-    answer = obtain(client, *make_client("findings:read"))
-    assert_refused(answer, 429, "temporarily_unavailable")
-
-
 def test_neither_secret_nor_token_is_logged(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
