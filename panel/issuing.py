@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -20,6 +20,9 @@ from license.token import LicenseError, Plan
 from panel import mail, term
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation
 from panel.signing import signing_key
+
+MAX_REPLACEMENTS = 5  # of one license by its customer; each makes the revocation list longer
+LATELY = timedelta(days=30)
 
 
 class Refused(Exception):
@@ -116,6 +119,12 @@ def replace(
     customer = _locked(old.customer)
     _insist_on_good_standing(customer)
     _insist_on_unrevoked(old)
+    if not by.is_staff and _replaced_lately(old, at) >= MAX_REPLACEMENTS:
+        msg = (
+            f"This license has been replaced {MAX_REPLACEMENTS} times within"
+            f" {LATELY.days} days. Please write to us."
+        )
+        raise Refused(msg)
     if at >= old.expires_at:
         msg = f"The license {old.jti} has expired; there is no rest of its term."
         raise Refused(msg)
@@ -259,6 +268,11 @@ def _issue(
     _record(Act.Kind.ISSUED, customer, by=by, at=at, license=issued, order=order, why=why)
     transaction.on_commit(lambda: mail.send_license(issued))
     return issued
+
+
+def _replaced_lately(license: IssuedLicense, at: datetime) -> int:
+    replacements = IssuedLicense.objects.filter(jti__in=_ancestors(license), replaces__isnull=False)
+    return replacements.filter(issued_at__gt=at - LATELY).count()
 
 
 def _ancestors(replaced: IssuedLicense | None) -> Iterable[str]:

@@ -4,11 +4,13 @@ follows is panel.issuing's."""
 from __future__ import annotations
 
 import logging
+from typing import Any, Literal
 
 import stripe
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stripe.checkout import Session
 
 from panel import issuing
@@ -24,7 +26,7 @@ class PaymentError(Exception):
 
 
 class ForgedEvent(Exception):
-    """A message that Stripe has not signed, or signed too long ago."""
+    """A message that Stripe has not signed, or signed too long ago, or that is no event."""
 
 
 def by_card() -> bool:
@@ -53,19 +55,17 @@ def receive(payload: bytes, signature: str) -> None:
     Raises ForgedEvent, and SigningError where the license cannot be issued: then nothing has
     happened, and Stripe sends the event again.
     """
-    if not signature.isascii():  # Stripe's library compares texts that are
-        raise ForgedEvent
-    try:
-        event = stripe.Webhook.construct_event(payload, signature, settings.STRIPE_WEBHOOK_SECRET)
-    except (ValueError, stripe.SignatureVerificationError):
-        raise ForgedEvent from None
+    event = _verified(payload, signature)
     if event.type not in PAID_EVENTS:
         return
-    session = event.data.object
-    if session["payment_status"] != "paid":
+    try:
+        session = _Session.model_validate(event.data.object)
+    except ValidationError:
+        raise ForgedEvent from None
+    if session.payment_status != "paid":
         return  # a slow payment: another event follows when it has succeeded
-    order = Order.objects.filter(stripe_session=session["id"]).first()
-    if order is None:
+    order = Order.objects.filter(stripe_session=session.id).first()
+    if order is None or session.client_reference_id != str(order.pk):
         logger.error("Stripe event %s is about no order of ours.", event.id)
         return
     if order.paid_by == Order.Payment.INVOICE:
@@ -77,6 +77,43 @@ def receive(payload: bytes, signature: str) -> None:
         why=f"Stripe event {event.id}",
         at=timezone.now(),
     )
+
+
+class _Session(BaseModel):
+    """A Checkout Session, as far as it tells which order is paid. Stripe has more members."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=255)
+    client_reference_id: str | None
+    mode: Literal["payment"]
+    payment_status: str
+
+
+class _Data(BaseModel):
+    object: dict[str, Any]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=255)  # it is kept in the journal
+    type: str
+    data: _Data
+
+
+def _verified(payload: bytes, signature: str) -> _Event:
+    """The event, where Stripe has signed it and it is one. Raises ForgedEvent."""
+    try:
+        stripe.WebhookSignature.verify_header(
+            payload.decode(),
+            signature,
+            settings.STRIPE_WEBHOOK_SECRET,
+            stripe.Webhook.DEFAULT_TOLERANCE,
+        )
+        return _Event.model_validate_json(payload)
+    except (ValueError, TypeError, stripe.SignatureVerificationError):
+        raise ForgedEvent from None
 
 
 def _open_session(order: Order) -> Session | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import logging
+from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 from jwt.algorithms import RSAAlgorithm
@@ -17,7 +19,11 @@ from license.token import ALGORITHM, issue_revocations
 from panel.models import Revocation
 from panel.signing import as_pem, published_keys, signing_key
 
+logger = logging.getLogger(__name__)
+
 MAX_AGE = 5 * 60  # seconds
+KEPT = timedelta(days=30)  # after a license has expired
+MAX_LISTED = 20_000  # licenses: what fits into the 1 MiB that a portal reads
 NONE_YET = datetime(2026, 1, 1, tzinfo=UTC)  # when the list was issued that revokes nothing
 
 
@@ -57,20 +63,31 @@ def revocations(request: HttpRequest) -> HttpResponse:
 
 
 def revocation_list() -> str:
-    """Everything revoked so far, signed. Rows are only ever added, so their number rises with every
-    change, and names one set of them: it makes the `seq`. Raises SigningError."""
-    rows = list(Revocation.objects.order_by("pk").values_list("license__jti", "revoked_at"))
-    seq = len(rows) + 1
+    """The revoked licenses that have not expired, signed. Raises SigningError.
+
+    Rows are only ever added, so their number rises with every revocation: it makes the `seq`. That
+    an expired license leaves the list needs no new one, because a portal refuses it all the same;
+    KEPT is for a portal whose clock is behind.
+    """
+    seq = Revocation.objects.count() + 1
+    listed = Revocation.objects.filter(license__expires_at__gt=timezone.now() - KEPT)
+    # The newest first: should there ever be too many, it is an old one that is missing.
+    rows = list(listed.order_by("-pk").values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
     key = signing_key()
     # Signed once for what it says, not for each reader: AWS KMS takes time and money.
     name = f"revocations:{thumbprint(key.public_key())}:{seq}"
     text = cache.get(name)
     if text is None:
+        if len(rows) > MAX_LISTED / 2:
+            logger.error(
+                "The revocation list holds %d of at most %d licenses. Portals read no more than"
+                " 1 MiB: see docs/licensing.md.", len(rows), MAX_LISTED
+            )  # fmt: skip
         text = issue_revocations(
             signing_key=key,
             seq=seq,
             issued_at=max((at for _, at in rows), default=NONE_YET),
-            revoked=(jti for jti, _ in rows),
+            revoked=(jti for jti, _ in rows[:MAX_LISTED]),
         )
         cache.set(name, text, timeout=24 * 60 * 60)  # seconds
     return str(text)

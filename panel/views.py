@@ -132,7 +132,9 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     try:
         payments.receive(request.body, request.headers.get("Stripe-Signature", ""))
     except ForgedEvent:
-        return HttpResponse("Not signed by Stripe.\n", status=400, content_type="text/plain")
+        return HttpResponse(
+            "Not an event that Stripe has signed.\n", status=400, content_type="text/plain"
+        )
     return HttpResponse(status=204)
 
 

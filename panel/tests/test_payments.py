@@ -16,6 +16,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from license import token
@@ -111,8 +114,14 @@ def ask(client: Client, months: int = 12) -> Any:
     return client.post(f"{reverse('request-license')}?plan=paid", asked)
 
 
-def event(order: Order, kind: str = "checkout.session.completed", **session: str) -> bytes:
-    said = {"id": order.stripe_session, "object": "checkout.session", "payment_status": "paid"}
+def event(order: Order, kind: str = "checkout.session.completed", **session: Any) -> bytes:
+    said = {
+        "id": order.stripe_session,
+        "object": "checkout.session",
+        "mode": "payment",
+        "client_reference_id": str(order.pk),
+        "payment_status": "paid",
+    }
     return json.dumps(
         {"id": "evt_1", "object": "event", "type": kind, "data": {"object": said | session}}
     ).encode()
@@ -254,6 +263,54 @@ def test_what_stripe_has_not_just_signed_issues_nothing(order: Order, forgery: s
 def test_an_event_about_a_session_of_somebody_elses_issues_nothing(order: Order) -> None:
     assert send(event(order, id="cs_unknown")) == 204
     assert not IssuedLicense.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"id": None}, 400),
+        ({"id": ""}, 400),
+        ({"id": 1}, 400),
+        ({"id": "cs\0"}, 400),
+        ({"payment_status": None}, 400),
+        ({"payment_status": True}, 400),
+        ({"mode": "setup"}, 400),
+        ({"client_reference_id": 1}, 400),
+        ({"client_reference_id": None}, 204),
+        ({"client_reference_id": "0"}, 204),
+    ],
+)
+def test_an_event_that_fits_no_order_whole_settles_none(
+    order: Order, changed: dict[str, Any], status: int
+) -> None:
+    """Least of all an order that has no session yet."""
+    waiting = issuing.place_order(
+        order.customer, account_id=ACCOUNT, months=1, name="", at=timezone.now()
+    )
+    assert waiting.stripe_session is None
+    assert send(event(order, **changed)) == status
+    assert {one.status for one in Order.objects.all()} == {Order.Status.OPEN}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+_EVENTS = st.fixed_dictionaries(
+    {
+        "id": _JSON | st.just("evt_1"),
+        "type": _JSON | st.just("checkout.session.completed"),
+        "data": _JSON | st.fixed_dictionaries({"object": _JSON}),
+    }
+)
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(said=_JSON | _EVENTS)
+def test_whatever_is_signed_is_answered_and_settles_nothing(order: Order, said: object) -> None:
+    assert send(json.dumps(said).encode()) in {204, 400}
+    assert Order.objects.get().status is Order.Status.OPEN
 
 
 def test_without_stripes_keys_there_is_no_webhook(order: Order, settings: Settings) -> None:

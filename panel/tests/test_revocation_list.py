@@ -1,0 +1,98 @@
+"""The list that portals read stays short enough to be read."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from time_machine import travel
+
+from license.tests import keys
+from license.token import RevocationList, read_revocations
+from panel import issuing
+from panel.issuing import Refused
+from panel.models import Customer, IssuedLicense, Revocation
+from panel.publishing import KEPT, MAX_LISTED
+from panel.tests.conftest import Buy
+
+DAY = timedelta(days=1)
+
+
+def revoke_many(customer: Customer, count: int, *, expires_at: datetime) -> None:
+    """As they would lie in the database after years."""
+    now = timezone.now()
+    rows = IssuedLicense.objects.bulk_create(
+        IssuedLicense(
+            customer=customer, key="x", jti=str(uuid.uuid4()), aws_account_id=keys.ACCOUNT,
+            plan="paid", issued_at=now, not_before=now, expires_at=expires_at,
+        ) for _ in range(count)
+    )  # fmt: skip
+    Revocation.objects.bulk_create(Revocation(license=row, revoked_at=now) for row in rows)
+
+
+def published(client: Client) -> RevocationList:
+    answer = client.get("/panel/revocations.jwt")
+    assert answer.status_code == 200
+    return read_revocations(answer.content.decode(), keys.keyring())
+
+
+def test_a_license_leaves_the_list_some_time_after_it_has_expired(
+    client: Client, alice: Customer, staff: User, buy: Buy
+) -> None:
+    issued = buy(alice, months=1)
+    issuing.revoke(issued, by=staff, why="leaked", at=timezone.now())
+    first = published(client)
+    assert first.revoked == {issued.jti}
+    with travel(issued.expires_at + KEPT - DAY):
+        assert published(client).revoked == {issued.jti}
+    with travel(issued.expires_at + KEPT + 2 * DAY):
+        later = published(client)
+    assert (later.revoked, later.seq) == (frozenset(), first.seq)
+
+
+def test_many_expired_ones_keep_no_revocation_from_anybody(
+    client: Client, alice: Customer, staff: User, buy: Buy, caplog: pytest.LogCaptureFixture
+) -> None:
+    revoke_many(alice, 30_000, expires_at=timezone.now() - KEPT - DAY)
+    issued = buy(alice)
+    issuing.revoke(issued, by=staff, why="leaked", at=timezone.now())
+    found = published(client)
+    assert (found.revoked, found.seq) == ({issued.jti}, 30_002)
+    assert "revocation list holds" not in caplog.text
+
+
+def test_too_many_are_an_alarm_and_the_newest_are_listed(
+    client: Client, alice: Customer, staff: User, buy: Buy, caplog: pytest.LogCaptureFixture
+) -> None:
+    revoke_many(alice, 30_000, expires_at=timezone.now() + DAY)
+    issued = buy(alice)
+    issuing.revoke(issued, by=staff, why="leaked", at=timezone.now())
+    found = published(client)
+    assert len(found.revoked) == MAX_LISTED
+    assert issued.jti in found.revoked
+    alarm = next(one for one in caplog.records if "revocation list holds" in one.message)
+    assert alarm.levelno == logging.ERROR
+
+
+def test_a_customer_replaces_a_license_a_few_times_and_staff_as_often_as_needed(
+    alice: Customer, staff: User, buy: Buy
+) -> None:
+    issued = buy(alice)
+
+    def replace(by: User) -> None:
+        nonlocal issued
+        issued = issuing.replace(issued, by=by, why="lost", at=timezone.now())
+
+    for _ in range(5):
+        replace(alice.user)
+    with pytest.raises(Refused, match="replaced 5 times within 30 days"):
+        replace(alice.user)
+    assert IssuedLicense.objects.count() == 6
+    replace(staff)
+    with travel(timezone.now() + timedelta(days=31)):
+        replace(alice.user)
