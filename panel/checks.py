@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from panel.signing import KMS_PREFIX, SigningError, other_public_keys, signing_key
@@ -74,5 +75,18 @@ def check_stripe(**kwargs: Any) -> list[CheckMessage]:
             f"STRIPE_SECRET_KEY is set, and not {', '.join(missing)}: orders could not be paid.",
             hint="Set them too, or unset STRIPE_SECRET_KEY: then staff mark orders paid.",
             id="panel.E004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    if settings.MAIL_IS_SET_UP:
+        return []
+    return [
+        checks.Warning(
+            "EMAIL_URL is not set: nobody can sign in, because no code can be sent.",
+            hint="Set it like smtp+tls://user:password@host:587.",
+            id="panel.W001",
         )
     ]

@@ -93,6 +93,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "panel.context_processors.mail",
             ],
         },
     },
@@ -205,7 +206,9 @@ STORAGES = {
 
 # --- Mail and logs ----------------------------------------------------------------------------
 
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# Without EMAIL_URL nothing is sent, and nothing is written down: mail holds secrets.
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"licenses@{_panel.hostname}")
 

@@ -13,7 +13,6 @@ for name in (
     "CONTAINMENT",
     "DEBUG",
     "DEFAULT_FROM_EMAIL",
-    "EMAIL_URL",
     "ENCRYPTION_KEYS",
     "FINDINGS_QUEUE_URL",
     "LICENSE_KEY",
@@ -30,6 +29,7 @@ for name in (
     os.environ.pop(f"{name}_FILE", None)
 
 os.environ |= {
+    "EMAIL_URL": "consolemail://",
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PORTAL_URL": "http://testserver",
     "AWS_ACCOUNT_ID": "123456789012",

@@ -173,6 +173,7 @@ def base_environment(folder: Path) -> dict[str, str]:
     return inherited | {
         "SECRET_KEY": "of no use outside a test run, and long enough for the check",
         "PORTAL_URL": "http://localhost",
+        "EMAIL_URL": "consolemail://",
         "AWS_ACCOUNT_ID": keys.ACCOUNT,
         "LICENSE_PUBLIC_KEY_PATH": str(public_key),
     }

@@ -161,6 +161,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "license.context_processors.license_status",
+                "accounts.context_processors.mail",
                 "actions.context_processors.circuit_breaker",
             ],
         },
@@ -313,7 +314,9 @@ STORAGES = {
 
 # --- Mail and logs ----------------------------------------------------------------------------
 
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# Without EMAIL_URL nothing is sent, and nothing is written down: mail holds secrets.
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"threatreaction@{_portal.hostname}")
 
 LOGGING = {

@@ -10,7 +10,6 @@ import os
 for name in (
     "ALLOWED_HOSTS",
     "DEFAULT_FROM_EMAIL",
-    "EMAIL_URL",
     "LICENSE_OTHER_PUBLIC_KEYS",
     "LICENSE_SIGNING_KEY",
     "PANEL_DATABASE_URL",
@@ -24,6 +23,7 @@ for name in (
     os.environ.pop(f"{name}_FILE", None)
 
 os.environ |= {
+    "EMAIL_URL": "consolemail://",
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PANEL_URL": "http://testserver/panel",
     # AWS is moto's server, in the one test that asks it.

@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command, get_commands
 from django.core.management.base import SystemCheckError
+from django.test import Client
 from pytest_django.fixtures import Settings
 
 from license.tests import keys
@@ -120,3 +121,12 @@ def test_every_command_of_the_panel_that_the_documents_name_exists() -> None:
     named = set(re.findall(r"manage\.py ([a-z_]+)[^\n`]*--settings[ =]panel\.settings", text))
     assert named
     assert named <= set(get_commands())
+
+
+def test_without_mail_the_check_warns_and_the_page_says_so(
+    db: None, client: Client, settings: Settings
+) -> None:
+    settings.MAIL_IS_SET_UP = False
+    assert "panel.W001" in {found.id for found in run_checks(include_deployment_checks=True)}
+    page = client.get("/panel/accounts/login/code/").content.decode()
+    assert "cannot send mail" in page

@@ -1,0 +1,64 @@
+"""Without EMAIL_URL nothing secret is written down, and the pages say that there is no mail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.checks import run_checks
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+RESET = "/accounts/password/reset/"
+
+pytestmark = pytest.mark.django_db
+
+
+def started_with(**variables: str) -> str:
+    """What a portal that starts with these variables writes when it mails a secret."""
+    script = (
+        "import django; django.setup(); from django.core.mail import send_mail;"
+        "from django.conf import settings; print(settings.MAIL_IS_SET_UP);"
+        "send_mail('subject', 'the secret link', None, ['vera@example.com'])"
+    )
+    environment = {
+        "SECRET_KEY": "x", "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "threatreaction.settings", **variables,
+    }  # fmt: skip
+    done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout + done.stderr
+
+
+def test_without_the_variable_nothing_is_written_down() -> None:
+    assert started_with() == "False\n"
+    shown = started_with(EMAIL_URL="consolemail://")
+    assert shown.startswith("True\n")
+    assert "the secret link" in shown
+
+
+def test_the_pages_say_so(viewer: User, client: Client, settings: Settings) -> None:
+    settings.MAIL_IS_SET_UP = False
+    assert "cannot send mail" in client.get(RESET).content.decode()
+    done = client.post(RESET, {"email": viewer.email}, follow=True)
+    assert "Nothing was sent" in done.content.decode()
+    settings.MAIL_IS_SET_UP = True
+    assert "Send the link" in client.get(RESET).content.decode()
+    assert "Look into your mail" in client.get("/accounts/password/reset/done/").content.decode()
+
+
+def test_with_mail_the_link_is_sent(viewer: User, client: Client) -> None:
+    client.post(RESET, {"email": viewer.email})
+    assert "/accounts/password/reset/key/" in mail.outbox[0].body
+
+
+def test_the_deployment_check_warns(settings: Settings) -> None:
+    settings.MAIL_IS_SET_UP = False
+    assert "accounts.W001" in {found.id for found in run_checks(include_deployment_checks=True)}
+    settings.MAIL_IS_SET_UP = True
+    assert "accounts.W001" not in {found.id for found in run_checks(include_deployment_checks=True)}
