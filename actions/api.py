@@ -10,7 +10,7 @@ from ninja import Query, Router
 from actions import log
 from actions.log import ActionFilter, ActionPage
 from actions.models import Reaction
-from actions.schemas import Action, ActionList, ActionQuery
+from actions.schemas import ActionList, ActionQuery, ActionTaken
 from findings.api import asked_of, callers_who
 from findings.schemas import Problem
 
@@ -40,7 +40,7 @@ def get_actions(
     return _listed(log.page(form.narrow(Reaction.objects.all()), after=after))
 
 
-_SAME = Action.model_fields.keys() - {"action", "finding_type", "account_id", "attempts"}
+_SAME = ActionTaken.model_fields.keys() - {"action", "finding_type", "account_id", "attempts"}
 
 
 def _listed(page: ActionPage) -> dict[str, Any]:

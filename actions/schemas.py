@@ -46,7 +46,7 @@ class Tried(BaseModel):
     answer: str
 
 
-class Action(BaseModel):
+class ActionTaken(BaseModel):
     """What was done, or is to be done, about a finding."""
 
     model_config = ConfigDict(use_enum_values=True)
@@ -70,7 +70,7 @@ class Action(BaseModel):
 class ActionList(BaseModel):
     """The actions, newest first, a page at a time."""
 
-    actions: list[Action]
+    actions: list[ActionTaken]
     next: str | None = Field(
         description="Send it as `after` for the next page. Null: there is none."
     )

@@ -27,7 +27,11 @@ Instant = Annotated[
     AfterValidator(_not_blank),
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-23T12:00:00Z"]),
 ]
-Name = Annotated[str, AfterValidator(_not_blank), Field(min_length=1)]
+Name = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
+]
 
 
 class EventQuery(BaseModel):
