@@ -18,10 +18,16 @@ import ijson
 
 from findings.reading import NotUnderstood, findings_in
 
-MAX_LINE = 16 * 1024 * 1024  # bytes; GuardDuty's findings have some 10 KiB
+MAX_FINDING = 1024 * 1024  # bytes, with what wraps it, as in SQS; GuardDuty's have some 10 KiB
+MAX_OPENED = 1000  # brackets of one finding
+# A compressed file may unpack to so many times its size, and to the first bytes in any case.
+MAX_RATIO = 50
+ANY_RATIO = 4 * 1024 * 1024  # bytes
 
 Stream = io.BufferedReader | gzip.GzipFile
 
+_BUFFER = 4 * 1024  # bytes: a nest that opens and closes within it is not noticed
+_TOO_LONG = f"It is longer than {MAX_FINDING // 1024} KiB."
 _GZIP = b"\x1f\x8b"
 _LIST = re.compile(rb'\{\s*"([Ff]indings)"\s*:\s*\[')
 
@@ -40,15 +46,81 @@ def read_findings(stream: Stream) -> Iterator[Found]:
     place = "its beginning"
     try:
         if stream.peek(2).startswith(_GZIP):
-            stream = gzip.GzipFile(fileobj=stream)
+            stream = _Unpacked(stream)
         start = stream.peek(64 * 1024).lstrip()
         for place, document in _lines(stream) if _is_lines(start) else _items(stream, start):
             if isinstance(document, NotUnderstood):
                 yield Found(place, document)
             else:
                 yield from (Found(place, finding) for finding in findings_in(document))
+    except _TooMuch:
+        yield Found(f"after {place}", NotUnderstood("It unpacks to too many times its size."))
     except (OSError, EOFError, zlib.error):
         yield Found(f"after {place}", NotUnderstood("From here on it cannot be read."))
+
+
+class _TooMuch(Exception):
+    """What is compressed unpacks to far more than findings do."""
+
+
+class _Packed(io.RawIOBase):
+    """Counts what is read of a compressed file."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.stream.read(size)
+        self.count += len(data)
+        return data
+
+
+class _Unpacked(gzip.GzipFile):
+    """Raises _TooMuch where a small file would unpack to gigabytes."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.packed = _Packed(stream)
+        super().__init__(fileobj=self.packed)
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._insist()
+        return super().read(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self._insist()
+        return super().readline(size)
+
+    def _insist(self) -> None:
+        if self.tell() > max(ANY_RATIO, MAX_RATIO * self.packed.count):
+            raise _TooMuch
+
+
+class _Limited:
+    """What ijson reads from: no more than one finding may have, until `next` is called."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.next()
+
+    def next(self) -> None:
+        self.left = MAX_FINDING + _BUFFER  # ijson reads ahead
+        self.opened = 0  # brackets, also those in texts: it need not be exact
+
+    def read(self, size: int) -> bytes:
+        if self.left <= 0:
+            raise _TooLong
+        data = self.stream.read(size)
+        self.left -= len(data)
+        # ijson keeps the whole path for each level, so that memory grows with their square.
+        self.opened += sum(map(data.count, (b"[", b"{"))) - sum(map(data.count, (b"]", b"}")))
+        if self.opened > MAX_OPENED:
+            raise RecursionError
+        return data
+
+
+class _TooLong(Exception):
+    """A finding is longer than any finding is."""
 
 
 def _is_lines(start: bytes) -> bool:
@@ -66,12 +138,12 @@ def _is_lines(start: bytes) -> bool:
 
 def _lines(stream: Stream) -> Iterator[tuple[str, Any]]:
     number = 0
-    while line := stream.readline(MAX_LINE):
+    while line := stream.readline(MAX_FINDING):
         number += 1
-        if len(line) == MAX_LINE:
-            yield f"line {number}", NotUnderstood("It is too long.")
+        if len(line) == MAX_FINDING:
+            yield f"line {number}", NotUnderstood(_TOO_LONG)
             while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE)
+                line = stream.readline(MAX_FINDING)
         elif line.strip():
             yield f"line {number}", _parsed(line)
 
@@ -89,9 +161,16 @@ def _items(stream: Stream, start: bytes) -> Iterator[tuple[str, Any]]:
     listed = _LIST.match(start)
     prefix = f"{listed[1].decode()}.item" if listed else "item" if start.startswith(b"[") else ""
     number = 0
+    limited = _Limited(stream)
+    documents = ijson.items(limited, prefix, use_float=True, multiple_values=True, buf_size=_BUFFER)
     try:
-        for document in ijson.items(stream, prefix, use_float=True, multiple_values=True):
+        for document in documents:
             number += 1
             yield f"item {number}", document
-    except (ijson.JSONError, RecursionError):
+            limited.next()
+    except _TooLong:
+        yield f"item {number + 1}", NotUnderstood(f"{_TOO_LONG} What follows is not read.")
+    except RecursionError:
+        yield f"item {number + 1}", NotUnderstood("It is nested too deeply. The rest is not read.")
+    except (ijson.JSONError, ValueError):  # also a number of too many digits
         yield f"item {number + 1}", NotUnderstood("From here on it is not JSON.")

@@ -110,4 +110,4 @@ def test_a_line_without_an_end_takes_no_endless_memory() -> None:
             return count
 
     (found,) = read_findings(io.BufferedReader(Endless()))
-    assert found.finding == NotUnderstood("It is too long.")
+    assert found.finding == NotUnderstood("It is longer than 1024 KiB.")

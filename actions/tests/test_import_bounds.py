@@ -1,0 +1,127 @@
+"""A small file cannot make the import take gigabytes or hours, nor keep the other files out."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from findings import files
+from findings.files import Found, read_findings
+from findings.models import Finding
+from findings.reading import NotUnderstood
+from findings.tests.findings import finding
+
+MIB = 1024 * 1024
+SIZE = 40 * MIB  # unpacked; packed it is some 200 KiB at most
+
+
+def packed(piece: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
+    """40 MiB of the piece, compressed."""
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
+        file.write(before)
+        block = piece * (MIB // len(piece))
+        for _ in range(SIZE // MIB):
+            file.write(block)
+        file.write(after)
+    return out.getvalue()
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "one long text": lambda: packed(b"x", before=b'[{"id": "', after=b'"}]'),
+    "many members": lambda: packed(b'{"a": 1},', before=b'{"Findings": [{"id": [', after=b"0]}]}"),
+    "many small findings": lambda: packed(b"{},\n", before=b"[", after=b"{}]"),
+    "many empty lines": lambda: packed(b"\n", before=b"{}\n{}\n"),
+    "white space": lambda: packed(b" " * 1024, before=b"[", after=b"]"),
+    "one long line": lambda: packed(b"x", before=b"{}\n{}\n"),
+    "nested": lambda: packed(b"[", before=b"["),
+    "digits": lambda: packed(b"9", before=b"[", after=b"]"),
+    "many lines": lambda: packed(b"{}\n"),
+}
+
+
+def read(data: bytes) -> list[Found]:
+    return list(read_findings(io.BufferedReader(cast(Any, io.BytesIO(data)))))
+
+
+def read_in_little_memory(data: bytes) -> str:
+    """What the reader says of the last thing, in a process that may have 400 MiB."""
+    script = (
+        "import io, sys\n"
+        "from findings.files import read_findings\n"
+        "from findings.reading import NotUnderstood\n"
+        "count = 0\n"
+        "for found in read_findings(io.BufferedReader(io.BytesIO(sys.stdin.buffer.read()))):\n"
+        "    count += 1\n"
+        "    last = found\n"
+        "print(count, last.finding.reason if isinstance(last.finding, NotUnderstood) else '')\n"
+    )
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (400 * MIB, 400 * MIB))
+
+    done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
+        [sys.executable, "-c", script],
+        input=data,
+        capture_output=True,
+        check=False,
+        preexec_fn=limit,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_that_unpacks_to_much_is_refused(bomb: str) -> None:
+    data = BOMBS[bomb]()
+    assert len(data) < SIZE / files.MAX_RATIO
+    said = read_in_little_memory(data)
+    assert (
+        "too many times its size" in said
+        or "longer than 1024 KiB" in said
+        or "nested too deeply" in said
+    )
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "1e999999", "9" * 1_000_000])
+@pytest.mark.parametrize("wrap", ["[{}]", '{{"Findings": [{}]}}', "{}"])
+def test_a_number_of_many_digits_is_told_and_not_computed(number: str, wrap: str) -> None:
+    text = wrap.format(f'{{"id": {number}}}') if wrap != "{}" else f'{{"id": {number}}}\n{{}}'
+    assert all(isinstance(found, Found) for found in read(text.encode()))
+
+
+def test_the_other_files_come_in(db: None, tmp_path: Path) -> None:
+    (tmp_path / "bomb.json.gz").write_bytes(BOMBS["one long text"]())
+    (tmp_path / "good.json.gz").write_bytes(gzip.compress(json.dumps(finding()).encode()))
+    said = StringIO()
+    with pytest.raises(CommandError):
+        call_command(
+            "importfindings",
+            str(tmp_path / "bomb.json.gz"),
+            str(tmp_path / "good.json.gz"),
+            stderr=said,
+            stdout=StringIO(),
+        )
+    assert "bomb.json.gz, item 1: It is longer than 1024 KiB." in said.getvalue()
+    assert Finding.objects.count() == 1
+
+
+def test_findings_that_compress_well_are_read_whole() -> None:
+    line = json.dumps(finding()).encode() + b"\n"
+    lines = [line.replace(b"a", b"a%d" % number) for number in range(3000)]
+    data = gzip.compress(b"".join(lines))
+    found = read(data)
+    assert len(found) == 3000
+    assert not any(isinstance(one.finding, NotUnderstood) for one in found)
