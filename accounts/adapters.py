@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import unicodedata
 from typing import Any
 
@@ -23,6 +24,8 @@ from django.shortcuts import redirect, render
 
 from storage import encryption
 
+logger = logging.getLogger(__name__)
+
 # Failed attempts on one account from addresses that have never signed in to it.
 RATES = {"login_failed_elsewhere": "30/h/key"}
 KNOWN_FOR = 30 * 24 * 60 * 60  # seconds
@@ -37,6 +40,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError as error:  # what was changed is changed, whether or not it can be told
+            logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key holds the Host header, in which a caller can choose the port.

@@ -12,9 +12,40 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from license import gate, problem, status
 from license.middleware import SAFE_METHODS, LicensedRequest
+
+ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
+ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
+NOTED_EVERY = 60  # seconds, so that not every request writes
+
+
+class IdleTimeoutMiddleware:
+    """Ends a session after SESSION_IDLE_MINUTES without a request, or SESSION_COOKIE_AGE in all."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        session = request.session
+        if SESSION_KEY in session:
+            now = int(timezone.now().timestamp())
+            began, seen = session.get(ACTIVE, (now, now))
+            if now - began > settings.SESSION_COOKIE_AGE:  # Django counts from the last change
+                session.flush()
+            elif now - seen > settings.SESSION_IDLE_MINUTES * 60:
+                session.flush()
+                session[ENDED] = settings.SESSION_IDLE_MINUTES
+            elif now - seen >= NOTED_EVERY:
+                session[ACTIVE] = (began, now)
+        response = self.get_response(request)
+        if SESSION_KEY in session and ACTIVE not in session:  # somebody has just signed in
+            now = int(timezone.now().timestamp())
+            session[ACTIVE] = (now, now)
+        return response
+
 
 RETRY_AFTER = {"Retry-After": "60"}  # seconds: the limits count by the minute
 

@@ -23,6 +23,7 @@ for name in (
     "OIDC_SERVER_URL",
     "PANEL_URL",
     "SAVE_BUCKET",
+    "SESSION_IDLE_MINUTES",
     "TRUSTED_PROXY_COUNT",
 ):
     os.environ.pop(name, None)
