@@ -96,6 +96,8 @@ def groups(db: None) -> None:
         later.let_everybody_with_a_role_see_findings(apps, None)
         acting = importlib.import_module("accounts.migrations.0004_operators_act")
         acting.let_operators_act(apps, None)
+        log = importlib.import_module("accounts.migrations.0006_security_log")
+        log.let_administrators_see_it(apps, None)
 
 
 def _person(name: str, group: str = "") -> User:

@@ -12,6 +12,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 # Not public: allauth has no other counter that processes share, nor another way to find an account.
 from allauth.account.internal.flows.manage_email import sync_user_email_address
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
+from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -19,9 +20,12 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from accounts.models import EventKind
+from accounts.security_log import record, signed_in_as
 from storage import encryption
 
 logger = logging.getLogger(__name__)
@@ -46,6 +50,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             super().send_mail(template_prefix, email, context)
         except OSError as error:  # what was changed is changed, whether or not it can be told
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
+
+    def validation_error(self, code: str, *args: Any) -> ValidationError:
+        if code == "too_many_login_attempts":
+            record(EventKind.THROTTLED, user=signed_in_as(context.request))
+        error: ValidationError = super().validation_error(code, *args)
+        return error
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key holds the Host header, in which a caller can choose the port.
@@ -83,6 +93,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typed
+    def validation_error(self, code: str, *args: Any) -> ValidationError:
+        if code == "incorrect_code":
+            record(EventKind.SECOND_FACTOR_FAILED, user=signed_in_as(context.request))
+        error: ValidationError = super().validation_error(code, *args)
+        return error
+
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
 

@@ -1,16 +1,47 @@
-"""allauth's forms, where they need a better word or a thicker skin."""
+"""allauth's forms, where they need a change, and the filter of the security log."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from allauth.account import forms
+from allauth.account import forms as account_forms
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import LoginWebAuthnForm
+from django import forms
+from django.db.models import Q
+
+from accounts.models import EventKind, SecurityEventQuerySet
 
 
-class LoginForm(forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
+class SecurityLogFilter(forms.Form):
+    """What to show of the security log; all of what is given has to hold."""
+
+    kind = forms.ChoiceField(
+        label="Event", choices=[("", "Every event"), *EventKind.choices], required=False
+    )
+    who = forms.CharField(label="Person or API client", max_length=150, required=False)
+    address = forms.GenericIPAddressField(label="Address", required=False)
+    since = forms.DateField(widget=forms.DateInput({"type": "date"}), required=False)
+    until = forms.DateField(widget=forms.DateInput({"type": "date"}), required=False)
+
+    def narrow(self, events: SecurityEventQuerySet) -> SecurityEventQuerySet:
+        asked = self.cleaned_data
+        if kind := asked["kind"]:
+            events = events.filter(kind=kind)
+        if who := asked["who"]:
+            events = events.filter(Q(user_name=who) | Q(client_id=who) | Q(by_name=who))
+        if address := asked["address"]:
+            events = events.filter(address=address)
+        if since := asked["since"]:
+            events = events.filter(at__gte=datetime.combine(since, time.min, UTC))
+        if until := asked["until"]:
+            events = events.filter(at__lt=datetime.combine(until, time.min, UTC) + timedelta(1))
+        return events
+
+
+class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = "Username or e-mail"

@@ -14,6 +14,8 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts.models import EventKind
+from accounts.security_log import record
 from license import gate, problem, status
 from license.middleware import SAFE_METHODS, LicensedRequest
 
@@ -34,9 +36,9 @@ class IdleTimeoutMiddleware:
             now = int(timezone.now().timestamp())
             began, seen = session.get(ACTIVE, (now, now))
             if now - began > settings.SESSION_COOKIE_AGE:  # Django counts from the last change
-                session.flush()
+                _end(request, detail="after 12 hours")
             elif now - seen > settings.SESSION_IDLE_MINUTES * 60:
-                session.flush()
+                _end(request, detail="without activity")
                 session[ENDED] = settings.SESSION_IDLE_MINUTES
             elif now - seen >= NOTED_EVERY:
                 session[ACTIVE] = (began, now)
@@ -45,6 +47,12 @@ class IdleTimeoutMiddleware:
             now = int(timezone.now().timestamp())
             session[ACTIVE] = (now, now)
         return response
+
+
+def _end(request: HttpRequest, *, detail: str) -> None:
+    user = User.objects.filter(pk=request.session[SESSION_KEY]).first()
+    request.session.flush()
+    record(EventKind.SESSION_ENDED, request=request, user=user, detail=detail)
 
 
 RETRY_AFTER = {"Retry-After": "60"}  # seconds: the limits count by the minute

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus, urlencode, urlsplit
 
 from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
@@ -16,7 +16,7 @@ from allauth.idp.oidc import views as oidc
 from allauth.idp.oidc.models import Token
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import (
@@ -33,11 +33,15 @@ from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST, require_safe
 from requests import RequestException
 
+from accounts.forms import SecurityLogFilter
+from accounts.models import EventKind, SecurityEvent
+from accounts.security_log import record
 from license.middleware import SAFE_METHODS, LicensedRequest
 
+EVENTS_A_PAGE = 50
 RATES = {"client_secret_failed": "10/m/ip"}
 
 
@@ -47,6 +51,30 @@ def no_role(request: HttpRequest) -> HttpResponse:
     if request.user.get_all_permissions():
         return redirect("home")
     return render(request, "account/no_role.html")
+
+
+@require_safe
+@permission_required("accounts.view_securityevent", raise_exception=True)
+def security_log(request: HttpRequest) -> HttpResponse:
+    wanted = {name: value for name, value in request.GET.items() if value and name != "before"}
+    form = SecurityLogFilter(wanted)
+    events = SecurityEvent.objects.newest_first()
+    if form.is_valid():
+        events = form.narrow(events)
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit():
+        events = events.filter(pk__lt=min(int(before[:19]), 2**63 - 1))
+    shown = list(events[: EVENTS_A_PAGE + 1])  # one more tells whether there are older ones
+    has_older = len(shown) > EVENTS_A_PAGE
+    context = {
+        "form": form,
+        "wanted": wanted,
+        "events": shown[:EVENTS_A_PAGE],
+        "is_first": not before,
+        "newest": urlencode(wanted),
+        "older": urlencode({**wanted, "before": shown[EVENTS_A_PAGE - 1].pk}) if has_older else "",
+    }
+    return render(request, "account/security_log.html", context)
 
 
 class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed
@@ -141,7 +169,7 @@ def oauth_token(request: HttpRequest) -> HttpResponse:
         return _oauth_error("invalid_request", "grant_type is missing.")
     if request.POST["grant_type"] != "client_credentials":
         return _oauth_error("unsupported_grant_type", "The grant_type is client_credentials.")
-    return _with_secret(request, oidc.token)
+    return _with_secret(request, oidc.token, EventKind.TOKEN_ISSUED)
 
 
 def _client_id(request: HttpRequest) -> str:
@@ -171,10 +199,12 @@ def oauth_revoke(request: HttpRequest) -> HttpResponse:
     if token and token.client_id != _client_id(request):
         sent["token"] = "unknown"  # noqa: S105
     request.POST = sent  # type: ignore[assignment]  # allauth reads it here
-    return _with_secret(request, oidc.revoke)
+    return _with_secret(request, oidc.revoke, EventKind.TOKEN_REVOKED)
 
 
-def _with_secret(request: HttpRequest, view: Callable[[HttpRequest], HttpResponse]) -> HttpResponse:
+def _with_secret(
+    request: HttpRequest, view: Callable[[HttpRequest], HttpResponse], done: EventKind
+) -> HttpResponse:
     """The answer of a view that checks a client's secret; wrong ones are limited by address."""
     usage = ratelimit.consume(request, app="accounts", action="client_secret_failed", config=RATES)
     if not usage:
@@ -182,4 +212,6 @@ def _with_secret(request: HttpRequest, view: Callable[[HttpRequest], HttpRespons
     response = view(request)
     if response.status_code != 401:
         usage.rollback()
+    if kind := {200: done, 401: EventKind.CLIENT_REFUSED}.get(response.status_code):
+        record(kind, request=request, client_id=_client_id(request), method="client secret")
     return response

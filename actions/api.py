@@ -7,12 +7,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
+from accounts.api_auth import callers_who
 from actions import log
 from actions.log import ActionFilter, ActionPage
 from actions.models import Reaction
 from actions.schemas import ActionList, ActionQuery, ActionTaken
-from findings.api import asked_of, callers_who
-from findings.schemas import Problem
+from findings.api import asked_of
+from license.schemas import Problem
 
 router = Router(tags=["Actions"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django import forms
@@ -15,13 +14,14 @@ from ninja import HeaderEx, P, Query, Router
 from ninja.errors import ValidationError
 from pydantic import BaseModel
 
-from accounts.api_auth import Caller, authenticate
+from accounts.api_auth import Caller, callers_who
 from findings import events, policy
 from findings.event_schemas import Event, EventList, EventQuery
 from findings.events import EventFilter, EventPage
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy
 from findings.policy import Policy, PolicyChanges
-from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated, Problem
+from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
+from license.schemas import Problem
 
 router = Router(tags=["Findings"])
 
@@ -35,23 +35,6 @@ _ETAG = {
         "example": '"5d41402abc4b2a76b9719d911017c592"',
     }
 }
-
-
-def callers_who(*, permission: str, scope: str) -> list[Callable[[HttpRequest], Caller | None]]:
-    """The ways to authenticate, each followed by the right: 403 comes before 415, 400 and 422."""
-
-    def followed_by_right(
-        ask: Callable[[HttpRequest], Caller | None],
-    ) -> Callable[[HttpRequest], Caller | None]:
-        def ask_both(request: HttpRequest) -> Caller | None:
-            caller = ask(request)
-            if caller:
-                caller.require(permission=permission, scope=scope)
-            return caller
-
-        return ask_both
-
-    return [followed_by_right(ask) for ask in authenticate]
 
 
 @router.get(

@@ -235,31 +235,6 @@ class PolicyUpdated(BaseModel):
     )
 
 
-class RequestError(BaseModel):
-    """One thing that is wrong with the request; pointer or parameter says where."""
-
-    pointer: str | None = Field(
-        None,
-        description="A JSON Pointer (RFC 6901) into the body.",
-        examples=["/policies/3/action"],
-    )
-    parameter: str | None = Field(None, description="A parameter of the query.")
-    detail: str
-
-
-class Problem(BaseModel):
-    """What was refused, why, and how to mend it (RFC 9457)."""
-
-    type: str = Field(description="A page of this portal: cause, mend, and the command.")
-    title: str
-    status: int
-    code: str = Field(description="Stable; one for each reason.")
-    detail: str
-    errors: list[RequestError] | None = Field(
-        None, description="With status 422: everything that is wrong, not only the first."
-    )
-
-
 def in_words(error: Mapping[str, Any]) -> str:
     """What pydantic found wrong, for somebody who knows JSON and not pydantic."""
     context = error.get("ctx", {})

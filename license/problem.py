@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from license.signals import write_refused
 from license.status import LicenseStatus
 
 MEDIA_TYPE = "application/problem+json"
@@ -64,6 +65,7 @@ def respond(
 
 def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     """403: writes are off. Without a signed-in session no date, plan or account is told."""
+    write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
     title = TITLES[license_status.code]
     if wants_html(request):

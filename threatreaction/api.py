@@ -21,6 +21,7 @@ from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 from pydantic_core import to_json
 
+from accounts.api import router as security_router
 from accounts.api_auth import SCOPES, CallerRefused, refuse
 from actions.api import router as actions_router
 from actions.views import action_list
@@ -170,6 +171,7 @@ api = PortalAPI(
 api.add_router("", findings_router)
 api.add_router("", actions_router)
 api.add_router("", license_router)
+api.add_router("", security_router)
 
 
 api.exception_handler(CallerRefused)(refuse)

@@ -26,6 +26,7 @@ ADMINISTER = CHANGE | {
     "auth.view_group",
     "allauth_idp_oidc.view_client",
     "allauth_idp_oidc.delete_client",
+    "accounts.view_securityevent",
 }
 
 

@@ -57,7 +57,7 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
 def test_both_ways_to_sign_in_are_described(document: dict[str, Any]) -> None:
     client = document["components"]["securitySchemes"]["client"]["flows"]["clientCredentials"]
     assert client["tokenUrl"] == "/oauth/token"
-    assert client["scopes"].keys() == {"findings:read", "findings:write"}
+    assert client["scopes"].keys() == {"findings:read", "findings:write", "security:read"}
     assert document["paths"]["/findings"]["put"]["security"] == [
         {"session": []},
         {"client": ["findings:write"]},

@@ -1,0 +1,6 @@
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# The license did not allow a write. Arguments: request; code, the reason.
+write_refused = Signal()
