@@ -20,7 +20,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from license.admin_filters import OwnFiltersOnly
+from storage.admin_filters import OwnFiltersOnly
 
 GROUPS = ["viewers", "operators", "administrators"]
 

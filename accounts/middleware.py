@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.models import EventKind
 from accounts.security_log import record
-from license import gate, problem, status
+from license import problem, routes, status
 from license.middleware import SAFE_METHODS, LicensedRequest
 
 ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
@@ -139,7 +139,7 @@ def _hold(user_id: Any) -> None:
 
 def _refusal(request: LicensedRequest) -> HttpResponse | None:
     """The refusal of a gated write whose license has ended while the view was at work."""
-    if gate.is_exempt(request):
+    if routes.is_exempt(request):
         return None
     license_status = status.current()
     return None if license_status.allows_writes else problem.refuse(request, license_status)

@@ -5,7 +5,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
-from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class EventKind(models.TextChoices):

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from actions.models import Attempt, Reaction
-from license.admin_filters import OwnFiltersOnly
+from storage.admin_filters import OwnFiltersOnly
 
 
 class ReadOnly:

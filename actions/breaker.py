@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from actions.models import CONTAINMENT, Reaction, State, Trip
-from findings.queueing import queue_behind
+from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -61,7 +61,7 @@ def _counted_since(begin: datetime) -> set[tuple[str, str]]:
 @transaction.atomic
 def reset(*, by: User, at: datetime, drop: bool) -> int:
     """Containment goes on: with what has waited, or, `drop`, without. How many were dropped."""
-    queue_behind(LOCK)
+    advisory_lock(LOCK)
     if not Trip.objects.filter(reset_at=None).update(reset_at=at, reset_by=by):
         return 0  # somebody else was faster: what they have let go on is not dropped
     if not drop:

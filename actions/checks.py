@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import guards
+from actions import safeguards
 from actions.aws import wafv2
 
 
@@ -22,7 +22,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             id="actions.E001",
         )
     try:
-        guards.never_block()
+        safeguards.never_block()
     except ValueError as error:
         yield Error(
             f"NEVER_BLOCK names what is no network: {error}.",

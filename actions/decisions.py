@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 
-from actions import guards
-from actions.guards import Network
+from actions import safeguards
 from actions.models import Allowance, Reaction, ReactionKind, State
-from findings import bulk
-from findings.arrival import New
+from actions.safeguards import Network
 from findings.catalogue import service_of
+from findings.guardduty.parser import Kind, ParsedFinding
+from findings.ingest import New
 from findings.models import Action, Finding
-from findings.reading import Kind, Reading
+from storage import bulk
 
 # Findings about IAM credentials: for them BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAMUser", "IAM"}
@@ -49,7 +49,7 @@ class Rules:
             allowed=frozenset(
                 Allowance.objects.in_force().values_list("kind", "name", "finding_type")
             ),
-            never_block=guards.never_block(),
+            never_block=safeguards.never_block(),
             is_dry_run=settings.CONTAINMENT != "on",
             topic=settings.NOTIFY_TOPIC_ARN,
         )
@@ -62,8 +62,8 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         _COLUMNS,
         (
             _row(finding, wish, rules, at)
-            for finding, reading in new
-            for wish in _wishes(finding, reading, rules)
+            for finding, parsed in new
+            for wish in _wishes(finding, parsed, rules)
         ),
     )
 
@@ -106,42 +106,42 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any,
     )
 
 
-def _wishes(finding: Finding, reading: Reading | None, rules: Rules) -> Iterator[Wish]:
-    if reading:
+def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Iterator[Wish]:
+    if parsed:
         blocks = finding.action == Action.BLOCK
         if blocks:
-            yield from _blocks(reading, rules)
+            yield from _blocks(parsed, rules)
         if finding.action == Action.REVOKE or (
             blocks and service_of(finding.finding_type) in _ABOUT_CREDENTIALS
         ):
-            yield from _revocations(reading, rules)
+            yield from _revocations(parsed, rules)
     if finding.action == Action.SAVE:
         yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
     if rules.topic:  # last: it tells what has become of the others
         yield Wish(ReactionKind.NOTIFY, "topic", rules.topic)
 
 
-def _blocks(reading: Reading, rules: Rules) -> Iterator[Wish]:
-    if not reading.addresses:
+def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
+    if not parsed.addresses:
         yield Wish(
             ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no address of an actor."
         )
-    targets = [(Kind.ADDRESS.value, said.address) for said in reading.addresses]
+    targets = [(Kind.ADDRESS.value, said.address) for said in parsed.addresses]
     for kind, address in targets:
-        prevented = _allowed(kind, address, reading, rules) or guards.against_blocking(
-            address, reading, never=rules.never_block
+        prevented = _allowed(kind, address, parsed, rules) or safeguards.against_blocking(
+            address, parsed, never=rules.never_block
         )
         yield Wish(ReactionKind.BLOCK, kind, address, prevented)
 
 
-def _revocations(reading: Reading, rules: Rules) -> Iterator[Wish]:
-    actors = [(one.kind.value, one.name) for one in reading.entities if one.is_actor]
+def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
+    actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
     targets = [actor for actor in actors if _can_be_revoked(*actor)]
     if not targets:
         yield Wish(ReactionKind.REVOKE, Kind.ACCESS_KEY, "", "The finding names no credential.")
     for kind, name in targets:
-        prevented = _allowed(kind, name, reading, rules) or guards.against_revoking(
-            kind, name, reading
+        prevented = _allowed(kind, name, parsed, rules) or safeguards.against_revoking(
+            kind, name, parsed
         )
         yield Wish(ReactionKind.REVOKE, kind, name, prevented)
 
@@ -150,7 +150,7 @@ def _can_be_revoked(kind: str, name: str) -> bool:
     return kind in _REVOCABLE or (kind, name) == (Kind.USER, "Root")
 
 
-def _allowed(kind: str, name: str, reading: Reading, rules: Rules) -> str:
+def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
     """Why the allowlist spares this target: it is there itself, or else something that the finding
     names and that is no target, an instance or a user. One scanner's address that is allowed does
     not spare the other addresses of the same finding."""
@@ -158,12 +158,12 @@ def _allowed(kind: str, name: str, reading: Reading, rules: Rules) -> str:
         return ""
     sparing = [(kind, name)] + [
         (one.kind.value, one.name)
-        for one in reading.entities
+        for one in parsed.entities
         if one.kind not in {Kind.ADDRESS, *_REVOCABLE}
     ]
     for spared, by in sparing:
-        if (spared, by, reading.finding_type) in rules.allowed:
-            return _ALLOWED.format(by, reading.finding_type)
+        if (spared, by, parsed.finding_type) in rules.allowed:
+            return _ALLOWED.format(by, parsed.finding_type)
     return ""
 
 

@@ -24,7 +24,7 @@ from actions.models import (
     ReactionQuerySet,
     State,
 )
-from findings.queueing import queue_behind
+from storage.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[R
     """Takes a lease on those that are due, so that nobody else tries them meanwhile."""
     is_containment = not set(kinds).isdisjoint(CONTAINMENT)
     if is_containment:
-        queue_behind(breaker.LOCK)
+        advisory_lock(breaker.LOCK)
     acts = settings.CONTAINMENT == "on"
     held = CONTAINMENT if is_containment and acts and breaker.tripped() else ()
     due = Reaction.objects.due(at).filter(kind__in=kinds).in_turn(at, held=held)
@@ -104,10 +104,10 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
         ]
     )
 
-    def verdict(outcome: Outcome) -> tuple[str, str]:
+    def result(outcome: Outcome) -> tuple[str, str]:
         return ("" if outcome.error is None else "failed"), outcome.answer
 
-    for (failed, answer), alike in groupby(sorted(outcomes, key=verdict), key=verdict):
+    for (failed, answer), alike in groupby(sorted(outcomes, key=result), key=result):
         same = list(alike)
         if not failed:
             _these(same).settle(State.DONE, at=at, outcome=answer)

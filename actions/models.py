@@ -9,9 +9,9 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
+from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
-from findings.reading import ENTITY_NAME_MAX_LENGTH
-from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class ReactionKind(models.TextChoices):
@@ -94,12 +94,12 @@ ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 class Reaction(AppendOnlyModel):
     """One action: what is done, to what, because of which finding, why, and how far it has come.
 
-    `decisions.py` and `undoing.py` add the rows; `execution.py` alone moves them.
+    `decisions.py` and `undo.py` add the rows; `execution.py` alone moves them.
     """
 
     finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")
     kind = models.CharField("action", max_length=8, choices=ReactionKind)
-    target_kind = models.CharField(max_length=16)  # findings.reading.Kind, or "finding"
+    target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
     why = models.TextField()
     outcome = models.TextField(blank=True)  # what came of it, once it is settled

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from actions import breaker, log, undoing
+from actions import breaker, log, undo
 from actions import dashboard as overview
 from actions.models import Allowance, Reaction, ReactionKind
 from findings.models import Finding
@@ -73,7 +73,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
 @may_act
 def unblock(request: HttpRequest, pk: int) -> HttpResponse:
     block = get_object_or_404(Reaction, pk=pk, kind=ReactionKind.BLOCK)
-    if undoing.unblock(block, by=cast(User, request.user), at=timezone.now()):
+    if undo.unblock(block, by=cast(User, request.user), at=timezone.now()):
         messages.success(request, f"{block.target} will be unblocked.")
     else:
         messages.info(request, f"{block.target} is not blocked, or is being unblocked already.")
@@ -89,7 +89,7 @@ def allow(request: HttpRequest, pk: int) -> HttpResponse:
         kind__in=[ReactionKind.BLOCK, ReactionKind.REVOKE],
     )
     name, finding_type = reaction.target, reaction.finding.finding_type
-    if undoing.allow(reaction, by=cast(User, request.user), at=timezone.now()):
+    if undo.allow(reaction, by=cast(User, request.user), at=timezone.now()):
         text = f"From now on {name} is only reported in findings of {finding_type}."
         messages.success(request, f"{text} What was done already stays.")
     else:
@@ -112,7 +112,7 @@ def allowlist(request: HttpRequest) -> HttpResponse:
 @may_act
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
     allowance = get_object_or_404(Allowance, pk=pk)
-    undoing.take_back(allowance, by=cast(User, request.user), at=timezone.now())
+    undo.take_back(allowance, by=cast(User, request.user), at=timezone.now())
     messages.success(request, f"The policy applies again to {allowance}.")
     return redirect("actions:allowlist")
 

@@ -24,16 +24,16 @@ from django.db import (
 )
 from django.utils import timezone
 
-from actions import execution, intake
+from actions import execution, ingest
 from actions.aws.sqs import Message, Queue
-from findings.reading import NotUnderstood, findings_in
+from findings.guardduty.parser import Unparsed, unwrap
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds, after AWS or the database has failed
 IDLE = 1.0  # seconds, until it is asked again whether an action is due
 
-Finding = Mapping[str, Any] | NotUnderstood
+Finding = Mapping[str, Any] | Unparsed
 
 
 class Poison(Exception):
@@ -45,7 +45,7 @@ def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> N
     acting = threading.Thread(target=_until, args=(stop, lambda: act(session, stop)))
     acting.start()
     if queue:
-        _until(stop, lambda: take_in(queue))
+        _until(stop, lambda: receive(queue))
     acting.join()
 
 
@@ -74,7 +74,7 @@ def act(session: boto3.Session, stop: threading.Event) -> None:
         stop.wait(IDLE)
 
 
-def take_in(queue: Queue) -> None:
+def receive(queue: Queue) -> None:
     """One batch of messages. They are deleted once their findings are committed."""
     # Without a database no message is received: each receipt counts towards the dead-letter queue.
     connection.ensure_connection()
@@ -84,7 +84,7 @@ def take_in(queue: Queue) -> None:
     with queue.being_extended(messages):
         readable = _readable(messages)
         try:
-            intake.take_in([one for each in readable.values() for one in each], at=timezone.now())
+            ingest.ingest([one for each in readable.values() for one in each], at=timezone.now())
             taken: Sequence[Message] = list(readable)
         except (OperationalError, InterfaceError):
             raise  # it is the database, and no finding
@@ -99,26 +99,26 @@ def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:
     found = {}
     for message in messages:
         try:
-            found[message] = _findings_in(message.body)
+            found[message] = _unwrap(message.body)
         except Poison as reason:
             logger.error("Message %s is left in the queue. %s", message.message_id, reason)
     return found
 
 
-def _findings_in(body: str) -> list[Finding]:
+def _unwrap(body: str) -> list[Finding]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         raise Poison("It is not JSON.") from None
     if not isinstance(document, dict | list):
         raise Poison("It is neither an object nor an array.")
-    return list(findings_in(document))
+    return list(unwrap(document))
 
 
 def _taken_alone(message: Message, findings: list[Finding]) -> bool:
     """After a batch has failed: the one that did it must not keep the others out."""
     try:
-        intake.take_in(findings, at=timezone.now())
+        ingest.ingest(findings, at=timezone.now())
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:

@@ -12,13 +12,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from actions import intake
+from actions import ingest
 from actions.models import Reaction
 from benchmarks.measure import Comparison, compare, line, ratio
 from benchmarks.people import browser
 from findings import events, policy
 from findings.catalogue import FINDING_TYPES, Severity
-from findings.files import read_findings
+from findings.guardduty.files import read_findings
 from findings.models import Entity, Finding, Mention, Target, ThreatPolicy
 
 SAMPLE = (
@@ -37,7 +37,7 @@ def intake_of_findings(operator: User, folder: Path) -> str:
 
     def ours() -> None:
         stream = cast(io.BufferedReader, io.BufferedReader(io.BytesIO(files.pop())))
-        intake.take_in((found.finding for found in read_findings(stream)), at=timezone.now())
+        ingest.ingest((found.finding for found in read_findings(stream)), at=timezone.now())
 
     ours()
     inserts = [list(_inserts(number)) for number in range(1, ROUNDS + 2)]

@@ -33,8 +33,8 @@ def compare(ours: Callable[[], object], theirs: Callable[[], object], *, rounds:
 
 
 def line(name: str, measured: float, goal: float, note: str) -> str:
-    verdict = "met" if measured <= goal else "MISSED"
-    return f"  {name:<42} {measured:6.2f}   goal {goal:4.2f} {verdict:<6}   {note}"
+    result = "met" if measured <= goal else "MISSED"
+    return f"  {name:<42} {measured:6.2f}   goal {goal:4.2f} {result:<6}   {note}"
 
 
 def ratio(name: str, found: Comparison, *, goal: float) -> str:

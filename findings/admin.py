@@ -15,7 +15,7 @@ from findings import catalogue, policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 from findings.schemas import PolicyUpdate, in_words
-from license.admin_filters import OwnFiltersOnly
+from storage.admin_filters import OwnFiltersOnly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

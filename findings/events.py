@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from django import forms
 
 from findings.catalogue import Severity
+from findings.guardduty.parser import Address
 from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
-from findings.reading import Address
 
 PAGE = 25
 
@@ -100,7 +100,7 @@ class Actor(NamedTuple):
 def named_by(finding: Finding) -> tuple[list[Actor], list[Entity]]:
     """Those that acted, and what was acted upon, as far as the finding says."""
     rows = Mention.objects.filter(finding=finding).select_related("entity").order_by("pk")
-    reading = finding.reading
-    origins = {said.address: said for said in reading.addresses} if reading else {}
+    parsed = finding.parsed
+    origins = {said.address: said for said in parsed.addresses} if parsed else {}
     actors = [Actor(row.entity, origins.get(row.entity.name)) for row in rows if row.is_actor]
     return actors, [row.entity for row in rows if not row.is_actor]

@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH, Severity
-from findings.reading import Reading, read
-from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from findings.guardduty.parser import ParsedFinding, parse
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class Action(models.TextChoices):
@@ -157,7 +157,7 @@ FindingManager = models.Manager.from_queryset(FindingQuerySet)
 
 
 class Finding(models.Model):
-    """What GuardDuty found. `arrival.take_in` writes it; the same finding again updates its row."""
+    """What GuardDuty found. `ingest.ingest` writes it; the same finding again updates its row."""
 
     account_id = models.CharField("AWS account", max_length=64)
     region = models.CharField(max_length=64)
@@ -200,10 +200,10 @@ class Finding(models.Model):
         return self.finding_type or "a finding that was not understood"
 
     @property
-    def reading(self) -> Reading | None:
+    def parsed(self) -> ParsedFinding | None:
         """What it says, read anew from what was stored; None where it was not understood."""
-        read_again = read(json.loads(self.raw))
-        return read_again if isinstance(read_again, Reading) else None
+        parsed = parse(json.loads(self.raw))
+        return parsed if isinstance(parsed, ParsedFinding) else None
 
 
 class Entity(models.Model):

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from findings import catalogue
 from findings.models import Action, PolicyChange, Target, ThreatPolicy
-from findings.queueing import queue_behind
+from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -103,7 +103,7 @@ def set_policies(
     """
     settings = list(settings)
     with transaction.atomic():
-        queue_behind("findings.policy")
+        advisory_lock("findings.policy")
         policy = ThreatPolicy.objects.actions()
         if if_match is not None:
             present = etag(policy)

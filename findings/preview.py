@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.db.models import Count
 
 from findings import policy
-from findings.entities import Kind
+from findings.guardduty.entities import Kind
 from findings.models import Action, Finding, Mention, ThreatPolicy
 from findings.policy import Policy, Setting
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from findings import accounts as aws_accounts
-from findings import events, policy, preview, sightings
+from findings import entities as entity_list
+from findings import events, policy, preview
 from findings.bodies import read_as
 from findings.catalogue import Severity
 from findings.models import Action, Entity, Finding, PolicyChange, ThreatPolicy
@@ -57,7 +58,7 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     actors, resources = events.named_by(finding)
     context = {
         "finding": finding,
-        "reading": finding.reading,
+        "parsed": finding.parsed,
         "actors": actors,
         "resources": resources,
         # What the app above this one has done about it.
@@ -71,15 +72,17 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("findings.view_finding", raise_exception=True)
 def entities(request: HttpRequest) -> HttpResponse:
     wanted = {name: value for name, value in request.GET.items() if value and name != "page"}
-    form = sightings.EntityFilter(wanted)
+    form = entity_list.EntityFilter(wanted)
     if not form.is_valid():
         return render(request, "findings/entities.html", {"form": form, "wanted": wanted})
-    number, rows, more = _page(request, sightings.sighted(form.narrow(Entity.objects.all())))
+    number, rows, more = _page(
+        request, entity_list.with_statistics(form.narrow(Entity.objects.all()))
+    )
     context = {
         "form": form,
         "wanted": wanted,
         "entities": rows,
-        "stale_before": timezone.now() - sightings.STALE,
+        "stale_before": timezone.now() - entity_list.STALE,
         "kept": urlencode(wanted),
         "newer": number - 1,
         "older": number + 1 if more else 0,
@@ -161,7 +164,7 @@ def changes(request: HttpRequest) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, rows: QuerySet[M], *, size: int = sightings.PAGE
+    request: HttpRequest, rows: QuerySet[M], *, size: int = entity_list.PAGE
 ) -> tuple[int, list[M], bool]:
     """The number of the page that is asked for, its rows, and whether there are more."""
     page = request.GET.get("page", "1")

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
-from license.admin_filters import OwnFiltersOnly
 from license.forms import LicenseForm
 from license.installation import ConfirmationNeeded
 from license.models import License
 from license.token import LicenseError
+from storage.admin_filters import OwnFiltersOnly
 
 
 @admin.register(License)
@@ -39,7 +39,7 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
 
     def get_fieldsets(self, request: HttpRequest, obj: License | None = None) -> Any:
         if obj is None:
-            help_text = "The key is judged before it is stored; what is refused changes nothing."
+            help_text = "The key is validated before it is stored; what is refused changes nothing."
             return [(None, {"fields": ["key", "confirm"], "description": help_text})]
         return [
             (
@@ -70,18 +70,18 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
         try:
             return super().add_view(request, form_url, context)
         except (LicenseError, ConfirmationNeeded):
-            # Another key came in between judging and storing; judged again, the form says why.
+            # Another key was installed in between; validated again, the form says why.
             return super().add_view(request, form_url, context)
 
     def save_model(
         self, request: HttpRequest, obj: License, form: forms.ModelForm[Any], change: bool
     ) -> None:
-        judged = cast(LicenseForm, form)
-        done = judged.install(
+        valid = cast(LicenseForm, form)
+        done = valid.install(
             by=cast(User, request.user),  # the admin lets nobody else in
             source=License.Source.ADMIN,
         )
-        obj.pk, obj.jti = judged.instance.pk, judged.instance.jti  # for the admin's own log
+        obj.pk, obj.jti = valid.instance.pk, valid.instance.jti  # for the admin's own log
         messages.success(request, done)
 
     def response_add(

@@ -12,7 +12,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.module_loading import import_string
 
-from license import gate, judgement, revocations
+from license import revocations, routes, validation
 from license.keyring import KeyringError
 from license.token import RevocationsError
 
@@ -22,7 +22,7 @@ MIDDLEWARE = "license.middleware.LicenseMiddleware"
 @register(Tags.security)
 def check_public_key(**kwargs: Any) -> list[CheckMessage]:
     try:
-        judgement.load_keyring()
+        validation.load_keyring()
     except KeyringError as error:
         return [
             Error(
@@ -74,7 +74,7 @@ def check_account_id(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security)
 def check_revocations(**kwargs: Any) -> list[CheckMessage]:
     try:
-        revocations.published(judgement.load_keyring())
+        revocations.published(validation.load_keyring())
     except KeyringError:
         return []  # license.E001 says so
     except RevocationsError as error:
@@ -113,7 +113,7 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.urls)
 def check_exempt_views(**kwargs: Any) -> Iterator[CheckMessage]:
-    named = {route.view_name for route in gate.routes()}
+    named = {route.view_name for route in routes.all_routes()}
     for name in [*settings.LICENSE_EXEMPT_VIEWS, *settings.LICENSE_EXEMPT_WHERE]:
         if name not in named:
             yield checks.Warning(

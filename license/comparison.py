@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from license.installation import Verdict
+from license.installation import InstallPreview
 from license.token import LicenseClaims
 
 NOTHING = "none"
@@ -19,33 +19,33 @@ class Row(NamedTuple):
     offered: str
 
 
-def outcome(verdict: Verdict) -> tuple[str, str]:
-    """A colour, and what saving the key does."""
-    if verdict.error:
-        return "red", f"{verdict.error} Saving it would change nothing."
-    if verdict.already_installed:
+def outcome(preview: InstallPreview) -> tuple[str, str]:
+    """A color, and what saving the key does."""
+    if preview.error:
+        return "red", f"{preview.error} Saving it would change nothing."
+    if preview.already_installed:
         return "", "This key is installed already. Saving it again changes nothing."
-    if verdict.confirmation:
-        return "yellow", f"{verdict.confirmation} It takes a second yes."
-    if verdict.queued and verdict.claims:
-        begins = instant(verdict.claims.not_before)
+    if preview.confirmation:
+        return "yellow", f"{preview.confirmation} It takes a second yes."
+    if preview.queued and preview.claims:
+        begins = instant(preview.claims.not_before)
         return "green", f"The key is good. It takes over by itself on {begins}."
     effect = "It takes effect when you save it."
-    if not verdict.present.allows_writes:
+    if not preview.present.allows_writes:
         effect = "Writes are on again when you save it."
     return "green", f"The key is good. {effect}"
 
 
-def rows(verdict: Verdict) -> list[Row]:
+def rows(preview: InstallPreview) -> list[Row]:
     """What is in force beside what the key says; nothing for a key that cannot be trusted."""
-    if verdict.claims is None:
+    if preview.claims is None:
         return []
-    present = verdict.present.claims if verdict.present.allows_writes else None
-    now = verdict.present.now
+    present = preview.present.claims if preview.present.allows_writes else None
+    now = preview.present.now
     before = _said(present, now) if present else {}
     return [
         Row(name, before.get(name, NOTHING), value)
-        for name, value in _said(verdict.claims, now).items()
+        for name, value in _said(preview.claims, now).items()
     ]
 
 

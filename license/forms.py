@@ -10,12 +10,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from license import installation
 from license.comparison import instant
-from license.installation import Installation, Verdict
+from license.installation import Installation, InstallPreview
 from license.models import License
 
 
 class LicenseForm(forms.ModelForm[License]):
-    """A pasted key, judged before it is stored. The page and the admin share it."""
+    """A pasted key, validated before it is stored. The page and the admin share it."""
 
     confirm = forms.BooleanField(
         label="Install it all the same",
@@ -24,7 +24,7 @@ class LicenseForm(forms.ModelForm[License]):
         " Trial.",
     )
 
-    verdict: Verdict | None = None
+    preview: InstallPreview | None = None
 
     class Meta:
         model = License
@@ -45,19 +45,19 @@ class LicenseForm(forms.ModelForm[License]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.at = timezone.now()  # judged and installed at one instant
+        self.at = timezone.now()  # validated and installed at one instant
 
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if "key" not in cleaned:
             return cleaned
-        self.verdict = installation.assess(cleaned["key"], self.at)
-        if self.verdict.error:
-            self.add_error("key", f"{self.verdict.error} Nothing was changed.")
-        elif self.verdict.confirmation and not cleaned["confirm"]:
+        self.preview = installation.preview(cleaned["key"], self.at)
+        if self.preview.error:
+            self.add_error("key", f"{self.preview.error} Nothing was changed.")
+        elif self.preview.confirmation and not cleaned["confirm"]:
             self.add_error(
-                "confirm", f"{self.verdict.confirmation} Tick the box to install it all the same."
+                "confirm", f"{self.preview.confirmation} Tick the box to install it all the same."
             )
         return cleaned
 

@@ -1,4 +1,4 @@
-"""How a key becomes a license: it is judged, beside what is in force, and then it is stored."""
+"""How a key becomes a license: it is validated, beside what is in force, and then it is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import connection, transaction
 from django.views.decorators.debug import sensitive_variables
 
-from license import judgement, status
+from license import status, validation
 from license.models import License
 from license.status import LicenseStatus
 from license.token import LicenseClaims, LicenseError, LicenseNotYetValid, Plan
@@ -23,7 +23,7 @@ class ConfirmationNeeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class InstallPreview:
     """What installing a key would do. With an `error` it would be refused."""
 
     present: LicenseStatus
@@ -48,19 +48,19 @@ class Installation:
 
 
 @sensitive_variables("key")
-def assess(key: str, at: datetime) -> Verdict:
-    """Judges a pasted key before it is stored. Changes nothing."""
-    history = judgement.history(at)
-    judgements = [judged.judgement for judged in history]
-    present = status.of(judgements, at)
-    claims, error = judgement.of_candidate(key, beside=judgements, at=at)
+def preview(key: str, at: datetime) -> InstallPreview:
+    """Validates a pasted key before it is stored. Changes nothing."""
+    history = validation.history(at)
+    validations = [entry.validation for entry in history]
+    present = status.of(validations, at)
+    claims, error = validation.validate_candidate(key, beside=validations, at=at)
     # One that was issued in the future, but begins in the past, waits for no date of its own.
     queued = isinstance(error, LicenseNotYetValid) and bool(claims and claims.not_before > at)
     if claims is None or (error and not queued):
-        return Verdict(present, claims=claims, error=error)
+        return InstallPreview(present, claims=claims, error=error)
     # By what the stored keys say: the column beside them may have been edited.
     installed = next((row for row, (said, _) in history if said and said.jti == claims.jti), None)
-    return Verdict(
+    return InstallPreview(
         present,
         claims=claims,
         installed=installed,
@@ -78,18 +78,18 @@ def install(
     at: datetime,
     confirmed: bool = False,
 ) -> Installation:
-    """Adds a key to the history once it has been judged; every way of installing ends here.
+    """Adds a key to the history once it has been validated; every way of installing ends here.
 
-    Raises LicenseError for a key that must not be honoured and ConfirmationNeeded for one that
+    Raises LicenseError for a key that must not be honored and ConfirmationNeeded for one that
     takes a second yes. Either way, and for a key that is installed already, nothing changes.
     """
     with transaction.atomic():
         _queue_behind_other_installations()  # safe when the same key comes twice at once
-        verdict = assess(key, at)
-        refusal: Exception | None = verdict.error
-        if verdict.confirmation and not confirmed:
-            refusal = ConfirmationNeeded(verdict.confirmation)
-        installed, claims = verdict.installed, verdict.claims
+        found = preview(key, at)
+        refusal: Exception | None = found.error
+        if found.confirmation and not confirmed:
+            refusal = ConfirmationNeeded(found.confirmation)
+        installed, claims = found.installed, found.claims
         if not refusal and not installed and claims:
             installed = License.objects.create(
                 key="".join(key.split()),
@@ -103,7 +103,7 @@ def install(
     if refusal:
         raise refusal  # only here: a revocation list that was just read stays remembered
     assert installed and claims  # noqa: S101  (what is not refused has both)
-    return Installation(installed, claims, created=verdict.installed is None)
+    return Installation(installed, claims, created=found.installed is None)
 
 
 def _queue_behind_other_installations() -> None:

@@ -5,8 +5,8 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
-from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from license.token import Plan
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
     """The list in public/revocations.jwt, as text and read; None where there is no such file.
 
-    Raises RevocationsError where there is one that cannot be honoured.
+    Raises RevocationsError where there is one that cannot be honored.
     """
     try:
         text = settings.LICENSE_REVOCATIONS_PATH.read_text(encoding="ascii")

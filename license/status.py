@@ -11,8 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from license import judgement
-from license.judgement import Judgement
+from license import validation
 from license.token import (
     LicenseBadSignature,
     LicenseClaims,
@@ -23,6 +22,7 @@ from license.token import (
     LicenseRevoked,
     LicenseWrongAccount,
 )
+from license.validation import Validation
 
 EXPIRING_SOON = timedelta(days=14)
 
@@ -84,7 +84,7 @@ class LicenseStatus:
         return ""
 
     @property
-    def colour(self) -> str:
+    def color(self) -> str:
         return {Kind.VALID: "green", Kind.EXPIRING_SOON: "yellow"}.get(self.kind, "red")
 
     @property
@@ -139,18 +139,18 @@ class LicenseStatus:
 def current(at: datetime | None = None) -> LicenseStatus:
     """The status now, or at an instant. One query, and the signatures verified anew."""
     at = at or timezone.now()
-    return of(judgement.installed(at), at)
+    return of(validation.installed(at), at)
 
 
-def of(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
-    """What the judgements of all installed keys, the newest first, come to."""
-    if not judgements:
+def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
+    """What the validations of all installed keys, the newest first, come to."""
+    if not validations:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
-    in_force = next((claims for claims, error in judgements if claims and not error), None)
+    in_force = next((claims for claims, error in validations if claims and not error), None)
     queued = next(
         (
             error.claims
-            for _, error in judgements
+            for _, error in validations
             if isinstance(error, LicenseNotYetValid) and error.claims
             if error.claims.not_before > at
             if in_force is None or error.claims.expires_at > in_force.expires_at
@@ -161,6 +161,6 @@ def of(judgements: Sequence[Judgement], at: datetime) -> LicenseStatus:
         soon = in_force.expires_at - at <= EXPIRING_SOON
         kind = Kind.EXPIRING_SOON if soon else Kind.VALID
         return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, in_force, queued=queued)
-    claims, error = judgements[0]
+    claims, error = validations[0]
     kind = Kind.EXPIRED if isinstance(error, LicenseExpired) else Kind.REJECTED
     return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, claims, error, queued)

@@ -84,7 +84,7 @@ class SigningKey(Protocol):
 
 
 class LicenseError(Exception):
-    """A key that must not be honoured. The text is for people, `code` for programs; neither holds
+    """A key that must not be honored. The text is for people, `code` for programs; neither holds
     the key. `claims` is what the key says, where its signature is good."""
 
     code: ClassVar[str]
@@ -154,7 +154,7 @@ class LicenseExpired(LicenseError):
 
 
 class RevocationsError(ValueError):
-    """A revocation list that must not be honoured. The text says why."""
+    """A revocation list that must not be honored. The text says why."""
 
 
 def verify(
@@ -167,7 +167,7 @@ def verify(
 ) -> LicenseClaims:
     """The claims of a key that is valid here and now. Raises LicenseError."""
     claims = read(key, keyring)
-    judge(claims, account_id=account_id, now=now, revoked=revoked)
+    validate(claims, account_id=account_id, now=now, revoked=revoked)
     return claims
 
 
@@ -199,10 +199,10 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
     return read
 
 
-def judge(
+def validate(
     claims: LicenseClaims, *, account_id: str, now: datetime, revoked: Collection[str]
 ) -> None:
-    """Raises the LicenseError that forbids to honour these claims here and now, if one does."""
+    """Raises the LicenseError that forbids to honor these claims here and now, if one does."""
     if claims.aws_account_id != account_id:
         raise LicenseWrongAccount(claims, account_id=account_id)
     if claims.jti in revoked:

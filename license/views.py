@@ -19,17 +19,17 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.middleware import HtmxDetails
 
-from license import comparison, installation, judgement
+from license import comparison, installation, validation
 from license.calendar import as_ics, ending
 from license.comparison import distance
 from license.forms import LicenseForm
-from license.installation import ConfirmationNeeded, Verdict
-from license.judgement import Judged
+from license.installation import ConfirmationNeeded, InstallPreview
 from license.keyring import KeyringError
 from license.middleware import LicensedRequest
 from license.models import License
-from license.offers import offers
+from license.panel_links import panel_links
 from license.token import LicenseError, LicenseExpired, LicenseNotYetValid, LicenseRevoked
+from license.validation import InstalledKey
 
 
 class PageRequest(LicensedRequest):
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
     plan: str
     expires_at: datetime
     state: str
-    colour: str
+    color: str
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,12 +57,12 @@ def page(request: LicensedRequest) -> HttpResponse:
         raise PermissionDenied
     form = LicenseForm(request.POST)
     if not form.is_valid():
-        return _page(request, form, form.verdict)  # what was typed stays
+        return _page(request, form, form.preview)  # what was typed stays
     try:
         done = form.install(by=cast(User, request.user), source=License.Source.PAGE)
     except (LicenseError, ConfirmationNeeded) as refused:  # another key came in between
         form.add_error("key", f"{refused} Nothing was changed.")
-        return _page(request, form, form.verdict)
+        return _page(request, form, form.preview)
     messages.success(request, done)
     return redirect("license:page")
 
@@ -75,10 +75,10 @@ def page(request: LicensedRequest) -> HttpResponse:
 def preview(request: PageRequest) -> HttpResponse:
     """What a key says, beside what is in force; without htmx, in the page with the key kept."""
     key = request.POST.get("key", "")
-    verdict = installation.assess(key, timezone.now()) if key.strip() else None
+    preview = installation.preview(key, timezone.now()) if key.strip() else None
     if request.htmx:
-        return render(request, "license/_preview.html", _compared(verdict))
-    return _page(request, LicenseForm(initial={"key": key}), verdict)
+        return render(request, "license/_preview.html", _compared(preview))
+    return _page(request, LicenseForm(initial={"key": key}), preview)
 
 
 @require_safe
@@ -109,53 +109,53 @@ def problem(request: HttpRequest, slug: str) -> HttpResponse:
 
 @sensitive_variables()
 def _page(
-    request: LicensedRequest, form: LicenseForm, verdict: Verdict | None = None
+    request: LicensedRequest, form: LicenseForm, preview: InstallPreview | None = None
 ) -> HttpResponse:
     found = request.license_status
-    context: dict[str, Any] = {"form": form, **_compared(verdict)}
+    context: dict[str, Any] = {"form": form, **_compared(preview)}
     if request.user.has_perm("license.view_license"):
         context |= {
             "history": _history(found.now),
             "keys": _trusted_keys(),
-            "offers": offers(found),
+            "panel_links": panel_links(found),
             "expires": distance(found.claims.expires_at, found.now) if found.claims else "",
             "has_calendar": bool(ending(found)),
         }
     return render(request, "license/page.html", context)
 
 
-def _compared(verdict: Verdict | None) -> dict[str, Any]:
-    if verdict is None:
+def _compared(preview: InstallPreview | None) -> dict[str, Any]:
+    if preview is None:
         return {}
-    colour, outcome = comparison.outcome(verdict)
+    color, outcome = comparison.outcome(preview)
     return {
-        "verdict": verdict,
-        "colour": colour,
+        "preview": preview,
+        "color": color,
         "outcome": outcome,
-        "rows": comparison.rows(verdict),
+        "rows": comparison.rows(preview),
     }
 
 
 def _trusted_keys() -> list[str]:
     """The thumbprints of the public keys; none where the file is no good, which the reason says."""
     try:
-        return list(judgement.load_keyring())
+        return list(validation.load_keyring())
     except KeyringError:
         return []
 
 
 def _history(at: datetime) -> list[Entry]:
-    history = judgement.history(at)
+    history = validation.history(at)
     in_force = next((row for row, (_, error) in history if error is None), None)
-    return [_entry(judged, is_in_force=judged.row is in_force) for judged in history]
+    return [_entry(entry, is_in_force=entry.row is in_force) for entry in history]
 
 
-def _entry(judged: Judged, *, is_in_force: bool) -> Entry:
-    row, (claims, error) = judged
-    state, colour = _state(error, is_in_force=is_in_force)
+def _entry(entry: InstalledKey, *, is_in_force: bool) -> Entry:
+    row, (claims, error) = entry
+    state, color = _state(error, is_in_force=is_in_force)
     if claims:
-        return Entry(row, claims.plan.value, claims.expires_at, state, colour)
-    return Entry(row, row.plan_untrusted, row.expires_at_untrusted, state, colour)
+        return Entry(row, claims.plan.value, claims.expires_at, state, color)
+    return Entry(row, row.plan_untrusted, row.expires_at_untrusted, state, color)
 
 
 def _state(error: LicenseError | None, *, is_in_force: bool) -> tuple[str, str]:

@@ -17,12 +17,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from license.admin_filters import OwnFiltersOnly
 from panel import issuing
 from panel.forms import ReasonForm, ReplaceForm
 from panel.issuing import Refused
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
+from storage.admin_filters import OwnFiltersOnly
 
 _M = TypeVar("_M", bound=Model)
 

@@ -8,9 +8,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from license.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from license.token import LicenseClaims, Plan
 from panel import term
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 EXPIRING_SOON = timedelta(days=14)  # as in the portal
 

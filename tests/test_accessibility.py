@@ -67,10 +67,10 @@ POLICIES = [
 _ALLOW = """
 from django.contrib.auth.models import User
 from django.utils import timezone
-from actions import undoing
+from actions import undo
 from actions.models import Reaction
 block = Reaction.objects.filter(kind="BLOCK").first()
-undoing.allow(block, by=User.objects.first(), at=timezone.now())
+undo.allow(block, by=User.objects.first(), at=timezone.now())
 """
 
 

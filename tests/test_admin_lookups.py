@@ -6,9 +6,9 @@ import pytest
 from django.contrib.admin import site
 from django.test import Client
 
-from license.admin_filters import OwnFiltersOnly
 from license.models import License
 from license.tests.lookups import admins, parameters, taken
+from storage.admin_filters import OwnFiltersOnly
 
 LISTS = {
     "/admin/license/license/": ["key__regex", "key__startswith", "installed_by__password__regex"],

@@ -14,10 +14,10 @@ from django.test import Client
 from django.urls import resolve
 
 from conftest import install
-from license import gate
+from license import routes
 from license.tests.keys import make_license
-from license.tests.test_gate import concrete, refused_by_license
 from license.tests.test_middleware import STATES
+from license.tests.test_routes import concrete, refused_by_license
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,7 @@ def test_a_write_is_refused_by_the_reason_unless_its_view_is_listed(
     ALL_STATES[state]()
     code = state if state in STATES else ""
     wrong = []
-    for path in sorted({concrete(route) for route in gate.routes()}):
+    for path in sorted({concrete(route) for route in routes.all_routes()}):
         listed = resolve(path).view_name in settings.LICENSE_EXEMPT_VIEWS
         for method in UNSAFE:
             told = refused_by_license(caller(), method, path)
@@ -75,7 +75,7 @@ def test_reading_is_never_refused_by_the_license(caller: Callable[[], Client], s
     STATES[state]()
     refused = [
         (method, path)
-        for path in sorted({concrete(route) for route in gate.routes()})
+        for path in sorted({concrete(route) for route in routes.all_routes()})
         for method in SAFE
         if caller().generic(method, path).headers.get("Link") == HELP  # HEAD has no body to read
     ]
@@ -90,7 +90,7 @@ def test_what_leads_nowhere_is_not_found(caller: Callable[[], Client], method: s
 def test_every_route_is_reached_by_the_walk() -> None:
     missed = [
         (route.path, route.view_name)
-        for route in gate.routes()
+        for route in routes.all_routes()
         if resolve(concrete(route)).view_name != route.view_name
     ]
     assert missed == []
@@ -101,16 +101,16 @@ def test_checkgate_prints_what_happens(superuser_client: Client, superuser: User
     call_command("checkgate", stdout=printed)
     table = [line.split("\t") for line in printed.getvalue().splitlines()]
     happens = []
-    for route in gate.routes():
+    for route in routes.all_routes():
         superuser_client.force_login(superuser)
         refused = refused_by_license(superuser_client, "POST", concrete(route))
-        verdict = f"exempt by {route.view_name}"
+        preview = f"exempt by {route.view_name}"
         if route.where:
             assert refused  # as far as an empty form goes
-            verdict += f" where {route.where}"
+            preview += f" where {route.where}"
         elif refused:
-            verdict = "gated"
-        happens.append([route.path, route.view_name, ",".join(route.methods) or "-", verdict])
+            preview = "gated"
+        happens.append([route.path, route.view_name, ",".join(route.methods) or "-", preview])
     assert table == happens
     assert {row[3] for row in table if row[3] != "gated"} == {
         *(f"exempt by {name}" for name in settings.LICENSE_EXEMPT_VIEWS),

@@ -56,7 +56,7 @@ def test_the_license_page_installs_a_key(page: Page, server: Server, name: str) 
     state = before(server, name)
     sign_in(page, "ada")
     if state.writes == 403:  # the way there is in the banner of every page
-        page.locator(".banner[data-colour=red] a").click()
+        page.locator(".banner[data-color=red] a").click()
     else:
         page.get_by_role("navigation").get_by_role("link", name="License").first.click()
     expect(page.get_by_role("heading", name=state.heading, exact=True)).to_be_visible()

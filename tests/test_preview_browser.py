@@ -17,7 +17,7 @@ from tests.server import Server
 from tests.threats import BRUTE_FORCE, DENIAL, cell, choose, count, save
 
 
-def take_in(server: Server, folder: Path, findings: int) -> None:
+def ingest(server: Server, folder: Path, findings: int) -> None:
     """Brute force attacks of just now, which the policy of `threats` blocks, as they are HIGH."""
     now = {"eventLastSeen": datetime.now(UTC).isoformat()}
     path = folder / "findings.json"
@@ -33,7 +33,7 @@ def preview(page: Page) -> Locator:
 def test_it_follows_what_is_staged_until_it_is_saved(
     threats: Page, server: Server, tmp_path: Path
 ) -> None:
-    take_in(server, tmp_path, findings=3)
+    ingest(server, tmp_path, findings=3)
 
     choose(threats, cell(threats, BRUTE_FORCE), "Ignore")
     expect(preview(threats)).to_contain_text("3 would no longer have been blocked.")
@@ -57,7 +57,7 @@ def test_it_follows_what_is_staged_until_it_is_saved(
 
 
 def test_the_addresses_stay_unfolded(threats: Page, server: Server, tmp_path: Path) -> None:
-    take_in(server, tmp_path, findings=3)
+    ingest(server, tmp_path, findings=3)
     choose(threats, cell(threats, "", "HIGH"), "Report")
     save(threats)
     expect(threats.get_by_text("1 change saved.")).to_be_visible()
@@ -115,7 +115,7 @@ def test_the_latest_answer_wins(threats: Page) -> None:
 def test_it_is_accessible_and_fits(
     threats: Page, server: Server, tmp_path: Path, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    take_in(server, tmp_path, findings=40)
+    ingest(server, tmp_path, findings=40)
     threats.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     threats.set_viewport_size({"width": width, "height": 900})
     choose(threats, cell(threats, BRUTE_FORCE), "Ignore")

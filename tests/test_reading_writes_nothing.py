@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from license import gate
-from license.tests.test_gate import concrete
+from license import routes
+from license.tests.test_routes import concrete
 
 # Sessions and rate limits are no data of the portal's.
 ALLOWED = ("django_session", '"cache"')
@@ -33,7 +33,7 @@ class Writes:
 @pytest.mark.parametrize("who", ["stranger", "superuser"])
 def test_reading_writes_nothing(who: str, superuser: User) -> None:
     wrote = {}
-    for route in gate.routes():
+    for route in routes.all_routes():
         if route.view_name in SIGN_IN:
             continue
         client = Client(raise_request_exception=False)

@@ -64,7 +64,7 @@ def test_writes_end_with_the_license_and_come_back_with_the_next(
     assert server.request("GET", "/license/status").json()["status"] == "expired"
     for path in ("/threats", "/admin/"):
         page.goto(path)
-        expect(page.locator(".banner[data-colour=red]")).to_contain_text("Expired")
+        expect(page.locator(".banner[data-color=red]")).to_contain_text("Expired")
     page.goto("/threats")
     expect(blocked(page)).to_be_visible()
 

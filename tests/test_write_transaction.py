@@ -21,9 +21,9 @@ from time_machine import travel
 
 from conftest import install
 from findings.models import AccountName, PolicyChange, ThreatPolicy
-from findings.queueing import queue_behind
 from findings.tests.api import assert_problem
 from license.tests import keys
+from storage.locks import advisory_lock
 
 SSH = {"finding_type": "UnauthorizedAccess:EC2/SSHBruteForce", "action": "BLOCK"}
 NAME = {"account_id": "123456789012", "name": "production"}
@@ -105,7 +105,7 @@ def test_an_answer_of_500_has_written_nothing(
 def hold_the_policy(is_held: Event, may_go: Event) -> None:
     """Takes the lock that each change of policy waits for, and lets go of it when told."""
     with transaction.atomic():
-        queue_behind("findings.policy")
+        advisory_lock("findings.policy")
         is_held.set()
         assert may_go.wait(30)
 

@@ -22,7 +22,7 @@ HOME, OFFICE, ELSEWHERE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
 
 
 def guess(address: str, login: str = "vera", **environ: Any) -> bool:
-    """Whether the guess was judged: a refusal without a look at the password is none."""
+    """Whether the guess was validated: a refusal without a look at the password is none."""
     answer = sign_in(Client(REMOTE_ADDR=address, **environ), login, "not it")
     return answer.status_code == 200 and "Too many failed" not in answer.content.decode()
 
@@ -34,8 +34,8 @@ def gets_in(address: str, login: str = "vera") -> bool:
 
 
 def test_another_port_in_host_is_no_new_start(viewer: User) -> None:
-    judged = [guess(ELSEWHERE, HTTP_HOST=f"testserver:{8000 + number}") for number in range(20)]
-    assert sum(judged) == 5
+    validated = [guess(ELSEWHERE, HTTP_HOST=f"testserver:{8000 + number}") for number in range(20)]
+    assert sum(validated) == 5
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_another_port_in_host_is_no_new_start(viewer: User) -> None:
 def test_every_way_to_write_the_login_counts_for_the_account(
     viewer: User, logins: list[str]
 ) -> None:
-    judged = [guess(ELSEWHERE, logins[number % len(logins)]) for number in range(12)]
-    assert sum(judged) <= 2 * 5  # "VERA" is no user's name; it counts for itself
+    validated = [guess(ELSEWHERE, logins[number % len(logins)]) for number in range(12)]
+    assert sum(validated) <= 2 * 5  # "VERA" is no user's name; it counts for itself
     assert not guess(ELSEWHERE, "vera@example.com")
 
 
@@ -65,12 +65,12 @@ def test_a_minute_later_it_goes_on(viewer: User) -> None:
 
 
 def from_everywhere(clock: Traveller) -> int:
-    """Guesses from ever new addresses within an hour; how many were judged."""
-    judged = 0
+    """Guesses from ever new addresses within an hour; how many were validated."""
+    validated = 0
     for number in range(60):
-        judged += guess(f"203.0.113.{number}")
+        validated += guess(f"203.0.113.{number}")
         clock.shift(1)
-    return judged
+    return validated
 
 
 def test_guesses_from_everywhere_are_slowed_down_but_not_where_the_person_is_known(
@@ -87,14 +87,14 @@ def test_guesses_from_everywhere_are_slowed_down_but_not_where_the_person_is_kno
 
 
 def test_addresses_of_one_network_count_together(viewer: User) -> None:
-    judged = [guess(f"2001:db8::{number:x}") for number in range(1, 20)]
-    assert sum(judged) == 5
+    validated = [guess(f"2001:db8::{number:x}") for number in range(1, 20)]
+    assert sum(validated) == 5
 
 
 @pytest.mark.django_db(transaction=True)
 def test_guesses_at_once_count_each(viewer: User) -> None:
-    judged = at_once(*[partial(guess, ELSEWHERE) for _ in range(12)])
-    assert sum(judged) <= 5
+    validated = at_once(*[partial(guess, ELSEWHERE) for _ in range(12)])
+    assert sum(validated) <= 5
 
 
 class CountingHasher(MD5PasswordHasher):

@@ -18,7 +18,7 @@ from accounts.models import EventKind, SecurityEvent
 from accounts.tests.browser import PASSWORD, sign_in
 from accounts.tests.test_oauth_token import make_client, obtain
 from accounts.tests.test_second_factor import enrol
-from license.append_only import AppendOnlyError
+from storage.append_only import AppendOnlyError
 
 NEW = "three-small-green-frogs"
 WRONG = "not the password"

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from actions.aws.outcome import CONFIG, ContainmentError, Outcome, one_by_one
 from actions.models import Reaction
-from findings.reading import Kind
+from findings.guardduty.parser import Kind
 
 # The name under which AWS's own console keeps it when it revokes a role's sessions.
 POLICY_NAME = "AWSRevokeOlderSessions"

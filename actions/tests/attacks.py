@@ -8,9 +8,9 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.api_auth import Caller
-from actions import intake
+from actions import ingest
 from findings import policy
-from findings.arrival import Arrivals
+from findings.ingest import IngestResult
 from findings.models import PolicyChange, Target
 from findings.policy import Setting
 from findings.tests.findings import BRUTE_FORCE, finding
@@ -46,5 +46,5 @@ def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser
     return attack(number, type=STOLEN, resource=resource)
 
 
-def arrive(*findings: Any) -> Arrivals:
-    return intake.take_in(findings, at=timezone.now())
+def arrive(*findings: Any) -> IngestResult:
+    return ingest.ingest(findings, at=timezone.now())

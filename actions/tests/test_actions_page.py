@@ -12,8 +12,8 @@ from pytest_django.fixtures import Settings
 
 from actions.models import Allowance, Reaction, Trip
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
-from license.append_only import AppendOnlyError
 from license.models import License
+from storage.append_only import AppendOnlyError
 
 HTML = {"Accept": "text/html"}
 TARGET = r'<th scope="row"><code>([^<]+)</code>'

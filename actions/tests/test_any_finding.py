@@ -17,14 +17,14 @@ from pytest_django.fixtures import Settings
 
 from actions.models import Reaction
 from actions.tests.attacks import arrive
-from findings import catalogue, sightings
+from findings import catalogue, entities
+from findings.guardduty.parser import ParsedFinding, parse, unwrap
 from findings.models import Entity, Finding, ThreatPolicy
-from findings.reading import Reading, findings_in, read
 
 SAMPLES = [
     found
     for path in sorted((Path(portal.BASE_DIR) / "findings/data/samples").glob("*.json"))
-    for found in findings_in(json.loads(path.read_text(encoding="utf-8")))
+    for found in unwrap(json.loads(path.read_text(encoding="utf-8")))
     if isinstance(found, dict)
 ]
 JUNK = st.one_of(
@@ -58,12 +58,12 @@ PLACES = [list(places(sample)) for sample in SAMPLES]
 def test_any_finding_is_stored_and_decided_on(db: None, settings: Settings, action: str) -> None:
     settings.CONTAINMENT = "on"
     settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:notices"
-    readings = [said for said in map(read, SAMPLES) if isinstance(said, Reading)]
+    readings = [said for said in map(parse, SAMPLES) if isinstance(said, ParsedFinding)]
     for service in {catalogue.service_of(said.finding_type) for said in readings}:
         ThreatPolicy.objects.create(service=service, action=action)
     change_and_send()
     assert not Reaction.objects.exclude(state__in=["pending", "prevented"]).exists()
-    assert list(sightings.sighted(Entity.objects.all())[:5])
+    assert list(entities.with_statistics(Entity.objects.all())[:5])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import breaker, execution, undoing
+from actions import breaker, execution, undo
 from actions.aws import wafv2
 from actions.execution import carry_out_due
 from actions.models import AT_THE_FIREWALL, Attempt, Reaction, Trip
@@ -276,8 +276,8 @@ def test_unblock_takes_the_address_out_again(
     arrive(attack(1), attack(2))
     carry_out_due(session)
     block = Reaction.objects.earliest("pk")
-    assert undoing.unblock(block, by=operator, at=timezone.now())
-    assert undoing.unblock(block, by=operator, at=timezone.now()) is None
+    assert undo.unblock(block, by=operator, at=timezone.now())
+    assert undo.unblock(block, by=operator, at=timezone.now()) is None
     (waiting,) = Reaction.objects.in_force().filter(target=block.target)
     assert waiting.is_being_undone
     carry_out_due(session)
@@ -294,7 +294,7 @@ def test_an_unblock_waits_for_the_block_before_it(
     set_action("BLOCK")
     arrive(attack(1))
     execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # elsewhere, slowly
-    undoing.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
+    undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
     assert carry_out_due(session) == 0
     with later(minutes=6):
         carry_out_due(session)
@@ -339,7 +339,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     assert breaker.tripped()
     done, waiting = Reaction.objects.earliest("pk"), Reaction.objects.latest("pk")
     for one in (done, waiting):
-        undoing.unblock(one, by=operator, at=timezone.now())
+        undo.unblock(one, by=operator, at=timezone.now())
     carry_out_due(session)
     assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
     breaker.reset(by=operator, at=timezone.now(), drop=False)

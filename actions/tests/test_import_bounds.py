@@ -16,10 +16,10 @@ from typing import Any, cast
 import pytest
 from django.core.management import CommandError, call_command
 
-from findings import files
-from findings.files import Found, read_findings
+from findings.guardduty import files
+from findings.guardduty.files import Found, read_findings
+from findings.guardduty.parser import Unparsed
 from findings.models import Finding
-from findings.reading import NotUnderstood
 from findings.tests.findings import finding
 
 MIB = 1024 * 1024
@@ -59,13 +59,13 @@ def read_in_little_memory(data: bytes) -> str:
     """What the reader says of the last thing, in a process that may have 400 MiB."""
     script = (
         "import io, sys\n"
-        "from findings.files import read_findings\n"
-        "from findings.reading import NotUnderstood\n"
+        "from findings.guardduty.files import read_findings\n"
+        "from findings.guardduty.parser import Unparsed\n"
         "count = 0\n"
         "for found in read_findings(io.BufferedReader(io.BytesIO(sys.stdin.buffer.read()))):\n"
         "    count += 1\n"
         "    last = found\n"
-        "print(count, last.finding.reason if isinstance(last.finding, NotUnderstood) else '')\n"
+        "print(count, last.finding.reason if isinstance(last.finding, Unparsed) else '')\n"
     )
 
     def limit() -> None:
@@ -124,4 +124,4 @@ def test_findings_that_compress_well_are_read_whole() -> None:
     data = gzip.compress(b"".join(lines))
     found = read(data)
     assert len(found) == 3000
-    assert not any(isinstance(one.finding, NotUnderstood) for one in found)
+    assert not any(isinstance(one.finding, Unparsed) for one in found)

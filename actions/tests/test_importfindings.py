@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from findings.files import read_findings
+from findings.guardduty.files import read_findings
+from findings.guardduty.parser import Unparsed
 from findings.models import Finding
-from findings.reading import NotUnderstood
 from findings.tests.findings import finding
 
 THREE = [finding(number) for number in (1, 2, 3)]
@@ -93,7 +93,7 @@ def test_of_a_file_that_breaks_off_the_beginning_is_stored(
 @pytest.mark.parametrize("octets", [b"", b"\n\n", b"[]", b'{"Findings": []}', b"null", b"7"])
 def test_a_file_without_findings_stores_nothing(octets: bytes) -> None:
     found = [each.finding for each in read_findings(io.BufferedReader(io.BytesIO(octets)))]
-    assert all(isinstance(each, NotUnderstood) for each in found)
+    assert all(isinstance(each, Unparsed) for each in found)
 
 
 def test_a_line_without_an_end_takes_no_endless_memory() -> None:
@@ -110,4 +110,4 @@ def test_a_line_without_an_end_takes_no_endless_memory() -> None:
             return count
 
     (found,) = read_findings(io.BufferedReader(Endless()))
-    assert found.finding == NotUnderstood("It is longer than 1024 KiB.")
+    assert found.finding == Unparsed("It is longer than 1024 KiB.")

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from findings.arrival import take_in
+from findings.ingest import ingest
 from findings.models import Finding
 from findings.tests.findings import finding
 
@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def arrive(*findings: dict[str, Any]) -> None:
-    take_in(findings, settings={}, at=NOON)
+    ingest(findings, settings={}, at=NOON)
 
 
 def seen(number: int, minutes: int, **members: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
-from findings.arrival import take_in
+from findings.ingest import ingest
 from findings.models import Finding, Target
 from findings.tests.api import assert_problem
 from findings.tests.findings import BRUTE_FORCE, finding
@@ -31,7 +31,7 @@ def titles(client: Client, query: str = "") -> list[str]:
 def test_a_finding_is_told_with_what_was_decided(viewer_client: Client, settings: Settings) -> None:
     settings.PORTAL_URL = "https://portal.example"
     policy = {Target("", BRUTE_FORCE, "HIGH"): "BLOCK"}
-    take_in([finding(7)], settings=policy, at=NOON)
+    ingest([finding(7)], settings=policy, at=NOON)
     pk = Finding.objects.get().pk
     assert answer(viewer_client) == {
         "findings": [

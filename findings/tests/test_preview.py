@@ -14,8 +14,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.api_auth import Caller
 from findings import policy, preview
-from findings.arrival import take_in
-from findings.entities import Kind
+from findings.guardduty.entities import Kind
+from findings.ingest import ingest
 from findings.models import Entity, Finding, Mention, PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 from findings.preview import Preview
@@ -32,7 +32,7 @@ def arrive(*numbers: int, days_ago: float = 1, **members: Any) -> None:
     seen_at = timezone.now() - timedelta(days=days_ago)
     last = {"eventLastSeen": seen_at.isoformat()} | members.pop("service", {})
     found = [finding(number, service=last, **members) for number in numbers]
-    take_in(found, settings={}, at=timezone.now())
+    ingest(found, settings={}, at=timezone.now())
 
 
 def saved(*settings: Setting) -> None:
@@ -176,7 +176,7 @@ def test_a_finding_whose_severity_is_not_said_follows_the_type() -> None:
 
 
 def test_what_could_not_be_understood_makes_no_difference() -> None:
-    take_in([{"accountId": 7}], settings={}, at=timezone.now())
+    ingest([{"accountId": 7}], settings={}, at=timezone.now())
     assert told(BLOCK_EC2) == []
 
 

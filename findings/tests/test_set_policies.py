@@ -11,7 +11,7 @@ from findings import policy
 from findings.catalogue import FINDING_TYPES, Severity
 from findings.models import Action, PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
-from license.append_only import AppendOnlyError
+from storage.append_only import AppendOnlyError
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PROGRAM = Caller(name="pipeline", client_id="pipeline-1")

@@ -67,7 +67,7 @@ def test_a_key_that_another_one_overtakes_takes_a_second_yes(administrator_clien
                 make_license(days=300), by=None, source=License.Source.COMMAND, at=keys.now()
             )
             answer = pool.submit(add)
-            sleep(1)  # the key is judged good by now, and waits to be stored
+            sleep(1)  # the key is validated good by now, and waits to be stored
         page = answer.result()
     assert "Tick the box to install it all the same." in page
     assert License.objects.count() == 1

@@ -107,8 +107,8 @@ def test_a_list_that_the_vendor_has_not_signed_revokes_nothing(publish: Publish)
 
 def test_a_revoked_key_cannot_be_installed_again(publish: Publish) -> None:
     publish(1, ["stolen"])
-    verdict = installation.assess(make_license(jti="stolen"), keys.now())
-    assert verdict.error and verdict.error.code == "license_revoked"
+    preview = installation.preview(make_license(jti="stolen"), keys.now())
+    assert preview.error and preview.error.code == "license_revoked"
     assert SeenRevocations.objects.get().seq == 1
 
 

@@ -359,11 +359,11 @@ def test_a_key_from_the_future_is_honored_once_that_has_come(ahead: int, honored
     )
     at = claims.issued_at - timedelta(seconds=ahead)
     if honored:
-        token.judge(claims, account_id=ACCOUNT, now=at, revoked=[])
+        token.validate(claims, account_id=ACCOUNT, now=at, revoked=[])
         return
     with pytest.raises(LicenseNotYetValid):
-        token.judge(claims, account_id=ACCOUNT, now=at, revoked=[])
-    token.judge(claims, account_id=ACCOUNT, now=claims.issued_at, revoked=[])
+        token.validate(claims, account_id=ACCOUNT, now=at, revoked=[])
+    token.validate(claims, account_id=ACCOUNT, now=claims.issued_at, revoked=[])
 
 
 def test_the_first_and_the_last_second_of_the_years_are_dates() -> None:

@@ -6,10 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from license.admin_filters import OwnFiltersOnly
 from license.tests.lookups import admins, taken
 from panel.models import Customer
 from panel.tests.conftest import Buy, browser
+from storage.admin_filters import OwnFiltersOnly
 
 LISTS = {
     "/panel/admin/panel/issuedlicense/": "key__regex",

@@ -1,4 +1,4 @@
-"""The life of a license at the vendor's, as a portal would judge each key."""
+"""The life of a license at the vendor's, as a portal would validate each key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 
 from license import token
-from license.append_only import AppendOnlyError
 from license.tests import keys
 from license.token import LicenseClaims, LicenseRevoked, Plan
 from panel import issuing
@@ -22,6 +21,7 @@ from panel.issuing import Refused, Suspended, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
 from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial
+from storage.append_only import AppendOnlyError
 
 Status = IssuedLicense.Status
 NOW = datetime.fromisoformat("2026-11-23T15:20:11.250000+00:00")

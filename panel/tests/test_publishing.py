@@ -160,7 +160,7 @@ def test_a_portal_that_has_read_the_list_refuses_what_it_revokes(
 ) -> None:
     bad, good = start_trial(alice), buy(alice)
     issuing.revoke(bad, by=staff, why="fraud", at=timezone.now())
-    judge = partial(
+    validate = partial(
         token.verify,
         keyring=published(),
         account_id=ACCOUNT,
@@ -168,8 +168,8 @@ def test_a_portal_that_has_read_the_list_refuses_what_it_revokes(
         revoked=published_list().revoked,
     )
     with pytest.raises(LicenseRevoked, match=bad.jti):
-        judge(bad.key)
-    assert judge(good.key).jti == good.jti
+        validate(bad.key)
+    assert validate(good.key).jti == good.jti
 
 
 def test_a_new_signing_key_signs_the_same_list_anew(

@@ -12,10 +12,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from actions import intake
-from findings.arrival import Arrivals
-from findings.files import Found, Stream, read_findings
-from findings.reading import NotUnderstood
+from actions import ingest
+from findings.guardduty.files import Found, Stream, read_findings
+from findings.guardduty.parser import Unparsed
+from findings.ingest import IngestResult
 
 BATCH = 500  # findings in one transaction
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *, files: list[str], **options: Any) -> None:
         self.refused = 0
-        total = Arrivals()
+        total = IngestResult()
         for name in files:
             try:
                 with _opened(name) as stream:
@@ -41,23 +41,23 @@ class Command(BaseCommand):
                 self._refuse(name, f"{error.strerror}.")
         self.stdout.write(
             f"{total.stored} stored, {total.updated} updated, {total.unchanged} known already,"
-            f" {total.ignored} ignored by the policy, {total.not_understood} stored though not"
+            f" {total.ignored} ignored by the policy, {total.unparsed} stored though not"
             f" understood, {self.refused} refused."
         )
         if self.refused:
             msg = f"Refused: {self.refused}."
             raise CommandError(msg)
 
-    def _import(self, name: str, stream: Stream) -> Arrivals:
-        total = Arrivals()
+    def _import(self, name: str, stream: Stream) -> IngestResult:
+        total = IngestResult()
         shown = tqdm(read_findings(stream), desc=name, unit=" findings", disable=None)
         readable = (found for found in shown if not self._is_refused(name, found))
         while batch := [found.finding for found in itertools.islice(readable, BATCH)]:
-            total += intake.take_in(batch, at=timezone.now())
+            total += ingest.ingest(batch, at=timezone.now())
         return total
 
     def _is_refused(self, name: str, found: Found) -> bool:
-        if isinstance(found.finding, NotUnderstood):
+        if isinstance(found.finding, Unparsed):
             self._refuse(f"{name}, {found.place}", found.finding.reason)
             return True
         return False

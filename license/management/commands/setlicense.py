@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license.installation import ConfirmationNeeded, assess, install
+from license.installation import ConfirmationNeeded, install, preview
 from license.models import License
 from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         # As many words as come: a pasted key may have spaces in it.
         parser.add_argument("key", nargs="*", help='the key, or "-" to read it from standard input')
         parser.add_argument("--file", type=Path, help="read the key from this file")
-        parser.add_argument("--dry-run", action="store_true", help="judge the key, change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="validate only")
         parser.add_argument(
             "--force",
             action="store_true",
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         now = timezone.now()
         try:
             if dry_run:
-                self._judge(text, force=force)
+                self._validate(text, force=force)
             else:
                 installed = install(
                     text, by=None, source=License.Source.COMMAND, at=now, confirmed=force
@@ -67,14 +67,14 @@ class Command(BaseCommand):
             msg = f"{question} Nothing was changed. Use --force to install it all the same."
             raise CommandError(msg) from None
 
-    def _judge(self, text: str, *, force: bool) -> None:
-        verdict = assess(text, timezone.now())
-        if verdict.error:
-            raise verdict.error
-        if verdict.confirmation and not force:
-            raise ConfirmationNeeded(verdict.confirmation)
-        if verdict.claims:
-            self.stdout.write(f"Would install {_described(verdict.claims)}")
+    def _validate(self, text: str, *, force: bool) -> None:
+        found = preview(text, timezone.now())
+        if found.error:
+            raise found.error
+        if found.confirmation and not force:
+            raise ConfirmationNeeded(found.confirmation)
+        if found.claims:
+            self.stdout.write(f"Would install {_described(found.claims)}")
 
 
 def _read(key: list[str], file: Path | None) -> str:

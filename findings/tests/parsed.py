@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from findings.reading import Address, Entity, Kind, NotUnderstood, Reading, findings_in, read
+from findings.guardduty.parser import Address, Entity, Kind, ParsedFinding, Unparsed, parse, unwrap
 
 SAMPLES = Path(__file__).parents[1] / "data/samples"
 
@@ -16,12 +16,12 @@ def load(name: str) -> Any:
     return json.loads((SAMPLES / name).read_text(encoding="utf-8"))
 
 
-def only(document: Any) -> Reading:
-    """The reading of the one finding in the document."""
-    (finding,) = findings_in(document)
-    assert not isinstance(finding, NotUnderstood)
-    understood = read(finding)
-    assert isinstance(understood, Reading)
+def only(document: Any) -> ParsedFinding:
+    """What is parsed from the one finding in the document."""
+    (finding,) = unwrap(document)
+    assert not isinstance(finding, Unparsed)
+    understood = parse(finding)
+    assert isinstance(understood, ParsedFinding)
     return understood
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from findings import reading
-from findings.reading import NotUnderstood, Reading, findings_in, read
+from findings.guardduty import parser
+from findings.guardduty.parser import ParsedFinding, Unparsed, parse, unwrap
 
 text = st.text(st.characters(exclude_categories=()), max_size=12)  # lone surrogates too
 scalars = (
@@ -128,20 +128,20 @@ def shaped(draw: st.DrawFn, shape: Any) -> Any:
 examples = settings(max_examples=250, deadline=None)
 
 
-def assert_storable(understood: Reading) -> None:
+def assert_storable(understood: ParsedFinding) -> None:
     texts = [getattr(understood, part.name) for part in fields(understood)]
     texts += [entity.name for entity in understood.entities]
     for address in understood.addresses:
         assert str(ipaddress.ip_address(address.address)) == address.address
-        texts += [address.country, address.city, address.organisation]
+        texts += [address.country, address.city, address.organization]
     for said in texts:
         if isinstance(said, str):
             assert "\0" not in said.encode().decode()
-            assert len(said) <= reading.DESCRIPTION_MAX_LENGTH
+            assert len(said) <= parser.DESCRIPTION_MAX_LENGTH
     assert understood.finding_id
     assert understood.finding_type
     assert understood.severity is None or 0 <= understood.severity <= 10
-    assert 1 <= understood.count <= reading.COUNT_MAX
+    assert 1 <= understood.count <= parser.COUNT_MAX
     for instant in (understood.first_seen_at, understood.last_seen_at):
         assert instant is None or instant.utcoffset() == timedelta(0)
     names = [(entity.kind, entity.name) for entity in understood.entities]
@@ -150,9 +150,9 @@ def assert_storable(understood: Reading) -> None:
 
 
 def assert_answered(document: Any) -> None:
-    for found in findings_in(document):
-        understood = found if isinstance(found, NotUnderstood) else read(found)
-        if isinstance(understood, NotUnderstood):
+    for found in unwrap(document):
+        understood = found if isinstance(found, Unparsed) else parse(found)
+        if isinstance(understood, Unparsed):
             assert understood.reason
         else:
             assert_storable(understood)
@@ -171,7 +171,7 @@ def test_any_json_value_is_answered(document: Any, wrapper: str) -> None:
         {wrapper: document, "Message": document, "type": document},
     ):
         assert_answered(whole)
-    assert isinstance(read(document), NotUnderstood | Reading)
+    assert isinstance(parse(document), Unparsed | ParsedFinding)
 
 
 @examples
@@ -186,10 +186,10 @@ def test_a_finding_with_id_and_type_is_always_understood(
         "Id" if is_pascal else "id": identity,
         "Type" if is_pascal else "type": finding_type,
     }
-    (found,) = findings_in(document)
+    (found,) = unwrap(document)
     assert found is document
-    understood = read(found)
-    assert isinstance(understood, Reading)
+    understood = parse(found)
+    assert isinstance(understood, ParsedFinding)
     assert_storable(understood)
 
 

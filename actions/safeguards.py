@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from findings.reading import Kind, Reading
+from findings.guardduty.parser import Kind, ParsedFinding
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def against_blocking(address: str, reading: Reading, *, never: list[Network]) -> str:
+def against_blocking(address: str, parsed: ParsedFinding, *, never: list[Network]) -> str:
     """Why this address of an actor is left alone. `never` is what `never_block` reads."""
-    if reading.resource_acted:
+    if parsed.resource_acted:
         return "The account's own resource acted: this is the address of its target."
-    if address in reading.own_addresses:
+    if address in parsed.own_addresses:
         return "The finding names it as an address of the account's own resource."
     number = ipaddress.ip_address(address)
     if _is_not_public(number):
@@ -53,13 +53,13 @@ def _addresses_of_the_portal(url: str) -> frozenset[str]:
     return frozenset(str(address[0]) for *_, address in found)
 
 
-def against_revoking(kind: str, name: str, reading: Reading) -> str:
+def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
     """Why this credential of an actor is left alone."""
-    if reading.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
+    if parsed.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
         return "It is the root user's, which is only reported."
-    if not settings.AWS_ACCOUNT_ID or reading.account_id != settings.AWS_ACCOUNT_ID:
+    if not settings.AWS_ACCOUNT_ID or parsed.account_id != settings.AWS_ACCOUNT_ID:
         return (
-            f"It belongs to the account {reading.account_id or 'that the finding does not name'},"
+            f"It belongs to the account {parsed.account_id or 'that the finding does not name'},"
             f" and the portal acts in {settings.AWS_ACCOUNT_ID or 'none: AWS_ACCOUNT_ID is empty'}."
         )
     if kind == Kind.ROLE and name.startswith("AWSServiceRole"):

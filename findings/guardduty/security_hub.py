@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from findings.untrusted import each, field
+from findings.guardduty.lenient_json import each, field
 
 _PREFIX = "aws/guardduty/"
 _MAX_SEGMENTS = 16

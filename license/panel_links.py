@@ -11,12 +11,12 @@ from license.status import Kind, LicenseStatus
 from license.token import Plan
 
 
-class Offer(NamedTuple):
+class PanelLink(NamedTuple):
     label: str
     url: str
 
 
-def offers(status: LicenseStatus) -> list[Offer]:
+def panel_links(status: LicenseStatus) -> list[PanelLink]:
     """The next steps at the vendor's, the most likely one first."""
     plan = status.claims.plan if status.claims else None
     if status.kind is Kind.REJECTED:
@@ -30,6 +30,6 @@ def offers(status: LicenseStatus) -> list[Offer]:
     return [_offer("Upgrade to Paid", Plan.PAID)]
 
 
-def _offer(label: str, plan: Plan) -> Offer:
+def _offer(label: str, plan: Plan) -> PanelLink:
     query = urlencode({"account_id": settings.AWS_ACCOUNT_ID, "plan": plan.value})
-    return Offer(label, f"{settings.PANEL_URL}/request-license?{query}")
+    return PanelLink(label, f"{settings.PANEL_URL}/request-license?{query}")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from findings.security_hub import is_security_hub
-from findings.untrusted import field, from_json, pascal
+from findings.guardduty.lenient_json import field, from_json, pascal
+from findings.guardduty.security_hub import is_security_hub
 
 MAX_DEPTH = 8  # objects and arrays around a finding; Lambda over SQS over SNS needs 5
 
@@ -25,45 +25,45 @@ _WRAPPERS = ("findings", "records", "messages", "sns", "message", "body")
 
 
 @dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class Unparsed:
     """A document that was meant as a finding, and why it cannot be read as one."""
 
     reason: str
 
 
-def findings_in(document: Any) -> Iterator[Mapping[str, Any] | NotUnderstood]:
+def unwrap(document: Any) -> Iterator[Mapping[str, Any] | Unparsed]:
     """The findings inside whatever wraps them, as they are; nothing for an event that is none."""
-    return _findings_in(document, depth=0)
+    return _unwrap(document, depth=0)
 
 
-def _findings_in(document: Any, *, depth: int) -> Iterator[Mapping[str, Any] | NotUnderstood]:
+def _unwrap(document: Any, *, depth: int) -> Iterator[Mapping[str, Any] | Unparsed]:
     if depth > MAX_DEPTH:
-        yield NotUnderstood(f"It is nested more than {MAX_DEPTH} deep.")
+        yield Unparsed(f"It is nested more than {MAX_DEPTH} deep.")
     elif isinstance(document, str):
         inside = from_json(document)
         if inside is None:
-            yield NotUnderstood("It is text, but not JSON.")
+            yield Unparsed("It is text, but not JSON.")
         else:
-            yield from _findings_in(inside, depth=depth + isinstance(inside, str))
+            yield from _unwrap(inside, depth=depth + isinstance(inside, str))
     elif isinstance(document, list | tuple):
         for item in document:
-            yield from _findings_in(item, depth=depth + 1)
+            yield from _unwrap(item, depth=depth + 1)
     elif isinstance(document, Mapping):
-        yield from _findings_in_object(document, depth=depth)
+        yield from _unwrap_object(document, depth=depth)
     else:
-        yield NotUnderstood("It is not an object.")
+        yield Unparsed("It is not an object.")
 
 
-def _findings_in_object(
+def _unwrap_object(
     document: Mapping[str, Any], *, depth: int
-) -> Iterator[Mapping[str, Any] | NotUnderstood]:
+) -> Iterator[Mapping[str, Any] | Unparsed]:
     event = next((document[key] for key in _DETAIL_TYPE if isinstance(document.get(key), str)), "")
     if event and event.strip().casefold() not in _FINDING_EVENTS:
         return
     if event or (_has(document, "detail") and not _names_itself(document)):
         detail = field(document, "detail")
         if detail not in _NO_DETAIL:
-            yield from _findings_in(detail, depth=depth + 1)
+            yield from _unwrap(detail, depth=depth + 1)
         return
     if _names_itself(document):
         yield document
@@ -76,7 +76,7 @@ def _findings_in_object(
             continue
         if key == "message" and field(document, "type") in _SUBSCRIPTIONS:
             return
-        yield from _findings_in(inside, depth=depth + 1)
+        yield from _unwrap(inside, depth=depth + 1)
         return
     yield document
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import connection
 
 
-def queue_behind(name: str) -> None:
+def advisory_lock(name: str) -> None:
     """Holds back whoever else asks for this name, until this transaction ends; readers go on."""
     # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
     if connection.vendor == "postgresql":

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from license.append_only import AppendOnlyError
 from license.models import License
+from storage.append_only import AppendOnlyError
 
 pytestmark = pytest.mark.django_db
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from findings.reading import Address, Kind, findings_in, read
-from findings.tests.readings import SAMPLES, acting, actor, at, load, only, pascal, target
+from findings.guardduty.parser import Address, Kind, parse, unwrap
+from findings.tests.parsed import SAMPLES, acting, actor, at, load, only, pascal, target
 
 
-def generated(address: str, number: str = "", organisation: str = "GeneratedFindingORG") -> Address:
+def generated(address: str, number: str = "", organization: str = "GeneratedFindingORG") -> Address:
     return Address(
         address,
         country=f"GeneratedFindingCountryName{number}",
         city=f"GeneratedFindingCityName{number}",
-        organisation=f"{organisation}{number}",
+        organization=f"{organization}{number}",
     )
 
 
@@ -65,8 +65,8 @@ SAID: dict[str, dict[str, Any]] = {
         "last_seen_at": at("2025-10-09 12:42:50.0"),
         "action_type": "AWS_API_CALL",
         "addresses": (
-            generated("198.51.100.0", organisation="GeneratedFindingOrg"),
-            generated(f"{V6}0", organisation="GeneratedFindingOrg"),
+            generated("198.51.100.0", organization="GeneratedFindingOrg"),
+            generated(f"{V6}0", organization="GeneratedFindingOrg"),
         ),
         # Its type of user is none that AWS documents: whether a user or a role is not said.
         "entities": (
@@ -140,7 +140,7 @@ SAID: dict[str, dict[str, Any]] = {
         "first_seen_at": at("2023-11-06 15:28:58.0"),
         "last_seen_at": at("2099-01-12 07:30:38.0"),
         "action_type": "NETWORK_CONNECTION",
-        "addresses": (Address("1.22.9.9", country="Italy", city="Pomezia", organisation="C1V"),),
+        "addresses": (Address("1.22.9.9", country="Italy", city="Pomezia", organization="C1V"),),
         "entities": (actor(Kind.ADDRESS, "1.22.9.9"), target(Kind.INSTANCE, "i-1234567890")),
         "is_sample": False,
     },
@@ -262,8 +262,8 @@ SAID: dict[str, dict[str, Any]] = {
         "first_seen_at": at("2025-03-17 13:33:35.0"),
         "action_type": "RDS_LOGIN_ATTEMPT",
         "addresses": (
-            generated("1.2.3.4", organisation="GeneratedFindingOrg"),
-            generated(f"{V6}0", organisation="GeneratedFindingOrg"),
+            generated("1.2.3.4", organization="GeneratedFindingOrg"),
+            generated(f"{V6}0", organization="GeneratedFindingOrg"),
         ),
         # A database's user is no user of IAM's.
         "entities": (
@@ -339,7 +339,7 @@ def test_every_sample_is_in_the_table_and_of_the_type_that_the_index_tells() -> 
 
 @pytest.mark.parametrize("name", [name for name in SAID if not name.startswith("asff")])
 def test_both_spellings_of_the_keys_say_the_same(name: str) -> None:
-    (found,) = findings_in(load(name))
+    (found,) = unwrap(load(name))
     assert isinstance(found, Mapping)
     # AWS::S3::Bucket and the like start with a capital in either spelling.
-    assert read(pascal(found)) == read(found)
+    assert parse(pascal(found)) == parse(found)

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from findings import bulk, policy
+from findings import policy
 from findings.catalogue import Severity
+from findings.guardduty.parser import ParsedFinding, Unparsed, parse
 from findings.models import Action, Entity, Finding, Mention
 from findings.policy import Policy
-from findings.reading import NotUnderstood, Reading, read
+from storage import bulk
 
 Identity = tuple[str, str, str]  # AWS account, region, finding id
 
@@ -24,18 +25,18 @@ _UPDATED = ["severity", "score", "title", "description", "count", "first_seen_at
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class IngestResult:
     """What became of some findings. One that came twice among them is counted once."""
 
     stored: int = 0
     updated: int = 0
     unchanged: int = 0
     ignored: int = 0  # by the policy
-    not_understood: int = 0  # stored whole, and marked
+    unparsed: int = 0  # stored whole, and marked
 
-    def __add__(self, other: Arrivals) -> Arrivals:
-        return Arrivals(
-            *(getattr(self, name) + getattr(other, name) for name in Arrivals.__slots__)
+    def __add__(self, other: IngestResult) -> IngestResult:
+        return IngestResult(
+            *(getattr(self, name) + getattr(other, name) for name in IngestResult.__slots__)
         )
 
 
@@ -54,23 +55,23 @@ class New(NamedTuple):
     """A finding that has just been stored for the first time, and what it says."""
 
     finding: Finding
-    reading: Reading | None  # None: it was not understood
+    parsed: ParsedFinding | None  # None: it was not understood
 
 
-def take_in(
-    findings: Iterable[Mapping[str, Any] | NotUnderstood],
+def ingest(
+    findings: Iterable[Mapping[str, Any] | Unparsed],
     *,
     settings: Policy,
     at: datetime,
     decide: Callable[[Sequence[New]], None] = lambda new: None,
-) -> Arrivals:
+) -> IngestResult:
     """Stores a batch of findings, all or none. The number of queries grows with the batch only as
     far as a database takes no more at once.
 
     `decide` is called with those that nobody has stored before, in the transaction that stores
     them: what it writes is there if and only if they are.
     """
-    arrived: dict[Identity, New] = {}
+    incoming: dict[Identity, New] = {}
     ignored = 0
     for finding in findings:
         new = _new(finding, settings, at)
@@ -78,31 +79,31 @@ def take_in(
             ignored += 1
             continue
         identity = _identity(new.finding)
-        if identity not in arrived or arrived[identity].finding.count <= new.finding.count:
-            arrived[identity] = new
-    if not arrived:
-        return Arrivals(ignored=ignored)
+        if identity not in incoming or incoming[identity].finding.count <= new.finding.count:
+            incoming[identity] = new
+    if not incoming:
+        return IngestResult(ignored=ignored)
     try:
-        known, updated = _store(arrived, decide)
+        known, updated = _store(incoming, decide)
     except IntegrityError:  # another worker has just stored one of them; now it is known
-        known, updated = _store(arrived, decide)
-    return Arrivals(
-        stored=len(arrived) - known,
+        known, updated = _store(incoming, decide)
+    return IngestResult(
+        stored=len(incoming) - known,
         updated=updated,
         unchanged=known - updated,
         ignored=ignored,
-        not_understood=sum(new.reading is None for new in arrived.values()),
+        unparsed=sum(new.parsed is None for new in incoming.values()),
     )
 
 
 @transaction.atomic
 def _store(
-    arrived: Mapping[Identity, New], decide: Callable[[Sequence[New]], None]
+    incoming: Mapping[Identity, New], decide: Callable[[Sequence[New]], None]
 ) -> tuple[int, int]:
     """How many were known already, and how many of these were updated."""
-    known = _known(arrived)
+    known = _known(incoming)
     # In one order in every worker: two that insert the same ones wait, and do not lock each other.
-    new = {identity: arrived[identity] for identity in sorted(arrived) if identity not in known}
+    new = {identity: incoming[identity] for identity in sorted(incoming) if identity not in known}
     bulk.insert(
         Finding,
         _COLUMNS,
@@ -111,9 +112,9 @@ def _store(
     for identity, row in _known(new).items():
         new[identity].finding.pk = row.pk
     newer = [
-        arrived[identity]
+        incoming[identity]
         for identity, row in known.items()
-        if arrived[identity].finding.count > row.count
+        if incoming[identity].finding.count > row.count
     ]
     for one in newer:
         one.finding.pk = known[_identity(one.finding)].pk
@@ -125,35 +126,35 @@ def _store(
     return len(known), len(newer)
 
 
-def _new(finding: Mapping[str, Any] | NotUnderstood, settings: Policy, at: datetime) -> New:
-    if isinstance(finding, NotUnderstood):
-        return New(_not_understood(finding.reason, {}, at), None)
-    reading = read(finding)
-    if isinstance(reading, NotUnderstood):
-        return New(_not_understood(reading.reason, finding, at), None)
-    severity = severity_of(reading.severity) or ""
-    applies = policy.resolve(settings, finding_type=reading.finding_type, severity=severity)
+def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) -> New:
+    if isinstance(finding, Unparsed):
+        return New(_unparsed(finding.reason, {}, at), None)
+    parsed = parse(finding)
+    if isinstance(parsed, Unparsed):
+        return New(_unparsed(parsed.reason, finding, at), None)
+    severity = severity_of(parsed.severity) or ""
+    applies = policy.resolve(settings, finding_type=parsed.finding_type, severity=severity)
     row = Finding(
-        account_id=reading.account_id,
-        region=reading.region,
-        finding_id=reading.finding_id,
-        finding_type=reading.finding_type,
+        account_id=parsed.account_id,
+        region=parsed.region,
+        finding_id=parsed.finding_id,
+        finding_type=parsed.finding_type,
         severity=severity,
-        score=reading.severity,
-        title=reading.title,
-        description=reading.description,
-        count=reading.count,
-        first_seen_at=reading.first_seen_at,
-        seen_at=reading.last_seen_at or at,
+        score=parsed.severity,
+        title=parsed.title,
+        description=parsed.description,
+        count=parsed.count,
+        first_seen_at=parsed.first_seen_at,
+        seen_at=parsed.last_seen_at or at,
         received_at=at,
         action=applies.action,
         set_at=", ".join(filter(None, applies.set_at or ())),
         raw=_as_json(finding),
     )
-    return New(row, reading)
+    return New(row, parsed)
 
 
-def _not_understood(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:
+def _unparsed(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:
     raw = _as_json(finding)
     return Finding(
         finding_id=f"sha256:{hashlib.sha256(f'{reason}{raw}'.encode()).hexdigest()}",
@@ -184,12 +185,12 @@ def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
 _IDENTIFYING = ("account_id", "region", "finding_id", "count")
 
 
-def _mention(arrived: Iterable[New]) -> None:
+def _mention(incoming: Iterable[New]) -> None:
     named = {
         (entity.kind.value, entity.name, entity.is_actor, finding.pk)
-        for finding, reading in arrived
-        if reading
-        for entity in reading.entities
+        for finding, parsed in incoming
+        if parsed
+        for entity in parsed.entities
     }
     if not named:
         return

@@ -16,18 +16,18 @@ from license.models import License, SeenRevocations
 from license.token import LicenseBadSignature, LicenseClaims, LicenseError
 
 
-class Judgement(NamedTuple):
+class Validation(NamedTuple):
     """What a key says, where that can be trusted, and what is wrong with it."""
 
     claims: LicenseClaims | None
     error: LicenseError | None
 
 
-class Judged(NamedTuple):
-    """A row of the history with the judgement of its key."""
+class InstalledKey(NamedTuple):
+    """A row of the history with the validation of its key."""
 
     row: License
-    judgement: Judgement
+    validation: Validation
 
 
 def load_keyring() -> Keyring:
@@ -48,8 +48,8 @@ _KEYS_AND_REMEMBERED = """
 
 
 @sensitive_variables()
-def installed(at: datetime) -> list[Judgement]:
-    """The judgement of each installed key, the newest first. One query."""
+def installed(at: datetime) -> list[Validation]:
+    """The validation of each installed key, the newest first. One query."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_AND_REMEMBERED)
         rows = cursor.fetchall()
@@ -57,21 +57,21 @@ def installed(at: datetime) -> list[Judgement]:
 
 
 @sensitive_variables()
-def history(at: datetime) -> list[Judged]:
+def history(at: datetime) -> list[InstalledKey]:
     """As `installed`, with the rows of the history."""
     rows = list(License.objects.newest_first().select_related("installed_by"))
-    judgements = _of_keys([row.key for row in rows], remembered=_remembered(), at=at)
-    return [Judged(*pair) for pair in zip(rows, judgements, strict=True)]
+    validations = _of_keys([row.key for row in rows], remembered=_remembered(), at=at)
+    return [InstalledKey(*pair) for pair in zip(rows, validations, strict=True)]
 
 
 @sensitive_variables("key")
-def of_candidate(key: str, *, beside: Sequence[Judgement], at: datetime) -> Judgement:
-    """The judgement of a key that is not installed, beside those that are."""
+def validate_candidate(key: str, *, beside: Sequence[Validation], at: datetime) -> Validation:
+    """The validation of a key that is not installed, beside those that are."""
     keyring = _keyring_or_error()
     read = _read(key, keyring)
     if isinstance(keyring, LicenseError):
         return read
-    return _judge(read, _revoked(beside, keyring, remembered=_remembered(), at=at), at)
+    return _validate(read, _revoked(beside, keyring, remembered=_remembered(), at=at), at)
 
 
 def _keyring_or_error() -> Keyring | LicenseError:
@@ -87,27 +87,27 @@ def _remembered() -> str | None:
 
 
 @sensitive_variables()
-def _of_keys(keys: Sequence[str], *, remembered: str | None, at: datetime) -> list[Judgement]:
+def _of_keys(keys: Sequence[str], *, remembered: str | None, at: datetime) -> list[Validation]:
     keyring = _keyring_or_error()
     read = [_read(key, keyring) for key in keys]
     if isinstance(keyring, LicenseError):
         return read
     revoked = _revoked(read, keyring, remembered=remembered, at=at)
-    return [_judge(judgement, revoked, at) for judgement in read]
+    return [_validate(validation, revoked, at) for validation in read]
 
 
 @sensitive_variables("key")
-def _read(key: str, keyring: Keyring | LicenseError) -> Judgement:
+def _read(key: str, keyring: Keyring | LicenseError) -> Validation:
     if isinstance(keyring, LicenseError):
-        return Judgement(None, keyring)
+        return Validation(None, keyring)
     try:
-        return Judgement(token.read(key, keyring), None)
+        return Validation(token.read(key, keyring), None)
     except LicenseError as error:
-        return Judgement(None, error)
+        return Validation(None, error)
 
 
 def _revoked(
-    read: Sequence[Judgement], keyring: Keyring, *, remembered: str | None, at: datetime
+    read: Sequence[Validation], keyring: Keyring, *, remembered: str | None, at: datetime
 ) -> frozenset[str]:
     """What the published list revokes, and what installed keys do from their `nbf` on, for ever."""
     by_keys = (
@@ -116,11 +116,13 @@ def _revoked(
     return revocations.revoked(keyring, remembered=remembered, at=at).union(by_keys)
 
 
-def _judge(judgement: Judgement, revoked: Collection[str], at: datetime) -> Judgement:
-    if judgement.claims is None:
-        return judgement
+def _validate(validation: Validation, revoked: Collection[str], at: datetime) -> Validation:
+    if validation.claims is None:
+        return validation
     try:
-        token.judge(judgement.claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked)
+        token.validate(
+            validation.claims, account_id=settings.AWS_ACCOUNT_ID, now=at, revoked=revoked
+        )
     except LicenseError as error:
-        return judgement._replace(error=error)
-    return judgement
+        return validation._replace(error=error)
+    return validation

@@ -16,7 +16,7 @@ from typing import Any
 
 import ijson
 
-from findings.reading import NotUnderstood, findings_in
+from findings.guardduty.parser import Unparsed, unwrap
 
 MAX_FINDING = 1024 * 1024  # bytes, with what wraps it, as in SQS; GuardDuty's have some 10 KiB
 MAX_OPENED = 1000  # brackets of one finding
@@ -37,7 +37,7 @@ class Found:
     """A finding, or why there is none to be read, and where it stands."""
 
     place: str  # "line 7", or "item 7" of a document that is not made of lines
-    finding: Mapping[str, Any] | NotUnderstood
+    finding: Mapping[str, Any] | Unparsed
 
 
 def read_findings(stream: Stream) -> Iterator[Found]:
@@ -49,14 +49,14 @@ def read_findings(stream: Stream) -> Iterator[Found]:
             stream = _Unpacked(stream)
         start = stream.peek(64 * 1024).lstrip()
         for place, document in _lines(stream) if _is_lines(start) else _items(stream, start):
-            if isinstance(document, NotUnderstood):
+            if isinstance(document, Unparsed):
                 yield Found(place, document)
             else:
-                yield from (Found(place, finding) for finding in findings_in(document))
+                yield from (Found(place, finding) for finding in unwrap(document))
     except _TooMuch:
-        yield Found(f"after {place}", NotUnderstood("It unpacks to too many times its size."))
+        yield Found(f"after {place}", Unparsed("It unpacks to too many times its size."))
     except (OSError, EOFError, zlib.error):
-        yield Found(f"after {place}", NotUnderstood("From here on it cannot be read."))
+        yield Found(f"after {place}", Unparsed("From here on it cannot be read."))
 
 
 class _TooMuch(Exception):
@@ -141,7 +141,7 @@ def _lines(stream: Stream) -> Iterator[tuple[str, Any]]:
     while line := stream.readline(MAX_FINDING):
         number += 1
         if len(line) == MAX_FINDING:
-            yield f"line {number}", NotUnderstood(_TOO_LONG)
+            yield f"line {number}", Unparsed(_TOO_LONG)
             while line and not line.endswith(b"\n"):
                 line = stream.readline(MAX_FINDING)
         elif line.strip():
@@ -152,9 +152,9 @@ def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
     except ValueError:  # a wrong encoding too
-        return NotUnderstood("It is not JSON.")
+        return Unparsed("It is not JSON.")
     except RecursionError:
-        return NotUnderstood("It is nested too deeply.")
+        return Unparsed("It is nested too deeply.")
 
 
 def _items(stream: Stream, start: bytes) -> Iterator[tuple[str, Any]]:
@@ -169,8 +169,8 @@ def _items(stream: Stream, start: bytes) -> Iterator[tuple[str, Any]]:
             yield f"item {number}", document
             limited.next()
     except _TooLong:
-        yield f"item {number + 1}", NotUnderstood(f"{_TOO_LONG} What follows is not read.")
+        yield f"item {number + 1}", Unparsed(f"{_TOO_LONG} What follows is not read.")
     except RecursionError:
-        yield f"item {number + 1}", NotUnderstood("It is nested too deeply. The rest is not read.")
+        yield f"item {number + 1}", Unparsed("It is nested too deeply. The rest is not read.")
     except (ijson.JSONError, ValueError):  # also a number of too many digits
-        yield f"item {number + 1}", NotUnderstood("From here on it is not JSON.")
+        yield f"item {number + 1}", Unparsed("From here on it is not JSON.")

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from findings import catalogue, reading
-from findings.reading import Address, Entity, Kind, NotUnderstood, Reading, findings_in, read
-from findings.tests.readings import acting, actor, at, finding, load, only, pascal, target
-from findings.wrapping import MAX_DEPTH
+from findings import catalogue
+from findings.guardduty import parser
+from findings.guardduty.envelopes import MAX_DEPTH
+from findings.guardduty.parser import Address, Entity, Kind, ParsedFinding, Unparsed, parse, unwrap
+from findings.tests.parsed import acting, actor, at, finding, load, only, pascal, target
 
 # The wrappings
 
@@ -74,7 +75,7 @@ SNS = {"Type": "Notification", "MessageId": "2", "Message": json.dumps(ENVELOPE)
     ids=str,
 )
 def test_findings_are_taken_out_of_their_wrapping(document: Any, count: int) -> None:
-    found = list(findings_in(document))
+    found = list(unwrap(document))
     assert [only(one) for one in found] == [only(BARE)] * count
 
 
@@ -95,7 +96,7 @@ def test_findings_are_taken_out_of_their_wrapping(document: Any, count: int) -> 
     ids=lambda value: repr(value)[:40],
 )
 def test_what_wraps_no_finding_is_not_understood(document: Any, reason: str) -> None:
-    assert list(findings_in(document)) == [NotUnderstood(reason)]
+    assert list(unwrap(document)) == [Unparsed(reason)]
 
 
 def nested(levels: int) -> Any:
@@ -108,21 +109,21 @@ def nested(levels: int) -> Any:
 def test_what_is_nested_too_deep_is_not_understood() -> None:
     assert only(nested(MAX_DEPTH)) == only(BARE)
     for levels in (MAX_DEPTH + 1, 100_000):
-        (refused,) = findings_in(nested(levels))
-        assert refused == NotUnderstood("It is nested more than 8 deep.")
+        (refused,) = unwrap(nested(levels))
+        assert refused == Unparsed("It is nested more than 8 deep.")
 
 
 def test_text_within_text_is_nested_too() -> None:
     document = json.dumps(BARE)
     for _ in range(MAX_DEPTH + 1):
         document = json.dumps(document)
-    assert list(findings_in(document)) == [NotUnderstood("It is nested more than 8 deep.")]
+    assert list(unwrap(document)) == [Unparsed("It is nested more than 8 deep.")]
 
 
 def test_one_bad_finding_takes_no_other_with_it() -> None:
-    found = list(findings_in({"Findings": [BARE, None, "?", ENVELOPE, {}]}))
-    kinds = [type(read(one)) if isinstance(one, Mapping) else type(one) for one in found]
-    assert kinds == [Reading, NotUnderstood, NotUnderstood, Reading, NotUnderstood]
+    found = list(unwrap({"Findings": [BARE, None, "?", ENVELOPE, {}]}))
+    kinds = [type(parse(one)) if isinstance(one, Mapping) else type(one) for one in found]
+    assert kinds == [ParsedFinding, Unparsed, Unparsed, ParsedFinding, Unparsed]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_one_bad_finding_takes_no_other_with_it() -> None:
     ],
 )
 def test_a_finding_without_id_or_type_is_not_understood(document: Any, reason: str) -> None:
-    assert read(document) == NotUnderstood(reason)
+    assert parse(document) == Unparsed(reason)
 
 
 # Security Hub
@@ -422,12 +423,12 @@ def test_text_is_cut_and_holds_what_postgresql_takes() -> None:
     hostile = "\0 <script>\0\ud800\U0001f600 " + "x" * 10_000
     understood = only(finding(title=hostile, description=hostile, type="A:B/" + "c" * 200))
     assert understood.title == ("<script>\ufffd\U0001f600 " + "x" * 10_000)[:256]
-    assert len(understood.description) == reading.DESCRIPTION_MAX_LENGTH
-    assert len(understood.finding_type) == reading.FINDING_TYPE_MAX_LENGTH
+    assert len(understood.description) == parser.DESCRIPTION_MAX_LENGTH
+    assert len(understood.finding_type) == parser.FINDING_TYPE_MAX_LENGTH
 
 
 def test_a_type_is_cut_where_a_policy_ends() -> None:
-    assert reading.FINDING_TYPE_MAX_LENGTH == catalogue.FINDING_TYPE_MAX_LENGTH
+    assert parser.FINDING_TYPE_MAX_LENGTH == catalogue.FINDING_TYPE_MAX_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -602,7 +603,7 @@ SEQUENCE = {
 def test_an_attack_sequence_names_many_of_each(spell: Any) -> None:
     understood = only(spell(finding(service={"detection": {"sequence": SEQUENCE}})))
     assert understood.addresses == (
-        Address("203.0.113.5", country="France", city="Lyon", organisation="Example AS"),
+        Address("203.0.113.5", country="France", city="Lyon", organization="Example AS"),
         Address("2001:db8::5"),
     )
     assert understood.entities == (
@@ -627,7 +628,7 @@ def test_four_hundred_endpoints_are_four_hundred_addresses() -> None:
 
 
 def test_nothing_is_guessed() -> None:
-    assert only(BARE | {"title": None, "createdAt": "2025-02-25T12:00:00Z"}) == Reading(
+    assert only(BARE | {"title": None, "createdAt": "2025-02-25T12:00:00Z"}) == ParsedFinding(
         account_id="",
         region="",
         finding_id="1",

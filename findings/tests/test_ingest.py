@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.api_auth import Caller
 from findings import policy
-from findings.arrival import Arrivals, severity_of, take_in
+from findings.ingest import IngestResult, ingest, severity_of
 from findings.models import Finding, Mention, PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 from findings.tests.findings import BRUTE_FORCE, finding
@@ -21,8 +21,8 @@ from tests.at_once import at_once
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def arrive(*findings: Any) -> Arrivals:
-    return take_in(findings, settings=ThreatPolicy.objects.actions(), at=NOW)
+def arrive(*findings: Any) -> IngestResult:
+    return ingest(findings, settings=ThreatPolicy.objects.actions(), at=NOW)
 
 
 def set_action(action: str, target: Target) -> None:
@@ -36,7 +36,7 @@ def set_action(action: str, target: Target) -> None:
 
 def test_a_finding_is_stored_whole(db: None) -> None:
     given = finding(title="Zero \0 and half \ud800 characters", extra={"kept": [1, None]})
-    assert arrive(given) == Arrivals(stored=1)
+    assert arrive(given) == IngestResult(stored=1)
     stored = Finding.objects.get()
     assert json.loads(stored.raw) == given
     assert (stored.finding_type, stored.severity, stored.score) == (BRUTE_FORCE, "HIGH", 8)
@@ -68,15 +68,15 @@ def test_the_most_specific_setting_decides_and_is_told(db: None) -> None:
 
 def test_what_the_policy_ignores_is_not_stored(db: None) -> None:
     set_action("IGNORE", Target("", BRUTE_FORCE, ""))
-    assert arrive(finding(1), finding(2, type="Recon:EC2/Portscan")) == Arrivals(
+    assert arrive(finding(1), finding(2, type="Recon:EC2/Portscan")) == IngestResult(
         stored=1, ignored=1
     )
     assert Finding.objects.get().finding_type == "Recon:EC2/Portscan"
 
 
 def test_the_same_finding_again_adds_nothing(db: None) -> None:
-    assert arrive(finding(), finding()) == Arrivals(stored=1)
-    assert arrive(finding()) == Arrivals(unchanged=1)
+    assert arrive(finding(), finding()) == IngestResult(stored=1)
+    assert arrive(finding()) == IngestResult(unchanged=1)
     assert Mention.objects.count() == 2
 
 
@@ -84,8 +84,8 @@ def test_an_update_with_a_higher_count_updates_and_an_older_one_does_not(db: Non
     arrive(finding())
     set_action("BLOCK", Target("", BRUTE_FORCE, ""))
     newer = finding(service={"count": 5, "eventLastSeen": "2026-11-23T11:30:00Z"}, severity=9)
-    assert arrive(newer) == Arrivals(updated=1)
-    assert arrive(finding(service={"count": 3})) == Arrivals(unchanged=1)
+    assert arrive(newer) == IngestResult(updated=1)
+    assert arrive(finding(service={"count": 3})) == IngestResult(unchanged=1)
     stored = Finding.objects.get()
     assert (stored.count, stored.severity) == (5, "CRITICAL")
     assert stored.seen_at == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_what_is_not_understood_is_kept_whole_and_marked_once(db: None) -> None:
     stored = Finding.objects.get()
     assert json.loads(stored.raw) == odd
     assert stored.problem
-    assert stored.reading is None
+    assert stored.parsed is None
 
 
 def test_a_batch_takes_few_queries(

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import resolve
 from pytest_django.fixtures import Settings
 
-from license import gate
-from license.gate import UNSAFE_METHODS, Route
+from license import routes
+from license.routes import UNSAFE_METHODS, Route
 from license.tests.test_middleware import STATES
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def almighty(superuser: User) -> Client:
 def test_every_write_that_is_not_exempt_is_refused(almighty: Client, code: str) -> None:
     STATES[code]()
     # An empty body is none that a function of LICENSE_EXEMPT_WHERE lets through.
-    paths = {concrete(route) for route in gate.routes() if route.where or not route.exempt_by}
+    paths = {concrete(route) for route in routes.all_routes() if route.where or not route.exempt_by}
     got_by = [
         (method, path)
         for path in sorted(paths)
@@ -64,7 +64,7 @@ def test_every_write_that_is_not_exempt_is_refused(almighty: Client, code: str) 
 def test_what_is_exempt_is_not_refused(almighty: Client, superuser: User, code: str) -> None:
     STATES[code]()
     refused = []
-    for route in gate.routes():
+    for route in routes.all_routes():
         if route.exempt_by and not route.where:
             almighty.force_login(superuser)  # one of these signs out
             if refused_by_license(almighty, "POST", concrete(route)):
@@ -73,7 +73,7 @@ def test_what_is_exempt_is_not_refused(almighty: Client, superuser: User, code: 
 
 
 def test_the_table_says_what_the_middleware_does(settings: Settings) -> None:
-    for route in gate.routes():
+    for route in routes.all_routes():
         name = resolve(concrete(route)).view_name
         where = settings.LICENSE_EXEMPT_WHERE.get(name, "")
         exempt_by = name if where or name in settings.LICENSE_EXEMPT_VIEWS else ""
@@ -82,4 +82,4 @@ def test_the_table_says_what_the_middleware_does(settings: Settings) -> None:
 
 def test_a_new_line_in_the_list_opens_its_view_and_no_other(settings: Settings) -> None:
     settings.LICENSE_EXEMPT_VIEWS, settings.LICENSE_EXEMPT_WHERE = ["healthz"], {}
-    assert [route.path for route in gate.routes() if route.exempt_by] == ["/healthz"]
+    assert [route.path for route in routes.all_routes() if route.exempt_by] == ["/healthz"]

@@ -9,15 +9,15 @@ from typing import Any
 
 from actions import decisions
 from actions.decisions import Rules
-from findings import arrival
-from findings.arrival import Arrivals
+from findings import ingest as findings_ingest
+from findings.guardduty.parser import Unparsed
+from findings.ingest import IngestResult
 from findings.models import ThreatPolicy
-from findings.reading import NotUnderstood
 
 
-def take_in(findings: Iterable[Mapping[str, Any] | NotUnderstood], *, at: datetime) -> Arrivals:
+def ingest(findings: Iterable[Mapping[str, Any] | Unparsed], *, at: datetime) -> IngestResult:
     """Holds a batch of findings against the policy and the allowlist as they are now."""
-    return arrival.take_in(
+    return findings_ingest.ingest(
         findings,
         settings=ThreatPolicy.objects.actions(),
         at=at,

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from actions.models import Allowance, Reaction, ReactionKind, State
-from findings.queueing import queue_behind
+from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @transaction.atomic
 def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
     """Has the address unblocked. None where it is not blocked, or its unblocking waits already."""
-    queue_behind("actions.undoing")
+    advisory_lock("actions.undo")
     standing = Reaction.objects.in_force().filter(pk=block.pk, kind=ReactionKind.BLOCK).first()
     if standing is None or standing.is_being_undone:
         return None

@@ -35,7 +35,7 @@ def is_exempt(request: HttpRequest) -> bool:
     return bool(where and import_string(where)(request, **match.kwargs))
 
 
-def routes() -> list[Route]:
+def all_routes() -> list[Route]:
     """Every route of the resolver, in its order; what an earlier one hides is never reached.
 
     `methods` are the unsafe ones that the view takes, as far as it says so itself; a function view

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from findings.entities import (
+from findings.guardduty.entities import (
     ENTITY_NAME_MAX_LENGTH,
     PRINCIPAL_MAX_LENGTH,
     PRINCIPAL_TYPE_MAX_LENGTH,
@@ -18,8 +18,8 @@ from findings.entities import (
     resource_acted,
     sequence,
 )
-from findings.security_hub import from_security_hub, is_guardduty, is_security_hub
-from findings.untrusted import (
+from findings.guardduty.envelopes import Unparsed, unwrap
+from findings.guardduty.lenient_json import (
     address_in,
     each,
     field,
@@ -30,7 +30,7 @@ from findings.untrusted import (
     number_in,
     text_in,
 )
-from findings.wrapping import NotUnderstood, findings_in
+from findings.guardduty.security_hub import from_security_hub, is_guardduty, is_security_hub
 
 __all__ = [
     "ENTITY_NAME_MAX_LENGTH",
@@ -39,10 +39,10 @@ __all__ = [
     "Address",
     "Entity",
     "Kind",
-    "NotUnderstood",
-    "Reading",
-    "findings_in",
-    "read",
+    "ParsedFinding",
+    "Unparsed",
+    "parse",
+    "unwrap",
 ]
 
 # Longer text is cut: an attacker writes some of it, and a column has an end.
@@ -54,7 +54,7 @@ TITLE_MAX_LENGTH = 256
 DESCRIPTION_MAX_LENGTH = 4096
 ACTION_TYPE_MAX_LENGTH = 64
 PLACE_MAX_LENGTH = 128
-ORGANISATION_MAX_LENGTH = 256
+ORGANIZATION_MAX_LENGTH = 256
 USER_AGENT_MAX_LENGTH = 1024
 COUNT_MAX = 2**31 - 1  # an integer column's
 
@@ -66,11 +66,11 @@ class Address:
     address: str  # IPv4 or IPv6 in canonical form
     country: str = ""
     city: str = ""
-    organisation: str = ""
+    organization: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedFinding:
     """What a finding says. What it does not say is "", None or empty; nothing is guessed."""
 
     account_id: str
@@ -94,23 +94,23 @@ class Reading:
     is_sample: bool
 
 
-def read(finding: Mapping[str, Any]) -> Reading | NotUnderstood:
+def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     """What the finding says. Never raises, whatever the finding holds."""
     if not isinstance(finding, Mapping):
-        return NotUnderstood("It is not an object.")
+        return Unparsed("It is not an object.")
     if is_security_hub(finding):
         if not is_guardduty(finding):
-            return NotUnderstood("It is a finding of another product in Security Hub.")
+            return Unparsed("It is a finding of another product in Security Hub.")
         finding = from_security_hub(finding)
     finding_id = text_in(field(finding, "id"), FINDING_ID_MAX_LENGTH)
     finding_type = text_in(field(finding, "type"), FINDING_TYPE_MAX_LENGTH)
     missing = [name for name, said in (("id", finding_id), ("type", finding_type)) if not said]
     if missing:
-        return NotUnderstood(f"It has no {' and no '.join(missing)}.")
+        return Unparsed(f"It has no {' and no '.join(missing)}.")
     service = field(finding, "service")
     addresses = tuple(_addresses(service))
     principal, principal_type = principal_in(finding)
-    return Reading(
+    return ParsedFinding(
         account_id=_account_id(field(finding, "accountId")),
         region=text_in(field(finding, "region"), REGION_MAX_LENGTH),
         finding_id=finding_id,
@@ -192,11 +192,11 @@ def _said_addresses(service: Any) -> Iterator[Address]:
                         limit=PLACE_MAX_LENGTH,
                     ),
                     city=first_in(details, ("city", "cityName"), limit=PLACE_MAX_LENGTH),
-                    organisation=first_in(
+                    organization=first_in(
                         details,
                         ("organization", "org"),
                         ("organization", "asnOrg"),
-                        limit=ORGANISATION_MAX_LENGTH,
+                        limit=ORGANIZATION_MAX_LENGTH,
                     ),
                 )
     caller = field(action, "kubernetesApiCallAction")
@@ -213,8 +213,8 @@ def _said_addresses(service: Any) -> Iterator[Address]:
             address_in(field(endpoint, "ip")),
             country=first_in(endpoint, ("location", "country"), limit=PLACE_MAX_LENGTH),
             city=first_in(endpoint, ("location", "city"), limit=PLACE_MAX_LENGTH),
-            organisation=first_in(
-                endpoint, ("autonomousSystem", "name"), limit=ORGANISATION_MAX_LENGTH
+            organization=first_in(
+                endpoint, ("autonomousSystem", "name"), limit=ORGANIZATION_MAX_LENGTH
             ),
         )
 

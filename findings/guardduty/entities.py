@@ -1,0 +1,219 @@
+"""What a finding names, and who of them acted. Pure: no Django, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from findings.guardduty.lenient_json import each, field, first_in, text_in
+
+ENTITY_NAME_MAX_LENGTH = 512
+PRINCIPAL_MAX_LENGTH = 256
+PRINCIPAL_TYPE_MAX_LENGTH = 64
+
+
+class Kind(StrEnum):
+    """What findings name."""
+
+    ADDRESS = "address"
+    INSTANCE = "instance"
+    ROLE = "role"
+    USER = "user"
+    ACCESS_KEY = "access key"
+    BUCKET = "bucket"
+    CLUSTER = "cluster"
+    FUNCTION = "function"
+    TASK = "task"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Something that a finding names. `is_actor`: it acted; else it was acted upon."""
+
+    kind: Kind
+    name: str  # an address in its canonical form, an id, a name or an ARN; never empty
+    is_actor: bool
+
+
+_KINDS_OF_PRINCIPAL = {
+    "root": Kind.USER,
+    "iamuser": Kind.USER,
+    "federateduser": Kind.USER,
+    "samluser": Kind.USER,
+    "webidentityuser": Kind.USER,
+    "identitycenteruser": Kind.USER,
+    "directory": Kind.USER,
+    "assumedrole": Kind.ROLE,
+    "role": Kind.ROLE,
+}
+
+# In "AwsEc2Instance", "AWS::EC2::Instance" and "EC2_INSTANCE" alike, see `_folded`.
+_KINDS_OF_RESOURCE = {
+    "ec2instance": Kind.INSTANCE,
+    "iamrole": Kind.ROLE,
+    "iamuser": Kind.USER,
+    "accesskey": Kind.ACCESS_KEY,
+    "iamaccesskey": Kind.ACCESS_KEY,
+    "s3bucket": Kind.BUCKET,
+    "ekscluster": Kind.CLUSTER,
+    "ecscluster": Kind.CLUSTER,
+    "ecstask": Kind.TASK,
+    "lambdafunction": Kind.FUNCTION,
+    "rdsdbinstance": Kind.DATABASE,
+    "rdsdbcluster": Kind.DATABASE,
+}
+
+# Where a finding's `resource` names things: under which key, and in which fields of it.
+_RESOURCES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
+    (Kind.INSTANCE, ("instanceDetails",), ("instanceId",)),
+    (Kind.BUCKET, ("s3BucketDetails",), ("name", "arn")),
+    (Kind.CLUSTER, ("eksClusterDetails",), ("name", "arn")),
+    (Kind.CLUSTER, ("ecsClusterDetails",), ("name", "arn")),
+    (Kind.TASK, ("ecsClusterDetails", "taskDetails"), ("arn",)),
+    (Kind.FUNCTION, ("lambdaDetails",), ("functionName", "functionArn")),
+    (
+        Kind.DATABASE,
+        ("rdsDbInstanceDetails",),
+        ("dbInstanceIdentifier", "dbInstanceArn", "dbClusterIdentifier"),
+    ),
+    (
+        Kind.DATABASE,
+        ("rdsLimitlessDbDetails",),
+        ("dbShardGroupIdentifier", "dbShardGroupArn", "dbClusterIdentifier"),
+    ),
+)
+
+
+def _folded(name: Any) -> str:
+    return re.sub("[_: ]", "", text_in(name, 64)).casefold().removeprefix("aws")
+
+
+def principal_in(finding: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and the type of who acted; a database's and a cluster's users have no type."""
+    principals = [
+        *each(field(finding, "resource", "accessKeyDetails")),
+        *_actors_as_access_keys(field(finding, "service")),
+    ]
+    for details in principals:
+        name = _principal_name(details) or text_in(
+            field(details, "principalId"), PRINCIPAL_MAX_LENGTH
+        )
+        kind = text_in(field(details, "userType"), PRINCIPAL_TYPE_MAX_LENGTH)
+        if name or kind:
+            return name, kind
+    user = first_in(
+        field(finding, "resource"),
+        ("kubernetesDetails", "kubernetesUserDetails", "username"),
+        ("rdsDbUserDetails", "user"),
+        limit=PRINCIPAL_MAX_LENGTH,
+    )
+    return user, ""
+
+
+def _principal_name(details: Mapping[str, Any]) -> str:
+    name = text_in(field(details, "userName"), PRINCIPAL_MAX_LENGTH)
+    return name or ("Root" if _folded(field(details, "userType")) == "root" else "")
+
+
+def _actors_as_access_keys(service: Any) -> Iterator[Mapping[str, Any]]:
+    for actor in sequence(service, "actors"):
+        user = field(actor, "user")
+        yield {
+            "accessKeyId": field(user, "credentialUid"),
+            "principalId": field(user, "uid"),
+            "userName": field(user, "name"),
+            "userType": field(user, "type"),
+        }
+
+
+def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[Entity, ...]:
+    """Each once, in the order of the finding; what acted in any of its parts is an actor."""
+    found: dict[tuple[Kind, str], bool] = {}
+    actors = [(Kind.ADDRESS, address) for address in addresses]
+    actors += _acting(finding)
+    for key in actors:
+        found[key] = True
+    is_actor = resource_acted(finding)
+    for key in _attacked(field(finding, "resource")):
+        found[key] = found.get(key, False) or is_actor
+    for key in _affected(finding):
+        found.setdefault(key, False)
+    return tuple(
+        Entity(kind, name, is_actor=acted) for (kind, name), acted in found.items() if name
+    )
+
+
+def resource_acted(finding: Mapping[str, Any]) -> bool:
+    """Whether the account's own resource acted: it scanned others, or sent them spam."""
+    return _folded(field(finding, "service", "resourceRole")) == "actor"
+
+
+def _acting(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    service = field(finding, "service")
+    for details in (
+        *each(field(finding, "resource", "accessKeyDetails")),
+        *_actors_as_access_keys(service),
+    ):
+        kind = _KINDS_OF_PRINCIPAL.get(_folded(field(details, "userType")))
+        if kind is not None:
+            yield kind, _named(kind, _principal_name(details))
+        yield Kind.ACCESS_KEY, _named(Kind.ACCESS_KEY, field(details, "accessKeyId"))
+    for actor in sequence(service, "actors"):
+        issuer = field(actor, "session", "issuer")
+        if isinstance(issuer, str) and ":role/" in issuer:
+            yield Kind.ROLE, _named(Kind.ROLE, issuer)
+
+
+def _attacked(resource: Any) -> Iterator[tuple[Kind, str]]:
+    for kind, (key, *inner), names in _RESOURCES:
+        for details in each(field(resource, key)):
+            named = (_named(kind, field(details, *inner, name)) for name in names)
+            yield kind, next(filter(None, named), "")
+
+
+def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    service = field(finding, "service")
+    affected = field(service, "action", "awsApiCallAction", "affectedResources")
+    for name, value in affected.items() if isinstance(affected, Mapping) else ():
+        kind = _KINDS_OF_RESOURCE.get(_folded(name))
+        if kind is not None:
+            yield kind, _named(kind, value)
+    for resource in (*sequence(service, "resources"), *each(field(finding, "resources"))):
+        kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
+        if kind is None:
+            continue
+        uid = field(resource, "uid")
+        # The name of an instance is its tag; an ARN holds the name of everything else.
+        is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
+            isinstance(uid, str) and uid.startswith("arn:")
+        )
+        uids = (uid, field(resource, "name"))
+        named = (_named(kind, said) for said in (uids if is_certain else uids[::-1]))
+        yield kind, next(filter(None, named), "")
+
+
+def _named(kind: Kind, value: Any) -> str:
+    """The name as other findings say it: out of an ARN, but for a task's, which has no other."""
+    text = text_in(value, ENTITY_NAME_MAX_LENGTH)
+    if text.startswith("AWS::"):  # Security Hub's "AWS::IAM::AccessKey:AKIA..."
+        return text.rpartition(":")[2] or text
+    parts = text.split(":", 5)
+    if kind is Kind.TASK or parts[0] != "arn" or len(parts) < 6:
+        return text
+    inside = parts[5]
+    if kind is Kind.BUCKET:
+        return inside.partition("/")[0] or text
+    if kind in {Kind.FUNCTION, Kind.DATABASE}:
+        return inside.split(":")[1] if ":" in inside else text
+    path = inside.split("/")
+    is_session = kind is Kind.ROLE and path[0] == "assumed-role" and len(path) > 1
+    return (path[1] if is_session else path[-1]) or text
+
+
+def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
+    """The actors, resources, endpoints or signals of an attack sequence."""
+    return each(field(service, "detection", "sequence", part))
