@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.idp.oidc.models import Token
-from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
@@ -88,16 +86,8 @@ def expired_license(db: None) -> License:
 
 @pytest.fixture
 def groups(db: None) -> None:
-    """What the migrations leave behind, also after a test that emptied the tables."""
+    """viewers, operators and administrators, with no count of earlier tests against anybody."""
     cache.clear()
-    if not Group.objects.exists():
-        importlib.import_module("accounts.migrations.0002_groups").create_groups(apps, None)
-        later = importlib.import_module("accounts.migrations.0003_viewers_see_findings")
-        later.let_everybody_with_a_role_see_findings(apps, None)
-        acting = importlib.import_module("accounts.migrations.0004_operators_act")
-        acting.let_operators_act(apps, None)
-        log = importlib.import_module("accounts.migrations.0006_security_log")
-        log.let_administrators_see_it(apps, None)
 
 
 def _person(name: str, group: str = "") -> User:

@@ -20,9 +20,8 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from accounts import roles
 from storage.admin_filters import OwnFiltersOnly
-
-GROUPS = ["viewers", "operators", "administrators"]
 
 admin.site.unregister(
     [EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, Client, Token, Group, User]
@@ -117,14 +116,14 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
             # A group that a superuser made may hold more than an administrator does: it can be
             # kept or taken away, not given.
             groups.queryset = Group.objects.filter(
-                Q(name__in=GROUPS) | Q(user=obj) if obj else Q(name__in=GROUPS)
+                Q(name__in=roles.NAMES) | Q(user=obj) if obj else Q(name__in=roles.NAMES)
             ).distinct()
         return form
 
 
 @admin.register(Group)
 class GroupAdmin(NoAddition, NoChange, NoDeletion, OwnFiltersOnly, admin.ModelAdmin[Group]):
-    """What each group may do. A migration makes them."""
+    """What each group may do. `accounts.roles` makes them."""
 
     fields = ["name", "can"]
     list_display = ["name", "can"]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from accounts.api_auth import callers_who
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import as_json
-from license.schemas import Problem
+from problems.schemas import Problem
 
 router = Router(tags=["Security"])
 

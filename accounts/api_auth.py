@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from ninja.utils import check_csrf
 
-from license import problem
 from license.middleware import SAFE_METHODS
+from problems import responses
 
 SCOPES = {
     "findings:read": "Read the threat policy, what was found, and what was done.",
@@ -55,7 +55,7 @@ class PermissionMissing(CallerRefused):
 
 
 def refuse(request: HttpRequest, refused: CallerRefused) -> HttpResponse:
-    return problem.respond(
+    return responses.respond(
         status=refused.status,
         code=refused.code,
         title=refused.title,

@@ -1,10 +1,24 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+    role_permissions = {
+        "administrators": [
+            "accounts.view_securityevent",
+            "auth.view_user",
+            "auth.add_user",
+            "auth.change_user",
+            "auth.view_group",
+            "allauth_idp_oidc.view_client",
+            "allauth_idp_oidc.delete_client",
+        ],
+    }
 
     def ready(self) -> None:
-        from accounts import checks, receivers  # noqa: F401  (registers them)
+        from accounts import checks, receivers, roles  # noqa: F401  (the first two register)
+
+        post_migrate.connect(roles.create_groups, sender=self)

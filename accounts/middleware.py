@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from accounts.models import EventKind
 from accounts.security_log import record
-from license import problem, routes, status
+from license import refusal, routes, status
 from license.middleware import SAFE_METHODS, LicensedRequest
+from problems import responses
 
 ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
 ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
@@ -90,10 +91,10 @@ def _is_authenticated(request: HttpRequest) -> bool:
 
 
 def _too_many(request: HttpRequest) -> HttpResponse:
-    if problem.wants_html(request):
+    if responses.wants_html(request):
         page = render_to_string("429.html", request=request)
         return HttpResponse(page, status=429, headers=RETRY_AFTER)
-    return problem.respond(
+    return responses.respond(
         status=429,
         code="too_many_requests",
         title="Too many requests",
@@ -142,4 +143,4 @@ def _refusal(request: LicensedRequest) -> HttpResponse | None:
     if routes.is_exempt(request):
         return None
     license_status = status.current()
-    return None if license_status.allows_writes else problem.refuse(request, license_status)
+    return None if license_status.allows_writes else refusal.refuse(request, license_status)

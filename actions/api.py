@@ -13,7 +13,7 @@ from actions.log import ActionFilter, ActionPage
 from actions.models import Reaction
 from actions.schemas import ActionList, ActionQuery, ActionTaken
 from findings.api import asked_of
-from license.schemas import Problem
+from problems.schemas import Problem
 
 router = Router(tags=["Actions"])
 

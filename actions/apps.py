@@ -5,6 +5,10 @@ from django.apps import AppConfig
 
 class ActionsConfig(AppConfig):
     name = "actions"
+    role_permissions = {
+        "viewers": ["actions.view_reaction"],
+        "operators": ["actions.add_reaction"],
+    }
 
     def ready(self) -> None:
         from actions import checks  # noqa: F401  (registers them)

@@ -13,30 +13,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from actions import breaker, log, undo
-from actions import dashboard as overview
 from actions.models import Allowance, Reaction, ReactionKind
-from findings.models import Finding
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
 
 HERE = "api:get_actions"  # the page and the resource share their address
-
-
-@require_safe
-def dashboard(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm("findings.view_finding"):
-        return redirect("findings:threats")
-    shown = overview.dashboard(timezone.now())
-    context = {
-        "shown": shown,
-        "severities": overview.SEVERITIES,
-        "height": overview.HEIGHT,
-        "width": overview.DAYS * overview.STEP,
-        "bar": overview.BAR,
-        "is_empty": not shown.total and not Finding.objects.exists(),
-    }
-    return render(request, "actions/dashboard.html", context)
 
 
 @require_safe

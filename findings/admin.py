@@ -14,7 +14,8 @@ from accounts.api_auth import Caller
 from findings import catalogue, policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
-from findings.schemas import PolicyUpdate, in_words
+from findings.schemas import PolicyUpdate
+from problems.json_body import describe
 from storage.admin_filters import OwnFiltersOnly
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class ThreatPolicyForm(forms.ModelForm[ThreatPolicy]):
         except ValidationError as refused:
             for error in refused.errors(include_url=False, include_input=False):
                 name = str(error["loc"][-1])
-                self.add_error(name if name in self.fields else None, in_words(error))
+                self.add_error(name if name in self.fields else None, describe(error))
         return cleaned
 
 

@@ -21,7 +21,7 @@ from findings.events import EventFilter, EventPage
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy
 from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
-from license.schemas import Problem
+from problems.schemas import Problem
 
 router = Router(tags=["Findings"])
 
@@ -199,7 +199,7 @@ def _events(page: EventPage) -> dict[str, Any]:
             {
                 **{name: getattr(finding, name) for name in _OF_A_FINDING},
                 "severity": finding.severity or None,
-                "url": django_settings.PORTAL_URL + reverse("findings:event", args=[finding.pk]),
+                "url": django_settings.PORTAL_URL + reverse("console:event", args=[finding.pk]),
             }
             for finding in page.findings
         ],

@@ -5,3 +5,11 @@ from django.apps import AppConfig
 
 class FindingsConfig(AppConfig):
     name = "findings"
+    role_permissions = {
+        "viewers": [
+            "findings.view_finding",
+            "findings.view_threatpolicy",
+            "findings.view_policychange",
+        ],
+        "operators": ["findings.change_threatpolicy", "findings.change_accountname"],
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import (
@@ -233,20 +233,3 @@ class PolicyUpdated(BaseModel):
     not_in_catalogue: list[str] = Field(
         description="Finding types that this portal does not know; they were set all the same."
     )
-
-
-def in_words(error: Mapping[str, Any]) -> str:
-    """What pydantic found wrong, for somebody who knows JSON and not pydantic."""
-    context = error.get("ctx", {})
-    return {
-        "enum": f"It must be one of {context.get('expected')}.",
-        "extra_forbidden": "There is no such member.",
-        "list_type": "It must be an array.",
-        "missing": "It is missing.",
-        "model_type": "It must be an object.",
-        "string_pattern_mismatch": "A finding type has the form ThreatPurpose:Resource/Family,"
-        " as in UnauthorizedAccess:EC2/SSHBruteForce.",
-        "string_too_long": f"It has more than {context.get('max_length')} characters.",
-        "string_type": "It must be a string.",
-        "value_error": str(context.get("error", error["msg"])),
-    }.get(error["type"], f"{error['msg']}.")

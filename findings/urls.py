@@ -9,7 +9,6 @@ urlpatterns = [
     path("threats", views.threats, name="threats"),
     path("threats/preview", views.preview_changes, name="preview"),
     path("events", views.event_list, name="events"),
-    path("events/<int:pk>", views.event, name="event"),
     path("entities", views.entities, name="entities"),
     path("accounts", views.accounts, name="accounts"),
     path("changes", views.changes, name="changes"),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -9,18 +8,18 @@ from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from findings import accounts as aws_accounts
 from findings import entities as entity_list
 from findings import events, policy, preview
-from findings.bodies import read_as
 from findings.catalogue import Severity
 from findings.models import Action, Entity, Finding, PolicyChange, ThreatPolicy
 from findings.schemas import PolicyUpdate
 from findings.threats import sections
+from problems.json_body import read_as
 
 CHANGES_A_PAGE = 50
 
@@ -48,24 +47,6 @@ def event_list(request: HttpRequest) -> HttpResponse:
         "older": urlencode({**wanted, "after": shown.cursor}) if shown.cursor else "",
     }
     return render(request, "findings/events.html", context)
-
-
-@require_safe
-@permission_required("findings.view_finding", raise_exception=True)
-def event(request: HttpRequest, pk: int) -> HttpResponse:
-    finding = get_object_or_404(Finding, pk=pk)
-    aws_accounts.give_names([finding])
-    actors, resources = events.named_by(finding)
-    context = {
-        "finding": finding,
-        "parsed": finding.parsed,
-        "actors": actors,
-        "resources": resources,
-        # What the app above this one has done about it.
-        "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
-        "raw": json.dumps(json.loads(finding.raw), indent=2),
-    }
-    return render(request, "findings/event.html", context)
 
 
 @require_safe

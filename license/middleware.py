@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from license import problem, routes, status
+from license import refusal, routes, status
 from license.status import LicenseStatus
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
@@ -37,7 +37,7 @@ class LicenseMiddleware:
             return None
         if request.license_status.allows_writes:
             return None
-        return problem.refuse(request, request.license_status)
+        return refusal.refuse(request, request.license_status)
 
 
 def _read_body(request: HttpRequest) -> None:

@@ -9,5 +9,4 @@ urlpatterns = [
     path("license", views.page, name="page"),
     path("license/preview", views.preview, name="preview"),
     path("license/expiry.ics", views.calendar, name="calendar"),
-    path("problems/<slug:slug>", views.problem, name="problem"),
 ]

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required, permission_required
+from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.template import TemplateDoesNotExist
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -94,17 +93,6 @@ def calendar(request: LicensedRequest) -> HttpResponse:
             "Cache-Control": "no-store",
         },
     )
-
-
-@login_not_required
-@require_safe
-def problem(request: HttpRequest, slug: str) -> HttpResponse:
-    """What a problem document's `type` leads to: cause, mend and command, for anybody."""
-    context = {"code": slug.replace("-", "_"), "portal_url": settings.PORTAL_URL}
-    try:
-        return render(request, f"problems/{slug}.html", context)
-    except TemplateDoesNotExist:
-        raise Http404("There is no such problem.") from None
 
 
 @sensitive_variables()

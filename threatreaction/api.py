@@ -25,11 +25,10 @@ from accounts.api import router as security_router
 from accounts.api_auth import SCOPES, CallerRefused, refuse
 from actions.api import router as actions_router
 from actions.views import action_list
-from findings import bodies
 from findings.api import router as findings_router
 from findings.policy import StalePolicy
-from license import problem
 from license.api import router as license_router
+from problems import json_body, responses
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ PAGES = {"actions": action_list}  # what a person sees at the address of a resou
 
 class StrictJSON(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
-        return bodies.read_json(request)
+        return json_body.read_json(request)
 
 
 class FastJSON(BaseRenderer):
@@ -121,7 +120,7 @@ def _either(
 
     @wraps(resource)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        is_person = problem.wants_html(request) and "Authorization" not in request.headers
+        is_person = responses.wants_html(request) and "Authorization" not in request.headers
         response = (page if is_person else resource)(request, *args, **kwargs)
         patch_vary_headers(response, ["Accept", "Authorization"])
         return response
@@ -145,7 +144,7 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         allowed = {method.strip() for method in response["Allow"].split(",")}
         if "GET" in allowed:
             allowed.add("HEAD")
-        return problem.respond(
+        return responses.respond(
             status=405,
             code="method_not_allowed",
             title="Method not allowed",
@@ -181,19 +180,19 @@ api.exception_handler(CallerRefused)(refuse)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(entry["type"] == "missing" and entry["loc"][1:] == ("body",) for entry in error.errors):
         if "Transfer-Encoding" in request.headers:  # Django reads such a body as an empty one
-            return bodies.malformed("The body came without a Content-Length; send it with one.")
-        return bodies.malformed("The body is empty.")
-    return bodies.invalid(error.errors)
+            return json_body.malformed("The body came without a Content-Length; send it with one.")
+        return json_body.malformed("The body is empty.")
+    return json_body.invalid(error.errors)
 
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    if isinstance(error.__cause__, bodies.NotJSON):
-        return bodies.not_json()
-    if isinstance(error.__cause__, bodies.MalformedJSON):
-        return bodies.malformed(f"The body is not valid JSON: {error.__cause__}.")
+    if isinstance(error.__cause__, json_body.NotJSON):
+        return json_body.not_json()
+    if isinstance(error.__cause__, json_body.MalformedJSON):
+        return json_body.malformed(f"The body is not valid JSON: {error.__cause__}.")
     status = HTTPStatus(error.status_code)
-    return problem.respond(
+    return responses.respond(
         status=status.value,
         code=status.name.lower(),
         title=status.phrase,
@@ -203,7 +202,7 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    return problem.respond(
+    return responses.respond(
         status=413,
         code="body_too_large",
         title="Body too large",
@@ -213,7 +212,7 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 
 @api.exception_handler(StalePolicy)
 def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
-    return problem.respond(
+    return responses.respond(
         status=412,
         code="stale_policy",
         title="The policy has changed",
@@ -225,7 +224,7 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
 @api.exception_handler(Exception)
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("The API failed to answer %s %s", request.method, request.path, exc_info=error)
-    return problem.respond(
+    return responses.respond(
         status=500,
         code="internal_error",
         title="Internal error",

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
-from license import problem
+from problems import responses
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -38,10 +38,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @requires_csrf_token
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if problem.wants_html(request):
+    if responses.wants_html(request):
         context = {"has_role": bool(request.user.get_all_permissions())}
         return render(request, "403.html", context, status=403)
-    return problem.respond(
+    return responses.respond(
         status=403,
         code="permission_denied",
         title="Permission denied",
@@ -51,9 +51,9 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 @requires_csrf_token
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    if problem.wants_html(request):
+    if responses.wants_html(request):
         return render(request, "403_csrf.html", status=403)
-    return problem.respond(
+    return responses.respond(
         status=403,
         code="csrf_failed",
         title="CSRF check failed",
@@ -63,9 +63,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 @requires_csrf_token
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if problem.wants_html(request):
+    if responses.wants_html(request):
         return render(request, "404.html", status=404)
-    return problem.respond(
+    return responses.respond(
         status=404,
         code="not_found",
         title="Not found",
@@ -92,6 +92,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _bare(request: HttpRequest, *, status: int, code: str, title: str, detail: str) -> HttpResponse:
-    if not problem.wants_html(request):
-        return problem.respond(status=status, code=code, title=title, detail=detail)
+    if not responses.wants_html(request):
+        return responses.respond(status=status, code=code, title=title, detail=detail)
     return HttpResponse(render_to_string(f"{status}.html"), status=status)

@@ -3,16 +3,18 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from actions.views import dashboard
+from console.views import dashboard
 from threatreaction import health
 from threatreaction.api import api
 from threatreaction.api_docs import api_docs
 
 urlpatterns = [
     path("", dashboard, name="home"),
+    path("", include("console.urls")),
     path("", include("findings.urls")),
     path("", include("actions.urls")),
     path("", include("license.urls")),
+    path("", include("problems.urls")),
     path("", api.urls),
     path("api/docs", api_docs, name="api-docs"),
     path("", include("accounts.urls")),

@@ -19,6 +19,6 @@ def decrypt(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """TOTP secrets and the seeds of recovery codes lay in the clear."""
 
-    dependencies = [("accounts", "0004_operators_act"), ("mfa", "0003_authenticator_type_uniq")]
+    dependencies = [("accounts", "0001_cache_table"), ("mfa", "0003_authenticator_type_uniq")]
 
     operations = [migrations.RunPython(encrypt, decrypt)]

@@ -1,24 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
-
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
-
-
-def let_administrators_see_it(apps: Any, schema_editor: Any) -> None:
-    # Made here, because Django makes permissions only after the last migration; see 0002.
-    content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
-        app_label="accounts", model="securityevent"
-    )
-    permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
-        content_type=content_type,
-        codename="view_securityevent",
-        defaults={"name": "Can view security event"},
-    )
-    for group in apps.get_model("auth", "Group").objects.filter(name="administrators"):
-        group.permissions.add(permission)
 
 
 class Migration(migrations.Migration):
@@ -99,5 +83,4 @@ class Migration(migrations.Migration):
                 "base_manager_name": "objects",
             },
         ),
-        migrations.RunPython(let_administrators_see_it, migrations.RunPython.noop),
     ]

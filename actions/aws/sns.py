@@ -53,7 +53,7 @@ def message(reaction: Reaction) -> dict[str, Any]:
     others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]
     return {
         "action_id": reaction.pk,
-        "url": f"{settings.PORTAL_URL}{reverse('findings:event', args=[finding.pk])}",
+        "url": f"{settings.PORTAL_URL}{reverse('console:event', args=[finding.pk])}",
         "finding": {
             "account_id": finding.account_id,
             "region": finding.region,

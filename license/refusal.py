@@ -1,21 +1,18 @@
-"""Refusals in the reader's own format: a problem document (RFC 9457), or a page for a person."""
+"""The answer to a write that the license does not allow: a problem document, or a page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from license.signals import write_refused
 from license.status import LicenseStatus
-
-MEDIA_TYPE = "application/problem+json"
+from problems import responses
 
 TITLES = {
     "license_missing": "License missing",
@@ -30,45 +27,12 @@ TITLES = {
 _SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECASE)
 
 
-def wants_html(request: HttpRequest) -> bool:
-    """Whether a person is reading. `*/*`, as curl sends it, is a program."""
-    preferred = request.get_preferred_type([MEDIA_TYPE, "application/json", "text/html"])
-    return preferred == "text/html"
-
-
-def respond(
-    *,
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
-) -> HttpResponse:
-    """A problem document whose `type` is a page of this portal."""
-    slug = code.replace("_", "-")
-    document = {
-        "type": _absolute(reverse("license:problem", args=[slug])),
-        "title": title,
-        "status": status,
-        "code": code,
-        "detail": detail,
-        **members,
-    }
-    return JsonResponse(
-        document,
-        status=status,
-        content_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
-
-
 def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     """403: writes are off. Without a signed-in session no date, plan or account is told."""
     write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
     title = TITLES[license_status.code]
-    if wants_html(request):
+    if responses.wants_html(request):
         typed = _typed(request) if request.user.is_authenticated else []
         context = {"typed": typed, "title": title}
         page = render_to_string("license/refused.html", context, request)
@@ -80,14 +44,14 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
             members["expires_at"] = _utc(license_status.claims.expires_at)
     else:
         detail = "Writes are disabled. An administrator can install a license on the License page."
-    return respond(
+    return responses.respond(
         status=403,
         code=license_status.code,
         title=title,
         detail=detail,
         headers=headers,
         **members,
-        license_url=_absolute(reverse("license:page")),
+        license_url=responses.absolute(reverse("license:page")),
     )
 
 
@@ -99,10 +63,6 @@ def _typed(request: HttpRequest) -> list[tuple[str, str]]:
         if not _SECRET.search(name)
         for value in values
     ]
-
-
-def _absolute(path: str) -> str:
-    return f"{settings.PORTAL_URL}{path}"  # not from the Host header, which the caller chooses
 
 
 def _utc(instant: datetime) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from findings.schemas import in_words
-from license import problem
+from problems import responses
 
 MAX_ERRORS = 1000  # listed in one answer
 MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
@@ -50,7 +49,7 @@ def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
 
 
 def not_json() -> HttpResponse:
-    return problem.respond(
+    return responses.respond(
         status=415,
         code="unsupported_media_type",
         title="Unsupported media type",
@@ -60,7 +59,9 @@ def not_json() -> HttpResponse:
 
 
 def malformed(detail: str) -> HttpResponse:
-    return problem.respond(status=400, code="malformed_json", title="Malformed JSON", detail=detail)
+    return responses.respond(
+        status=400, code="malformed_json", title="Malformed JSON", detail=detail
+    )
 
 
 def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
@@ -68,18 +69,18 @@ def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
     count = len(errors)
     detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
     listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
-    return problem.respond(
+    return responses.respond(
         status=422,
         code="invalid_request",
         title="Invalid request",
         detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
-        errors=[_in_words(entry) for entry in errors[:MAX_ERRORS]],
+        errors=[_as_member(entry) for entry in errors[:MAX_ERRORS]],
     )
 
 
-def _in_words(entry: dict[str, Any]) -> dict[str, str]:
+def _as_member(entry: dict[str, Any]) -> dict[str, str]:
     source, *path = entry["loc"]
-    detail = in_words(entry)
+    detail = describe(entry)
     if source != "body":
         return {"parameter": str(path[-1])[:MAX_ECHO], "detail": detail}
     members = [str(part) for part in path[1:]]  # path[0] names the argument of the view
@@ -88,3 +89,20 @@ def _in_words(entry: dict[str, Any]) -> dict[str, str]:
         detail = "It has a member that does not exist."
     escaped = (member.replace("~", "~0").replace("/", "~1") for member in members)
     return {"pointer": "".join(f"/{member}" for member in escaped), "detail": detail}
+
+
+def describe(error: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, for somebody who knows JSON and not pydantic."""
+    context = error.get("ctx", {})
+    return {
+        "enum": f"It must be one of {context.get('expected')}.",
+        "extra_forbidden": "There is no such member.",
+        "list_type": "It must be an array.",
+        "missing": "It is missing.",
+        "model_type": "It must be an object.",
+        "string_pattern_mismatch": "A finding type has the form ThreatPurpose:Resource/Family,"
+        " as in UnauthorizedAccess:EC2/SSHBruteForce.",
+        "string_too_long": f"It has more than {context.get('max_length')} characters.",
+        "string_type": "It must be a string.",
+        "value_error": str(context.get("error", error["msg"])),
+    }.get(error["type"], f"{error['msg']}.")

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-APPS = ["license", "accounts", "findings", "threatreaction"]
+APPS = ["problems", "license", "accounts", "findings", "threatreaction"]
 PAGES = settings.BASE_DIR / "templates" / "problems"
 
 

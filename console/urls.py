@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from console import views
+
+app_name = "console"
+urlpatterns = [path("events/<int:pk>", views.event, name="event")]

@@ -1,0 +1,50 @@
+"""What the portal refuses, in the reader's own format: a problem document (RFC 9457) or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def wants_html(request: HttpRequest) -> bool:
+    """Whether a person is reading. `*/*`, as curl sends it, is a program."""
+    preferred = request.get_preferred_type([MEDIA_TYPE, "application/json", "text/html"])
+    return preferred == "text/html"
+
+
+def respond(
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> HttpResponse:
+    """A problem document whose `type` is a page of this portal."""
+    slug = code.replace("_", "-")
+    document = {
+        "type": absolute(reverse("license:problem", args=[slug])),
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+    return JsonResponse(
+        document,
+        status=status,
+        content_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def absolute(path: str) -> str:
+    """The URL of a path of this portal: not from the Host header, which the caller chooses."""
+    return f"{settings.PORTAL_URL}{path}"

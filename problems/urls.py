@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from problems import views
+
+app_name = "problems"
+urlpatterns = [path("problems/<slug:slug>", views.page, name="page")]
