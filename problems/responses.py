@@ -30,7 +30,7 @@ def respond(
     """A problem document whose `type` is a page of this portal."""
     slug = code.replace("_", "-")
     document = {
-        "type": absolute(reverse("license:problem", args=[slug])),
+        "type": absolute(reverse("problems:page", args=[slug])),
         "title": title,
         "status": status,
         "code": code,

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-APPS = ["problems", "license", "accounts", "findings", "threatreaction"]
+APPS = ["problems", "license", "accounts", "findings", "actions", "console", "threatreaction"]
 PAGES = settings.BASE_DIR / "templates" / "problems"
 
 
