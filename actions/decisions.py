@@ -20,7 +20,7 @@ from findings.models import Action, Finding
 from storage import bulk
 
 # Findings about IAM credentials: for them BLOCK also revokes.
-_ABOUT_CREDENTIALS = {"IAMUser", "IAM"}
+_ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
 _ALLOWED = "Reported only: the allowlist has {} for {}."
 

@@ -23,6 +23,9 @@ FINDING_TYPE_PATTERN = r"^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9][A-Za-z0-9&!.-]*$
 FINDING_TYPE_MAX_LENGTH = 100
 _finding_type = re.compile(FINDING_TYPE_PATTERN)
 
+# AWS writes IAM in two ways, in UnauthorizedAccess:IAMUser/... and in UserDefined:IAM/...
+SERVICE_ALIASES = {"IAMUser": "IAM"}
+
 
 class Severity(TextChoices):
     LOW = "LOW", "Low"
@@ -68,7 +71,12 @@ def has_form(finding_type: str) -> bool:
 
 def service_of(finding_type: str) -> str:
     """The resource part of a type that has the form: "EC2" of "Trojan:EC2/DropPoint"."""
-    return finding_type.partition(":")[2].partition("/")[0]
+    return canonical_service(finding_type.partition(":")[2].partition("/")[0])
+
+
+def canonical_service(name: str) -> str:
+    """The one name of a service to which AWS gives two: "IAM" for "IAMUser"."""
+    return SERVICE_ALIASES.get(name, name)
 
 
 def source_of(*, service: str = "", finding_type: str = "") -> Source:
@@ -114,11 +122,12 @@ def _read() -> Iterator[FindingType]:
         yield FindingType(
             name=row["finding_type"],
             title="",
-            service=row["service"],
+            service=canonical_service(row["service"]),
             source=Source.GUARDDUTY,
             data_source=row["data_source"],
             severities=severities or tuple(Severity),  # AWS says "varies"
-            names_credential="CloudTrail" in row["data_source"] or row["service"] == "IAMUser",
+            names_credential="CloudTrail" in row["data_source"]
+            or service_of(row["finding_type"]) == "IAM",
             source_url=row["source_url"],
         )
 

@@ -27,6 +27,7 @@ MAX_POLICIES = 10_000  # ten times the whole catalogue at every severity
 
 
 def _known_service(name: str) -> str:
+    name = catalogue.canonical_service(name)
     if name not in catalogue.SERVICES:
         known = ", ".join(sorted(catalogue.SERVICES))
         raise ValueError(f"There is no such service. The catalogue has {known}.")
@@ -36,7 +37,9 @@ def _known_service(name: str) -> str:
 ServiceName = Annotated[
     str,
     AfterValidator(_known_service),
-    Field(json_schema_extra={"enum": sorted(catalogue.SERVICES)}),
+    Field(
+        json_schema_extra={"enum": sorted([*catalogue.SERVICES, *catalogue.SERVICE_ALIASES])},
+    ),
 ]
 FindingTypeName = Annotated[
     str, Field(pattern=FINDING_TYPE_PATTERN, max_length=FINDING_TYPE_MAX_LENGTH)
@@ -64,7 +67,9 @@ class PolicySetting(BaseModel):
     )
 
     service: ServiceName | None = Field(
-        None, description="Every finding type of this service, instead of one finding_type."
+        None,
+        description="Every finding type of this service, instead of one finding_type. IAMUser is"
+        " another name of IAM.",
     )
     finding_type: FindingTypeName | None = Field(
         None,
@@ -101,6 +106,7 @@ def _across_members(policies: list[Any]) -> Iterator[InitErrorDetails]:
         severity, action = item.get("severity"), item.get("action")
         if not _TEXT_OR_NULL.issuperset(map(type, (service, finding_type, severity, action))):
             continue
+        service = service and catalogue.canonical_service(service)
         if service is None and finding_type is None:
             yield _error(index, detail="Name either a service or a finding_type.")
             continue
@@ -195,7 +201,7 @@ class PolicyFilter(BaseModel):
         source = catalogue.source_of(service=target.service, finding_type=target.finding_type)
         return (
             self.source in (None, source)
-            and self.service in (None, about)
+            and (self.service is None or catalogue.canonical_service(self.service) == about)
             and self.finding_type in (None, target.finding_type)
             and self.severity in (None, target.severity)
             and self.action in (None, action)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from findings import policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.tests.api import TYPE, assert_problem, pointers, put, put_raw
 
@@ -295,3 +296,22 @@ def test_a_stranger_is_asked_who_they_are_before_anything_else(client: Client) -
 
 def test_a_right_that_is_missing_is_told_before_a_wrong_body(viewer_client: Client) -> None:
     assert_problem(put_raw(viewer_client, b"{"), 403, "permission_denied")
+
+
+def test_iam_covers_both_names_that_aws_gives_it(operator_client: Client) -> None:
+    answer = put(operator_client, {"policies": [{"service": "IAM", "action": "REVOKE"}]})
+    assert answer.status_code == 200
+    settings = ThreatPolicy.objects.actions()
+    for name in ("UnauthorizedAccess:IAMUser/TorIPCaller", "InitialAccess:IAM/ValidAccounts"):
+        assert policy.resolve(settings, finding_type=name, severity="HIGH").action == "REVOKE"
+    again = put(operator_client, {"policies": [{"service": "IAMUser", "action": "REVOKE"}]})
+    assert again.json()["unchanged"] == 1
+    listed = operator_client.get("/findings?service=IAMUser").json()["policies"]
+    assert [setting["service"] for setting in listed] == ["IAM"]
+
+
+def test_one_service_by_two_names_is_named_twice(operator_client: Client) -> None:
+    two = [{"service": "IAM", "action": "REVOKE"}, {"service": "IAMUser", "action": "IGNORE"}]
+    answer = put(operator_client, {"policies": two})
+    assert_problem(answer, 422, "invalid_request")
+    assert pointers(answer) == ["/policies/1"]

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import migrations
+from django.db.models import Exists, OuterRef
+
+
+def name_it_once(apps: Any, schema_editor: Any) -> None:
+    """AWS writes IAM and IAMUser in finding types: both are the service IAM now.
+
+    Where both were set at one severity, the setting of IAMUser stays: almost every finding was its.
+    """
+    policies = apps.get_model("findings", "ThreatPolicy").objects
+    of_users = policies.filter(service="IAMUser")
+    same = of_users.filter(severity=OuterRef("severity"))
+    policies.filter(Exists(same), service="IAM").delete()
+    of_users.update(service="IAM")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("findings", "0004_count_findings_by_kind")]
+
+    operations = [migrations.RunPython(name_it_once, migrations.RunPython.noop)]
