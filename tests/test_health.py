@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from tests import server as servers
 from tests.server import Databases
@@ -17,7 +18,14 @@ def test_a_stranger_learns_that_all_is_well(path: str) -> None:
     response = Client().get(path)
     assert (response.status_code, response.json()["status"]) == (200, "ok")
     assert "no-store" in response.headers["Cache-Control"]
-    assert Client().post(path).status_code in {403, 405}
+    assert Client().post(path).status_code == 405
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_load_balancer_asks_by_address_and_over_plain_http(path: str, settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    assert Client(headers={"host": "10.0.0.7:8000"}).get(path).status_code == 200
 
 
 def test_the_process_is_alive_without_asking_the_database() -> None:

@@ -1,29 +1,47 @@
-"""What a load balancer asks, as a stranger: is the process alive, is its database?"""
+"""What a load balancer asks: is the process alive, is its database?"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
-from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponseNotAllowed, JsonResponse
+from django.http.response import HttpResponseBase
+
+from license.middleware import SAFE_METHODS
 
 logger = logging.getLogger(__name__)
 
 
-@login_not_required
-@never_cache
-@require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
+class HealthMiddleware:
+    """Answers /healthz and /readyz before anything else does.
+
+    A load balancer asks by IP address and over plain HTTP: such a Host header is in no list of
+    ALLOWED_HOSTS, and a redirect to HTTPS is no answer. It stands first in MIDDLEWARE.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        answer = {"/healthz": healthz, "/readyz": readyz}.get(request.path_info)
+        if answer is None:
+            return self.get_response(request)
+        if request.method not in SAFE_METHODS:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        response = answer()
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def healthz() -> JsonResponse:
+    """200 while the process can answer."""
     return JsonResponse({"status": "ok"})
 
 
-@login_not_required
-@never_cache
-@require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
+def readyz() -> JsonResponse:
+    """200 while the database can be read, else 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.views import dashboard
-from threatreaction import health
 from threatreaction.api import api
 from threatreaction.api_docs import api_docs
 
@@ -19,8 +18,6 @@ urlpatterns = [
     path("api/docs", api_docs, name="api-docs"),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
 ]
 
 handler400 = "threatreaction.errors.bad_request"
