@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.core.exceptions import BadRequest
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
+from django.urls import get_resolver
 from django.utils.functional import SimpleLazyObject
 
 from license import refusal, routes, status
@@ -25,8 +26,8 @@ class LicenseMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: LicensedRequest) -> HttpResponseBase:
-        if request.method not in SAFE_METHODS:
-            _read_body(request)
+        if request.method not in SAFE_METHODS and (refused := _read_body(request)):
+            return refused
         # Lazy: a request that neither writes nor shows a page costs no query.
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
@@ -40,13 +41,15 @@ class LicenseMiddleware:
         return refusal.refuse(request, request.license_status)
 
 
-def _read_body(request: HttpRequest) -> None:
+def _read_body(request: HttpRequest) -> HttpResponse | None:
     """Reads the body before anything is decided: a caller who sends it slowly gains nothing.
 
-    Raises RequestDataTooBig, without reading, for a body over DATA_UPLOAD_MAX_MEMORY_SIZE.
+    Returns the refusal of a body over DATA_UPLOAD_MAX_MEMORY_SIZE, which is not read, or of one
+    that ended early. Django would log a traceback for either.
     """
     try:
         request.body  # noqa: B018  (the property keeps what it has read)
-    except UnreadablePostError:
-        msg = "The connection ended before the whole body had come."
-        raise BadRequest(msg) from None
+    except (RequestDataTooBig, UnreadablePostError) as error:
+        bad_request: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(400)
+        return bad_request(request, exception=error)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,8 @@ def ask(client: Client, wrong: str, headers: dict[str, str]) -> Response:
         case "403 csrf":
             client.handler.enforce_csrf_checks = True
             return client.post("/license", {"key": "x"}, headers=headers)
+        case "405":
+            return client.get("/oauth/token", headers=headers)
         case "404":
             return client.get("/nothing/here", headers=headers)
         case "413":
@@ -59,6 +62,7 @@ ERRORS = {
     "403": (403, "permission_denied", "Your role does not allow this"),
     "403 csrf": (403, "csrf_failed", "This page was open for too long"),
     "404": (404, "not_found", "There is nothing at this address"),
+    "405": (405, "method_not_allowed", "This page cannot be used that way"),
     "413": (413, "body_too_large", "That was too much at once"),
     "500": (500, "internal_error", "The portal failed to answer"),
 }
@@ -127,3 +131,12 @@ def test_without_a_database_every_method_is_answered(databases: Databases) -> No
             assert page.status_code == 503
             assert "The portal cannot use its database just now" in page.text
             assert "sqlite" not in document.text + page.text
+
+
+def test_a_body_that_is_too_large_is_logged_in_one_line(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(client, "413", PROGRAM).status_code == 413
+    lines = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(lines) == 1
+    assert lines[0].exc_info is None

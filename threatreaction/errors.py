@@ -7,15 +7,41 @@ must come out when the database, the session or the Host header is what is wrong
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
 from problems import responses
+
+
+class MethodNotAllowedMiddleware:
+    """Gives Django's 405, which has an empty body, a page or a problem document."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        allowed = response["Allow"]
+        if responses.wants_html(request):
+            page = render(request, "405.html", {"allowed": allowed}, status=405)
+            page["Allow"] = allowed
+            return page
+        return responses.respond(
+            status=405,
+            code="method_not_allowed",
+            title="Method not allowed",
+            detail=f"This address answers {allowed}. Nothing was changed.",
+            headers={"Allow": allowed},
+        )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
