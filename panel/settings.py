@@ -9,14 +9,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from storage.environment import Env
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Order] and its like exist at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
+env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
 
 # --- Where the panel lives --------------------------------------------------------------------
 

@@ -1,0 +1,36 @@
+"""A variable that cannot be read is named, and its value is not repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from storage.environment import Env
+
+env = Env()
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "told"),
+    [
+        (env.int, "hunter2", "NAME is not a whole number"),
+        (env.db_url, "postgres://a:hunter2@host:port/name", "NAME is not the URL of a database"),
+        (env.db_url, "hunter2", "NAME is not the URL of a database"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(
+    read: Callable[[str], Any], value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAME", value)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        read("NAME")
+    assert str(refused.value) == told
+
+
+def test_a_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    (tmp_path / "number").write_text("7")
+    monkeypatch.setenv("NAME_FILE", str(tmp_path / "number"))
+    assert env.int("NAME") == 7
