@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from actions.models import Allowance, Reaction, ReactionKind, State
@@ -22,7 +21,9 @@ def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
     standing = Reaction.objects.in_force().filter(pk=block.pk, kind=ReactionKind.BLOCK).first()
     if standing is None or standing.is_being_undone:
         return None
-    is_dry_run = settings.CONTAINMENT != "on" or standing.state == State.DRY_RUN
+    # A block that was a dry run is undone as one. Any other is undone by the worker, whose
+    # CONTAINMENT decides, not this process's.
+    is_dry_run = standing.state == State.DRY_RUN
     return Reaction.objects.create(
         finding_id=block.finding_id,
         kind=ReactionKind.UNBLOCK,
@@ -30,7 +31,7 @@ def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
         target=block.target,
         why=f"{by.get_username()} asked for it.",
         state=State.DRY_RUN if is_dry_run else State.PENDING,
-        outcome="Nothing was done: CONTAINMENT is dry-run." if is_dry_run else "",
+        outcome="Nothing was done: the block was a dry run." if is_dry_run else "",
         decided_at=at,
         due_at=None if is_dry_run else at,
         settled_at=at if is_dry_run else None,

@@ -21,6 +21,10 @@ from actions.aws.outcome import CONFIG, ContainmentError, Outcome, failure
 from actions.models import Reaction, ReactionKind
 
 CAPACITY = 10_000  # addresses in one set, which is AWS's limit
+IN_A_SET = (
+    "It is in an IP set: the web ACLs that refer to the set block its HTTP requests. Other traffic,"
+    " such as SSH, does not pass a web ACL and is not blocked."
+)
 TRIES = 5  # where somebody else changes a set at the same time
 
 _ARN = re.compile(
@@ -73,7 +77,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     for reaction in reactions:
         why_not = left_out.get(_cidr(reaction.target))
         is_blocked = reaction.kind == ReactionKind.BLOCK
-        done = "It is in an IP set." if is_blocked else "It is in no IP set any more."
+        done = IN_A_SET if is_blocked else "It is in no IP set any more."
         yield Outcome(reaction, str(why_not) if why_not else done, why_not)
 
 

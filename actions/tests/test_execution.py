@@ -288,6 +288,36 @@ def test_unblock_takes_the_address_out_again(
     assert cloud.addresses(ip_set) == {"81.2.0.2/32", "81.2.0.3/32"}
 
 
+def test_who_acts_decides_about_an_unblock_and_not_who_asks(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    settings.CONTAINMENT = "dry-run"  # in the portal, beside a worker that acts
+    assert undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
+    settings.CONTAINMENT = "on"
+    carry_out_due(session)
+    assert states() == ["done", "done"]
+    assert cloud.addresses(ip_set) == set()
+
+
+def test_the_log_says_what_an_ip_set_stops(
+    cloud: Cloud, ip_set: str, session: boto3.Session
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    carry_out_due(session)
+    assert "SSH, does not pass a web ACL and is not blocked" in Reaction.objects.get().outcome
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_ip_sets_of_every_partition_can_be_named(partition: str, settings: Settings) -> None:
+    arn = f"arn:{partition}:wafv2:cn-north-1:123456789012:regional/ipset/blocked/1f-2e"
+    settings.BLOCK_IP_SETS = [arn]
+    assert wafv2.configured() == [wafv2.IPSet("cn-north-1", "REGIONAL", "blocked", "1f-2e")]
+
+
 def test_an_unblock_waits_for_the_block_before_it(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
 ) -> None:
