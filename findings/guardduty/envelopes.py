@@ -12,7 +12,11 @@ from findings.guardduty.security_hub import is_security_hub
 MAX_DEPTH = 8  # objects and arrays around a finding; Lambda over SQS over SNS needs 5
 
 # An event of GuardDuty's may also tell of a scan that found nothing, or of an API call.
-_FINDING_EVENTS = {"guardduty finding", "security hub findings - imported"}
+_FINDING_EVENTS = {
+    "guardduty finding",
+    "security hub findings - imported",
+    "security hub findings - custom action",  # somebody has sent it on purpose
+}
 _DETAIL_TYPE = ("detail-type", "Detail-Type", "detailType", "DetailType")
 _NO_DETAIL: tuple[Any, ...] = (None, "", {}, [])
 

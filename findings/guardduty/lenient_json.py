@@ -16,6 +16,7 @@ _time = re.compile(
     r" ?(?P<offset>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _surrogate = re.compile("[\ud800-\udfff]")
+_NO_TEXT = {"", "null", "None"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,8 +53,12 @@ def pascal(key: str) -> str:
 
 
 def text_in(value: Any, limit: int) -> str:
-    """Text that a database can hold: neither NUL nor half of a surrogate pair; "" for no text."""
-    if not isinstance(value, str):
+    """Text that a database can hold, of at most `limit` characters; "" for no text.
+
+    NUL is removed and half of a surrogate pair replaced. The words "null" and "None" are what a
+    program writes that had no text.
+    """
+    if not isinstance(value, str) or value.strip() in _NO_TEXT:
         return ""
     text = value.replace("\0", "")
     if not text.isascii():

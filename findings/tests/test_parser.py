@@ -682,3 +682,26 @@ def test_the_accounts_own_addresses_are_told_apart() -> None:
             "203.0.113.7", "10.0.0.1", "10.0.0.2", "2001:db8::7", "10.0.0.3", "2001:db8::8",
         }  # fmt: skip
         assert said.resource_acted
+
+
+@pytest.mark.parametrize("word", ["null", " None "])
+def test_a_word_for_no_text_is_no_name(word: str) -> None:
+    understood = only(
+        finding(resource={"accessKeyDetails": {"accessKeyId": word, "userName": word}})
+    )
+    assert (understood.entities, understood.principal) == ((), "")
+
+
+def test_what_somebody_sends_from_security_hub_on_purpose_is_read() -> None:
+    sent = {
+        "detail-type": "Security Hub Findings - Custom Action",
+        "source": "aws.securityhub",
+        "detail": {"actionName": "Contain", "findings": [finding()]},
+    }
+    assert list(unwrap(sent)) == [finding()]
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_names_are_taken_out_of_the_arns_of_every_partition(partition: str) -> None:
+    resource = {"s3BucketDetails": [{"arn": f"arn:{partition}:s3:::logs"}]}
+    assert only(finding(resource=resource)).entities == (Entity(Kind.BUCKET, "logs", False),)
