@@ -3,8 +3,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 PANEL = $(wildcard panel)
+DEVELOPMENT = $(if $(PANEL),panel/requirements-dev.txt,requirements-dev.txt)
+LOCKED = requirements-uv requirements requirements-dev \
+  $(if $(PANEL),panel/requirements panel/requirements-dev)
+# Only files that the lock names by hash, and no package's build step. On a platform that lacks a wheel:
+# make WHEELS= run
+WHEELS = --only-binary :all:
+INSTALL = install --quiet --require-hashes $(WHEELS) -r
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run panel test lint bench
+.PHONY: run panel test lint bench lock
 
 # With ARGS=--no-samples the portal starts empty.
 run: .venv/runtime
@@ -37,19 +45,26 @@ bench: .venv/development
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m benchmarks
 
+# After a change of an .in file. ARGS=--upgrade also takes the newest of what those files do not pin.
+lock: .venv/development
+	for file in $(LOCKED); do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
+	    $$file.in -o $$file.txt || exit 1; \
+	done
+
 .venv/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 run' >&2; exit 1; }
 	@$(PYTHON) -m venv .venv \
 	  || { echo 'Python lacks venv. On Debian: apt-get install python3-venv' >&2; exit 1; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip $(INSTALL) requirements.txt
 	@touch $@
 
 .venv/panel: .venv/runtime panel/requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r panel/requirements.txt
+	$(BIN)/pip $(INSTALL) panel/requirements.txt
 	@touch $@
 
-.venv/development: .venv/runtime requirements-dev.txt $(wildcard panel/requirements*.txt)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt \
-	  $(if $(PANEL),-r panel/requirements-dev.txt)
+.venv/development: .venv/runtime requirements-uv.txt $(DEVELOPMENT)
+	$(BIN)/pip $(INSTALL) requirements-uv.txt
+	$(BIN)/uv pip $(INSTALL) $(DEVELOPMENT) --python $(BIN)/python
 	@touch $@
