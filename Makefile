@@ -12,7 +12,7 @@ WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run panel test lint bench lock
+.PHONY: run panel test lint bench lock audit sbom
 
 # With ARGS=--no-samples the portal starts empty.
 run: .venv/runtime
@@ -44,6 +44,15 @@ bench: .venv/development
 	scripts/install-test-tools
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m benchmarks
+
+# Fails on a known vulnerability, and where there is no data to tell. With ARGS=--allow-no-data only on the first.
+audit: .venv/development
+	@$(BIN)/python scripts/audit $(ARGS)
+
+# What the portal is made of, as CycloneDX.
+sbom: .venv/development
+	@scripts/sbom var/sbom.json
+	@echo Wrote var/sbom.json
 
 # After a change of an .in file. ARGS=--upgrade also takes the newest of what those files do not pin.
 lock: .venv/development

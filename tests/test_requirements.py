@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,33 @@ def test_what_is_tested_is_what_runs() -> None:
     for source in INPUTS:
         if source.name != "requirements-uv.in":
             assert runtime.items() <= locked(source).items(), source
+
+
+def test_the_sbom_lists_each_package_with_version_and_hashes(tmp_path: Path) -> None:
+    for name in ("first.json", "second.json"):
+        subprocess.run([ROOT / "scripts/sbom", tmp_path / name], check=True)
+    text = (tmp_path / "first.json").read_text()
+    assert text == (tmp_path / "second.json").read_text()
+    sbom = json.loads(text)
+    assert (sbom["bomFormat"], sbom["metadata"]["component"]["name"]) == (
+        "CycloneDX",
+        "threatreaction",
+    )
+    listed = {
+        (
+            component["name"],
+            f"=={component['version']}",
+            *sorted(
+                f"sha256:{digest['content']}"
+                for reference in component["externalReferences"]
+                for digest in reference["hashes"]
+            ),
+        )
+        for component in sbom["components"]
+    }
+    assert listed == {
+        (name, str(entry.specifier), *sorted(digests))
+        for name, entries in locked(ROOT / "requirements.in").items()
+        for entry, digests in entries
+    }
+    assert os.fspath(ROOT) not in text
