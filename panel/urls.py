@@ -8,6 +8,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from panel import publishing, views
+from serving.security_txt import security_txt
 
 admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
 admin.site.index_title = "Administration"
@@ -32,6 +33,7 @@ urlpatterns = [
     path("panel/public-key.pem", publishing.public_key_pem, name="public-key"),
     path("panel/revocations.jwt", publishing.revocations, name="revocations"),
     path(".well-known/jwks.json", publishing.jwks, name="jwks"),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
     # allauth's views, but for those about passwords, which nobody has here.
     path("panel/accounts/login/", to_sign_in, name="account_login"),
     path(

@@ -23,6 +23,8 @@ for name in (
     "OIDC_SERVER_URL",
     "PANEL_URL",
     "SAVE_BUCKET",
+    "SECURITY_CONTACT",
+    "SECURITY_POLICY_URL",
     "SESSION_IDLE_MINUTES",
     "TRUSTED_PROXY_COUNT",
 ):

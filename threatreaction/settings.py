@@ -12,6 +12,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from serving import security_txt
 from storage.environment import Env
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[License] and its like exist at run time
@@ -301,6 +302,15 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     feature: []
     for feature in ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
 }
+
+# security.txt: where to report a vulnerability.
+SECURITY_CONTACT = security_txt.contacts(
+    env.list("SECURITY_CONTACT", default=["security@threatreaction.com"])
+)
+SECURITY_POLICY_URL = security_txt.policy(
+    env.str("SECURITY_POLICY_URL", default="https://threatreaction.com/security")
+)
+SECURITY_TXT_URL = PORTAL_URL + security_txt.PATH
 
 # --- Pages ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console.views import dashboard
+from serving.security_txt import security_txt
 from threatreaction.api import api
 from threatreaction.api_docs import api_docs
 
@@ -18,6 +19,7 @@ urlpatterns = [
     path("api/docs", api_docs, name="api-docs"),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
+    path(".well-known/security.txt", security_txt, name="security-txt"),
 ]
 
 handler400 = "threatreaction.errors.bad_request"

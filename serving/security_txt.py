@@ -1,0 +1,61 @@
+"""security.txt (RFC 9116): where to report a vulnerability. For portal and panel."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_safe
+
+PATH = "/.well-known/security.txt"
+VALID_FOR = timedelta(days=90)  # RFC 9116 recommends less than a year
+MAX_AGE = 24 * 60 * 60  # seconds
+
+_EMAIL = re.compile(r"[^\s:/@]+@[^\s:/@]+", re.ASCII)
+_URI = re.compile(r"(mailto:[^\s:/@]+@[^\s:/@]+|https://\S+|tel:\+?[0-9-]+)", re.ASCII)
+
+
+def contacts(values: list[str]) -> list[str]:
+    """The values of SECURITY_CONTACT as URIs: an e-mail address gets its `mailto:`.
+
+    Raises ImproperlyConfigured if there is none, or for a value that RFC 9116 does not allow.
+    """
+    uris = [f"mailto:{value}" if _EMAIL.fullmatch(value) else value for value in values]
+    if not uris or not all(_URI.fullmatch(uri) for uri in uris):
+        msg = (
+            "SECURITY_CONTACT must be e-mail addresses, or links that begin with https:// or tel:,"
+            f" separated by commas; it is {','.join(values)!r}."
+        )
+        raise ImproperlyConfigured(msg)
+    return uris
+
+
+def policy(value: str) -> str:
+    """The value of SECURITY_POLICY_URL. Raises ImproperlyConfigured if it is no https:// link."""
+    if not re.fullmatch(r"https://\S+", value, re.ASCII):
+        msg = f"SECURITY_POLICY_URL must begin with https://; it is {value!r}."
+        raise ImproperlyConfigured(msg)
+    return value
+
+
+@login_not_required
+@require_safe
+@conditional_page
+@cache_control(public=True, max_age=MAX_AGE)
+def security_txt(request: HttpRequest) -> HttpResponse:
+    # Whole days, so that the text and its ETag change once a day.
+    today = datetime.combine(timezone.now().astimezone(UTC), datetime.min.time(), UTC)
+    lines = [
+        *(f"Contact: {uri}" for uri in settings.SECURITY_CONTACT),
+        f"Expires: {today + VALID_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        f"Canonical: {settings.SECURITY_TXT_URL}",
+        f"Policy: {settings.SECURITY_POLICY_URL}",
+        "Preferred-Languages: en",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
