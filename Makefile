@@ -12,7 +12,7 @@ WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run panel test lint bench lock audit sbom
+.PHONY: run panel test cover lint bench lock audit sbom
 
 # With ARGS=--no-samples the portal starts empty.
 run: .venv/runtime
@@ -44,6 +44,14 @@ bench: .venv/development
 	scripts/install-test-tools
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m benchmarks
+
+# Branch coverage of the portal's tests on SQLite.
+cover: .venv/development
+	scripts/install-test-tools
+	$(BIN)/pytest --cov --cov-report=
+	@for app in license findings actions; do \
+	  $(BIN)/coverage report --include "$$app/*" --fail-under 95 || failed=1; \
+	done; exit $${failed:-0}
 
 # Fails on a known vulnerability, and where there is no data to tell. With ARGS=--allow-no-data only on the first.
 audit: .venv/development
