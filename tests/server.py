@@ -169,7 +169,9 @@ class Databases:
 def base_environment(folder: Path) -> dict[str, str]:
     public_key = folder / "public-key.pem"
     public_key.write_bytes(keys.public_pem())
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    # The last is how `make cover` measures the processes that tests start.
+    names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
     return inherited | {
         "SECRET_KEY": "of no use outside a test run, and long enough for the check",
         "PORTAL_URL": "http://localhost",

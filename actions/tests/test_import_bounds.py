@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def read_in_little_memory(data: bytes) -> str:
     done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
         [sys.executable, "-c", script],
         input=data,
+        # The limits are for the code alone: `make cover` does not measure this process.
+        env={k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_CONFIG"},
         capture_output=True,
         check=False,
         preexec_fn=limit,
