@@ -70,4 +70,4 @@ def take(kind: str, email: str, code: str) -> bool:
 
 
 def _name(kind: str, email: str) -> str:
-    return f"mailed {kind} {hashlib.sha256(email.lower().encode()).hexdigest()}"
+    return f"mailed:{kind}:{hashlib.sha256(email.lower().encode()).hexdigest()}"

@@ -12,9 +12,9 @@ from django.db import transaction
 
 class Command(BaseCommand):
     help = (
-        "Removes the second factors and recovery codes of somebody who has lost them, and ends their"
-        " sessions. Make sure that it is them who asks: the next sign-in needs the mailed code alone,"
-        " and staff set up a new second factor then."
+        "Removes the second factors and recovery codes of somebody who has lost them, and ends"
+        " their sessions. Make sure that it is them who asks: the next sign-in needs the mailed"
+        " code alone, and staff set up a new second factor then."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
