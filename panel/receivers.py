@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import signals as account
+from allauth.core import context
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
@@ -51,13 +52,15 @@ def second_factor_shown(
     record("second_factor_shown", request=request, user=user, method=authenticator.type)
 
 
-@receiver(mfa.authenticator_added)
-def second_factor_added(
-    request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
-) -> None:
-    if authenticator.type in second_factor.FACTORS:
-        second_factor.note_new(request, authenticator)
-    record("second_factor_added", request=request, user=user, method=authenticator.type)
+@receiver(post_save, sender=Authenticator)
+def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -> None:
+    if not created:
+        return
+    request = context.request
+    is_own = request is not None and request.user == instance.user
+    if is_own and instance.type in second_factor.FACTORS:
+        second_factor.note_new(request, instance)
+    record("second_factor_added", user=instance.user, method=instance.type)
 
 
 @receiver(post_delete, sender=Authenticator)

@@ -47,9 +47,9 @@ def set_up_app(client: Client) -> str:
     return secret
 
 
-def totp(secret: str) -> str:
-    """The code that an authenticator app shows now (RFC 6238)."""
-    counter = struct.pack(">Q", int(time.time()) // 30)
+def totp(secret: str, *, at: float | None = None) -> str:
+    """The code that an authenticator app shows at that time, or now (RFC 6238)."""
+    counter = struct.pack(">Q", int(time.time() if at is None else at) // 30)
     digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
     offset = digest[-1] & 15
     number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF
