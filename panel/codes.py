@@ -37,7 +37,7 @@ def mail(kind: str, email: str, code: str, send: Callable[[], None]) -> None:
     """Calls `send`, unless mail of this kind went to the address a short while ago."""
     name = _name(kind, email)
     with cache_lock(name) as locked:
-        before: _Sent = cache.get(name) or {"next_at": 0, "wait": FIRST_WAIT, "codes": []}
+        before: _Sent = cache.get(name) or _Sent(next_at=0, wait=FIRST_WAIT, codes=[])
         now = time.time()
         if not locked or now < before["next_at"]:
             return
