@@ -236,7 +236,10 @@ def test_a_forged_write_is_not_held(staff: User, order: Order, clock: Traveller)
     assert "held_write" not in client.session
 
 
-@pytest.mark.parametrize("credential", ["", "null", "[]", "{}", "1", '{"rawId": "AA"}', "x"])
+MALFORMED = ["", "null", "[]", "{}", "1", '{"id": 1}', '{"rawId": "AA", "response": []}', "x"]
+
+
+@pytest.mark.parametrize("credential", MALFORMED)
 @pytest.mark.parametrize(
     "path", ["webauthn/login/", "authenticate/", "webauthn/reauthenticate/", "webauthn/add/"]
 )
