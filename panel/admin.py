@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
 # These register their models when imported; only then can they be unregistered.
-import allauth.account.admin  # noqa: F401
+import allauth.account.admin
+import allauth.mfa.admin  # noqa: F401
 import django.contrib.auth.admin
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Group, User
@@ -26,7 +28,7 @@ from storage.admin_filters import OwnFiltersOnly
 
 _M = TypeVar("_M", bound=Model)
 
-admin.site.unregister([User, Group, EmailAddress])
+admin.site.unregister([User, Group, EmailAddress, Authenticator])
 
 
 class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):

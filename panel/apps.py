@@ -8,4 +8,4 @@ class PanelConfig(AppConfig):
     verbose_name = "Licensing"
 
     def ready(self) -> None:
-        from panel import checks  # noqa: F401  (registers them)
+        from panel import checks, receivers  # noqa: F401  (registers them)

@@ -10,6 +10,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from panel.signing import KMS_PREFIX, SigningError, other_public_keys, signing_key
 
+MIDDLEWARE = "panel.middleware.SignInMiddleware"
+MIN_KEY_LENGTH = 32
+
 
 @register(Tags.security)
 def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
@@ -77,6 +80,33 @@ def check_stripe(**kwargs: Any) -> list[CheckMessage]:
             id="panel.E004",
         )
     ]
+
+
+@register(Tags.security)
+def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
+    """What staff sign in with beside the mailed code, and what keeps its secrets."""
+    found: list[CheckMessage] = []
+    if settings.MIDDLEWARE[-1:] != [MIDDLEWARE]:
+        found.append(
+            Error(
+                f"{MIDDLEWARE} is not the last of MIDDLEWARE: staff could work with a mailed code"
+                " alone.",
+                hint=f'Put "{MIDDLEWARE}" at the end of MIDDLEWARE.',
+                id="panel.E005",
+            )
+        )
+    short = [key for key in settings.ENCRYPTION_KEYS if len(key) < MIN_KEY_LENGTH]
+    if not settings.ENCRYPTION_KEYS or short:
+        found.append(
+            Error(
+                "ENCRYPTION_KEYS is empty, or holds a key of fewer than"
+                f" {MIN_KEY_LENGTH} characters: second factors cannot be kept safe.",
+                hint="Set it to random keys, separated by commas, the newest first; or unset it,"
+                " and SECRET_KEY is the key.",
+                id="panel.E006",
+            )
+        )
+    return found
 
 
 @register(Tags.security, deploy=True)

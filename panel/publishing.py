@@ -71,8 +71,10 @@ def revocation_list() -> str:
     """
     seq = Revocation.objects.count() + 1
     listed = Revocation.objects.filter(license__expires_at__gt=timezone.now() - KEPT)
-    # The newest first: should there ever be too many, it is an old one that is missing.
-    rows = list(listed.order_by("-pk").values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
+    # Should there ever be too many, an old Trial is missing first: anybody can have Trials replaced
+    # in any number, and must not push out what was revoked of a Paid license.
+    paid_first = listed.order_by("license__plan", "-pk")
+    rows = list(paid_first.values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
     key = signing_key()
     # Signed once for what it says, not for each reader: AWS KMS takes time and money.
     name = f"revocations:{thumbprint(key.public_key())}:{seq}"

@@ -31,6 +31,8 @@ if _panel.scheme not in {"http", "https"} or not _panel.hostname or _panel.path 
 _https = _panel.scheme == "https"
 
 SECRET_KEY = env.str("SECRET_KEY")
+# Of the second factors in the database: the first encrypts, all decrypt.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[SECRET_KEY])
 ALLOWED_HOSTS = [_panel.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [f"{_panel.scheme}://{_panel.netloc}"]
 
@@ -63,6 +65,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
 ]
 
@@ -79,6 +82,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "panel.middleware.SignInMiddleware",  # last; panel.checks insists on it
 ]
 
 ROOT_URLCONF = "panel.urls"
@@ -120,11 +124,13 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# Rate limits are counted here, where every process sees them.
+# Rate limits are counted, and mailed codes kept, where every process sees them.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
+        # Codes and limits are kept here. With Django's 300, a stranger could crowd them out.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -132,11 +138,22 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a larger body is answered 41
 
 # --- People -----------------------------------------------------------------------------------
 
-# An e-mail address and the code that is sent there: nobody has a password here, staff neither.
+# An e-mail address and the code that is sent there: nobody has a password here. Staff need a second
+# factor beside it (panel/middleware.py).
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_request_login_code"
 LOGIN_REDIRECT_URL = "home"
-ACCOUNT_ADAPTER = "panel.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "panel.adapters.AccountAdapter"  # limits mail by the address that it goes to
+ACCOUNT_FORMS = {
+    "confirm_login_code": "panel.forms.ConfirmLoginCodeForm",
+    "confirm_email_verification_code": "panel.forms.ConfirmEmailVerificationCodeForm",
+}
+# By client address alone: a stranger who asks in somebody's name must not use up their limit.
+ACCOUNT_RATE_LIMITS = {
+    "request_login_code": "10/m/ip,60/h/ip",
+    "signup": "10/m/ip,60/h/ip",
+    "confirm_email": "",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_EMAIL_MAX_LENGTH = 150  # it is the user name too
@@ -149,8 +166,27 @@ ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60  # seconds: mail can be slow
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _panel.scheme
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed second factor
 ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
+SESSION_IDLE_MINUTES = 120
+STAFF_SESSION_IDLE_MINUTES = 30
+SESSION_COOKIE_AGE = 8 * 60 * 60  # seconds, from sign-in on, however active
+# Seconds for which a second factor that staff have shown is enough to write.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+
+MFA_ADAPTER = "panel.adapters.MFAAdapter"  # encrypts secrets
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {
+    "authenticate_webauthn": "panel.forms.AuthenticateWebAuthnForm",
+    "reauthenticate_webauthn": "panel.forms.ReauthenticateWebAuthnForm",
+    "login_webauthn": "panel.forms.LoginWebAuthnForm",
+    "add_webauthn": "panel.forms.AddWebAuthnForm",
+}
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
+MFA_TOTP_ISSUER = "Threat Reaction licensing"
+MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
 
 # allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
@@ -177,7 +213,7 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:"],  # data: the QR code of a second factor
         "connect-src": [SELF],
         # An order that is sent leads on to Stripe's own page.
         "form-action": [SELF, "https://checkout.stripe.com"],
@@ -226,10 +262,17 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"licenses@{_panel.ho
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "message": {"format": "{message}", "style": "{"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "json": {"class": "logging.StreamHandler", "formatter": "message"},
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
+        "panel.security": {"handlers": ["json"], "propagate": False},  # JSON lines
         "botocore": {"level": "INFO"},  # its DEBUG writes requests and answers down
         "stripe": {"level": "WARNING"},
     },

@@ -4,7 +4,7 @@ from allauth.account import views as account_views
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from panel import publishing, views
@@ -54,6 +54,7 @@ urlpatterns = [
     ),
     path("panel/accounts/logout/", account_views.logout, name="account_logout"),
     path("panel/accounts/inactive/", account_views.account_inactive, name="account_inactive"),
+    path("panel/accounts/2fa/", include("allauth.mfa.urls")),
     path("panel/admin/", admin.site.urls),
 ]
 

@@ -55,6 +55,21 @@ def test_an_older_list_rolls_nothing_back(publish: Publish) -> None:
     assert code() == ""
 
 
+def test_a_later_list_may_be_shorter(publish: Publish, caplog: pytest.LogCaptureFixture) -> None:
+    """Licenses that have expired leave the vendor's list."""
+    install(make_license(jti="stolen"))
+    publish(2, ["long ago", "last year", "stolen"])
+    assert code() == "license_revoked"
+    publish(3, ["last year", "stolen"])
+    assert code() == "license_revoked"
+    publish(3, ["stolen"])  # an expiry alone raises no seq
+    assert code() == "license_revoked"
+    publish(4, [])
+    assert code() == ""
+    assert list(SeenRevocations.objects.order_by("seq").values_list("seq", flat=True)) == [2, 3, 4]
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("content", [None, "", "nonsense", "a.b.c", "\xff", b"\xff\xfe"])
 def test_a_list_that_is_gone_or_garbled_takes_nothing_back(
     settings: Settings, publish: Publish, content: str | bytes | None

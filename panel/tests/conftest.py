@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.apps import apps
 from django.contrib.auth.models import Group, User
@@ -19,7 +22,7 @@ from pytest_django.fixtures import Settings
 
 import tests.server
 from license.tests import keys
-from panel import issuing
+from panel import issuing, second_factor
 from panel.models import Customer, IssuedLicense, Order
 from panel.tests import server as servers
 from panel.tests.server import PanelDatabases
@@ -64,12 +67,22 @@ def _panel(
 
 def person(email: str) -> User:
     cache.clear()  # nobody has asked for anything yet
-    return User.objects.create_user(email, email)
+    user = User.objects.create_user(email, email)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    return user
 
 
 def browser(user: User) -> Client:
+    """Where this person has just signed in; staff with their second factor."""
     client = Client()
     client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+    if user.is_staff:
+        if not second_factor.is_set_up(user):
+            TOTP.activate(user, generate_totp_secret())
+        session = client.session
+        session["account_authentication_methods_user"] = str(user.pk)
+        session["account_authentication_methods"] = [{"method": "mfa", "at": time.time()}]
+        session.save()
     return client
 
 

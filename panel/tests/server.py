@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from panel.tests.signing_in import totp
 from tests.server import Databases, Server, base_environment, free_port, manage, serving
 
 STAFF = "sam@vendor.example"
@@ -55,15 +56,31 @@ def running(databases: PanelDatabases, **environment: str) -> Iterator[Server]:
             yield panel
 
 
+def sign_in_staff(page: Page, panel: Server) -> str:
+    """For the first time: sets up an authenticator app, whose secret is returned."""
+    sign_in(page, panel, STAFF)
+    page.get_by_role("link", name="Set up").click()
+    secret = page.get_by_label("Secret").input_value()
+    page.get_by_label("Code").fill(totp(secret))
+    page.get_by_role("button", name="Turn on").click()
+    page.get_by_role("heading", name="Recovery codes").wait_for()
+    return secret
+
+
 def sign_in(page: Page, panel: Server, email: str) -> None:
     """With the code that was mailed."""
-    page.goto(f"{panel.url}/panel/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_role("button", name="Send the code").click()
+    ask_for_code(page, panel, email)
     enter_code(page, panel)
 
 
-def enter_code(page: Page, panel: Server) -> None:
+def ask_for_code(page: Page, panel: Server, email: str) -> None:
+    page.goto(f"{panel.url}/panel/accounts/login/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("button", name="Send the code").click()
+
+
+def enter_code(page: Page, panel: Server, *, then: str = "") -> None:
+    """The newest that was mailed. Waits for the heading that follows, or for being signed in."""
     codes = re.compile(r"^Enter this code where you are signing (?:in|up):\s+(\S+)$", re.MULTILINE)
     page.get_by_role("heading", name="Enter the code").wait_for()
     deadline = time.monotonic() + 10
@@ -72,4 +89,7 @@ def enter_code(page: Page, panel: Server) -> None:
         time.sleep(0.05)
     page.get_by_label("Code").fill(sent[-1])
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Sign out").wait_for()
+    if then:
+        page.get_by_role("heading", name=then).wait_for()
+    else:
+        page.get_by_role("button", name="Sign out").wait_for()

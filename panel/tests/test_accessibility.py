@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from license.tests.keys import ACCOUNT
-from panel.tests.server import STAFF, enter_code, sign_in
+from panel.tests.server import STAFF, ask_for_code, enter_code, sign_in, sign_in_staff
+from panel.tests.signing_in import totp
 from tests.person import follow, new_page
 from tests.server import Server
 from tests.test_accessibility import wrong_with
@@ -72,8 +73,33 @@ def test_every_page_is_accessible(page: Page, panel: Server) -> None:
     assert found == [], "\n".join(found)
 
 
-def test_the_administration_is_accessible(page: Page, panel: Server) -> None:
+def test_the_second_factor_is_accessible(page: Page, panel: Server) -> None:
     sign_in(page, panel, STAFF)
+    found = wrong_with(page)  # the page that asks to set one up
+    follow(page, page.get_by_role("link", name="Set up"))
+    found += wrong_with(page)
+    secret = page.get_by_label("Secret").input_value()
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.locator("main .errorlist")).to_be_visible()
+    found += wrong_with(page)
+    page.get_by_label("Code").fill(totp(secret))
+    follow(page, page.get_by_role("button", name="Turn on"))
+    for path in ("recovery-codes/", "", "webauthn/", "webauthn/add/", "reauthenticate/"):
+        page.goto(f"/panel/accounts/2fa/{path}")
+        found += wrong_with(page)
+    for path in ("totp/deactivate/", "recovery-codes/generate/"):
+        page.goto(f"/panel/accounts/2fa/{path}")
+        found += wrong_with(page)
+    follow(page, page.get_by_role("button", name="Sign out"))
+    ask_for_code(page, panel, STAFF)
+    enter_code(page, panel, then="Second factor")
+    found += wrong_with(page)
+    assert found == [], "\n".join(found)
+
+
+def test_the_administration_is_accessible(page: Page, panel: Server) -> None:
+    sign_in_staff(page, panel)
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=trial")
     follow(page, page.get_by_role("button", name="Start the trial"))
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=paid")

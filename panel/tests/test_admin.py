@@ -214,10 +214,9 @@ def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:
         call_command("createstaff", "tina")
 
 
-def test_a_customer_who_becomes_staff_keeps_their_licenses(
-    alice: Customer, alice_client: Client
-) -> None:
+def test_a_customer_who_becomes_staff_keeps_their_licenses(alice: Customer) -> None:
     start_trial(alice)
     call_command("createstaff", "alice@example.com")
-    assert "Administration" in alice_client.get("/panel/licenses").content.decode()
+    alice.user.refresh_from_db()
+    assert "Administration" in browser(alice.user).get("/panel/licenses").content.decode()
     assert IssuedLicense.objects.get().customer == alice

@@ -102,6 +102,25 @@ def test_stripe_by_halves_is_told(
     assert f"and not {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
 
 
+def test_a_panel_that_asks_for_no_second_factor_is_told(settings: Settings) -> None:
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "SignIn" not in name]
+    error = the_error(checks.check_second_factor(), "panel.E005")
+    assert "panel.middleware.SignInMiddleware" in str(error.hint)
+    with pytest.raises(SystemCheckError, match=r"panel\.E005"):
+        call_command("check")
+
+
+@pytest.mark.parametrize("keys_set", [[], [""], ["short"], ["x" * 32, "short"]])
+def test_keys_that_keep_no_second_factor_safe_are_told(
+    settings: Settings, keys_set: list[str]
+) -> None:
+    settings.ENCRYPTION_KEYS = keys_set
+    error = the_error(checks.check_second_factor(), "panel.E006")
+    assert "short" not in error.msg
+    settings.ENCRYPTION_KEYS = ["x" * 32, "y" * 32]
+    assert checks.check_second_factor() == []
+
+
 def test_every_environment_variable_is_documented_and_no_other() -> None:
     settings = (ROOT / "panel/settings.py").read_text()
     read = set(re.findall(r'\benv[.\w]*\(\s*"([A-Z0-9_]+)"', settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -297,6 +298,7 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+_GONE = object()
 _EVENTS = st.fixed_dictionaries(
     {
         "id": _JSON | st.just("evt_1"),
@@ -304,6 +306,65 @@ _EVENTS = st.fixed_dictionaries(
         "data": _JSON | st.fixed_dictionaries({"object": _JSON}),
     }
 )
+
+
+_PLACES = [
+    ("id",),
+    ("type",),
+    ("data",),
+    ("data", "object"),
+    *(("data", "object", name) for name in ("id", "mode", "client_reference_id", "payment_status")),
+]
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(place=st.sampled_from(_PLACES), value=_JSON | st.just(_GONE))
+def test_a_signed_event_with_one_member_changed_or_gone_settles_nothing(
+    order: Order, place: tuple[str, ...], value: object
+) -> None:
+    """Not this order, nor one that has no session yet."""
+    waiting, _ = Order.objects.get_or_create(
+        customer=order.customer, aws_account_id=ACCOUNT, months=1, placed_at=order.placed_at
+    )
+    said = json.loads(event(order))
+    *outer, name = place
+    inner = said
+    for one in outer:
+        inner = inner[one]
+    if place == ("id",) and isinstance(value, str) and re.fullmatch("[A-Za-z0-9_]{1,255}", value):
+        return  # an event may have any id
+    del inner[name]
+    if value is not _GONE:
+        inner[name] = value
+    assert send(json.dumps(said).encode()) in {204, 400}
+    assert {one.status for one in (order, waiting)} == {Order.Status.OPEN}
+    assert not Order.objects.exclude(paid_at=None).exists()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"[" * 100_000,
+        b'{"data":' * 5_000 + b"1" + b"}" * 5_000,
+        b'{"id": "evt_1", "type": "\\ud800", "data": {"object": {}}}',
+        b'{"id": "evt_1", "type": "x", "data": {"object": {"n": ' + b"9" * 10_000 + b"}}}",
+        b'{"id": "evt_1", "id": "evt_2", "type": "x"}',
+        b"\xef\xbb\xbf{}",
+        b"\x00",
+    ],
+)
+def test_signed_junk_is_told_so(order: Order, payload: bytes) -> None:
+    assert send(payload) in {204, 400}
+    assert Order.objects.get().status is Order.Status.OPEN
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(signed=st.text(st.characters(min_codepoint=32, max_codepoint=255)))
+def test_whatever_stands_for_a_signature_is_told_so(order: Order, signed: str) -> None:
+    assert send(event(order), signed or "-") == 400
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

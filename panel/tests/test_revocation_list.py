@@ -23,14 +23,16 @@ from panel.tests.conftest import Buy
 DAY = timedelta(days=1)
 
 
-def revoke_many(customer: Customer, count: int, *, expires_at: datetime) -> None:
+def revoke_many(
+    customer: Customer, count: int, *, expires_at: datetime, plan: str = "paid"
+) -> None:
     """As they would lie in the database after years."""
     now = timezone.now()
     rows = IssuedLicense.objects.bulk_create(
         IssuedLicense(
-            customer=customer, key="x", jti=str(uuid.uuid4()), aws_account_id=keys.ACCOUNT,
-            plan="paid", issued_at=now, not_before=now, expires_at=expires_at,
-        ) for _ in range(count)
+            customer=customer, key="x", jti=str(uuid.uuid4()), aws_account_id=f"{number:012}",
+            plan=plan, issued_at=now, not_before=now, expires_at=expires_at,
+        ) for number in range(count)
     )  # fmt: skip
     Revocation.objects.bulk_create(Revocation(license=row, revoked_at=now) for row in rows)
 
@@ -77,6 +79,30 @@ def test_too_many_are_an_alarm_and_the_newest_are_listed(
     assert issued.jti in found.revoked
     alarm = next(one for one in caplog.records if "revocation list holds" in one.message)
     assert alarm.levelno == logging.ERROR
+
+
+def test_the_alarm_comes_at_half_of_what_portals_read(
+    client: Client, alice: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    expires_at = timezone.now() + DAY
+    revoke_many(alice, MAX_LISTED // 2, expires_at=expires_at)
+    assert len(published(client).revoked) == MAX_LISTED // 2
+    assert "revocation list holds" not in caplog.text
+    revoke_many(alice, 1, expires_at=expires_at)
+    assert len(published(client).revoked) == MAX_LISTED // 2 + 1
+    assert "revocation list holds" in caplog.text
+
+
+def test_trials_push_no_paid_license_out_of_the_list(
+    client: Client, alice: Customer, bob: Customer, staff: User, buy: Buy
+) -> None:
+    """Anybody can sign up, have Trials, and replace them."""
+    stolen = buy(alice)
+    issuing.revoke(stolen, by=staff, why="leaked", at=timezone.now())
+    revoke_many(bob, MAX_LISTED + 5, expires_at=timezone.now() + DAY, plan="trial")
+    found = published(client)
+    assert stolen.jti in found.revoked
+    assert len(found.revoked) == MAX_LISTED
 
 
 def test_a_customer_replaces_a_license_a_few_times_and_staff_as_often_as_needed(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from license.tests.keys import ACCOUNT
-from panel.tests.server import STAFF, enter_code, sign_in
+from panel.tests.server import enter_code, sign_in_staff
 from tests.person import new_page
 from tests.person import sign_in as sign_in_to_portal
 from tests.server import Server
@@ -110,7 +110,7 @@ def order(page: Page, term: str) -> None:
 
 def mark_paid(desk: Page, panel: Server) -> None:
     if desk.url == "about:blank":
-        sign_in(desk, panel, STAFF)
+        sign_in_staff(desk, panel)
     desk.goto("/panel/admin/panel/order/?paid_at__isempty=1")
     desk.locator("#result_list tbody input[type=checkbox]").first.check()
     desk.locator("select[name=action]").select_option("mark_paid")

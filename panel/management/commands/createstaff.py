@@ -9,11 +9,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import transaction
 
+from panel import second_factor
+from panel.security_log import record
+
 
 class Command(BaseCommand):
     help = (
-        "Makes a member of staff, who signs in with a code that is mailed and works in the Django"
-        " admin. Somebody who has signed up already becomes one."
+        "Makes a member of staff, who signs in with a code that is mailed and a second factor, and"
+        " works in the Django admin. Somebody who has signed up already becomes one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,9 +31,16 @@ class Command(BaseCommand):
             msg = f"{email!r} is no e-mail address."
             raise CommandError(msg) from None
         user = User.objects.filter(email=email).first() or User.objects.create_user(email, email)
-        user.is_staff = True
-        user.save(update_fields=["is_staff"])
+        if not user.is_staff:
+            user.is_staff = True
+            user.save(update_fields=["is_staff"])
+            record("made_staff", user=user)
         user.groups.add(Group.objects.get(name="licensing staff"))
         # Where the code goes; it counts as theirs once they have entered one.
         EmailAddress.objects.get_or_create(user=user, email=email, defaults={"primary": True})
         self.stdout.write(f"{email} is a member of staff.")
+        if not second_factor.is_set_up(user):
+            self.stdout.write(
+                "They have no second factor yet. The first sign-in asks them to set one up, before"
+                " anything else opens: let them do it now."
+            )

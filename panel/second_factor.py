@@ -1,0 +1,48 @@
+"""Whether the person behind a session has shown a second factor, and when."""
+
+from __future__ import annotations
+
+import time
+
+# Not public: allauth offers no other way to read what a session has proven, or to add to it.
+from allauth.account.internal.flows.login import (
+    get_authentication_records,
+    record_authentication,
+)
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+
+
+def is_set_up(user: User) -> bool:
+    return bool(is_mfa_enabled(user, FACTORS))
+
+
+def was_shown(request: HttpRequest) -> bool:
+    return bool(_shown_at(request))
+
+
+def was_shown_lately(request: HttpRequest) -> bool:
+    return time.time() - _shown_at(request) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def note_new(request: HttpRequest, authenticator: Authenticator) -> None:
+    """Setting a factor up shows it, too."""
+    record_authentication(
+        request,
+        authenticator.user,
+        "mfa",
+        id=authenticator.pk,
+        type=authenticator.type,
+        reauthenticated=True,
+    )
+
+
+def _shown_at(request: HttpRequest) -> float:
+    """In seconds since 1970; 0 for never."""
+    records = get_authentication_records(request, request.user)
+    return max((record["at"] for record in records if record["method"] == "mfa"), default=0)
