@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import logging
 import unicodedata
 from typing import Any
@@ -50,6 +51,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             super().send_mail(template_prefix, email, context)
         except OSError as error:  # what was changed is changed, whether or not it can be told
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address in its shortest form.
+
+        A socket for both versions writes an IPv4 address as ::ffff:192.0.2.1. Those lie in one /64,
+        and limits count a /64 as one address.
+        """
+        address = super().get_client_ip(request)
+        mapped = getattr(ipaddress.ip_address(address), "ipv4_mapped", None)
+        return str(mapped or address)
 
     def validation_error(self, code: str, *args: Any) -> ValidationError:
         if code == "too_many_login_attempts":
