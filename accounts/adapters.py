@@ -64,15 +64,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def validation_error(self, code: str, *args: Any) -> ValidationError:
         if code == "too_many_login_attempts":
-            record(EventKind.THROTTLED, user=signed_in_as(context.request))
+            user = self._guessed or signed_in_as(context.request)
+            record(EventKind.THROTTLED, user=user, method="sign-in")
         error: ValidationError = super().validation_error(code, *args)
         return error
+
+    _guessed: User | None = None  # whose password is being tried
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key holds the Host header, in which a caller can choose the port.
         return f"{_account(credentials)} {ratelimit.get_ip(request)}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        self._guessed = find_user(_login(credentials))
         super().pre_authenticate(request, **credentials)
         self._elsewhere = None
         self._known_key = "sign-in " + self._get_login_attempts_cache_key(request, **credentials)
@@ -104,12 +108,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typed
-    def validation_error(self, code: str, *args: Any) -> ValidationError:
-        if code == "incorrect_code":
-            record(EventKind.SECOND_FACTOR_FAILED, user=signed_in_as(context.request))
-        error: ValidationError = super().validation_error(code, *args)
-        return error
-
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
 
@@ -119,9 +117,18 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typ
 
 def _account(credentials: dict[str, Any]) -> str:
     """The same text for each way to write the login of one account."""
-    login = credentials.get("username") or credentials.get("email", "")
-    user = get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
+    login = _login(credentials)
+    user = find_user(login)
     return f"user {user.pk}" if user else unicodedata.normalize("NFKC", login).casefold()
+
+
+def _login(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("username") or credentials.get("email") or "")
+
+
+def find_user(login: str) -> User | None:
+    """Whose login it is, as the sign-in looks for them: a user name or an e-mail address."""
+    return get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
 
 
 def _hashed(key: str) -> str:

@@ -39,7 +39,8 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from django.views.generic.edit import FormView
 from requests import RequestException
 
-from accounts.forms import SecurityLogFilter
+from accounts import sessions
+from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
 from license.middleware import SAFE_METHODS, LicensedRequest
@@ -78,6 +79,29 @@ def security_log(request: HttpRequest) -> HttpResponse:
         "older": urlencode({**wanted, "before": shown[EVENTS_A_PAGE - 1].pk}) if has_older else "",
     }
     return render(request, "account/security_log.html", context)
+
+
+class SessionsView(FormView[EndSessionsForm]):
+    """One's own sessions: where one is signed in, and how to end that."""
+
+    form_class = EndSessionsForm
+    template_name = "usersessions/usersession_list.html"
+    success_url = reverse_lazy("usersessions_list")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        user = authenticated_user(self.request)
+        current = self.request.session.session_key
+        return super().get_context_data(
+            **kwargs, sessions=sessions.open_sessions(user, current), current=current
+        )
+
+    def form_valid(self, form: EndSessionsForm) -> HttpResponse:
+        user = authenticated_user(self.request)
+        current = self.request.session.session_key
+        only = form.cleaned_data["session"]
+        sessions.end(user, "ended by hand", only=only, keep=current)
+        messages.success(self.request, "Session ended." if only else "All other sessions ended.")
+        return super().form_valid(form)
 
 
 class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed

@@ -76,6 +76,7 @@ LICENSE_EXEMPT_VIEWS = [
     # Protecting one's own account.
     "account_change_password",
     "account_set_password",
+    "usersessions_list",  # ends one's own
     "account_reset_password",
     "account_reset_password_from_key",
     "mfa_activate_totp",
@@ -123,6 +124,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "allauth.idp.oidc",
     "csp",
     "django_htmx",
@@ -244,7 +246,11 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_FORMS = {"login_webauthn": "accounts.forms.PasskeyLoginForm"}
+MFA_FORMS = {
+    "login_webauthn": "accounts.forms.PasskeyLoginForm",
+    "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
+    "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",
+}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
 MFA_TOTP_ISSUER = "Threat Reaction"
 MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
