@@ -94,6 +94,20 @@ LICENSE_EXEMPT_WHERE = {
     "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
 }
 
+# What whoever must enroll a second factor first can reach: that, and signing out.
+ENROLLMENT_VIEWS = [
+    "account_logout",
+    "account_reauthenticate",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+    "mfa_index",
+    "mfa_activate_totp",
+    "mfa_add_webauthn",
+    "problems:page",  # says why
+]
+# These do not look at the session.
+UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
+
 # --- Containment --------------------------------------------------------------------------------
 
 # Region and credentials of AWS come from the environment or the instance, as boto3 finds them.
@@ -146,6 +160,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -220,6 +235,16 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Of whom a second factor is demanded: none, administrators or everyone.
+REQUIRE_SECOND_FACTOR = env.str(
+    "REQUIRE_SECOND_FACTOR", default="none" if DEBUG else "administrators"
+)
+if REQUIRE_SECOND_FACTOR not in {"none", "administrators", "everyone"}:
+    msg = (
+        "REQUIRE_SECOND_FACTOR must be none, administrators or everyone;"
+        f" it is {REQUIRE_SECOND_FACTOR!r}."
+    )
+    raise ImproperlyConfigured(msg)
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
 SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
 LOGIN_URL = "account_login"
