@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import logging
 import unicodedata
 from typing import Any
@@ -51,17 +52,31 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         except OSError as error:  # what was changed is changed, whether or not it can be told
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
 
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address in its shortest form.
+
+        A socket for both versions writes an IPv4 address as ::ffff:192.0.2.1. Those lie in one /64,
+        and limits count a /64 as one address.
+        """
+        address = super().get_client_ip(request)
+        mapped = getattr(ipaddress.ip_address(address), "ipv4_mapped", None)
+        return str(mapped or address)
+
     def validation_error(self, code: str, *args: Any) -> ValidationError:
         if code == "too_many_login_attempts":
-            record(EventKind.THROTTLED, user=signed_in_as(context.request))
+            user = self._guessed or signed_in_as(context.request)
+            record(EventKind.THROTTLED, user=user, method="sign-in")
         error: ValidationError = super().validation_error(code, *args)
         return error
+
+    _guessed: User | None = None  # whose password is being tried
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth's own key holds the Host header, in which a caller can choose the port.
         return f"{_account(credentials)} {ratelimit.get_ip(request)}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        self._guessed = find_user(_login(credentials))
         super().pre_authenticate(request, **credentials)
         self._elsewhere = None
         self._known_key = "sign-in " + self._get_login_attempts_cache_key(request, **credentials)
@@ -93,12 +108,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typed
-    def validation_error(self, code: str, *args: Any) -> ValidationError:
-        if code == "incorrect_code":
-            record(EventKind.SECOND_FACTOR_FAILED, user=signed_in_as(context.request))
-        error: ValidationError = super().validation_error(code, *args)
-        return error
-
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
 
@@ -108,9 +117,18 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typ
 
 def _account(credentials: dict[str, Any]) -> str:
     """The same text for each way to write the login of one account."""
-    login = credentials.get("username") or credentials.get("email", "")
-    user = get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
+    login = _login(credentials)
+    user = find_user(login)
     return f"user {user.pk}" if user else unicodedata.normalize("NFKC", login).casefold()
+
+
+def _login(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("username") or credentials.get("email") or "")
+
+
+def find_user(login: str) -> User | None:
+    """Whose login it is, as the sign-in looks for them: a user name or an e-mail address."""
+    return get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
 
 
 def _hashed(key: str) -> str:

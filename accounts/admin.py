@@ -8,12 +8,14 @@ from typing import Any
 import allauth.account.admin
 import allauth.idp.oidc.admin
 import allauth.mfa.admin
-import allauth.socialaccount.admin  # noqa: F401
+import allauth.socialaccount.admin
+import allauth.usersessions.admin  # noqa: F401
 import django.contrib.auth.admin
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client, Token
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group, User
@@ -24,7 +26,10 @@ from accounts import roles
 from storage.admin_filters import OwnFiltersOnly
 
 admin.site.unregister(
-    [EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, Client, Token, Group, User]
+    [
+        *(EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken),
+        *(Client, Token, Group, User, UserSession),
+    ]
 )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from accounts.api_auth import callers_who
 from accounts.models import EventKind, SecurityEvent
@@ -19,13 +19,28 @@ router = Router(tags=["Security"])
 PAGE = 100
 
 
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        msg = "There is no such date in UTC."
+        raise ValueError(msg) from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]  # PostgreSQL stores no NUL
+
+
 class SecurityEventQuery(BaseModel):
     """Which events to list; all of what is given has to hold."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     event: EventKind | None = None
-    since: datetime | None = Field(None, description="At this instant, or after it.")
+    user: Name | None = Field(None, max_length=150, description="The person whom it is about.")
+    client_id: Name | None = Field(None, max_length=100)
+    since: Instant | None = Field(None, description="At this instant, or after it.")
+    until: Instant | None = Field(None, description="Before this instant.")
     after: int | None = Field(
         None, ge=1, lt=2**63, description="`next` of the page before."
     )  # fmt: skip
@@ -75,8 +90,14 @@ def get_security_events(
     events = SecurityEvent.objects.newest_first()
     if wanted.event:
         events = events.filter(kind=wanted.event)
+    if wanted.user:
+        events = events.filter(user_name=wanted.user)
+    if wanted.client_id:
+        events = events.filter(client_id=wanted.client_id)
     if wanted.since:
         events = events.filter(at__gte=wanted.since)
+    if wanted.until:
+        events = events.filter(at__lt=wanted.until)
     if wanted.after:
         events = events.filter(pk__lt=wanted.after)
     rows = list(events[: PAGE + 1])

@@ -11,6 +11,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from ninja.utils import check_csrf
 
+from accounts.models import EventKind
+from accounts.security_log import record
 from license.middleware import SAFE_METHODS
 from problems import responses
 
@@ -102,6 +104,7 @@ def by_access_token(request: HttpRequest) -> Caller | None:
         programs = programs.select_for_update(no_key=True, of=("self", "client"))
     token = programs.lookup(Token.Type.ACCESS_TOKEN, value.strip())
     if token is None:
+        record(EventKind.TOKEN_REFUSED, request=request, method="access token")
         msg = "The access token is unknown, expired or revoked. Obtain a new one."
         raise Unauthenticated(msg, challenge='Bearer error="invalid_token"')
     return Caller(

@@ -26,6 +26,19 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
+    if settings.REQUIRE_SECOND_FACTOR != "none":
+        return []
+    return [
+        checks.Warning(
+            "REQUIRE_SECOND_FACTOR is none: a password alone signs an administrator in.",
+            hint="Set it to administrators or everyone.",
+            id="accounts.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
     if settings.MAIL_IS_SET_UP:
         return []

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from allauth.account import forms as account_forms
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import LoginWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
 from django import forms
+from django.contrib.auth.models import User
 from django.db.models import Q
+from django.http import HttpRequest
 
+from accounts import background
 from accounts.models import EventKind, SecurityEventQuerySet
+from accounts.security_log import record
+
+
+class EndSessionsForm(forms.Form):
+    """Which of one's own sessions to end; none named means all but this one."""
+
+    session = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class SecurityLogFilter(forms.Form):
@@ -23,8 +37,12 @@ class SecurityLogFilter(forms.Form):
     )
     who = forms.CharField(label="Person or API client", max_length=150, required=False)
     address = forms.GenericIPAddressField(label="Address", required=False)
-    since = forms.DateField(widget=forms.DateInput({"type": "date"}), required=False)
-    until = forms.DateField(widget=forms.DateInput({"type": "date"}), required=False)
+    since = forms.DateField(
+        label="From (UTC)", widget=forms.DateInput({"type": "date"}), required=False
+    )
+    until = forms.DateField(
+        label="To (UTC)", widget=forms.DateInput({"type": "date"}), required=False
+    )
 
     def narrow(self, events: SecurityEventQuerySet) -> SecurityEventQuerySet:
         asked = self.cleaned_data
@@ -37,7 +55,7 @@ class SecurityLogFilter(forms.Form):
         if since := asked["since"]:
             events = events.filter(at__gte=datetime.combine(since, time.min, UTC))
         if until := asked["until"]:
-            events = events.filter(at__lt=datetime.combine(until, time.min, UTC) + timedelta(1))
+            events = events.filter(at__lte=datetime.combine(until, time.max, UTC))
         return events
 
 
@@ -60,10 +78,53 @@ class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is no
         }
 
 
-class PasskeyLoginForm(LoginWebAuthnForm):  # type: ignore[misc]  # allauth is not typed
+class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
+    """Looks the address up, and sends the mail, after the answer.
+
+    Otherwise the time of the answer would tell which addresses are known.
+    """
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"])
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        email = str(self.cleaned_data["email"])
+        background.run(self._send, request, email, **kwargs)
+        return email
+
+    def _send(self, request: HttpRequest, email: str, **kwargs: Any) -> None:
+        super().clean_email()
+        super().save(request, **kwargs)
+
+
+class _PasskeyForm:
+    """allauth sends a signal for a wrong code, and none for a passkey that fails."""
+
+    user: User | None
+
     def clean_credential(self) -> Authenticator:
         try:
-            return super().clean_credential()
+            return super().clean_credential()  # type: ignore[misc]  # of the form beside it
         except (AttributeError, KeyError) as malformed:
             # From JSON that no browser makes. In allauth 65.21 a stranger gets a 500 for it.
+            self._tell()
             raise get_adapter().validation_error("incorrect_code") from malformed
+        except forms.ValidationError as error:
+            if error.code == "incorrect_code":
+                self._tell()
+            raise
+
+    def _tell(self) -> None:
+        record(EventKind.SECOND_FACTOR_FAILED, user=self.user, method="webauthn")
+
+
+class PasskeyLoginForm(_PasskeyForm, LoginWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyAuthenticateForm(_PasskeyForm, AuthenticateWebAuthnForm):  # type: ignore[misc]
+    pass
+
+
+class PasskeyReauthenticateForm(_PasskeyForm, ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    pass

@@ -11,16 +11,19 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts import second_factor, sessions
 from accounts.models import EventKind
-from accounts.security_log import record
+from accounts.security_log import address_of, record
+from accounts.sessions import ACTIVE
 from license import refusal, routes, status
 from license.middleware import SAFE_METHODS, LicensedRequest
+from license.status import LicenseStatus
 from problems import responses
 
-ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
 ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
 NOTED_EVERY = 60  # seconds, so that not every request writes
 
@@ -36,13 +39,14 @@ class IdleTimeoutMiddleware:
         if SESSION_KEY in session:
             now = int(timezone.now().timestamp())
             began, seen = session.get(ACTIVE, (now, now))
-            if now - began > settings.SESSION_COOKIE_AGE:  # Django counts from the last change
+            if sessions.has_expired(began, now):
                 _end(request, detail="after 12 hours")
-            elif now - seen > settings.SESSION_IDLE_MINUTES * 60:
+            elif sessions.has_idled(seen, now):
                 _end(request, detail="without activity")
                 session[ENDED] = settings.SESSION_IDLE_MINUTES
             elif now - seen >= NOTED_EVERY:
                 session[ACTIVE] = (began, now)
+                _note(request)
         response = self.get_response(request)
         if SESSION_KEY in session and ACTIVE not in session:  # somebody has just signed in
             now = int(timezone.now().timestamp())
@@ -54,6 +58,44 @@ def _end(request: HttpRequest, *, detail: str) -> None:
     user = User.objects.filter(pk=request.session[SESSION_KEY]).first()
     request.session.flush()
     record(EventKind.SESSION_ENDED, request=request, user=user, detail=detail)
+
+
+def _note(request: HttpRequest) -> None:
+    if address := address_of(request):
+        sessions.note(
+            request.session.session_key or "",
+            request.session[SESSION_KEY],
+            address=address,
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+
+
+class SecondFactorMiddleware:
+    """Lets whoever needs a second factor, and has none, do nothing but enroll one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        match = request.resolver_match
+        if match is None or match.view_name in settings.UNAUTHENTICATED_VIEWS:
+            return None
+        if not second_factor.is_missing(request):
+            return None
+        request.needs_second_factor = True  # type: ignore[attr-defined]  # the templates ask
+        if match.view_name in settings.ENROLLMENT_VIEWS:
+            return None
+        if responses.wants_html(request):
+            return redirect("mfa_index")
+        return responses.respond(
+            status=403,
+            code="second_factor_required",
+            title="Second factor required",
+            detail="Your role requires a second factor. Sign in to the portal and set one up.",
+        )
 
 
 RETRY_AFTER = {"Retry-After": "60"}  # seconds: the limits count by the minute
@@ -124,10 +166,11 @@ class WriteMiddleware:
             if user_id is not None:
                 _hold(user_id)
             response = self.get_response(request)
-            refusal = _refusal(request) if response.status_code < 400 else None
-            if refusal or response.status_code >= 500:
+            lapsed = _lapsed(request) if response.status_code < 400 else None
+            if lapsed or response.status_code >= 500:
                 transaction.set_rollback(True)
-        return refusal or response
+        # After the end of the transaction: what the refusal writes to the security log stays.
+        return refusal.refuse(request, lapsed) if lapsed else response
 
 
 def _hold(user_id: Any) -> None:
@@ -138,9 +181,9 @@ def _hold(user_id: Any) -> None:
     list(User.objects.select_for_update(no_key=True).filter(pk=user_id).values_list("pk"))
 
 
-def _refusal(request: LicensedRequest) -> HttpResponse | None:
-    """The refusal of a gated write whose license has ended while the view was at work."""
+def _lapsed(request: LicensedRequest) -> LicenseStatus | None:
+    """The status, if the license of a gated write has ended while the view was at work."""
     if routes.is_exempt(request):
         return None
     license_status = status.current()
-    return None if license_status.allows_writes else refusal.refuse(request, license_status)
+    return None if license_status.allows_writes else license_status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account import signals as account
-from allauth.idp.oidc.models import Client
+from allauth.core import context
+from allauth.idp.oidc.models import Client, Token
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group, User
@@ -14,7 +14,10 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from accounts import sessions
+from accounts.adapters import find_user
 from accounts.models import EventKind
+from accounts.second_factor import FACTORS
 from accounts.security_log import record, signed_in_as
 from license.signals import write_refused
 
@@ -41,20 +44,32 @@ def sign_in_failed(
     credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
 ) -> None:
     """Names an account that exists, or nobody: people type passwords into the wrong field."""
-    login = credentials.get("username") or credentials.get("email") or ""
-    user = User.objects.filter(username=login).first()
-    user = user or User.objects.filter(email__iexact=login).exclude(email="").first()
+    user = find_user(str(credentials.get("username") or credentials.get("email") or ""))
     record(EventKind.SIGN_IN_FAILED, request=request, user=user, method="password")
 
 
-@receiver([account.password_changed, account.password_set, account.password_reset])
-def password_changed(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    record(EventKind.PASSWORD_CHANGED, request=request, user=user)
+@receiver(mfa.authenticator_used)
+def second_factor_used(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    record(EventKind.SECOND_FACTOR_USED, user=user, method=authenticator.type)
 
 
-@receiver(mfa.authenticator_added)
-def second_factor_added(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    record(EventKind.SECOND_FACTOR_ADDED, user=user, method=authenticator.type)
+@receiver(mfa.authentication_failed)
+def second_factor_failed(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    record(EventKind.SECOND_FACTOR_FAILED, user=user, method=authenticator.type)
+
+
+@receiver(post_save, sender=Authenticator)
+def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -> None:
+    if not created:
+        return
+    user = instance.user
+    if instance.type == Authenticator.Type.RECOVERY_CODES:
+        record(EventKind.RECOVERY_CODES_MADE, user=user)
+        return
+    record(EventKind.SECOND_FACTOR_ADDED, user=user, method=instance.type)
+    if Authenticator.objects.filter(user=user, type__in=FACTORS).count() == 1:
+        # The password alone began the others.
+        sessions.end(user, "second factor added", keep=_own_session(user))
 
 
 @receiver(post_delete, sender=Authenticator)
@@ -65,21 +80,43 @@ def second_factor_removed(instance: Authenticator, **kwargs: Any) -> None:
 
 @receiver(pre_save, sender=User)
 def remember_powers(instance: User, **kwargs: Any) -> None:
-    before = User.objects.filter(pk=instance.pk).values("is_active", "is_superuser").first()
-    instance._powers_before = before or {}  # type: ignore[attr-defined]
+    instance._before = User.objects.filter(pk=instance.pk).first()  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=User)
 def powers_changed(instance: User, created: bool, **kwargs: Any) -> None:
-    before = instance._powers_before  # type: ignore[attr-defined]
-    changed = [
-        f"{name}: {getattr(instance, name)}"
-        for name in ("is_active", "is_superuser")
-        if before.get(name) != getattr(instance, name)
-    ]
+    before: User | None = instance._before  # type: ignore[attr-defined]
+    changed = ["created"] if before is None else []
+    if instance.is_active != (before is None or before.is_active):
+        changed.append("activated" if instance.is_active else "deactivated")
+    if instance.is_superuser != (before is not None and before.is_superuser):
+        changed.append("made superuser" if instance.is_superuser else "no longer superuser")
+    if before and before.email != instance.email:
+        changed.append("e-mail address changed")  # passwords are reset by it
     if changed:
-        detail = ("created, " if created else "") + ", ".join(changed)
-        record(EventKind.ROLES_CHANGED, user=instance, detail=detail)
+        record(EventKind.ROLES_CHANGED, user=instance, detail=", ".join(changed))
+    if before and before.is_active and not instance.is_active:
+        sessions.end(instance, "deactivated")
+        Token.objects.filter(user=instance).delete()
+
+
+@receiver(post_save, sender=User)
+def password_changed(instance: User, created: bool, **kwargs: Any) -> None:
+    """On a page, in the admin or by a command. A new hash of the same password is no change."""
+    before: User | None = instance._before  # type: ignore[attr-defined]
+    if before is None:
+        return
+    # Django's own note of a password that is being set; it is taken away once that is saved.
+    is_set = getattr(instance, "_password", None) is not None
+    is_taken = before.has_usable_password() and not instance.has_usable_password()
+    if is_set or is_taken:
+        record(EventKind.PASSWORD_CHANGED, user=instance)
+        sessions.end(instance, "password changed", keep=_own_session(instance))
+
+
+def _own_session(user: User) -> str | None:
+    request = context.request
+    return request.session.session_key if signed_in_as(request) == user else None
 
 
 @receiver(m2m_changed, sender=User.groups.through)
@@ -101,10 +138,20 @@ def groups_changed(
             record(EventKind.ROLES_CHANGED, user=user, detail=detail)
 
 
+@receiver(pre_save, sender=Client)
+def remember_client(instance: Client, **kwargs: Any) -> None:
+    instance._before = Client.objects.filter(pk=instance.pk).first()
+
+
 @receiver(post_save, sender=Client)
 def client_saved(instance: Client, created: bool, **kwargs: Any) -> None:
     if created:
         record(EventKind.CLIENT_CREATED, client_id=instance.pk, detail=instance.name)
+        return
+    names = ("name", "secret", "scopes", "grant_types")
+    changed = [name for name in names if getattr(instance._before, name) != getattr(instance, name)]
+    if changed:
+        record(EventKind.CLIENT_CHANGED, client_id=instance.pk, detail=", ".join(changed))
 
 
 @receiver(post_delete, sender=Client)

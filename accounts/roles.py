@@ -28,7 +28,7 @@ def declared() -> dict[str, set[str]]:
     return {name: set().union(*(own[one] for one in bases)) for name, bases in INHERITS.items()}
 
 
-def create_groups(using: str, apps: Any, **kwargs: Any) -> None:
+def create_groups(using: str, apps: Any = installed, **kwargs: Any) -> None:
     """Makes the groups, and gives them the declared permissions and no others.
 
     A receiver of `post_migrate`: an upgrade, or a flush of a test's database, leaves them right.

@@ -46,7 +46,7 @@ def record(
         user_name=user.get_username() if user else "",
         client_id=_printable(client_id, 100),
         by_name=actor.get_username() if isinstance(actor, User) else "",
-        address=_address(request),
+        address=address_of(request),
         user_agent=_printable(request.headers.get("User-Agent", ""), 200) if request else "",
         method=_printable(method, 100),
         detail=_printable(detail, 200),
@@ -76,7 +76,7 @@ def as_json(event: SecurityEvent) -> dict[str, Any]:
     }
 
 
-def _address(request: HttpRequest | None) -> str:
+def address_of(request: HttpRequest | None) -> str:
     try:
         return str(get_adapter().get_client_ip(request)) if request else ""
     except PermissionDenied:  # there is none, as where a test signs somebody in

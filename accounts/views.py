@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import unquote_plus, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.core.internal import ratelimit
+from allauth.core.internal.httpkit import authenticated_user, extract_basic_auth
 from allauth.idp.oidc import views as oidc
-from allauth.idp.oidc.models import Token
+from allauth.idp.oidc.models import Client, Token
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import hashers
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest, SuspiciousOperation
@@ -29,14 +31,16 @@ from django.http import (
 from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import resolve
+from django.urls import resolve, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.generic.edit import FormView
 from requests import RequestException
 
-from accounts.forms import SecurityLogFilter
+from accounts import sessions
+from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
 from license.middleware import SAFE_METHODS, LicensedRequest
@@ -75,6 +79,29 @@ def security_log(request: HttpRequest) -> HttpResponse:
         "older": urlencode({**wanted, "before": shown[EVENTS_A_PAGE - 1].pk}) if has_older else "",
     }
     return render(request, "account/security_log.html", context)
+
+
+class SessionsView(FormView[EndSessionsForm]):
+    """One's own sessions: where one is signed in, and how to end that."""
+
+    form_class = EndSessionsForm
+    template_name = "usersessions/usersession_list.html"
+    success_url = reverse_lazy("usersessions_list")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        user = authenticated_user(self.request)
+        current = self.request.session.session_key
+        return super().get_context_data(
+            **kwargs, sessions=sessions.open_sessions(user, current), current=current
+        )
+
+    def form_valid(self, form: EndSessionsForm) -> HttpResponse:
+        user = authenticated_user(self.request)
+        current = self.request.session.session_key
+        only = form.cleaned_data["session"]
+        sessions.end(user, "ended by hand", only=only, keep=current)
+        messages.success(self.request, "Session ended." if only else "All other sessions ended.")
+        return super().form_valid(form)
 
 
 class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed
@@ -151,6 +178,8 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
         return _oauth_error("invalid_request", "A parameter is sent more than once.")
     if not all(value.isascii() and value.isprintable() for (value,) in parameters.values()):
         return _oauth_error("invalid_request", "A parameter holds a character it cannot have.")
+    if not _credentials(request)[0].isprintable():
+        return _oauth_error("invalid_client", "There is no such client.", status=401)
     if "resource" in parameters:  # RFC 8707; our tokens are good for the whole API
         return _oauth_error("invalid_target", "A token cannot be limited to a resource.")
     return None
@@ -172,16 +201,12 @@ def oauth_token(request: HttpRequest) -> HttpResponse:
     return _with_secret(request, oidc.token, EventKind.TOKEN_ISSUED)
 
 
-def _client_id(request: HttpRequest) -> str:
-    """Which client the caller says to be; allauth checks the secret."""
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return request.POST.get("client_id", "")
-    try:
-        decoded = base64.b64decode(credentials, validate=True).decode()
-    except ValueError:
-        return ""
-    return unquote_plus(decoded.partition(":")[0])
+def _credentials(request: HttpRequest) -> tuple[str, str]:
+    """Which client the caller says to be, and the secret; allauth checks it."""
+    client_id, secret = extract_basic_auth(request.headers)
+    if secret:
+        return client_id, secret
+    return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
 
 
 @csrf_exempt  # the caller has a secret, not a session
@@ -196,22 +221,39 @@ def oauth_revoke(request: HttpRequest) -> HttpResponse:
     # allauth deletes whatever token the body names. Another client's is as unknown as no token.
     sent = request.POST.copy()
     token = Token.objects.by_value(sent.get("token", "")).first()
-    if token and token.client_id != _client_id(request):
+    if token and token.client_id != _credentials(request)[0]:
+        token = None
         sent["token"] = "unknown"  # noqa: S105
     request.POST = sent  # type: ignore[assignment]  # allauth reads it here
+    if token is None:
+        return _with_secret(request, oidc.revoke, None)
     return _with_secret(request, oidc.revoke, EventKind.TOKEN_REVOKED)
 
 
 def _with_secret(
-    request: HttpRequest, view: Callable[[HttpRequest], HttpResponse], done: EventKind
+    request: HttpRequest, view: Callable[[HttpRequest], HttpResponse], done: EventKind | None
 ) -> HttpResponse:
-    """The answer of a view that checks a client's secret; wrong ones are limited by address."""
+    """The answer of a view that checks a client's secret; wrong ones are limited by address.
+
+    The security log names only clients that exist: people mix up id and secret.
+    """
+    client_id, secret = _credentials(request)
+    known = client_id if Client.objects.filter(pk=client_id).exists() else ""
+
+    def tell(kind: EventKind, detail: str = "") -> None:
+        record(kind, request=request, client_id=known, method="client secret", detail=detail)
+
     usage = ratelimit.consume(request, app="accounts", action="client_secret_failed", config=RATES)
     if not usage:
+        tell(EventKind.THROTTLED)
         return _oauth_error("temporarily_unavailable", "Too many wrong secrets.", status=429)
+    if secret and not known:
+        hashers.make_password(secret)  # so that the time does not tell which clients exist
     response = view(request)
     if response.status_code != 401:
         usage.rollback()
-    if kind := {200: done, 401: EventKind.CLIENT_REFUSED}.get(response.status_code):
-        record(kind, request=request, client_id=_client_id(request), method="client secret")
+    if response.status_code >= 400:
+        tell(EventKind.CLIENT_REFUSED, json.loads(response.content).get("error", ""))
+    elif done:
+        tell(done)
     return response

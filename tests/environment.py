@@ -22,6 +22,7 @@ for name in (
     "NOTIFY_TOPIC_ARN",
     "OIDC_SERVER_URL",
     "PANEL_URL",
+    "REQUIRE_SECOND_FACTOR",
     "SAVE_BUCKET",
     "SECURITY_CONTACT",
     "SECURITY_POLICY_URL",
@@ -36,6 +37,7 @@ os.environ |= {
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PORTAL_URL": "http://testserver",
     "AWS_ACCOUNT_ID": "123456789012",
+    "REQUIRE_SECOND_FACTOR": "none",  # accounts/tests/test_required_factor.py has it
     # Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

@@ -177,6 +177,7 @@ def base_environment(folder: Path) -> dict[str, str]:
         "PORTAL_URL": "http://localhost",
         "EMAIL_URL": "consolemail://",
         "AWS_ACCOUNT_ID": keys.ACCOUNT,
+        "REQUIRE_SECOND_FACTOR": "none",
         "LICENSE_PUBLIC_KEY_PATH": str(public_key),
     }
 

@@ -35,6 +35,8 @@ PAGES = [
     "/accounts/2fa/webauthn/add/",
     "/accounts/password/change/",
     "/accounts/email/",
+    "/accounts/sessions/",
+    "/security-log",
     "/accounts/logout/",
     "/admin/",
     "/admin/auth/user/",

@@ -19,6 +19,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
+from accounts.models import EventKind, SecurityEvent
 from conftest import install
 from findings.models import AccountName, PolicyChange, ThreatPolicy
 from findings.tests.api import assert_problem
@@ -87,6 +88,7 @@ def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, 
     assert answer.status_code == 403
     assert "expired" in answer.content.decode()
     assert nothing_is_written()
+    assert SecurityEvent.objects.filter(kind=EventKind.WRITE_REFUSED).count() == 1
 
 
 @pytest.mark.usefixtures("valid_license")

@@ -76,6 +76,7 @@ LICENSE_EXEMPT_VIEWS = [
     # Protecting one's own account.
     "account_change_password",
     "account_set_password",
+    "usersessions_list",  # ends one's own
     "account_reset_password",
     "account_reset_password_from_key",
     "mfa_activate_totp",
@@ -92,6 +93,20 @@ LICENSE_EXEMPT_VIEWS = [
 LICENSE_EXEMPT_WHERE = {
     "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
 }
+
+# What whoever must enroll a second factor first can reach: that, and signing out.
+ENROLLMENT_VIEWS = [
+    "account_logout",
+    "account_reauthenticate",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+    "mfa_index",
+    "mfa_activate_totp",
+    "mfa_add_webauthn",
+    "problems:page",  # says why
+]
+# These do not look at the session.
+UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 
 # --- Containment --------------------------------------------------------------------------------
 
@@ -123,6 +138,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "allauth.idp.oidc",
     "csp",
     "django_htmx",
@@ -144,6 +160,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -197,6 +214,9 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
+        # Beyond these rows Django drops some, and an attacker with many addresses would drop the
+        # counts of their own guesses. Each write counts the rows, which bounds them from above.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -215,13 +235,26 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Of whom a second factor is demanded: none, administrators or everyone.
+REQUIRE_SECOND_FACTOR = env.str(
+    "REQUIRE_SECOND_FACTOR", default="none" if DEBUG else "administrators"
+)
+if REQUIRE_SECOND_FACTOR not in {"none", "administrators", "everyone"}:
+    msg = (
+        "REQUIRE_SECOND_FACTOR must be none, administrators or everyone;"
+        f" it is {REQUIRE_SECOND_FACTOR!r}."
+    )
+    raise ImproperlyConfigured(msg)
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
 SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # nobody signs up
-ACCOUNT_FORMS = {"login": "accounts.forms.LoginForm"}
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an administrator or the identity provider vouches for it
@@ -238,7 +271,11 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_FORMS = {"login_webauthn": "accounts.forms.PasskeyLoginForm"}
+MFA_FORMS = {
+    "login_webauthn": "accounts.forms.PasskeyLoginForm",
+    "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
+    "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",
+}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
 MFA_TOTP_ISSUER = "Threat Reaction"
 MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone

@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import struct
+import time
 from typing import Any
 
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
@@ -26,6 +28,14 @@ def is_signed_in(client: Client) -> bool:
 def confirm_password(client: Client, password: str = PASSWORD) -> None:
     answer = client.post("/accounts/reauthenticate/", {"password": password})
     assert answer.status_code == 302
+
+
+def sent_mail() -> list[Any]:
+    """The mail, once some has come: another thread sends it."""
+    deadline = time.monotonic() + 10
+    while not mail.outbox and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return list(mail.outbox)
 
 
 def totp(secret: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 from time_machine import Traveller, travel
 
 from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
+from accounts.tests.test_oauth_token import make_client
 from license.tests import keys
 from tests.at_once import at_once
 
@@ -91,6 +94,32 @@ def test_addresses_of_one_network_count_together(viewer: User) -> None:
     assert sum(validated) == 5
 
 
+def test_ipv4_addresses_written_as_ipv6_do_not_count_together(viewer: User) -> None:
+    for number in range(12):
+        guess(f"::ffff:203.0.113.{number}")
+    assert guess("::ffff:198.51.100.1")
+    assert [guess("::ffff:192.0.2.9") for _ in range(6)] == [True] * 5 + [False]
+    assert not guess("192.0.2.9")
+
+
+def test_no_number_of_other_counts_makes_a_count_forgotten(viewer: User) -> None:
+    for _ in range(6):
+        guess(ELSEWHERE)
+    for number in range(500):  # Django's own limit is 300, and what sorts first goes first
+        cache.set(f"zzz-{number}", [1.0], 3600)
+    assert not guess(ELSEWHERE)
+
+
+def test_a_passkey_is_not_slowed_down_by_guesses(viewer: User) -> None:
+    client = Client(REMOTE_ADDR=HOME)
+    for _ in range(12):
+        guess(HOME)
+    asked = client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
+    assert asked.status_code == 200
+    tried = client.post("/accounts/2fa/webauthn/login/", {"credential": "{}"}, follow=True)
+    assert "Too many" not in tried.content.decode()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_guesses_at_once_count_each(viewer: User) -> None:
     validated = at_once(*[partial(guess, ELSEWHERE) for _ in range(12)])
@@ -117,3 +146,25 @@ def test_each_attempt_costs_one_hash(
     CountingHasher.count = 0
     assert sign_in(client, name + domain, "not it").status_code == 200
     assert CountingHasher.count == 1
+
+
+@pytest.mark.parametrize("way", ["basic", "body"])
+@pytest.mark.parametrize("secret", ["wrong", ""])
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_a_wrong_secret_costs_one_hash_whether_or_not_the_client_exists(
+    settings: Settings, client: Client, path: str, is_known: bool, secret: str, way: str
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    client_id, _ = make_client("findings:read")
+    CountingHasher.count = 0
+    client_id = client_id if is_known else "nobody"
+    sent = {"grant_type": "client_credentials", "token": "x"}
+    headers = {}
+    if way == "basic":
+        encoded = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {encoded}"}
+    else:
+        sent |= {"client_id": client_id, "client_secret": secret}
+    assert client.post(path, sent, headers=headers).status_code == 401
+    assert CountingHasher.count == bool(secret)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from accounts.tests.browser import PASSWORD
+from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
 from accounts.tests.test_second_factor import enrol
 
 pytestmark = pytest.mark.usefixtures("expired_license")
@@ -90,3 +90,12 @@ def test_the_password_is_asked_for_first(viewer: User, viewer_client: Client) ->
     assert asked.headers["Location"].startswith("/accounts/")
     viewer_client.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": path})
     assert not Authenticator.objects.filter(user=viewer).exists()
+
+
+def test_a_person_ends_their_other_sessions(viewer: User, client: Client) -> None:
+    lost = Client()
+    sign_in(lost, "vera")
+    sign_in(client, "vera")
+    client.post("/accounts/sessions/")
+    assert not is_signed_in(lost)
+    assert is_signed_in(client)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
 from django.contrib.auth.models import Group, User
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
-from accounts.tests.browser import PASSWORD, sign_in
+from accounts.tests.browser import PASSWORD, sign_in, totp
 from accounts.tests.test_oauth_token import make_client, obtain
 from accounts.tests.test_second_factor import enrol
 from storage.append_only import AppendOnlyError
@@ -71,6 +75,15 @@ def removes_the_factor(browser: Client, user: User) -> None:
     browser.post("/accounts/2fa/totp/deactivate/")
 
 
+def uses_the_factor(browser: Client, user: User) -> None:
+    browser.force_login(user)
+    secret = enrol(browser)
+    browser.post("/accounts/logout/")
+    sign_in(browser, user.username)
+    with travel(timezone.now() + timedelta(seconds=31)):
+        browser.post("/accounts/2fa/authenticate/", {"code": totp(secret)})
+
+
 def fails_the_second_factor(browser: Client, user: User) -> None:
     enrolls(browser, user)
     browser.post("/accounts/logout/")
@@ -82,6 +95,8 @@ CAUSES: dict[EventKind, Callable[[Client, User], None]] = {
     EventKind.SIGNED_IN: signs_in,
     EventKind.SIGN_IN_FAILED: fails_to_sign_in,
     EventKind.THROTTLED: is_slowed_down,
+    EventKind.SECOND_FACTOR_USED: uses_the_factor,
+    EventKind.RECOVERY_CODES_MADE: enrolls,
     EventKind.SECOND_FACTOR_FAILED: fails_the_second_factor,
     EventKind.SIGNED_OUT: signs_out,
     EventKind.SESSION_ENDED: stays_away,
@@ -100,8 +115,6 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(caplog.handler, "level", 0)
-    import logging
-
     logger = logging.getLogger("threatreaction.security")
     logger.addHandler(caplog.handler)
     yield caplog
@@ -117,8 +130,7 @@ def test_what_a_person_does_is_told(
     event = SecurityEvent.objects.filter(kind=kind).newest_first().first()
     assert event
     assert (event.address, event.user_agent) == ("192.0.2.9", "Firefox")
-    if kind not in {EventKind.THROTTLED, EventKind.SECOND_FACTOR_FAILED}:
-        assert event.user == viewer
+    assert event.user == viewer
     told = [line for line in lines(log) if line["event"] == kind]
     assert told
     assert told[-1]["address"] == "192.0.2.9"
@@ -134,15 +146,104 @@ def test_what_a_program_does_is_told(browser: Client, log: Any) -> None:
     obtain(browser, client_id, "wrong secret")
     revoked = {"token": token, "client_id": client_id, "client_secret": secret}
     browser.post("/oauth/revoke", revoked)
-    OAuthClient.objects.all().delete()
+    browser.get("/findings", headers={"Authorization": f"Bearer {token}"})
+    program = OAuthClient.objects.get()
+    program.set_scopes(["findings:read", "findings:write"])
+    program.save()
+    program.delete()
     events = list(SecurityEvent.objects.order_by("pk").values_list("kind", "client_id"))
     assert events == [
-        (kind, client_id)
-        for kind in ("client_created", "token_issued", "client_refused", "token_revoked",
-                     "client_deleted")
-    ]  # fmt: skip
+        ("client_created", client_id),
+        ("token_issued", client_id),
+        ("client_refused", client_id),
+        ("token_revoked", client_id),
+        ("token_refused", ""),  # of a token that is unknown, nobody knows whose it was
+        ("client_changed", client_id),
+        ("client_deleted", client_id),
+    ]
+    assert set(events_of_programs()) == {kind for kind, _ in events}
     everything = json.dumps(lines(log)) + str(list(SecurityEvent.objects.values_list()))
     assert not any(one in everything for one in (secret, token, "wrong secret"))
+
+
+def events_of_programs() -> list[str]:
+    told_elsewhere = {*CAUSES, EventKind.ROLES_CHANGED, EventKind.WRITE_REFUSED}
+    return [str(kind) for kind in EventKind if kind not in told_elsewhere]
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_a_recovery_code_and_a_passkey_that_fails_are_told_as_such(
+    browser: Client, viewer: User
+) -> None:
+    browser.force_login(viewer)
+    enrol(browser)
+    code = browser.get("/accounts/2fa/recovery-codes/").context["unused_codes"][0]
+    browser.post("/accounts/logout/")
+    sign_in(browser, "vera")
+    browser.post("/accounts/2fa/authenticate/", {"credential": '{"id": "forged"}'})
+    browser.post("/accounts/2fa/authenticate/", {"code": code})
+    events = SecurityEvent.objects.filter(user=viewer, kind__startswith="second_factor")
+    told = list(events.order_by("pk").values_list("kind", "method"))
+    assert told[-2:] == [
+        ("second_factor_failed", "webauthn"),
+        ("second_factor_used", "recovery_codes"),
+    ]
+
+
+def test_what_commands_change_is_told(groups: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", "--no-input", username="root", email="root@example.com")
+    monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
+    call_command("changepassword", "root", stdout=StringIO())
+    call_command("createapiclient", "pipeline", "--scope", "findings:read", stdout=StringIO())
+    events = SecurityEvent.objects.order_by("pk").values_list("kind", "user_name", "detail")
+    assert list(events) == [
+        ("roles_changed", "root", "created, made superuser"),
+        ("password_changed", "root", ""),
+        ("client_created", "", "pipeline"),
+    ]
+    assert set(SecurityEvent.objects.values_list("by_name", "address")) == {("", "")}
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_a_password_that_an_administrator_sets_is_told(
+    administrator_client: Client, viewer: User
+) -> None:
+    sent = {"password1": NEW, "password2": NEW, "usable_password": "true"}
+    administrator_client.post(f"/admin/auth/user/{viewer.pk}/password/", sent)
+    event = SecurityEvent.objects.get(kind=EventKind.PASSWORD_CHANGED)
+    assert (event.user, event.by_name) == (viewer, "ada")
+
+
+def test_a_new_hash_of_the_same_password_is_no_change(
+    browser: Client, viewer: User, settings: Settings
+) -> None:
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+    sign_in(browser, "vera")
+    viewer.refresh_from_db()
+    assert viewer.password.startswith("pbkdf2_sha1")
+    assert not SecurityEvent.objects.filter(kind=EventKind.PASSWORD_CHANGED).exists()
+
+
+@pytest.mark.usefixtures("groups")
+def test_a_client_id_that_nobody_has_is_not_kept(browser: Client, log: Any) -> None:
+    obtain(browser, "the-secret-by-mistake", "the-id-by-mistake")
+    event = SecurityEvent.objects.get(kind=EventKind.CLIENT_REFUSED)
+    assert (event.client_id, event.detail) == ("", "invalid_client")
+    assert "by-mistake" not in json.dumps(lines(log))
+
+
+def test_a_program_that_guesses_or_asks_for_too_much_is_told(browser: Client) -> None:
+    client_id, secret = make_client("findings:read")
+    obtain(browser, client_id, secret, scope="findings:write")
+    for _ in range(11):
+        obtain(browser, client_id, "wrong")
+    events = SecurityEvent.objects.filter(client_id=client_id)
+    assert events.get(detail="invalid_scope").kind == EventKind.CLIENT_REFUSED
+    assert events.newest_first()[0].kind == EventKind.THROTTLED
 
 
 @pytest.mark.usefixtures("valid_license")
@@ -152,7 +253,7 @@ def test_who_gives_and_takes_roles_is_told(administrator_client: Client, viewer:
     administrator_client.post(f"/admin/auth/user/{viewer.pk}/change/", sent)
     events = SecurityEvent.objects.filter(by_name="ada", kind=EventKind.ROLES_CHANGED)
     assert set(events.values_list("user_name", "detail")) == {
-        ("vera", "is_active: False"),
+        ("vera", "deactivated"),
         ("vera", "removed from viewers"),
         ("vera", "added to operators"),
     }
@@ -217,6 +318,7 @@ def test_it_is_filtered_and_paged(administrator_client: Client, viewer: User) ->
     assert shown(page["older"])[:10] == [f"number {number:02}" for number in range(9, -1, -1)]
     assert len(shown("kind=signed_in&address=192.0.2.1")) == 30
     assert shown("until=2020-01-01") == []
+    assert len(shown("since=0001-01-01&until=9999-12-31")) == 50
     for bad in ("before=x", "before=" + "9" * 40, "kind=x", "address=x", "since=x", "who=%00"):
         assert administrator_client.get(f"/security-log?{bad}").status_code == 200
 
@@ -240,5 +342,18 @@ def test_a_program_reads_page_after_page(program: Callable[[str], Client], viewe
     rest = client.get("/security-events", {"event": "signed_in", "after": first["next"]}).json()
     assert [event["detail"] for event in rest["events"]] == [str(n) for n in range(19, -1, -1)]
     assert rest["next"] is None
-    assert client.get("/security-events", {"event": "x"}).status_code == 422
+    for user, count in (("vera", 100), ("oscar", 0)):
+        found = client.get("/security-events", {"event": "signed_in", "user": user}).json()
+        assert len(found["events"]) == count
+    assert client.get("/security-events", {"until": "2020-01-01T00:00:00Z"}).json()["events"] == []
+    for name, value in [
+        ("event", "x"),
+        ("user", ""),
+        ("user", "\0"),
+        ("after", "0"),
+        ("since", "2026-01-01T00:00:00"),
+        ("since", "0001-01-01T00:00:00+14:00"),
+        ("until", "9999-12-31T23:59:59-14:00"),
+    ]:
+        assert client.get("/security-events", {name: value}).status_code == 422, value
     assert client.get("/security-events", {"since": "2100-01-01T00:00:00Z"}).json()["events"] == []

@@ -1,0 +1,39 @@
+"""Who has to have a second factor, and who has not enrolled one yet."""
+
+from __future__ import annotations
+
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # recovery codes alone are none
+# Whoever has one of these can give themselves, or somebody else, more power than they have.
+ADMINISTRATORS_MAY = ("auth.add_user", "auth.change_user", "license.add_license")
+
+
+def is_demanded_of(user: User) -> bool:
+    demanded_of = settings.REQUIRE_SECOND_FACTOR
+    if demanded_of == "administrators":
+        return any(user.has_perm(name) for name in ADMINISTRATORS_MAY)
+    return bool(demanded_of == "everyone")
+
+
+def is_missing(request: HttpRequest) -> bool:
+    """Whether the person has to enroll a factor before they go on.
+
+    Who came by single sign-on in this session needs none: the identity provider vouches for them.
+    """
+    user = request.user
+    if not isinstance(user, User) or not is_demanded_of(user):
+        return False
+    proofs = get_authentication_records(request, user)
+    if any(proof.get("method") == "socialaccount" for proof in proofs):
+        return False
+    return not has_factor(user)
+
+
+def has_factor(user: User) -> bool:
+    return bool(is_mfa_enabled(user, FACTORS))
