@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import unquote_plus, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.core.internal import ratelimit
+from allauth.core.internal.httpkit import extract_basic_auth
 from allauth.idp.oidc import views as oidc
 from allauth.idp.oidc.models import Token
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
@@ -99,8 +99,11 @@ def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
 
     @wraps(view)
     def gated(request: LicensedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.license_status.allows_writes and not _resumes_exempt(request.session):
-            request.session.pop(STATE_SESSION_KEY, None)
+        if STATE_SESSION_KEY in request.session and not _resumes_exempt(request.session):
+            if request.license_status.allows_writes:
+                request.license_exempt = False  # so that it is asked again before the commit
+            else:
+                del request.session[STATE_SESSION_KEY]
         return view(request, *args, **kwargs)
 
     return gated
@@ -151,6 +154,8 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
         return _oauth_error("invalid_request", "A parameter is sent more than once.")
     if not all(value.isascii() and value.isprintable() for (value,) in parameters.values()):
         return _oauth_error("invalid_request", "A parameter holds a character it cannot have.")
+    if not _client_id(request).isprintable():
+        return _oauth_error("invalid_request", "The client id holds a character it cannot have.")
     if "resource" in parameters:  # RFC 8707; our tokens are good for the whole API
         return _oauth_error("invalid_target", "A token cannot be limited to a resource.")
     return None
@@ -173,15 +178,9 @@ def oauth_token(request: HttpRequest) -> HttpResponse:
 
 
 def _client_id(request: HttpRequest) -> str:
-    """Which client the caller says to be; allauth checks the secret."""
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return request.POST.get("client_id", "")
-    try:
-        decoded = base64.b64decode(credentials, validate=True).decode()
-    except ValueError:
-        return ""
-    return unquote_plus(decoded.partition(":")[0])
+    """Which client the caller says to be: the one whose secret allauth checks, and no other."""
+    named, _ = extract_basic_auth(request.headers)
+    return named or request.POST.get("client_id", "")
 
 
 @csrf_exempt  # the caller has a secret, not a session

@@ -148,6 +148,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "threatreaction.errors.MethodNotAllowedMiddleware",
+    "threatreaction.middleware.NoNulMiddleware",
     "accounts.middleware.WriteMiddleware",  # last; accounts.checks insists on it
 ]
 
