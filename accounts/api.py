@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from accounts.api_auth import callers_who
 from accounts.models import EventKind, SecurityEvent
@@ -19,13 +19,26 @@ router = Router(tags=["Security"])
 PAGE = 100
 
 
+def _in_utc(instant: datetime) -> datetime:
+    """An instant that UTC has no date for is refused, since no database takes it."""
+    if instant.tzinfo is None:
+        return instant.replace(tzinfo=UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        msg = "UTC has no date for this instant."
+        raise ValueError(msg) from None
+
+
 class SecurityEventQuery(BaseModel):
     """Which events to list; all of what is given has to hold."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     event: EventKind | None = None
-    since: datetime | None = Field(None, description="At this instant, or after it.")
+    since: Annotated[datetime, AfterValidator(_in_utc)] | None = Field(
+        None, description="At this instant, or after it."
+    )
     after: int | None = Field(
         None, ge=1, lt=2**63, description="`next` of the page before."
     )  # fmt: skip

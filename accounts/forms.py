@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from allauth.account import forms as account_forms
@@ -36,7 +36,7 @@ class SecurityLogFilter(forms.Form):
             events = events.filter(address=address)
         if since := asked["since"]:
             events = events.filter(at__gte=datetime.combine(since, time.min, UTC))
-        if until := asked["until"]:
+        if (until := asked["until"]) and until < date.max:  # there is no day after that
             events = events.filter(at__lt=datetime.combine(until, time.min, UTC) + timedelta(1))
         return events
 

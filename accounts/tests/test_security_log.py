@@ -217,6 +217,7 @@ def test_it_is_filtered_and_paged(administrator_client: Client, viewer: User) ->
     assert shown(page["older"])[:10] == [f"number {number:02}" for number in range(9, -1, -1)]
     assert len(shown("kind=signed_in&address=192.0.2.1")) == 30
     assert shown("until=2020-01-01") == []
+    assert len(shown("until=9999-12-31&since=0001-01-01")) == 50
     for bad in ("before=x", "before=" + "9" * 40, "kind=x", "address=x", "since=x", "who=%00"):
         assert administrator_client.get(f"/security-log?{bad}").status_code == 200
 
@@ -242,3 +243,6 @@ def test_a_program_reads_page_after_page(program: Callable[[str], Client], viewe
     assert rest["next"] is None
     assert client.get("/security-events", {"event": "x"}).status_code == 422
     assert client.get("/security-events", {"since": "2100-01-01T00:00:00Z"}).json()["events"] == []
+    assert len(client.get("/security-events", {"since": "2000-01-01"}).json()["events"]) == 100
+    for beyond in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        assert client.get("/security-events", {"since": beyond}).status_code == 422
