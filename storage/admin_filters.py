@@ -11,8 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import get_fields_from_path
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 
 _DATE_PART = re.compile(r"[1-9][0-9]{0,2}|[12][0-9]{3}")
 
@@ -38,8 +37,8 @@ class OwnFiltersOnly(Base):
         return "\0" not in value and lookup in set(_offered(self, request))  # PostgreSQL has none
 
     def response_action(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> HttpResponseBase | None:
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         """Refuses what no row can be called, at which Django or the database would fail."""
         for name in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
@@ -48,7 +47,7 @@ class OwnFiltersOnly(Base):
                 raise BadRequest from None
             if "\0" in name or (isinstance(key, int) and abs(key) >= 2**63):
                 raise BadRequest
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **kwargs)
 
 
 def _offered(model_admin: ModelAdmin[Any], request: HttpRequest) -> Iterator[str]:
