@@ -216,6 +216,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
+SESSION_SERIALIZER = "accounts.sessions.EncryptedSerializer"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
