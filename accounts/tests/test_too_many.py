@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from license.tests.test_routes import concrete
 from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import is_signed_in, sign_in
 from accounts.tests.test_oauth_token import make_client, obtain
-from license import gate
-from license.tests.test_gate import concrete
+from license import routes
 
 pytestmark = pytest.mark.usefixtures("valid_license", "groups")
 
@@ -87,13 +87,13 @@ def test_ten_wrong_secrets_are_judged_and_right_ones_do_not_count(client: Client
     assert refused.json()["error"] == "temporarily_unavailable"
 
 
-@pytest.mark.parametrize("method", gate.UNSAFE_METHODS)
+@pytest.mark.parametrize("method", routes.UNSAFE_METHODS)
 def test_no_exempt_route_is_without_the_limit(
     client: Client, settings: Settings, method: str
 ) -> None:
     settings.ANONYMOUS_WRITE_RATE = "1/m/ip"
     put(client)
-    exempt = [concrete(route) for route in gate.routes() if route.exempt_by]
+    exempt = [concrete(route) for route in routes.all_routes() if route.exempt_by]
     answers = {path: client.generic(method, path) for path in exempt}
     assert len(answers) > 20
     assert {answer.status_code for answer in answers.values()} == {429}
