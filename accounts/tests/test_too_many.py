@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from license.tests.test_routes import concrete
 from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import is_signed_in, sign_in
 from accounts.tests.test_oauth_token import make_client, obtain
 from license import routes
+from license.tests.test_routes import concrete
 
 pytestmark = pytest.mark.usefixtures("valid_license", "groups")
 
