@@ -8,20 +8,22 @@ from allauth.idp.oidc.models import Token
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 
 from accounts import second_factor, sessions
 from accounts.models import EventKind
 from accounts.security_log import address_of, record
 from accounts.sessions import ACTIVE
-from license import refusal, routes, status
+from license import refusal, status
 from license.middleware import SAFE_METHODS, LicensedRequest
-from license.status import LicenseStatus
 from problems import responses
 
 ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
@@ -146,7 +148,7 @@ def _too_many(request: HttpRequest) -> HttpResponse:
 
 
 class WriteMiddleware:
-    """Makes each write of an authenticated caller one transaction, in which everything is decided.
+    """Makes each write that needs a license or a caller one transaction, which decides everything.
 
     The body has been read by then, so nothing keeps the write waiting after the license and the
     caller have been checked. It stands last in MIDDLEWARE: the checks of the others, the view, and
@@ -160,30 +162,36 @@ class WriteMiddleware:
         if request.method in SAFE_METHODS:
             return self.get_response(request)
         user_id = request.session.get(SESSION_KEY)
-        if user_id is None and "Authorization" not in request.headers:
-            return self.get_response(request)  # a stranger, who signs in or is refused
+        if user_id is None and "Authorization" not in request.headers and _is_sign_in(request):
+            return self.get_response(request)  # no writer should wait while a password is hashed
+        ended = None
         with transaction.atomic():
             if user_id is not None:
-                _hold(user_id)
+                _hold(request.session, user_id)
             response = self.get_response(request)
-            lapsed = _lapsed(request) if response.status_code < 400 else None
-            if lapsed or response.status_code >= 500:
+            if response.status_code < 400 and not request.license_exempt:
+                license_status = status.current()  # it may have ended while the view was at work
+                ended = None if license_status.allows_writes else license_status
+            if ended or response.status_code >= 500:
                 transaction.set_rollback(True)
-        # After the end of the transaction: what the refusal writes to the security log stays.
-        return refusal.refuse(request, lapsed) if lapsed else response
+        return refusal.refuse(request, ended) if ended else response
 
 
-def _hold(user_id: Any) -> None:
-    """Who deactivates this person, or changes their password, waits for the write, or it for them.
+def _is_sign_in(request: HttpRequest) -> bool:
+    """Whether a stranger signs in, or sends what needs no license. Nothing is at no address."""
+    try:
+        return resolve(request.path_info).view_name in settings.LICENSE_EXEMPT_VIEWS
+    except Resolver404:
+        return True
+
+
+def _hold(session: SessionBase, user_id: Any) -> None:
+    """Who deactivates this person, changes their password or ends the session waits for the write,
+    or it for them.
 
     `accounts.api_auth.by_access_token` does the same for a program.
     """
     list(User.objects.select_for_update(no_key=True).filter(pk=user_id).values_list("pk"))
-
-
-def _lapsed(request: LicensedRequest) -> LicenseStatus | None:
-    """The status, if the license of a gated write has ended while the view was at work."""
-    if routes.is_exempt(request):
-        return None
-    license_status = status.current()
-    return None if license_status.allows_writes else license_status
+    rows = Session.objects.select_for_update(no_key=True).filter(pk=session.session_key)
+    if not rows.values_list("pk"):
+        session.flush()  # it has ended meanwhile, and was read before

@@ -126,8 +126,11 @@ def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
 
     @wraps(view)
     def gated(request: LicensedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.license_status.allows_writes and not _resumes_exempt(request.session):
-            request.session.pop(STATE_SESSION_KEY, None)
+        if STATE_SESSION_KEY in request.session and not _resumes_exempt(request.session):
+            if request.license_status.allows_writes:
+                request.license_exempt = False  # so that it is asked again before the commit
+            else:
+                del request.session[STATE_SESSION_KEY]
         return view(request, *args, **kwargs)
 
     return gated

@@ -104,9 +104,25 @@ def _insist_on_strength(key: RSAPublicKey) -> None:
     if _is_roca(modulus):
         msg = "A key was made by a device with the ROCA defect (CVE-2017-15361). Make a new pair."
         raise KeyringError(msg)
+    if pow(2, modulus - 1, modulus) == 1:
+        msg = "A key's modulus is a prime: its private key can be computed."
+        raise KeyringError(msg)
+    if _has_close_factors(modulus):
+        msg = "A key's two primes lie close together: its private key can be computed."
+        raise KeyringError(msg)
 
 
 SMALL = 2**16
+_FERMAT_STEPS = 100  # more than any key found in the wild took (CVE-2022-26320)
+
+
+def _has_close_factors(modulus: int) -> bool:
+    """Whether Fermat's method factors the modulus: it is a square less a smaller square."""
+    root = math.isqrt(modulus - 1) + 1
+    rests = ((root + step) ** 2 - modulus for step in range(_FERMAT_STEPS))
+    return any(math.isqrt(rest) ** 2 == rest for rest in rests)
+
+
 _ROCA_PRIMES = 39  # the first so many; by them a good key is mistaken once in some 2**27
 
 

@@ -17,6 +17,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 
 class LicensedRequest(HttpRequest):
     license_status: LicenseStatus
+    license_exempt: bool  # of a write: whether it needs no license, as decided before the view
 
 
 class LicenseMiddleware:
@@ -29,14 +30,16 @@ class LicenseMiddleware:
         if request.method not in SAFE_METHODS and (refused := _read_body(request)):
             return refused
         # Lazy: a request that neither writes nor shows a page costs no query.
+        request.license_exempt = False
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
         # Here and not in __call__: only a resolved request has a view name; a path can be dodged.
-        if request.method in SAFE_METHODS or routes.is_exempt(request):
+        if request.method in SAFE_METHODS:
             return None
-        if request.license_status.allows_writes:
+        request.license_exempt = routes.is_exempt(request)
+        if request.license_exempt or request.license_status.allows_writes:
             return None
         return refusal.refuse(request, request.license_status)
 

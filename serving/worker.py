@@ -1,55 +1,91 @@
-"""gunicorn's threaded worker, behind a buffer: a thread is taken once a request is there, whole.
+"""gunicorn's threaded worker, between two buffers: a thread has a request to answer, or none.
 
-gunicorn's own worker gives a thread to a client as soon as its first byte has come; eight clients
-that go on slowly then hold all of them. See docs/decisions/0010.
+gunicorn's own worker gives a thread to a client as soon as its first byte has come, and lets it
+wait until the answer is taken; eight clients that are slow at either then hold all of them. See
+docs/decisions/0010.
 """
 
 from __future__ import annotations
 
 import errno
 import re
+import resource
 import selectors
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
+from gunicorn.http import get_parser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_SECONDS = 10  # for the request line and the headers, from the first to the last byte
 BODY_SECONDS = 20  # for those and the body
-SEND_SECONDS = 10  # for a client to take a piece of the answer
+SEND_SECONDS = 60  # for a client to take the whole answer
 LINGER_SECONDS = 2  # for a client to close after the answer
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 1024 * 1024  # as settings.DATA_UPLOAD_MAX_MEMORY_SIZE: a longer one is not read
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024  # of all clients of a worker; beyond it the largest go
+SMALL_BYTES = 64 * 1024  # what holds no more than this stays in any case
+SPARE_FILES = 64  # descriptors for the database, logs and the like
 
+_PIECE = 64 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,19})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
-_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TIMED_OUT = _REFUSAL % b"408 Request Timeout"
+_LONG_HEAD = _REFUSAL % b"431 Request Header Fields Too Large"
+_OVERLOADED = _REFUSAL % b"503 Service Unavailable\r\nRetry-After: 60"
+_NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ClientSocket(socket.socket):
-    """A client that does not take its answer is one that has gone."""
+    """Never waits for the client: what it has not taken yet is kept for the event loop to send."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self.unsent = bytearray()
 
     def sendall(self, data: Any, *flags: int) -> None:
-        try:
-            super().sendall(data, *flags)
-        except TimeoutError:
-            raise BrokenPipeError(errno.EPIPE, "The client does not read.") from None
+        sent = 0
+        if not self.unsent:
+            with suppress(BlockingIOError):
+                sent = self.send(data, socket.MSG_DONTWAIT)
+        self.unsent += memoryview(data)[sent:]
+
+    def sendfile(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # of files only
+        file.seek(offset)
+        sent = 0
+        while data := file.read(_PIECE if count is None else min(_PIECE, count - sent)):
+            self.sendall(data)
+            sent += len(data)
+        return sent
+
+    def flush(self) -> bool:
+        """Sends what the client takes now; whether that was all."""
+        with suppress(BlockingIOError):
+            while self.unsent:
+                with memoryview(self.unsent)[:_PIECE] as piece:
+                    sent = self.send(piece, socket.MSG_DONTWAIT)
+                del self.unsent[:sent]
+        return not self.unsent
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
     """A connection whose next request is still arriving, or being answered."""
 
     linger: Callable[[Connection], None]
+    held = 0  # bytes, as last counted
 
     def await_request(self) -> None:
         self.received = bytearray()
         self.size: int | None = None  # of the whole request, once the headers are there
+        self.is_last = False  # no request can follow: where it would begin is not certain
         self.began = time.monotonic()
         self.sock.setblocking(False)
 
@@ -57,11 +93,11 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
         return now - self.began > (BODY_SECONDS if self.size else HEAD_SECONDS)
 
     def is_whole(self) -> bool:
-        """Whether a thread can read the request, or the refusal of it, without waiting."""
+        """Whether all of the request is there that will be looked at."""
         if self.size is None:
             end = self.received.find(_END_OF_HEAD)
             if end < 0:
-                return len(self.received) > MAX_HEAD_BYTES  # gunicorn refuses it
+                return False
             self.size = self._size(end + len(_END_OF_HEAD))
         if self.size < 0:  # chunks: the last one is empty
             return self.received.endswith(b"0\r\n\r\n") or len(self.received) > MAX_BODY_BYTES
@@ -70,10 +106,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
     def _size(self, head: int) -> int:
         """The octets of head and body; -1 where only its last chunk tells."""
         if _CHUNKED.search(self.received, 0, head):
+            self.is_last = True
             return -1
         length = _LENGTH.search(self.received, 0, head)
         body = int(length[1]) if length else 0
         if body > MAX_BODY_BYTES:
+            self.is_last = True
             return head  # the application refuses it by its Content-Length, unread
         if body and _EXPECT.search(self.received, 0, head):
             with suppress(OSError):
@@ -81,10 +119,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
         return head + body
 
     def init(self) -> None:
-        """Called in the thread, which from here on finds what was received in the parser."""
-        super().init()
-        self.sock.settimeout(SEND_SECONDS)
-        self.parser.unreader.unread(bytes(self.received))
+        """Called in the thread, which finds in the parser what was received, and then the end."""
+        # More than one request asks for, as in pipelining, is not answered.
+        self.is_last = self.is_last or len(self.received) != self.size
+        self.initialized = True
+        self.parser = get_parser(self.cfg, [bytes(self.received)], self.client)
+        self.received = bytearray()
 
     def close(self, graceful: bool = False) -> None:
         """gunicorn's own graceful close waits in the event loop, up to two seconds each."""
@@ -93,40 +133,58 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
         else:
             super().close()
 
-    @property
-    def has_more(self) -> bool:
-        """The client has sent more than one request asks for, as in pipelining."""
-        return self.size is not None and 0 <= self.size < len(self.received)
-
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
-    """Receives requests in its one event loop, for all clients at once; threads answer them."""
+    """Receives requests and sends answers in its one event loop, for all clients at once."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.arriving: dict[Connection, None] = {}  # in the order in which they began
+        # Each in the order in which they began.
+        self.arriving: dict[Connection, None] = {}
+        self.sending: dict[Connection, Future[Any]] = {}
         self.closing: dict[Connection, float] = {}  # until when
+        self.buffered = 0  # bytes, of all connections
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.worker_connections: int = max(1, min(self.cfg.worker_connections, files - SPARE_FILES))
+        self.max_keepalived = self.worker_connections - self.cfg.threads
 
     def accept(self, listener: socket.socket) -> None:
         try:
             accepted, address = listener.accept()
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+            if error.errno in _NO_FILES:
+                self._make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
-        if self.nr_conns >= self.worker_connections - 1 and self.arriving:
-            self._drop(next(iter(self.arriving)))  # who has had the most time makes room
+        if self.nr_conns + len(self.closing) >= self.worker_connections - 1:
+            self._make_room()
         self.nr_conns += 1
         client = ClientSocket(fileno=accepted.detach())
         conn = Connection(self.cfg, client, address, listener.getsockname())
         conn.linger = self._linger
         self._await_request(conn)
 
+    def _make_room(self) -> None:
+        """Closes a connection that has been answered, else the one that has had the most time."""
+        if self.closing:
+            self._close(next(iter(self.closing)))
+        elif self.keepalived_conns:
+            conn = self.keepalived_conns.popleft()
+            self.poller.unregister(conn.sock)
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            oldest = [next(iter(one)) for one in (self.arriving, self.sending) if one]
+            if oldest:
+                self._drop(min(oldest, key=lambda conn: conn.began))
+
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
         """A connection that was kept alive has its next request coming."""
-        self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
-        self._await_request(conn)
+        if conn in self.keepalived_conns:  # else it has just made room
+            self.poller.unregister(client)
+            self.keepalived_conns.remove(conn)
+            self._await_request(conn)
 
     def _await_request(self, conn: Connection) -> None:
         conn.await_request()
@@ -134,23 +192,71 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def _receive(self, conn: Connection, client: socket.socket) -> None:
+        if conn not in self.arriving:  # it has just been dropped
+            return
         try:
-            data = client.recv(64 * 1024)
+            data = client.recv(_PIECE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             data = b""
-        conn.received += data
         if not data:
             self._drop(conn)
-        elif conn.is_whole():
+            return
+        conn.received += data
+        self._count(conn, len(conn.received))
+        if conn.is_whole():
             del self.arriving[conn]
             self.poller.unregister(client)
             conn.data_ready = True
             self.enqueue_req(conn)
+        elif conn.size is None and len(conn.received) > MAX_HEAD_BYTES:
+            self._refuse(conn, _LONG_HEAD)
 
-    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        return not conn.has_more and super()._keepalive_after(conn, keepalive)
+    def _count(self, conn: Connection, held: int) -> None:
+        """Keeps the sum of what is buffered, and keeps it small."""
+        self.buffered += held - conn.held
+        conn.held = held
+        while self.buffered > MAX_BUFFERED_BYTES:
+            largest = max([*self.arriving, *self.sending], key=lambda one: one.held, default=None)
+            if largest is None or largest.held <= SMALL_BYTES:
+                break
+            if largest in self.arriving:
+                self._refuse(largest, _OVERLOADED)
+            else:
+                self._drop(largest)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        req._expected_100_continue = False  # it was answered while the body was awaited
+        if conn.is_last:
+            req.force_close()
+        return super().handle_request(req, conn)
+
+    def finish_request(self, conn: Connection, done: Future[Any]) -> None:
+        """The thread is free. The client gets the rest of the answer, then the next request."""
+        if conn.sock.unsent:
+            conn.began = time.monotonic()
+            conn.sock.setblocking(False)
+            self.sending[conn] = done
+            self.poller.register(conn.sock, selectors.EVENT_WRITE, partial(self._send, conn))
+            self._count(conn, len(conn.sock.unsent))
+        else:
+            self._count(conn, 0)
+            super().finish_request(conn, done)
+
+    def _send(self, conn: Connection, client: ClientSocket) -> None:
+        if conn not in self.sending:  # it has just been dropped
+            return
+        try:
+            if not client.flush():
+                self._count(conn, len(client.unsent))
+                return
+        except OSError:
+            self._drop(conn)
+            return
+        done = self.sending.pop(conn)
+        self.poller.unregister(client)
+        self.finish_request(conn, done)
 
     def murder_pending(self) -> None:
         """gunicorn calls this once a second or oftener, also while it stops."""
@@ -159,11 +265,12 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         for conn, until in list(self.closing.items()):
             if now > until:
                 self._close(conn)
+        for conn in list(self.sending):
+            if now - conn.began > SEND_SECONDS:
+                self._drop(conn)
         for conn in list(self.arriving):
             if conn.has_expired(now):
-                with suppress(OSError):
-                    conn.sock.send(_TIMED_OUT)
-                self._drop(conn)
+                self._refuse(conn, _TIMED_OUT)
             elif not self.alive and not conn.received:
                 self._drop(conn)
 
@@ -179,8 +286,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
 
     def _drain(self, conn: Connection, client: socket.socket) -> None:
+        if conn not in self.closing:  # it has just made room
+            return
         try:
-            if client.recv(64 * 1024):
+            if client.recv(_PIECE):
                 return
         except (BlockingIOError, InterruptedError):
             return
@@ -193,8 +302,23 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.poller.unregister(conn.sock)
         conn.close()
 
+    def _refuse(self, conn: Connection, answer: bytes) -> None:
+        """Answers in place of a thread: a few bytes, which a client takes at once or not at all."""
+        self._forget(conn)
+        with suppress(OSError):
+            conn.sock.send(answer)
+        self._linger(conn)
+
     def _drop(self, conn: Connection) -> None:
-        del self.arriving[conn]
-        self.poller.unregister(conn.sock)
-        self.nr_conns -= 1
+        self._forget(conn)
         conn.close()
+
+    def _forget(self, conn: Connection) -> None:
+        self.arriving.pop(conn, None)
+        self.sending.pop(conn, None)
+        self.poller.unregister(conn.sock)
+        self.buffered -= conn.held
+        conn.held = 0
+        conn.received = bytearray()
+        conn.sock.unsent = bytearray()
+        self.nr_conns -= 1

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import FieldListFilter
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import get_fields_from_path
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 
 _DATE_PART = re.compile(r"[1-9][0-9]{0,2}|[12][0-9]{3}")
 
@@ -32,6 +35,19 @@ class OwnFiltersOnly(Base):
         if lookup in _parts_of_a_date(self):
             return bool(_DATE_PART.fullmatch(value))  # Django fails at what is no date
         return "\0" not in value and lookup in set(_offered(self, request))  # PostgreSQL has none
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Refuses what no row can be called, at which Django or the database would fail."""
+        for name in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                key = self.opts.pk.to_python(name)
+            except ValidationError:
+                raise BadRequest from None
+            if "\0" in name or (isinstance(key, int) and abs(key) >= 2**63):
+                raise BadRequest
+        return super().response_action(request, queryset, *args, **kwargs)
 
 
 def _offered(model_admin: ModelAdmin[Any], request: HttpRequest) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Clients that are slow to send hold up nobody else, and are cut off."""
+"""Clients that are slow to send or to read hold up nobody else, and are cut off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,15 +30,33 @@ SLOW = {
 }
 
 
-def connect(server: Server) -> socket.socket:
+# More than the buffers of a connection hold.
+BIG_FILE = b"GET /static/ninja/redoc.standalone.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# They seem to be whole, and the server could wait for the rest of them.
+SEEM_WHOLE = {
+    "a chunk that holds the last chunk": PUT
+    + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n0\r\n\r\n",
+    "a request after it": PUT
+    + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nPUT / HTTP/1.1\r\nX: \r\n0\r\n\r\n",
+    "headers without end": PUT + b"X: x\r\n" * 12_000,
+    "an empty line first": b"\r\n\r\nGET /",
+}
+
+
+def connect(server: Server, *, window: int = 0) -> socket.socket:
     where = urlsplit(server.url)
-    return socket.create_connection((where.hostname or "", where.port or 0), timeout=10)
+    client = socket.socket()
+    if window:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    client.settimeout(10)
+    client.connect((where.hostname or "", where.port or 0))
+    return client
 
 
 @contextmanager
 def slow_clients(server: Server, count: int) -> Iterator[list[socket.socket]]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     clients: list[socket.socket] = []
     try:
         for number in range(count):
@@ -56,6 +75,85 @@ def test_four_hundred_slow_clients_hold_up_nobody(server: Server) -> None:
             for path in ("/healthz", "/readyz"):
                 assert requests.get(server.url + path, timeout=5).status_code == 200
         assert server.put({"policies": []}).status_code == 200
+
+
+def answer_seconds(server: Server) -> float:
+    """The slowest of some answers to a client that is not slow."""
+    slowest = 0.0
+    for _ in range(20):
+        before = time.monotonic()
+        assert requests.get(server.url + "/healthz", timeout=30).status_code == 200
+        slowest = max(slowest, time.monotonic() - before)
+    return slowest
+
+
+def workers(server: Server) -> dict[int, int]:
+    """The processes that the server runs in, and how many MiB each has."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):
+            if urlsplit(server.url).netloc.encode() in (folder / "cmdline").read_bytes():
+                status = (folder / "status").read_text()
+                found[int(folder.name)] = int(status.partition("VmRSS:")[2].split()[0]) // 1024
+    return found
+
+
+def test_who_does_not_read_the_answer_holds_up_nobody(server: Server) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server, window=1024)) for _ in range(40)]
+        for client in clients:
+            client.sendall(BIG_FILE)
+        assert answer_seconds(server) < 3
+        assert clients[0].recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_who_reads_slowly_gets_the_whole_answer(server: Server) -> None:
+    whole = requests.get(server.url + "/static/ninja/redoc.standalone.js", timeout=30).content
+    with connect(server, window=1024) as client:
+        client.sendall(BIG_FILE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        time.sleep(0.5)  # by then the server has sent what the client takes
+        assert until_closed(client).partition(b"\r\n\r\n")[2] == whole
+
+
+@pytest.mark.parametrize("what", SEEM_WHOLE)
+def test_no_thread_waits_for_what_seems_whole(server: Server, what: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(connect(server)).sendall(SEEM_WHOLE[what])
+        assert answer_seconds(server) < 3
+
+
+def test_more_clients_than_there_is_room_for_stop_no_worker(server: Server) -> None:
+    before = workers(server)
+    with slow_clients(server, 2400) as clients:
+        for client in clients:
+            with suppress(OSError):
+                client.sendall(b"x")
+        assert answer_seconds(server) < 5
+    assert workers(server).keys() == before.keys()
+    assert "Traceback" not in server.log
+
+
+def test_what_is_buffered_is_bounded(server: Server) -> None:
+    almost = PUT + b"Content-Length: 1048576\r\n\r\n" + b"x" * 1_048_000
+    with slow_clients(server, 0) as clients:
+        for _ in range(500):
+            clients.append(connect(server))
+            with suppress(OSError):  # this one was too much
+                clients[-1].sendall(almost)
+        answer_seconds(server)
+        assert max(workers(server).values()) < 300
+        server.install(make_license())
+        assert server.put({"policies": []}).status_code == 200
+
+
+def test_after_chunks_the_connection_ends(server: Server) -> None:
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with connect(server) as client:
+        client.sendall(PUT + chunks + b"GET /healthz HTTP/1.1\r\nX: 0\r\n\r\n0\r\n\r\n")
+        said = until_closed(client)
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nConnection: close\r\n" in said
 
 
 def until_closed(client: socket.socket) -> bytes:
@@ -105,7 +203,10 @@ def test_a_connection_answers_one_request_after_another(server: Server) -> None:
     with connect(server) as client:
         for _ in range(3):
             client.sendall(ask)
-            assert client.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+            said = client.recv(4096)
+            while not said.endswith(b"}"):
+                said += client.recv(4096)
+            assert said.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_a_client_that_waits_for_100_is_told_to_go_on(server: Server) -> None:
@@ -115,7 +216,7 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(server: Server) -> None:
         )
         assert client.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"{}")
-        assert b"HTTP/1.1 403 " in until_closed(client)
+        assert until_closed(client).startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.core.checks import run_checks
 from django.db import connection, transaction
 from django.test import Client
@@ -20,10 +21,14 @@ from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
+from accounts.tests.browser import is_signed_in
+from accounts.tests.test_demotion import form
 from conftest import install
 from findings.models import AccountName, PolicyChange, ThreatPolicy
 from findings.tests.api import assert_problem
+from license import routes
 from license.tests import keys
+from license.tests.test_routes import concrete
 from storage.locks import advisory_lock
 
 SSH = {"finding_type": "UnauthorizedAccess:EC2/SSHBruteForce", "action": "BLOCK"}
@@ -89,6 +94,86 @@ def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, 
     assert "expired" in answer.content.decode()
     assert nothing_is_written()
     assert SecurityEvent.objects.filter(kind=EventKind.WRITE_REFUSED).count() == 1
+
+
+class LateDatabase:
+    """Lets the clock run past the end of the license once the gate has asked for it."""
+
+    def __init__(self) -> None:
+        self.clock = travel(keys.now() + timedelta(days=2), tick=False)
+        self.is_asked = self.is_late = False
+
+    def __call__(self, execute: Any, sql: str, *rest: Any) -> Any:
+        if self.is_asked and not self.is_late:
+            self.is_late = True
+            self.clock.start()
+        self.is_asked = self.is_asked or "FROM license_license" in sql
+        return execute(sql, *rest)
+
+
+@pytest.mark.parametrize("method", routes.UNSAFE_METHODS)
+def test_no_gated_route_commits_after_the_license_has_ended(method: str, superuser: User) -> None:
+    install(keys.make_license(days=1))
+    lets_by, late_ones = [], 0
+    for path in sorted({concrete(route) for route in routes.all_routes() if not route.exempt_by}):
+        client = Client(raise_request_exception=False)
+        client.force_login(superuser)
+        late = LateDatabase()
+        try:
+            with connection.execute_wrapper(late):
+                answer = client.generic(method, path)
+        finally:
+            if late.is_late:
+                late.clock.stop()
+        late_ones += late.is_late
+        if late.is_late and answer.status_code < 400:
+            lets_by.append((path, answer.status_code))
+    assert lets_by == []
+    assert late_ones > 50
+
+
+def test_a_group_is_not_given_after_the_license_has_ended(
+    superuser_client: Client, operator: User
+) -> None:
+    """Once it is given, the form that was sent takes nothing away and adds nothing."""
+    install(keys.make_license(days=1))
+    slow = SlowDatabase()
+    every = [group.pk for group in Group.objects.all()]
+    path = f"/admin/auth/user/{operator.pk}/change/"
+    try:
+        with connection.execute_wrapper(slow):
+            answer = superuser_client.post(path, form(operator, groups=every), headers=HTML)
+    finally:
+        if slow.is_late:
+            slow.clock.stop()
+    assert slow.is_late
+    assert answer.status_code == 403
+    assert operator.groups.count() == 1
+
+
+class EndedSession:
+    """Ends every session after the request has read its own, and before it has its transaction."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def __call__(self, execute: Any, sql: str, *rest: Any) -> Any:
+        if '"auth_user"' in sql and not self.is_over:
+            self.is_over = True
+            Session.objects.all().delete()
+        return execute(sql, *rest)
+
+
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_session_that_has_ended_meanwhile_writes_nothing(
+    operator_client: Client, write: str
+) -> None:
+    with connection.execute_wrapper(EndedSession()):
+        answer = WRITES[write](operator_client)
+    assert answer.status_code in {302, 401, 403}
+    assert nothing_is_written()
+    assert not is_signed_in(operator_client)
 
 
 @pytest.mark.usefixtures("valid_license")

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -38,6 +38,11 @@ class AdminSite(admin.AdminSite):
         if not self.has_permission(request):
             raise PermissionDenied
         return redirect(index)
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        if any("\0" in value for value in request.GET.values()):
+            raise BadRequest  # PostgreSQL has no NUL
+        return super().autocomplete_view(request)
 
     def password_change(  # type: ignore[override]  # a redirect where Django has a page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

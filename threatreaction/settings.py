@@ -166,6 +166,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "threatreaction.errors.MethodNotAllowedMiddleware",
+    "threatreaction.middleware.NoNulMiddleware",
     "accounts.middleware.WriteMiddleware",  # last; accounts.checks insists on it
 ]
 
@@ -246,6 +247,7 @@ if REQUIRE_SECOND_FACTOR not in {"none", "administrators", "everyone"}:
     )
     raise ImproperlyConfigured(msg)
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
+SESSION_SERIALIZER = "accounts.session_serializer.EncryptedSerializer"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"

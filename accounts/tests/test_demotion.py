@@ -92,6 +92,17 @@ def test_nobody_is_nobody(superuser_client: Client, pk: str) -> None:
     assert superuser_client.post(f"/admin/auth/user/{pk}/change/", {}).status_code in {302, 403}
 
 
+@pytest.mark.parametrize("who", ["client", "viewer_client"])
+def test_the_answer_tells_nobody_else_what_is_stored(
+    who: str, leaver: User, request: pytest.FixtureRequest
+) -> None:
+    client = request.getfixturevalue(who)
+    as_stored = client.post(f"/admin/auth/user/{leaver.pk}/change/", form(leaver))
+    other = client.post(f"/admin/auth/user/{leaver.pk}/change/", form(leaver, email="x@y.z"))
+    assert as_stored.status_code == other.status_code == 403
+    assert as_stored.json() == other.json()
+
+
 def test_a_viewer_deactivates_nobody(viewer_client: Client, leaver: User) -> None:
     assert save(viewer_client, leaver, is_active=None) == 403
     leaver.refresh_from_db()

@@ -12,13 +12,16 @@ import time_machine
 from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.core import signing
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts.tests.browser import is_signed_in, sign_in, totp
+from accounts.tests.browser import confirm_password, is_signed_in, sign_in, totp
 from accounts.tests.test_second_factor import enrol
 
 pytestmark = pytest.mark.usefixtures("valid_license")
@@ -29,6 +32,38 @@ def stored() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT data FROM mfa_authenticator")
         return json.dumps([row[0] for row in cursor.fetchall()])
+
+
+class InTheClear:
+    """What signing alone leaves to read."""
+
+    def dumps(self, data: str) -> bytes:
+        return data.encode()
+
+    def loads(self, data: bytes) -> str:
+        return data.decode()
+
+
+def test_a_secret_that_is_being_set_up_is_not_stored_in_the_clear(viewer_client: Client) -> None:
+    confirm_password(viewer_client)
+    page = viewer_client.get("/accounts/2fa/totp/activate/")
+    secret = viewer_client.session["mfa.totp.secret"]
+    assert secret in page.content.decode()
+    salt = f"django.contrib.sessions.{SessionStore.__name__}"
+    sessions = [
+        signing.loads(row.session_data, salt=salt, serializer=InTheClear)
+        for row in Session.objects.all()
+    ]
+    assert len(sessions) == 1
+    assert secret not in sessions[0]
+    assert "mfa" not in sessions[0]
+
+
+def test_a_session_of_another_key_is_over(viewer_client: Client, settings: Settings) -> None:
+    settings.ENCRYPTION_KEYS = ["new", *settings.ENCRYPTION_KEYS]
+    assert is_signed_in(viewer_client)
+    settings.ENCRYPTION_KEYS = ["another"]
+    assert viewer_client.get("/threats").status_code == 302
 
 
 def gets_in_with(secret: str, *, minutes: int = 1) -> bool:
@@ -57,6 +92,7 @@ def test_no_secret_lies_in_the_clear(viewer: User, viewer_client: Client) -> Non
 
 def test_keys_are_rotated(viewer: User, viewer_client: Client, settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = ["old"]
+    viewer_client.force_login(viewer)  # a session is encrypted too
     secret = enrol(viewer_client)
     settings.ENCRYPTION_KEYS = ["new", "old"]
     assert gets_in_with(secret)

@@ -127,6 +127,21 @@ def test_a_client_takes_no_other_clients_token_back(client: Client, by_header: b
     assert bearer(token).get("/findings").status_code == 200
 
 
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("scheme", ["Basic", "BASIC"])
+@pytest.mark.parametrize("secret_of_other", [b":", b""])
+def test_an_incomplete_header_makes_nobody_another_client(
+    client: Client, scheme: str, secret_of_other: bytes
+) -> None:
+    other_id, other_secret = make_client("findings:read")
+    token = obtain(client, other_id, other_secret).json()["access_token"]
+    client_id, secret = make_client("findings:read")
+    header = f"{scheme} {base64.b64encode(other_id.encode() + secret_of_other).decode()}"
+    body = {"token": token, "client_id": client_id, "client_secret": secret}
+    client.post("/oauth/revoke", body, headers={"Authorization": header})
+    assert bearer(token).get("/findings").status_code == 200
+
+
 def test_a_wrong_secret_obtains_nothing(client: Client) -> None:
     client_id, _ = make_client("findings:read")
     assert_refused(obtain(client, client_id, "wrong"), 401, "invalid_client")

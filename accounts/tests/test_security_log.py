@@ -357,3 +357,5 @@ def test_a_program_reads_page_after_page(program: Callable[[str], Client], viewe
     ]:
         assert client.get("/security-events", {name: value}).status_code == 422, value
     assert client.get("/security-events", {"since": "2100-01-01T00:00:00Z"}).json()["events"] == []
+    for beyond in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"):
+        assert client.get("/security-events", {"since": beyond}).status_code == 422

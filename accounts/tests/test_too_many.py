@@ -13,6 +13,8 @@ from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import is_signed_in, sign_in
 from accounts.tests.test_oauth_token import make_client, obtain
+from license import routes
+from license.tests.test_routes import concrete
 
 pytestmark = pytest.mark.usefixtures("valid_license", "groups")
 
@@ -83,6 +85,38 @@ def test_ten_wrong_secrets_are_judged_and_right_ones_do_not_count(client: Client
     refused = obtain(client, client_id, "wrong")
     assert (refused.status_code, refused["Retry-After"]) == (429, "60")
     assert refused.json()["error"] == "temporarily_unavailable"
+
+
+@pytest.mark.parametrize("method", routes.UNSAFE_METHODS)
+def test_no_exempt_route_is_without_the_limit(
+    client: Client, settings: Settings, method: str
+) -> None:
+    settings.ANONYMOUS_WRITE_RATE = "1/m/ip"
+    put(client)
+    exempt = [concrete(route) for route in routes.all_routes() if route.exempt_by]
+    answers = {path: client.generic(method, path) for path in exempt}
+    assert len(answers) > 20
+    assert {answer.status_code for answer in answers.values()} == {429}
+    assert {answer["Retry-After"] for answer in answers.values()} == {"60"}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "is_the_same"),
+    [
+        (0, "192.0.2.{}", True),  # nobody is believed
+        (1, "192.0.2.{}, 198.51.100.7", True),  # the proxy adds the last
+        (1, "198.51.100.7, 192.0.2.{}", False),
+        (2, "192.0.2.{}, 198.51.100.7, 10.0.0.1", True),
+    ],
+)
+def test_only_a_trusted_proxy_says_whose_request_it_is(
+    client: Client, settings: Settings, proxies: int, forwarded: str, is_the_same: bool
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    settings.ANONYMOUS_WRITE_RATE = "5/m/ip"
+    headers = [{"X-Forwarded-For": forwarded.format(number)} for number in range(6)]
+    last = [put(client, **header).status_code for header in headers][-1]
+    assert (last == 429) is is_the_same
 
 
 def test_signing_in_ends_the_count(client: Client, operator: Any) -> None:

@@ -52,6 +52,28 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+NEST = b"[" * 200_000 + b"]" * 200_000
+HIDDEN = {
+    "brackets in a text": b"]" * 200_000,
+    "brackets in many texts": b']\\"' * 50_000,
+    "brackets in keys": b'","'.join([b"]" * 1000] * 200),
+}
+
+
+@pytest.mark.parametrize("texts", HIDDEN)
+def test_texts_do_not_hide_how_deep_a_finding_is_nested(texts: str) -> None:
+    data = b'[{"a": ["%s"], "b": %s}]' % (HIDDEN[texts], NEST)
+    assert "nested too deeply" in read_in_little_memory(data)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 4096])
+def test_brackets_in_texts_are_no_nesting(size: int) -> None:
+    limited = files._Limited(cast(Any, io.BytesIO(rb'{"a": ["[[\"[\\", "[[" , "]\""]}]' * 100)))
+    while limited.read(size):
+        pass
+    assert limited.opened == -100
+
+
 def read(data: bytes) -> list[Found]:
     return list(read_findings(io.BufferedReader(cast(Any, io.BytesIO(data)))))
 

@@ -29,6 +29,7 @@ Stream = io.BufferedReader | gzip.GzipFile
 _BUFFER = 4 * 1024  # bytes: a nest that opens and closes within it is not noticed
 _TOO_LONG = f"It is longer than {MAX_FINDING // 1024} KiB."
 _GZIP = b"\x1f\x8b"
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)  # or what a piece has of one
 _LIST = re.compile(rb'\{\s*"([Ff]indings)"\s*:\s*\[')
 
 
@@ -101,11 +102,12 @@ class _Limited:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.begun = b""
         self.next()
 
     def next(self) -> None:
         self.left = MAX_FINDING + _BUFFER  # ijson reads ahead
-        self.opened = 0  # brackets, also those in texts: it need not be exact
+        self.opened = 0  # brackets
 
     def read(self, size: int) -> bytes:
         if self.left <= 0:
@@ -113,10 +115,21 @@ class _Limited:
         data = self.stream.read(size)
         self.left -= len(data)
         # ijson keeps the whole path for each level, so that memory grows with their square.
-        self.opened += sum(map(data.count, (b"[", b"{"))) - sum(map(data.count, (b"]", b"}")))
+        outside = self._outside_of_texts(data)
+        self.opened += sum(map(outside.count, (b"[", b"{")))
+        self.opened -= sum(map(outside.count, (b"]", b"}")))
         if self.opened > MAX_OPENED:
             raise RecursionError
         return data
+
+    def _outside_of_texts(self, data: bytes) -> bytes:
+        """What is left without texts, whose brackets could hide how deep the rest is nested."""
+        data = self.begun + data
+        self.begun = b""  # of a text that goes on in the next piece
+        for text in _TEXT.finditer(data):
+            if text[1] != b'"':
+                self.begun = b'"' + text[1]
+        return _TEXT.sub(b"", data)
 
 
 class _TooLong(Exception):

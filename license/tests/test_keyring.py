@@ -92,6 +92,12 @@ def roca_modulus() -> int:
     return next(number for number in numbers if math.gcd(number, keyring._primorial()) == 1)
 
 
+def close_primes() -> int:
+    """The product of a prime of 1279 bits and the next one."""
+    prime = 2**1279 - 1
+    return prime * next(n for n in range(prime + 2, prime + 10**6, 2) if pow(2, n - 1, n) == 1)
+
+
 MODULUS = keys.vendor_key().public_key().public_numbers().n
 
 
@@ -102,8 +108,11 @@ MODULUS = keys.vendor_key().public_key().public_numbers().n
         (MODULUS + 1, "factor below"),  # even
         (math.prod(SMALL_PRIMES), "factor below"),
         (roca_modulus(), "ROCA"),
+        (2**2203 - 1, "is a prime"),
+        (2**2203 * 2**2203 - 2**2204 + 1, "close together"),  # the square of that prime
+        (close_primes(), "close together"),
     ],
-    ids=["long", "even", "smooth", "ROCA"],
+    ids=["long", "even", "smooth", "ROCA", "prime", "square", "close"],
 )
 def test_a_weak_modulus_is_not_trusted(modulus: int, reason: str) -> None:
     with pytest.raises(KeyringError, match=reason):
