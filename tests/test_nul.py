@@ -69,4 +69,4 @@ def test_in_the_name_of_a_client(client: Client, path: str) -> None:
     sent: dict[str, Any] = {"grant_type": "client_credentials", "token": "x"}
     basic = base64.b64encode(b"a\0b:secret").decode()
     answer = client.post(path, sent, headers={"Authorization": f"Basic {basic}"})
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
