@@ -25,8 +25,8 @@ if __name__ == "__main__":
         told = str(error).rstrip(".")
         lists = "docs/operations.md lists the environment; docs/licensing.md, the panel's"
         print(f"{told}. {lists}.", file=sys.stderr)  # noqa: T201
-        sys.exit(2)  # as with argparse; and `manage.py license` means by 1 that writes are allowed
+        sys.exit(3)  # never 1 or 2: `manage.py license` means something else by them
     except (OperationalError, ProgrammingError) as error:  # PostgreSQL's "no such table"
         first_line = str(error).partition("\n")[0]
         print(f"The database failed: {first_line}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        sys.exit(3)

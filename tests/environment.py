@@ -33,6 +33,7 @@ for name in (
     os.environ.pop(f"{name}_FILE", None)
 
 os.environ |= {
+    "DOTENV_PATH": "",  # neither .env nor var/.env, in this process and in those that it starts
     "EMAIL_URL": "consolemail://",
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PORTAL_URL": "http://testserver",

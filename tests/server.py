@@ -173,6 +173,7 @@ def base_environment(folder: Path) -> dict[str, str]:
     names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
     inherited = {name: os.environ[name] for name in names if name in os.environ}
     return inherited | {
+        "DOTENV_PATH": "",
         "SECRET_KEY": "of no use outside a test run, and long enough for the check",
         "PORTAL_URL": "http://localhost",
         "EMAIL_URL": "consolemail://",
@@ -288,11 +289,11 @@ def started(
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if requests.get(url, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise AssertionError

@@ -37,6 +37,29 @@ def test_a_database_without_tables_is_told_in_one_line(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("The database failed: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["license"], {}, "Set the SECRET_KEY environment variable"),
+        (["license"], {"SECRET_KEY": "x", "DATABASE_URL": "nonsense"}, "DATABASE_URL"),
+        (["license", "--jsno"], os.environ, "unrecognized arguments: --jsno"),
+    ],
+)
+def test_a_license_that_cannot_be_told_is_never_taken_for_one_that_forbids_writes(
+    arguments: list[str], environment: dict[str, str], told: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, MANAGE, *arguments],
+        env={"PATH": os.environ["PATH"], "DOTENV_PATH": ""} | dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ docs/operations.md lists each environment variable; a test holds the two togethe
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,12 +14,13 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from serving import security_txt
-from storage.environment import Env
+from storage.environment import Env, read_env_files
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[License] and its like exist at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
+read_env_files(BASE_DIR, only=os.environ.get("DOTENV_PATH"))
 
 # --- Where the portal lives -------------------------------------------------------------------
 
@@ -45,8 +47,8 @@ CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
 AWS_ACCOUNT_ID = env.str("AWS_ACCOUNT_ID", default="")
 LICENSE_KEY = env.str("LICENSE_KEY", default="")
-LICENSE_PUBLIC_KEY_PATH = Path(
-    env.str("LICENSE_PUBLIC_KEY_PATH", default=str(BASE_DIR / "public" / "public-key.pem"))
+LICENSE_PUBLIC_KEY_PATH = BASE_DIR / env.str(
+    "LICENSE_PUBLIC_KEY_PATH", default="public/public-key.pem"
 )
 LICENSE_REVOCATIONS_PATH = BASE_DIR / "public" / "revocations.jwt"
 PANEL_URL = env.str("PANEL_URL", default="https://threatreaction.com/panel").rstrip("/")

@@ -31,7 +31,7 @@ def configured(**variables: str) -> dict[str, object]:
         "import json; from threatreaction import settings;"
         "print(json.dumps(settings.SOCIALACCOUNT_PROVIDERS))"
     )
-    environment = {"SECRET_KEY": "x", "PATH": os.environ["PATH"], **variables}
+    environment = {"DOTENV_PATH": "", "SECRET_KEY": "x", "PATH": os.environ["PATH"], **variables}
     done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )

@@ -51,6 +51,15 @@ def test_a_deployment_without_the_panel_passes_its_own_tests(checkout: Path) -> 
     assert re.search(r"^[1-9]\d\d passed", passed.stdout, re.MULTILINE)
 
 
+def test_the_panel_reads_no_settings_of_the_portal_from_files(checkout: Path) -> None:
+    for file in (".env", "var/.env"):
+        (checkout / file).write_text("SECRET_KEY=of the portal\n")
+    command = (sys.executable, "manage.py", "check")
+    assert run(checkout, *command).returncode == 0
+    refused = run(checkout, *command, DJANGO_SETTINGS_MODULE="panel.settings")
+    assert "Set the SECRET_KEY environment variable" in refused.stderr
+
+
 def run(checkout: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,

@@ -32,5 +32,6 @@ def test_a_variable_that_cannot_be_read_is_named(
 
 def test_a_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     (tmp_path / "number").write_text("7")
-    monkeypatch.setenv("NAME_FILE", str(tmp_path / "number"))
-    assert env.int("NAME") == 7
+    # Under a name of its own: what is read from a file is remembered.
+    monkeypatch.setenv("NUMBER_FILE", str(tmp_path / "number"))
+    assert env.int("NUMBER") == 7

@@ -13,10 +13,19 @@ from license.status import Kind
 
 class Command(BaseCommand):
     help = (
-        "Shows the license of this deployment. Exit status: 0 valid, 1 expiring soon,"
-        " 2 anything that forbids writes."
+        "Shows the license of this deployment. Exit status: 0 valid, 1 expiring soon, 2 writes are"
+        " off, 3 it cannot be told: the environment, the database or the command line is wrong."
     )
     requires_system_checks = []  # a license must be mendable whatever else is wrong
+
+    has_answered = False
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as ended:
+            is_usage_error = ended.code == 2 and not self.has_answered  # argparse's status
+            sys.exit(3 if is_usage_error else ended.code)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -24,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *, json: bool, **options: Any) -> None:
         found = status.current()
         self.stdout.write(_as_json(found) if json else _as_lines(found))
+        self.has_answered = True
         exit_status = {Kind.VALID: 0, Kind.EXPIRING_SOON: 1}.get(found.kind, 2)
         if exit_status:
             sys.exit(exit_status)

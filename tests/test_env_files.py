@@ -1,0 +1,141 @@
+""".env and var/.env, as `manage.py` and gunicorn read them, in a checkout of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHOWN = ("SECRET_KEY", "PORTAL_URL", "AWS_ACCOUNT_ID", "LICENSE_PUBLIC_KEY_PATH", "DEBUG")
+_SHOW = (
+    "import json; from django.conf import settings;"
+    f"print(json.dumps({{name: str(getattr(settings, name)) for name in {SHOWN!r}}}))"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """What reads settings, and an empty var/."""
+    source = Path(__file__).resolve().parent.parent
+    for name in ("manage.py", "storage", "threatreaction"):
+        subprocess.run(["cp", "-R", source / name, tmp_path], check=True)
+    (tmp_path / "var").mkdir()
+    return tmp_path
+
+
+def run(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _SHOW],
+        cwd=root.parent,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(root),
+            "DJANGO_SETTINGS_MODULE": "threatreaction.settings",
+        }
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def settings(root: Path, **environment: str) -> dict[str, str]:
+    done = run(root, **environment)
+    assert done.returncode == 0, done.stderr
+    shown: dict[str, str] = json.loads(done.stdout)
+    return shown
+
+
+def test_a_checkout_beside_make_run_needs_no_variables(root: Path) -> None:
+    (root / "var/.env").write_text(
+        "# a comment\n\nSECRET_KEY='in quotes'\nAWS_ACCOUNT_ID=123456789012\n"
+        "LICENSE_PUBLIC_KEY_PATH=var/development-public-key.pem\n"
+    )
+    shown = settings(root)
+    assert (shown["SECRET_KEY"], shown["AWS_ACCOUNT_ID"]) == ("in quotes", "123456789012")
+    # Wherever it is run from, and wherever the checkout is moved to.
+    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(root / "var/development-public-key.pem")
+
+
+def test_the_environment_wins_over_env_and_env_over_what_make_run_wrote(root: Path) -> None:
+    (root / ".env").write_text("PORTAL_URL=https://from.env\nAWS_ACCOUNT_ID=222222222222\n")
+    (root / "var/.env").write_text("SECRET_KEY=x\nPORTAL_URL=http://var\nDEBUG=true\n")
+    shown = settings(root, AWS_ACCOUNT_ID="111111111111")
+    assert shown["AWS_ACCOUNT_ID"] == "111111111111"
+    assert shown["PORTAL_URL"] == "https://from.env"
+    assert shown["DEBUG"] == "True"
+
+
+@pytest.mark.parametrize("set_in", ["the environment", ".env", "a file"])
+def test_what_make_run_left_behind_never_completes_a_deployment(root: Path, set_in: str) -> None:
+    (root / "var/.env").write_text("SECRET_KEY=y\nLICENSE_PUBLIC_KEY_PATH=var/development.pem\n")
+    (root / "secret").write_text("real")
+    environment = {}
+    if set_in == "the environment":
+        environment["SECRET_KEY"] = "real"
+    elif set_in == "a file":
+        environment["SECRET_KEY_FILE"] = str(root / "secret")
+    else:
+        (root / ".env").write_text("export SECRET_KEY=real\n")
+    shown = settings(root, **environment)
+    assert shown["SECRET_KEY"] == "real"
+    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(root / "public/public-key.pem")
+
+
+def test_a_variable_wins_over_a_file_that_env_names_for_it(root: Path) -> None:
+    (root / "account").write_text("333333333333")
+    (root / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID_FILE=account\n")
+    assert settings(root)["AWS_ACCOUNT_ID"] == "333333333333"  # the path starts at the checkout
+    assert settings(root, AWS_ACCOUNT_ID="1" * 12)["AWS_ACCOUNT_ID"] == "1" * 12
+
+
+def test_dotenv_path_names_the_one_file_to_read(root: Path) -> None:
+    (root / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID=222222222222\n")
+    (root / "other.env").write_text("SECRET_KEY=other\n")
+    shown = settings(root, DOTENV_PATH="other.env")
+    assert (shown["SECRET_KEY"], shown["AWS_ACCOUNT_ID"]) == ("other", "")
+    assert settings(root, DOTENV_PATH="", SECRET_KEY="z")["AWS_ACCOUNT_ID"] == ""
+    missing = run(root, DOTENV_PATH="none.env")
+    assert f"{root / 'none.env'} cannot be read: No such file" in missing.stderr
+
+
+def test_a_file_that_is_missing_is_told(root: Path) -> None:
+    (root / ".env").write_text("SECRET_KEY_FILE=none\n")
+    assert "SECRET_KEY_FILE cannot be read: No such file" in run(root).stderr
+
+
+def test_a_virtual_environment_named_env_is_left_alone(root: Path) -> None:
+    (root / ".env").mkdir()
+    assert settings(root, SECRET_KEY="x")["SECRET_KEY"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"DEBUG=false\nSECRET-KEY=hunter2\n", "line 2, is not like NAME=value"),
+        (b"SECRET_KEY = hunter2\n", "line 1, is not like NAME=value"),
+        (b"SECRET_KEY=hunter2\xff\n", "is not text"),
+        (b"SECRET_KEY=hunter2\0\n", "is not text"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line_without_the_secret(
+    root: Path, content: bytes, told: str
+) -> None:
+    (root / ".env").write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, root / "manage.py", "license"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{root / '.env'}" in done.stderr and told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hunter2" not in done.stderr
