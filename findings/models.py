@@ -103,6 +103,7 @@ class PolicyChange(AppendOnlyModel):
         PAGE = "page", "Threats page"
         API = "api", "API"
         ADMIN = "admin", "Django admin"
+        COMMAND = "command", "Command"
 
     changed_at = models.DateTimeField(db_index=True)
     # A program has no user: then the client is named.
