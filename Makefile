@@ -12,11 +12,15 @@ WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run panel test cover lint bench lock audit sbom
+.PHONY: run finding panel test cover lint bench lock audit sbom
 
 # With ARGS=--no-samples the portal starts empty.
 run: .venv/runtime
 	@scripts/run $(ARGS)
+
+# One sample finding, beside `make run`. ARGS: what `manage.py samplefinding --help` lists.
+finding: .venv/runtime
+	@DOTENV_PATH=var/.env $(BIN)/python manage.py samplefinding $(ARGS)
 
 # The vendor's own site. Only the vendor has the folder; nothing else here needs it.
 panel: .venv/panel

@@ -7,6 +7,7 @@ import re
 import socket
 import sqlite3
 import subprocess
+import textwrap
 import time
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,30 @@ def kept(checkout: Path) -> dict[str, object]:
     return found
 
 
+def shell(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """manage.py beside `make run`, in a terminal where nothing is set."""
+    return subprocess.run(
+        [".venv/bin/python", "manage.py", *arguments],
+        cwd=checkout,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def in_the_readme(command: str) -> str:
+    """What README.md shows that a command prints."""
+    shown = re.search(
+        rf"^    {re.escape(command)}\n\n.*?\n\n((?:    [^\n]*\n)+)",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert shown
+    return textwrap.dedent(shown[1])
+
+
 def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_path: Path) -> None:
     port = free_port()
     elsewhere = tmp_path / "url"
@@ -52,6 +77,10 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
     with started(checkout, port, **environment) as printed:
         assert f"http://127.0.0.1:{port}\n" in printed
         assert "Installed a trial license for AWS account 123456789012" in printed
+        # A shell beside it needs no variables, and the reaction is the README's.
+        assert shell(checkout, "license").returncode == 0
+        sent = shell(checkout, "samplefinding")
+        assert sent.stdout.replace(str(port), "8000") == in_the_readme("make finding")
         curl = re.search(r"^curl .*?}'$", printed, re.MULTILINE | re.DOTALL)
         assert curl, printed
         answer = subprocess.run(
@@ -72,13 +101,19 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         )
         assert page.url == f"http://127.0.0.1:{port}/"
         # The samples are there: what was found on these days, and of every severity.
-        assert "41 findings by day" in page.text
+        assert "51 findings by day" in page.text
         assert page.text.count("<rect ") > 20
+        # What the starter policy asks of them is there too, as a dry run and logged.
+        for kind in ("Block", "Revoke", "Save"):
+            assert f"{kind}: dry run" in page.text
+        assert "starterpolicy" in browser.get(f"http://127.0.0.1:{port}/changes").text
     before = kept(checkout)
-    mode = (checkout / "var" / "development-signing-key.pem").stat().st_mode
-    assert mode & 0o077 == 0
+    for secret in (".env", "development-signing-key.pem"):
+        assert (checkout / "var" / secret).stat().st_mode & 0o077 == 0
     assert "correct horse battery" not in printed
 
+    # Of a portal elsewhere: it is left alone.
+    (checkout / ".env").write_text("SECRET_KEY=x\nDATABASE_URL=sqlite:////nowhere/at/all.sqlite3\n")
     began = time.monotonic()
     with started(checkout, port) as printed:
         assert time.monotonic() - began < 30
@@ -103,6 +138,16 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         assert "(it is not shown again)" in printed
     with closing(sqlite3.connect(checkout / "var/threatreaction.sqlite3")) as emptied:
         assert emptied.execute("SELECT count(*) FROM findings_finding").fetchone() == (0,)
+        # The curl has set the one rule that there is.
+        assert emptied.execute("SELECT count(*) FROM findings_policychange").fetchone() == (1,)
+
+
+def test_a_folder_of_an_earlier_version_keeps_its_secret_key(checkout: Path) -> None:
+    """It signs the sessions, and encrypts the second factors in the database."""
+    (checkout / "var/secret-key").write_text("of an earlier version")
+    with started(checkout, free_port(), "scripts/run --no-samples"):
+        pass
+    assert "\nSECRET_KEY=of an earlier version\n" in (checkout / "var/.env").read_text()
 
 
 def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:
