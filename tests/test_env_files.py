@@ -17,23 +17,13 @@ _SHOW = (
 )
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """What reads settings, and an empty var/."""
-    source = Path(__file__).resolve().parent.parent
-    for name in ("manage.py", "storage", "threatreaction"):
-        subprocess.run(["cp", "-R", source / name, tmp_path], check=True)
-    (tmp_path / "var").mkdir()
-    return tmp_path
-
-
-def run(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", _SHOW],
-        cwd=root.parent,
+        cwd=checkout.parent,
         env={
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(root),
+            "PYTHONPATH": str(checkout),
             "DJANGO_SETTINGS_MODULE": "threatreaction.settings",
         }
         | environment,
@@ -44,74 +34,78 @@ def run(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def settings(root: Path, **environment: str) -> dict[str, str]:
-    done = run(root, **environment)
+def settings(checkout: Path, **environment: str) -> dict[str, str]:
+    done = run(checkout, **environment)
     assert done.returncode == 0, done.stderr
     shown: dict[str, str] = json.loads(done.stdout)
     return shown
 
 
-def test_a_checkout_beside_make_run_needs_no_variables(root: Path) -> None:
-    (root / "var/.env").write_text(
+def test_a_checkout_beside_make_run_needs_no_variables(checkout: Path) -> None:
+    (checkout / "var/.env").write_text(
         "# a comment\n\nSECRET_KEY='in quotes'\nAWS_ACCOUNT_ID=123456789012\n"
         "LICENSE_PUBLIC_KEY_PATH=var/development-public-key.pem\n"
     )
-    shown = settings(root)
+    shown = settings(checkout)
     assert (shown["SECRET_KEY"], shown["AWS_ACCOUNT_ID"]) == ("in quotes", "123456789012")
     # Wherever it is run from, and wherever the checkout is moved to.
-    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(root / "var/development-public-key.pem")
+    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(checkout / "var/development-public-key.pem")
 
 
-def test_the_environment_wins_over_env_and_env_over_what_make_run_wrote(root: Path) -> None:
-    (root / ".env").write_text("PORTAL_URL=https://from.env\nAWS_ACCOUNT_ID=222222222222\n")
-    (root / "var/.env").write_text("SECRET_KEY=x\nPORTAL_URL=http://var\nDEBUG=true\n")
-    shown = settings(root, AWS_ACCOUNT_ID="111111111111")
+def test_the_environment_wins_over_env_and_env_over_what_make_run_wrote(checkout: Path) -> None:
+    (checkout / ".env").write_text("PORTAL_URL=https://from.env\nAWS_ACCOUNT_ID=222222222222\n")
+    (checkout / "var/.env").write_text("SECRET_KEY=x\nPORTAL_URL=http://var\nDEBUG=true\n")
+    shown = settings(checkout, AWS_ACCOUNT_ID="111111111111")
     assert shown["AWS_ACCOUNT_ID"] == "111111111111"
     assert shown["PORTAL_URL"] == "https://from.env"
     assert shown["DEBUG"] == "True"
 
 
 @pytest.mark.parametrize("set_in", ["the environment", ".env", "a file"])
-def test_what_make_run_left_behind_never_completes_a_deployment(root: Path, set_in: str) -> None:
-    (root / "var/.env").write_text("SECRET_KEY=y\nLICENSE_PUBLIC_KEY_PATH=var/development.pem\n")
-    (root / "secret").write_text("real")
+def test_what_make_run_left_behind_never_completes_a_deployment(
+    checkout: Path, set_in: str
+) -> None:
+    (checkout / "var/.env").write_text(
+        "SECRET_KEY=y\nLICENSE_PUBLIC_KEY_PATH=var/development.pem\n"
+    )
+    (checkout / "secret").write_text("real")
     environment = {}
     if set_in == "the environment":
         environment["SECRET_KEY"] = "real"
     elif set_in == "a file":
-        environment["SECRET_KEY_FILE"] = str(root / "secret")
+        environment["SECRET_KEY_FILE"] = str(checkout / "secret")
     else:
-        (root / ".env").write_text("export SECRET_KEY=real\n")
-    shown = settings(root, **environment)
+        (checkout / ".env").write_text("export SECRET_KEY=real\n")
+    shown = settings(checkout, **environment)
     assert shown["SECRET_KEY"] == "real"
-    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(root / "public/public-key.pem")
+    assert shown["LICENSE_PUBLIC_KEY_PATH"] == str(checkout / "public/public-key.pem")
 
 
-def test_a_variable_wins_over_a_file_that_env_names_for_it(root: Path) -> None:
-    (root / "account").write_text("333333333333")
-    (root / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID_FILE=account\n")
-    assert settings(root)["AWS_ACCOUNT_ID"] == "333333333333"  # the path starts at the checkout
-    assert settings(root, AWS_ACCOUNT_ID="1" * 12)["AWS_ACCOUNT_ID"] == "1" * 12
+def test_a_variable_wins_over_a_file_that_env_names_for_it(checkout: Path) -> None:
+    (checkout / "account").write_text("333333333333")
+    (checkout / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID_FILE=account\n")
+    assert settings(checkout)["AWS_ACCOUNT_ID"] == "333333333333"  # the path starts at the checkout
+    assert settings(checkout, AWS_ACCOUNT_ID="1" * 12)["AWS_ACCOUNT_ID"] == "1" * 12
 
 
-def test_dotenv_path_names_the_one_file_to_read(root: Path) -> None:
-    (root / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID=222222222222\n")
-    (root / "other.env").write_text("SECRET_KEY=other\n")
-    shown = settings(root, DOTENV_PATH="other.env")
+def test_dotenv_path_names_the_one_file_to_read(checkout: Path) -> None:
+    (checkout / ".env").write_text("SECRET_KEY=x\nAWS_ACCOUNT_ID=222222222222\n")
+    (checkout / "other.env").write_text("SECRET_KEY=other\n")
+    shown = settings(checkout, DOTENV_PATH="other.env")
     assert (shown["SECRET_KEY"], shown["AWS_ACCOUNT_ID"]) == ("other", "")
-    assert settings(root, DOTENV_PATH="", SECRET_KEY="z")["AWS_ACCOUNT_ID"] == ""
-    missing = run(root, DOTENV_PATH="none.env")
-    assert f"{root / 'none.env'} cannot be read: No such file" in missing.stderr
+    assert settings(checkout, DOTENV_PATH="", SECRET_KEY="z")["AWS_ACCOUNT_ID"] == ""
+    missing = run(checkout, DOTENV_PATH="none.env")
+    assert f"{checkout / 'none.env'} cannot be read: No such file" in missing.stderr
 
 
-def test_a_file_that_is_missing_is_told(root: Path) -> None:
-    (root / ".env").write_text("SECRET_KEY_FILE=none\n")
-    assert "SECRET_KEY_FILE cannot be read: No such file" in run(root).stderr
+def test_a_file_that_is_missing_is_told(checkout: Path) -> None:
+    (checkout / ".env").write_text("SECRET_KEY_FILE=none\n")
+    assert "SECRET_KEY_FILE cannot be read: No such file" in run(checkout).stderr
 
 
-def test_a_virtual_environment_named_env_is_left_alone(root: Path) -> None:
-    (root / ".env").mkdir()
-    assert settings(root, SECRET_KEY="x")["SECRET_KEY"] == "x"
+def test_a_virtual_environment_named_env_is_left_alone(checkout: Path) -> None:
+    (checkout / ".env").mkdir()
+    assert settings(checkout, SECRET_KEY="x")["SECRET_KEY"] == "x"
 
 
 @pytest.mark.parametrize(
@@ -124,11 +118,11 @@ def test_a_virtual_environment_named_env_is_left_alone(root: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_without_the_secret(
-    root: Path, content: bytes, told: str
+    checkout: Path, content: bytes, told: str
 ) -> None:
-    (root / ".env").write_bytes(content)
+    (checkout / ".env").write_bytes(content)
     done = subprocess.run(
-        [sys.executable, root / "manage.py", "license"],
+        [sys.executable, checkout / "manage.py", "license"],
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -136,6 +130,6 @@ def test_what_is_wrong_is_told_in_one_line_without_the_secret(
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"{root / '.env'}" in done.stderr and told in done.stderr
+    assert f"{checkout / '.env'}" in done.stderr and told in done.stderr
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr

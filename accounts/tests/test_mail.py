@@ -27,7 +27,7 @@ def started_with(**variables: str) -> str:
         "send_mail('subject', 'the secret link', None, ['vera@example.com'])"
     )
     environment = {
-        "SECRET_KEY": "x", "PATH": os.environ["PATH"],
+        "DOTENV_PATH": "", "SECRET_KEY": "x", "PATH": os.environ["PATH"],
         "DJANGO_SETTINGS_MODULE": "threatreaction.settings", **variables,
     }  # fmt: skip
     done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)

@@ -211,7 +211,7 @@ def test_a_deployment_demands_it_of_administrators_unless_told_otherwise(
         "import json; from threatreaction import settings;"
         "print(json.dumps(settings.REQUIRE_SECOND_FACTOR))"
     )
-    environment = {"SECRET_KEY": "x", "PATH": os.environ["PATH"], **variables}
+    environment = {"DOTENV_PATH": "", "SECRET_KEY": "x", "PATH": os.environ["PATH"], **variables}
     done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )
