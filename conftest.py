@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from accounts.tests.browser import PASSWORD
 from license.models import License
 from license.tests import keys
+from tests.tampering import flushes_past_triggers
 
 if TYPE_CHECKING:
     from tests.aws import Cloud
@@ -31,6 +32,12 @@ def django_db_modify_db_settings(
     """SQLite in a file, as in production: two threads cannot wait for each other in memory."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flushes_past_triggers() -> Iterator[None]:
+    with flushes_past_triggers():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,12 @@ from django.db.models import Exists, OuterRef, Q
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
-from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.append_only import (
+    AppendOnlyModel,
+    AppendOnlyQuerySet,
+    KeptModel,
+    KeptQuerySet,
+)
 
 
 class ReactionKind(models.TextChoices):
@@ -35,7 +40,7 @@ CONTAINMENT = (ReactionKind.BLOCK, ReactionKind.REVOKE)
 AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
 
 
-class ReactionQuerySet(AppendOnlyQuerySet["Reaction"]):
+class ReactionQuerySet(KeptQuerySet["Reaction"]):
     """Rows are added; then only their state moves forward, by the three methods here."""
 
     def _move(self, **fields: object) -> int:
@@ -91,10 +96,11 @@ class ReactionQuerySet(AppendOnlyQuerySet["Reaction"]):
 ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 
 
-class Reaction(AppendOnlyModel):
+class Reaction(KeptModel):
     """One action: what is done, to what, because of which finding, why, and how far it has come.
 
-    `decisions.py` and `undo.py` add the rows; `execution.py` alone moves them.
+    `decisions.py` and `undo.py` add the rows; `execution.py` alone moves their state forward. No
+    other column changes, and no row is deleted; triggers see to it.
     """
 
     finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")

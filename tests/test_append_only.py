@@ -3,11 +3,40 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
+from django.db.models import Model
 
 from license.models import License
 from storage.append_only import AppendOnlyError
+from tests.kept_rows import answers, kept_models, left_behind, operations
 
-pytestmark = pytest.mark.django_db
+# The state of an action moves forward.
+FREE = {"actions_reaction": {"state", "outcome", "due_at", "started_at", "settled_at"}}
+
+
+@pytest.mark.parametrize("model", kept_models())
+@pytest.mark.usefixtures("django_db_setup")  # and no transaction, which would hold SQLite's lock
+def test_the_database_itself_keeps_the_rows(model: type[Model]) -> None:
+    table = model._meta.db_table
+    for statement, answer in answers(model, free=FREE.get(table, ())).items():
+        assert f"The table {table} " in answer, statement
+        assert "Nothing was changed." in answer, statement
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_triggers_go_and_come_back_with_their_migrations() -> None:
+    added = left_behind()
+    try:
+        for operation in operations():
+            with connection.schema_editor() as editor:
+                operation.drop(editor)
+        assert left_behind() == []
+    finally:
+        for operation in operations():
+            with connection.schema_editor() as editor:
+                operation.drop(editor)
+                operation.create(editor)
+    assert sorted(left_behind()) == sorted(added) != []
 
 
 def _save() -> None:
@@ -49,6 +78,7 @@ TRIES: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("name", TRIES)
 def test_the_history_is_not_rewritten(valid_license: License, name: str) -> None:
     with pytest.raises(AppendOnlyError, match="append-only"):
@@ -56,6 +86,7 @@ def test_the_history_is_not_rewritten(valid_license: License, name: str) -> None
     assert License.objects.get().jti == valid_license.jti
 
 
+@pytest.mark.django_db
 def test_a_row_with_a_known_primary_key_is_not_overwritten(valid_license: License) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"):
         _overwrite_by_primary_key()

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from actions.models import Allowance, Reaction, Trip
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 from license.models import License
-from storage.append_only import AppendOnlyError
+from storage.append_only import RewriteError
 
 HTML = {"Accept": "text/html"}
 TARGET = r'<th scope="row"><code>([^<]+)</code>'
@@ -176,7 +176,7 @@ def test_no_one_rewrites_the_log(superuser_client: Client, valid_license: Licens
         lambda: reaction.save(),
         lambda: reaction.finding.reactions.all().delete(),
     ):
-        with pytest.raises(AppendOnlyError):
+        with pytest.raises(RewriteError):
             change()
     assert Reaction.objects.all().settle("done", at=timezone.now(), outcome="") == 0  # type: ignore[arg-type]
     admin = f"/admin/actions/reaction/{reaction.pk}/"

@@ -17,6 +17,7 @@ from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
 from license.token import LicenseError
+from tests.tampering import tamper
 
 pytestmark = pytest.mark.django_db
 
@@ -47,15 +48,10 @@ def test_a_key_that_is_installed_already_adds_no_row() -> None:
     assert License.objects.count() == 1
 
 
-def edit(sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-
-
 def test_the_same_key_mends_a_row_that_was_damaged() -> None:
     key = make_license()
     install(key)
-    edit("UPDATE license_license SET key = 'damaged'")
+    tamper("UPDATE license_license SET key = 'damaged'")
     assert not status.current().allows_writes
     assert install(key).created
     assert status.current().allows_writes
@@ -63,7 +59,7 @@ def test_the_same_key_mends_a_row_that_was_damaged() -> None:
 
 def test_an_edited_id_keeps_no_other_license_out() -> None:
     install(make_license(jti="old", days=10))
-    edit("UPDATE license_license SET jti = 'new'")
+    tamper("UPDATE license_license SET jti = 'new'")
     assert install(make_license(jti="new", days=20)).created
     in_force = status.current().claims
     assert in_force and in_force.jti == "new"
@@ -72,7 +68,7 @@ def test_an_edited_id_keeps_no_other_license_out() -> None:
 def test_a_license_whose_id_was_edited_is_still_installed_already() -> None:
     key = make_license()
     install(key)
-    edit("UPDATE license_license SET jti = 'edited'")
+    tamper("UPDATE license_license SET jti = 'edited'")
     assert not install(key).created
 
 

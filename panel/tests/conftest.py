@@ -27,6 +27,7 @@ from panel.models import Customer, IssuedLicense, Order
 from panel.tests import server as servers
 from panel.tests.server import PanelDatabases
 from tests.server import Databases, Server
+from tests.tampering import flushes_past_triggers
 
 ACCOUNT = keys.ACCOUNT
 OTHER_ACCOUNT = "210987654321"
@@ -39,6 +40,12 @@ def django_db_modify_db_settings(
     """SQLite in a file, as in production: two threads cannot wait for each other in memory."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flushes_past_triggers() -> Iterator[None]:
+    with flushes_past_triggers():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,136 @@
+"""What the database answers to somebody who rewrites a history without Django."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.db import connection, models
+from django.db.migrations.loader import MigrationLoader
+
+from storage.append_only import KeptModel
+from storage.triggers import AppendOnly
+
+# Of each kind of column, what a row holds and what somebody would rather have there.
+_VALUES = {
+    "BooleanField": ("true", "false"),
+    "DateTimeField": ("'2026-01-01 00:00:00+00:00'", "'2026-01-02 00:00:00+00:00'"),
+    **dict.fromkeys(
+        [
+            "BigAutoField",
+            "BigIntegerField",
+            "ForeignKey",
+            "OneToOneField",
+            "PositiveSmallIntegerField",
+        ],
+        ("1", "2"),
+    ),
+}
+
+
+def kept_models() -> list[type[models.Model]]:
+    """The installed models that keep their rows."""
+    return [model for model in apps.get_models() if issubclass(model, KeptModel)]
+
+
+def operations() -> list[AppendOnly]:
+    """The operations of all migrations that add triggers."""
+    migrations = MigrationLoader(None).disk_migrations.values()
+    return [
+        operation
+        for migration in migrations
+        for operation in migration.operations
+        if isinstance(operation, AppendOnly)
+    ]
+
+
+def left_behind() -> list[str]:
+    """The names of the triggers, functions and tables that the operations have added."""
+    named = "SELECT name FROM sqlite_master WHERE name LIKE '%append_only%'"
+    if connection.vendor == "postgresql":
+        named = """
+            SELECT proname FROM pg_proc WHERE proname LIKE '%append_only%' UNION ALL
+            SELECT tgname FROM pg_trigger WHERE tgname LIKE '%append_only%'
+        """
+    with connection.cursor() as cursor:
+        cursor.execute(named)
+        return [name for (name,) in cursor.fetchall()]
+
+
+def answers(model: type[models.Model], *, free: Collection[str] = ()) -> dict[str, str]:
+    """The error of each statement that rewrites a row, but for updates of the columns that are
+    `free`; "" for a statement that was obeyed. Nothing of it is committed."""
+    table = model._meta.db_table
+    columns = {str(field.column): _values(field) for field in model._meta.concrete_fields}
+    if table == "actions_reaction":
+        columns |= {"state": ("'pending'", "'done'"), "due_at": _VALUES["DateTimeField"]}
+    row = {column: before for column, (before, _) in columns.items()}
+    names, values = ", ".join(row), ", ".join(row.values())
+    insert = f"INTO {table} ({names}) VALUES ({values})"
+    statements = [
+        f"UPDATE {table} SET {column} = {after}"  # noqa: S608
+        for column, (_, after) in columns.items()
+        if column not in free
+    ]
+    statements += [
+        f"DELETE FROM {table}",  # noqa: S608
+        f"INSERT {insert} ON CONFLICT (id) DO UPDATE SET id = 2",
+    ]
+    if connection.vendor == "postgresql":
+        statements += [f"TRUNCATE {table} CASCADE"]
+    else:
+        statements += [
+            f"REPLACE {insert}",
+            f"PRAGMA recursive_triggers = ON; REPLACE {insert}",
+            f"UPDATE {table} SET rowid = 2",  # noqa: S608
+        ]
+    with _shell() as shell:
+        return {statement: shell.answer(f"INSERT {insert}", statement) for statement in statements}
+
+
+class _Shell:
+    """psql or sqlite3, as far as it matters here."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def answer(self, insert: str, statement: str) -> str:
+        self._run("BEGIN")
+        if connection.vendor == "postgresql":  # a row whose neighbors are not there
+            self._run("SET LOCAL session_replication_role = replica", insert)
+            self._run("SET LOCAL session_replication_role = origin")
+        else:
+            self._run(insert)
+        try:
+            self._run(*statement.split("; "))
+        except (sqlite3.Error, psycopg.Error) as error:
+            return str(error)
+        finally:
+            self._run("ROLLBACK")
+        return ""
+
+    def _run(self, *statements: str) -> None:
+        for statement in statements:
+            self.session.execute(statement)
+
+
+@contextmanager
+def _shell() -> Iterator[_Shell]:
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(settings["NAME"], isolation_level=None)) as session:
+            yield _Shell(session)
+    else:
+        with psycopg.connect(
+            host=settings["HOST"], user=settings["USER"], dbname=settings["NAME"], autocommit=True
+        ) as session:
+            yield _Shell(session)
+
+
+def _values(field: models.Field[Any, Any]) -> tuple[str, str]:
+    before, after = _VALUES.get(field.get_internal_type(), ("'a'", "'b'"))
+    return ("NULL" if field.null else before), after

@@ -1,0 +1,57 @@
+"""What the owner of the database can do and nobody else: write past the triggers of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+
+@contextmanager
+def without_triggers() -> Iterator[None]:
+    """No trigger fires meanwhile on this connection, which is a superuser's on PostgreSQL."""
+    if connection.vendor == "postgresql":
+        before, after = (
+            ["SET session_replication_role = replica"],
+            ["RESET session_replication_role"],
+        )
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            rows = cursor.fetchall()
+        before, after = [f"DROP TRIGGER {name}" for name, _ in rows], [sql for _, sql in rows]
+    _execute(before)
+    try:
+        yield
+    finally:
+        _execute(after)
+
+
+def tamper(sql: str, parameters: Sequence[Any] | None = None) -> None:
+    """Runs a statement that the triggers would refuse."""
+    with without_triggers(), connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+@contextmanager
+def flushes_past_triggers() -> Iterator[None]:
+    """Lets Django empty the tables after a test whose transactions were committed."""
+    original = BaseDatabaseOperations.execute_sql_flush
+
+    def flush(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
+        with without_triggers():
+            original(operations, statements)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush)
+        yield
+
+
+def _execute(statements: Sequence[str]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
