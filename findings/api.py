@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import parse_etags
-from ninja import HeaderEx, P, Query, Router
+from ninja import HeaderEx, P, Query, Router, Status
 from ninja.errors import ValidationError
 from pydantic import BaseModel
 
@@ -40,22 +40,42 @@ _ETAG = {
 @router.get(
     "/findings",
     auth=callers_who(permission="findings.view_threatpolicy", scope="findings:read"),
-    response={200: PolicyList, frozenset({401, 403, 422, 500}): Problem},
+    response={200: PolicyList, 304: None, frozenset({401, 403, 422, 500}): Problem},
     operation_id="getFindings",
     summary="Read the threat policy",
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:read"]}],
-        "responses": {200: {"description": "The settings.", "headers": _ETAG}},
+        "responses": {
+            200: {"description": "The settings.", "headers": _ETAG},
+            304: {
+                "description": "The policy is the one named in If-None-Match.",
+                "headers": _ETAG,
+            },
+        },
     },
 )
 def get_findings(
-    request: HttpRequest, response: HttpResponse, wanted: Query[PolicyFilter]
-) -> dict[str, Any]:
+    request: HttpRequest,
+    response: HttpResponse,
+    wanted: Query[PolicyFilter],
+    if_none_match: HeaderEx[
+        str | None,
+        P(
+            alias="If-None-Match",
+            description="The ETag of an earlier answer: if the policy has not changed since, the"
+            " answer is 304 without a body.",
+        ),
+    ] = None,
+) -> dict[str, Any] | Status[None]:
     """Lists the settings, in the form in which PUT takes them; without filters, all of them."""
     _refuse_unknown_parameters(request, PolicyFilter)
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
     response["Cache-Control"] = "private, no-cache"
+    known = {tag.removeprefix("W/") for tag in parse_etags(if_none_match or "")}
+    if not known.isdisjoint({"*", response["ETag"]}):
+        del response["Content-Type"]
+        return Status(304, None)
     return _listed(settings, wanted)
 
 

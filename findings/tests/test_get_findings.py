@@ -91,6 +91,18 @@ def test_the_etag_is_of_the_whole_policy_whatever_was_asked_for(viewer_client: C
     assert everything["ETag"] == part["ETag"]
 
 
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+def test_a_policy_that_is_known_already_is_not_sent_again(viewer_client: Client, form: str) -> None:
+    etag = viewer_client.get("/findings")["ETag"]
+    answer = viewer_client.get("/findings", headers={"If-None-Match": form.format(etag)})
+    assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", etag)
+
+
+def test_a_policy_that_has_changed_is_sent(viewer_client: Client) -> None:
+    answer = viewer_client.get("/findings", headers={"If-None-Match": '"other"'})
+    assert (answer.status_code, len(answer.json()["policies"])) == (200, len(SETTINGS))
+
+
 def test_head_answers_like_get_without_the_body(viewer_client: Client) -> None:
     head = viewer_client.head("/findings")
     assert (head.status_code, head.content) == (200, b"")
