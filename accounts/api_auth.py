@@ -17,6 +17,7 @@ from license.middleware import SAFE_METHODS
 from problems import responses
 
 SCOPES = {
+    "license:read": "Read the license: plan, account, dates and days left.",
     "findings:read": "Read the threat policy, what was found, and what was done.",
     "findings:write": "Change the threat policy.",
     "security:read": "Read the security log: who signed in, and who changed what anybody may do.",
@@ -75,17 +76,21 @@ class Caller:
     client_id: str = ""
     scopes: frozenset[str] = frozenset()
 
+    def may(self, *, permission: str, scope: str) -> bool:
+        """Whether a person has the permission, or a program the scope."""
+        return scope in self.scopes if self.user is None else self.user.has_perm(permission)
+
     def require(self, *, permission: str, scope: str) -> None:
         """Raises CallerRefused unless a person has the permission, or a program the scope."""
+        if self.may(permission=permission, scope=scope):
+            return
         if self.user is None:
-            if scope not in self.scopes:
-                msg = f"This needs an access token with the scope {scope}."
-                raise InsufficientScope(
-                    msg, challenge=f'Bearer error="insufficient_scope", scope="{scope}"'
-                )
-        elif not self.user.has_perm(permission):
-            msg = f"This needs the permission {permission}. An administrator can give it to you."
-            raise PermissionMissing(msg)
+            msg = f"This needs an access token with the scope {scope}."
+            raise InsufficientScope(
+                msg, challenge=f'Bearer error="insufficient_scope", scope="{scope}"'
+            )
+        msg = f"This needs the permission {permission}. An administrator can give it to you."
+        raise PermissionMissing(msg)
 
 
 def by_access_token(request: HttpRequest) -> Caller | None:
@@ -124,6 +129,16 @@ def by_session(request: HttpRequest) -> Caller:
 
 
 authenticate = [by_access_token, by_session]  # in this order; the first that answers counts
+
+
+def anybody(request: HttpRequest) -> Caller:
+    """The caller, for an operation that also answers strangers: these get a Caller who may nothing.
+
+    Raises CallerRefused for an access token that is not valid.
+    """
+    if caller := by_access_token(request):
+        return caller
+    return by_session(request) if request.user.is_authenticated else Caller(name="")
 
 
 def callers_who(*, permission: str, scope: str) -> list[Callable[[HttpRequest], Caller | None]]:

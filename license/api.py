@@ -1,18 +1,28 @@
+"""GET /license/status."""
+
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from django.http import HttpResponse
 from ninja import Field, Router, Schema
 
 from license.middleware import LicensedRequest
+from problems.schemas import Problem
 
 router = Router(tags=["License"])
 
 
+class Caller(Protocol):
+    """Who calls the API, as accounts.api_auth has it."""
+
+    def may(self, *, permission: str, scope: str) -> bool:
+        """Whether a person has the permission, or a program the scope."""
+
+
 class LicenseStatusDocument(Schema):
-    """A caller without a signed-in session gets `status` to `license_url`, and nothing more."""
+    """A caller without the permission or the scope gets `status` to `license_url` only."""
 
     status: Literal["valid", "expiring_soon", "expired", "missing", "rejected"]
     allows_writes: bool
@@ -37,14 +47,20 @@ class LicenseStatusDocument(Schema):
 
 @router.get(
     "/license/status",
-    response=LicenseStatusDocument,
+    response={200: LicenseStatusDocument, frozenset({401, 500}): Problem},
     exclude_unset=True,
     operation_id="getLicenseStatus",
     summary="Read the state of the license",
+    openapi_extra={"security": [{}, {"session": []}, {"client": ["license:read"]}]},
     url_name="license-status",
 )
 def get_license_status(request: LicensedRequest, response: HttpResponse) -> dict[str, Any]:
-    """For monitors; never the key. It answers 200 in every state of the license."""
+    """For monitors. The answer is 200 in every state of the license, and never holds the key.
+
+    Plan, account, dates and days left need the scope `license:read`, or a session of somebody who
+    may see the license. Without either, the answer says whether writes are on, and why not.
+    """
     response["Cache-Control"] = "no-store"
-    may_see = request.user.is_authenticated and request.user.has_perm("license.view_license")
+    caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
+    may_see = caller.may(permission="license.view_license", scope="license:read")
     return request.license_status.as_json(with_details=may_see)

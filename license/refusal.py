@@ -1,4 +1,4 @@
-"""The answer to a write that the license does not allow: a problem document, or a page."""
+"""Answers a write that the license does not allow, with a problem document or a page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from license.signals import write_refused
 from license.status import LicenseStatus
+from license.token import LicenseNotYetValid
 from problems import responses
 
 TITLES = {
@@ -28,7 +29,10 @@ _SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECA
 
 
 def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
-    """403: writes are off. Without a signed-in session no date, plan or account is told."""
+    """A response with status 403: a page for a person, a problem document for a program.
+
+    A caller without a session gets no date, plan or account. Sends the signal `write_refused`.
+    """
     write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
     title = TITLES[license_status.code]
@@ -42,6 +46,8 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
         detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
         if license_status.claims:
             members["expires_at"] = _utc(license_status.claims.expires_at)
+        if isinstance(license_status.error, LicenseNotYetValid) and license_status.claims:
+            members["not_before"] = _utc(license_status.claims.not_before)
     else:
         detail = "Writes are disabled. An administrator can install a license on the License page."
     return responses.respond(
@@ -56,7 +62,7 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
 
 
 def _typed(request: HttpRequest) -> list[tuple[str, str]]:
-    """The fields of a refused form, so that it can be sent again; no secret is sent back."""
+    """The fields of a refused form, so that it can be sent again, without the secret ones."""
     return [
         (name, value)
         for name, values in request.POST.lists()

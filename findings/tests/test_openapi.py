@@ -29,7 +29,7 @@ def test_the_document_is_open_to_every_program_and_says_what_it_is(
 @pytest.mark.parametrize(
     ("method", "operation_id", "statuses"),
     [
-        ("get", "getFindings", {"200", "401", "403", "422", "500"}),
+        ("get", "getFindings", {"200", "304", "401", "403", "422", "500"}),
         (
             "put",
             "putFindings",
@@ -57,7 +57,12 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
 def test_both_ways_to_sign_in_are_described(document: dict[str, Any]) -> None:
     client = document["components"]["securitySchemes"]["client"]["flows"]["clientCredentials"]
     assert client["tokenUrl"] == "/oauth/token"
-    assert client["scopes"].keys() == {"findings:read", "findings:write", "security:read"}
+    assert client["scopes"].keys() == {
+        "findings:read",
+        "findings:write",
+        "license:read",
+        "security:read",
+    }
     assert document["paths"]["/findings"]["put"]["security"] == [
         {"session": []},
         {"client": ["findings:write"]},

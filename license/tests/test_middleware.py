@@ -91,6 +91,13 @@ def test_the_document_says_since_when(operator_client: Client) -> None:
     assert ended in document["detail"]
 
 
+def test_the_document_says_from_when_on(operator_client: Client, client: Client) -> None:
+    begins = keys.now() + timedelta(days=1)
+    install(make_license(not_before=begins))
+    assert put(operator_client).json()["not_before"] == f"{begins:%Y-%m-%dT%H:%M:%SZ}"
+    assert "not_before" not in put(client).json()
+
+
 @pytest.mark.parametrize("code", STATES)
 def test_a_stranger_learns_the_code_and_the_links_and_nothing_else(
     client: Client, code: str
@@ -183,3 +190,18 @@ def test_the_status_is_told_in_the_short_form_to_a_stranger(
     }
     whole = viewer_client.get("/license/status").json()
     assert (whole["plan"], whole["customer"], whole["account_id"]) == ("paid", "Ops", keys.ACCOUNT)
+
+
+def test_the_status_is_told_whole_to_a_program_with_the_scope(
+    program: Callable[[str], Client],
+) -> None:
+    install(make_license(customer="Ops", days=30.5))
+    whole = program("license:read").get("/license/status").json()
+    assert (whole["days_left"], whole["customer"], whole["account_id"]) == (30, "Ops", keys.ACCOUNT)
+    short = program("findings:read").get("/license/status").json()
+    assert short.keys() == {"status", "allows_writes", "code", "license_url"}
+
+
+def test_a_monitor_learns_that_its_token_is_not_valid(client: Client) -> None:
+    answer = client.get("/license/status", headers={"Authorization": "Bearer x"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")

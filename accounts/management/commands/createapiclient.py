@@ -35,7 +35,7 @@ class Command(BaseCommand):
         unknown = [scope for scope in scopes if scope not in SCOPES]
         if unknown or not scopes:
             wrong = f"There is no scope {', '.join(unknown)}." if unknown else "No scope given."
-            msg = f"{wrong} Give --scope {' or --scope '.join(SCOPES)}, or both."
+            msg = f"{wrong} Give one or more of: --scope {', --scope '.join(SCOPES)}."
             raise CommandError(msg)
         secret = secrets.token_urlsafe(32)  # 256 bits, in characters that no shell or header minds
         client = Client(
