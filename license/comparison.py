@@ -1,4 +1,4 @@
-"""What a pasted key would do, in words, beside what is in force."""
+"""Compares a pasted key with the license in force, in words for the License page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTHING = "none"
 
 
 class Row(NamedTuple):
-    """A line of the comparison."""
+    """A line of the comparison: a claim, its value in force, and its value in the pasted key."""
 
     name: str
     present: str
@@ -20,24 +20,28 @@ class Row(NamedTuple):
 
 
 def outcome(preview: InstallPreview) -> tuple[str, str]:
-    """A color, and what saving the key does."""
+    """A color ("red", "yellow", "green" or ""), and a sentence on what saving the key does."""
     if preview.error:
         return "red", f"{preview.error} Saving it would change nothing."
-    if preview.already_installed:
+    if preview.is_current:
         return "", "This key is installed already. Saving it again changes nothing."
     if preview.confirmation:
-        return "yellow", f"{preview.confirmation} It takes a second yes."
+        return "yellow", f"{preview.confirmation} Tick the box to install it."
+    validity = "The key is valid."
+    if preview.installed:
+        validity = "The key is valid and was installed before."
     if preview.queued and preview.claims:
         begins = instant(preview.claims.not_before)
-        return "green", f"The key is good. It takes over by itself on {begins}."
+        return "green", f"{validity} It takes over by itself on {begins}."
     effect = "It takes effect when you save it."
     if not preview.present.allows_writes:
         effect = "Writes are on again when you save it."
-    return "green", f"The key is good. {effect}"
+    return "green", f"{validity} {effect}"
 
 
 def rows(preview: InstallPreview) -> list[Row]:
-    """What is in force beside what the key says; nothing for a key that cannot be trusted."""
+    """The claims of the license in force beside those of the key. Empty for a key whose signature
+    is not trusted."""
     if preview.claims is None:
         return []
     present = preview.present.claims if preview.present.allows_writes else None
@@ -62,11 +66,12 @@ def _said(claims: LicenseClaims, now: datetime) -> dict[str, str]:
 
 
 def instant(at: datetime) -> str:
+    """An instant in UTC for people, to the second: "2026-11-01 at 00:00:00 UTC"."""
     return f"{at:%Y-%m-%d at %H:%M:%S} UTC"
 
 
 def distance(at: datetime, now: datetime) -> str:
-    """Whole days, rounded down: "in 13 days", "1 day ago"."""
+    """The time between `at` and `now` in whole days, rounded down: "in 13 days", "1 day ago"."""
     days = abs(at - now) // timedelta(days=1)
     span = f"{days} day{'' if days == 1 else 's'}" if days else "less than a day"
     return f"in {span}" if at > now else f"{span} ago"

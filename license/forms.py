@@ -1,3 +1,5 @@
+"""The form that installs a license key."""
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -15,10 +17,13 @@ from license.models import License
 
 
 class LicenseForm(forms.ModelForm[License]):
-    """A pasted key, validated before it is stored. The page and the admin share it."""
+    """Takes a key and validates it before it is stored. The License page and the admin use it.
+
+    `preview` is what installing the key would do; None until a key has been read.
+    """
 
     confirm = forms.BooleanField(
-        label="Install it all the same",
+        label="Install it anyway",
         required=False,
         help_text="Needed for a key that ends sooner than the one in force, or goes from Paid to"
         " Trial.",
@@ -49,6 +54,7 @@ class LicenseForm(forms.ModelForm[License]):
 
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
+        """Sets `preview`, and adds an error for a refused key or a missing confirmation."""
         cleaned = super().clean() or self.cleaned_data
         if "key" not in cleaned:
             return cleaned
@@ -57,13 +63,16 @@ class LicenseForm(forms.ModelForm[License]):
             self.add_error("key", f"{self.preview.error} Nothing was changed.")
         elif self.preview.confirmation and not cleaned["confirm"]:
             self.add_error(
-                "confirm", f"{self.preview.confirmation} Tick the box to install it all the same."
+                "confirm", f"{self.preview.confirmation} Tick the box to install it anyway."
             )
         return cleaned
 
     @sensitive_variables()
     def install(self, *, by: User, source: License.Source) -> str:
-        """Adds the key of a valid form to the history; says what was done."""
+        """Installs the key of a valid form and returns a sentence that says what was done.
+
+        Raises LicenseError or ConfirmationNeeded if another key was installed since `clean`.
+        """
         done = installation.install(
             self.cleaned_data["key"],
             by=by,

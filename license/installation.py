@@ -1,4 +1,4 @@
-"""How a key becomes a license: it is validated, beside what is in force, and then it is stored."""
+"""Installs license keys: validates a key, compares it with the license in force, and stores it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from license import status, validation
 from license.models import License
 from license.status import LicenseStatus
 from license.token import LicenseClaims, LicenseError, LicenseNotYetValid, Plan
+from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
 class ConfirmationNeeded(Exception):
-    """The key is good, but would leave this deployment worse off. It takes a second yes."""
+    """The key is valid, but worse than the license in force; the text says why. Installing it needs
+    `confirmed=True`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,16 @@ class InstallPreview:
     present: LicenseStatus
     claims: LicenseClaims | None = None
     error: LicenseError | None = None
-    installed: License | None = None  # the row that holds this very license, if one does
-    queued: bool = False  # it waits for its `nbf`, then takes over by itself
-    confirmation: str = ""  # why it takes a second yes; "" where it takes none
-
-    @property
-    def already_installed(self) -> bool:
-        return self.installed is not None
+    installed: License | None = None  # the newest row that holds this license, if one does
+    is_current: bool = False  # that row is the newest of all, or in force: nothing would change
+    queued: bool = False  # the key becomes valid in the future, and takes over then
+    confirmation: str = ""  # why the installation must be confirmed; "" if it need not be
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A row of the history, and whether this very call added it."""
+    """The row of the history that holds the license, what its key says, and whether this call added
+    the row."""
 
     installed: License
     claims: LicenseClaims
@@ -49,23 +49,28 @@ class Installation:
 
 @sensitive_variables("key")
 def preview(key: str, at: datetime) -> InstallPreview:
-    """Validates a pasted key before it is stored. Changes nothing."""
+    """What installing this key would do at this instant. Stores nothing but a revocation list that
+    was not seen before."""
     history = validation.history(at)
     validations = [entry.validation for entry in history]
     present = status.of(validations, at)
     claims, error = validation.validate_candidate(key, beside=validations, at=at)
-    # One that was issued in the future, but begins in the past, waits for no date of its own.
+    # A key that was issued in the future but begins in the past is not queued: the clock is wrong.
     queued = isinstance(error, LicenseNotYetValid) and bool(claims and claims.not_before > at)
     if claims is None or (error and not queued):
         return InstallPreview(present, claims=claims, error=error)
     # By what the stored keys say: the column beside them may have been edited.
-    installed = next((row for row, (said, _) in history if said and said.jti == claims.jti), None)
+    said = [stored.jti if stored else None for stored, _ in validations]
+    installed = history[said.index(claims.jti)].row if claims.jti in said else None
+    in_force = present.claims.jti if present.allows_writes and present.claims else None
+    is_current = installed is not None and claims.jti in {said[0], in_force}
     return InstallPreview(
         present,
         claims=claims,
         installed=installed,
+        is_current=is_current,
         queued=queued,
-        confirmation="" if installed else _worse_than(present, claims),
+        confirmation="" if is_current else _worse_than(present, claims),
     )
 
 
@@ -77,20 +82,25 @@ def install(
     source: License.Source,
     at: datetime,
     confirmed: bool = False,
+    only_new: bool = False,
 ) -> Installation:
-    """Adds a key to the history once it has been validated; every way of installing ends here.
+    """Validates a key and adds it to the history, which puts it in force. The License page, the
+    admin, `setlicense` and LICENSE_KEY all call this.
 
-    Raises LicenseError for a key that must not be honored and ConfirmationNeeded for one that
-    takes a second yes. Either way, and for a key that is installed already, nothing changes.
+    A key that was installed before is added again, unless it is the newest or in force; with
+    `only_new` it is never added again. Raises LicenseError for a key that is not valid, and
+    ConfirmationNeeded for one that is worse than the license in force, unless `confirmed`. When it
+    raises, and when it adds no row, the license in force stays in force.
     """
     with transaction.atomic():
-        _queue_behind_other_installations()  # safe when the same key comes twice at once
+        advisory_lock("license.install")  # the same key may come twice at once
         found = preview(key, at)
-        refusal: Exception | None = found.error
-        if found.confirmation and not confirmed:
-            refusal = ConfirmationNeeded(found.confirmation)
         installed, claims = found.installed, found.claims
-        if not refusal and not installed and claims:
+        created = claims is not None and not (found.is_current or (installed and only_new))
+        refusal: Exception | None = found.error
+        if created and found.confirmation and not confirmed:
+            refusal = ConfirmationNeeded(found.confirmation)
+        if created and not refusal and claims:
             installed = License.objects.create(
                 key="".join(key.split()),
                 jti=claims.jti,
@@ -103,15 +113,7 @@ def install(
     if refusal:
         raise refusal  # only here: a revocation list that was just read stays remembered
     assert installed and claims  # noqa: S101  (what is not refused has both)
-    return Installation(installed, claims, created=found.installed is None)
-
-
-def _queue_behind_other_installations() -> None:
-    """Holds back every other installation until this transaction ends; readers go on."""
-    # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('license.install'))")
+    return Installation(installed, claims, created=created)
 
 
 def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:

@@ -1,3 +1,5 @@
+"""What was installed: license keys, and revocation lists."""
+
 from __future__ import annotations
 
 from typing import Self
@@ -10,7 +12,10 @@ from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):
+    """Queries of the history of keys."""
+
     def newest_first(self) -> Self:
+        """The rows in the order in which their keys count: the newest that verifies is in force."""
         # By pk too: two keys pasted at one instant still have an order.
         return self.order_by("-installed_at", "-pk")
 
@@ -19,8 +24,9 @@ LicenseManager = models.Manager.from_queryset(LicenseQuerySet)
 
 
 class License(AppendOnlyModel):
-    """A license key that was installed. Only the signed key decides; the columns copied out of it
-    serve lists and history, and their names warn."""
+    """A license key that was installed. Only the signed key decides. The columns that were copied
+    out of it are for lists and history; "untrusted" in a name says that anybody with the database
+    may have changed it."""
 
     class Source(models.TextChoices):
         PAGE = "page", "License page"
@@ -55,12 +61,12 @@ class License(AppendOnlyModel):
 
     @property
     def masked_key(self) -> str:
-        """Enough to compare with a mail by eye, too little to use."""
+        """The first and last four characters of the key: enough to compare, too little to use."""
         return f"{self.key[:4]}…{self.key[-4:]}"
 
 
 class SeenRevocations(AppendOnlyModel):
-    """A signed revocation list that was once read; the highest `seq` stays in force."""
+    """A signed revocation list that was read once. The list with the highest `seq` is in force."""
 
     seq = models.BigIntegerField(unique=True)
     token = models.TextField()

@@ -1,4 +1,4 @@
-"""What every other part asks: may I write, and what do I show?"""
+"""The status of the license: whether this deployment may write, and what to show."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ _REMEDIES = {
 
 
 class Kind(models.TextChoices):
+    """The five statuses. Writes are on in the first two."""
+
     VALID = "valid", "Valid"
     EXPIRING_SOON = "expiring_soon", "Expiring Soon"
     EXPIRED = "expired", "Expired"
@@ -46,11 +48,12 @@ class Kind(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class LicenseStatus:
-    """Whether this deployment may write, at one instant.
+    """Whether this deployment may write at the instant `now`, and why.
 
-    `claims` are those of the license in force; without one, those of the newest key as far as they
-    can be trusted, and `error` says what is wrong with it. `queued` is a renewal that takes over by
-    itself.
+    `claims` are those of the license in force. Without one they are those of the newest key, if
+    its signature is trusted, and `error` says what is wrong with it. `queued` is the next renewal
+    that becomes valid by itself. `writes_until` is the instant at which writes stop if no other key
+    is installed; None while they are off.
     """
 
     kind: Kind
@@ -59,9 +62,11 @@ class LicenseStatus:
     claims: LicenseClaims | None = None
     error: LicenseError | None = None
     queued: LicenseClaims | None = None
+    writes_until: datetime | None = None
 
     @property
     def allows_writes(self) -> bool:
+        """Whether a license is in force."""
         return self.kind in {Kind.VALID, Kind.EXPIRING_SOON}
 
     @property
@@ -71,29 +76,32 @@ class LicenseStatus:
 
     @property
     def reason(self) -> str:
+        """Why writes are off, as a sentence; "" while they are on."""
         return str(self.error) if self.error else ""
 
     @property
     def remedy(self) -> str:
-        """The one next step, as a sentence; "" where there is nothing to do."""
+        """The next step, in sentences; "" if there is nothing to do."""
         if self.error:
             return _REMEDIES.get(self.code, "Paste the key again, whole, on the License page.")
-        if self.claims and self.needs_notice:
-            ends = f"The license ends on {self.claims.expires_at:%Y-%m-%d at %H:%M} UTC."
+        if self.needs_notice:
+            ends = f"The license ends on {self.writes_until:%Y-%m-%d at %H:%M} UTC."
             return f"{ends} Renew it now: the new key takes over by itself."
         return ""
 
     @property
     def color(self) -> str:
+        """The color of the status on a page: "green", "yellow" or "red"."""
         return {Kind.VALID: "green", Kind.EXPIRING_SOON: "yellow"}.get(self.kind, "red")
 
     @property
     def days_left(self) -> int:
+        """Whole days until the license in force ends, rounded down; 0 without one."""
         return self.claims.days_left(self.now) if self.claims else 0
 
     @property
     def percent_used(self) -> int:
-        """How much of the term has passed, 0 to 100."""
+        """How much of the term has passed, in percent from 0 to 100; 0 without claims."""
         if self.claims is None:
             return 0
         term = self.claims.expires_at - self.claims.not_before
@@ -101,17 +109,19 @@ class LicenseStatus:
 
     @property
     def needs_notice(self) -> bool:
-        return self.kind is Kind.EXPIRING_SOON and not self.renewal_takes_over
+        """Whether people are asked to renew."""
+        return self.kind is Kind.EXPIRING_SOON
 
     @property
     def renewal_takes_over(self) -> bool:
-        """A renewal is queued that begins before the license in force ends, without a gap."""
+        """Whether the queued renewal begins before the license in force ends, without a gap."""
         return bool(
             self.claims and self.queued and self.queued.not_before <= self.claims.expires_at
         )
 
     def as_json(self, *, with_details: bool) -> dict[str, Any]:
-        """For monitors. Without details: what a stranger may know."""
+        """The status as GET /license/status and `manage.py license --json` tell it. Without details
+        it holds what a caller without permission may know."""
         short = {
             "status": self.kind.value,
             "allows_writes": self.allows_writes,
@@ -137,17 +147,18 @@ class LicenseStatus:
 
 
 def current(at: datetime | None = None) -> LicenseStatus:
-    """The status now, or at an instant. One query, and the signatures verified anew."""
+    """The status at an instant, by default now. It takes one query and verifies the signatures of
+    all installed keys. Raises django.db.Error."""
     at = at or timezone.now()
     return of(validation.installed(at), at)
 
 
 def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
-    """What the validations of all installed keys, the newest first, come to."""
+    """The status that follows from the validations of all installed keys, the newest first."""
     if not validations:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
     in_force = next((claims for claims, error in validations if claims and not error), None)
-    queued = next(
+    renewals = sorted(
         (
             error.claims
             for _, error in validations
@@ -155,12 +166,24 @@ def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
             if error.claims.not_before > at
             if in_force is None or error.claims.expires_at > in_force.expires_at
         ),
-        None,
+        key=lambda claims: claims.not_before,
     )
+    queued = renewals[0] if renewals else None
     if in_force:
-        soon = in_force.expires_at - at <= EXPIRING_SOON
-        kind = Kind.EXPIRING_SOON if soon else Kind.VALID
-        return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, in_force, queued=queued)
+        until = _without_a_gap(in_force, renewals)
+        kind = Kind.EXPIRING_SOON if until - at <= EXPIRING_SOON else Kind.VALID
+        return LicenseStatus(
+            kind, at, settings.AWS_ACCOUNT_ID, in_force, queued=queued, writes_until=until
+        )
     claims, error = validations[0]
     kind = Kind.EXPIRED if isinstance(error, LicenseExpired) else Kind.REJECTED
     return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, claims, error, queued)
+
+
+def _without_a_gap(in_force: LicenseClaims, renewals: Sequence[LicenseClaims]) -> datetime:
+    """When the license in force ends, or the last of the renewals that follow it without a gap."""
+    until = in_force.expires_at
+    for renewal in renewals:
+        if renewal.not_before <= until:
+            until = max(until, renewal.expires_at)
+    return until

@@ -51,7 +51,7 @@ def test_the_preview_appears_as_the_key_is_pasted(page: Page, server: Server) ->
     assert accessibility_violations(page) == []
     page.set_viewport_size({"width": 320, "height": 640})
     assert not overflows(page)
-    page.get_by_label("Install it all the same").check()
+    page.get_by_label("Install it anyway").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
 

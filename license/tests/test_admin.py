@@ -45,16 +45,16 @@ def test_a_refused_key_stays_in_the_form_with_the_reason(administrator_client: C
 
 
 @pytest.mark.usefixtures("valid_license")
-def test_a_key_that_ends_sooner_takes_a_second_yes(administrator_client: Client) -> None:
+def test_a_key_that_ends_sooner_must_be_confirmed(administrator_client: Client) -> None:
     key = make_license(days=3)
     refused = administrator_client.post(ADD, {"key": key})
-    assert b"Tick the box to install it all the same." in refused.content
+    assert b"Tick the box to install it anyway." in refused.content
     administrator_client.post(ADD, {"key": key, "confirm": "on"})
     assert License.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_that_another_one_overtakes_takes_a_second_yes(administrator_client: Client) -> None:
+def test_a_key_that_another_one_overtakes_must_be_confirmed(administrator_client: Client) -> None:
     def add() -> str:
         try:
             return administrator_client.post(ADD, {"key": make_license(days=20)}).content.decode()
@@ -69,7 +69,7 @@ def test_a_key_that_another_one_overtakes_takes_a_second_yes(administrator_clien
             answer = pool.submit(add)
             sleep(1)  # the key is validated good by now, and waits to be stored
         page = answer.result()
-    assert "Tick the box to install it all the same." in page
+    assert "Tick the box to install it anyway." in page
     assert License.objects.count() == 1
 
 

@@ -63,11 +63,17 @@ def test_the_same_key_again_says_so_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("key", "reason"),
     [
-        (lambda: make_license(aws_account_id="210987654321"), "for AWS account 210987654321"),
-        (lambda: make_license(begins=timedelta(days=-30)), "expired at"),
-        (lambda: make_license(signing_key=keys.other_key()), "signature is not trusted"),
-        (lambda: "nonsense" * 9, "not a valid license key"),
-        (lambda: "", "it is empty"),
+        (
+            lambda: make_license(aws_account_id="210987654321"),
+            "^license_wrong_account: .*for AWS account 210987654321",
+        ),
+        (lambda: make_license(begins=timedelta(days=-30)), "^license_expired: .*expired at"),
+        (
+            lambda: make_license(signing_key=keys.other_key()),
+            "^license_bad_signature: .*signature is not trusted",
+        ),
+        (lambda: "nonsense" * 9, "^license_malformed: .*not a valid license key"),
+        (lambda: "", "^license_malformed: .*it is empty"),
     ],
 )
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -133,8 +139,20 @@ def test_the_exit_status_tells_a_script_what_to_do() -> None:
     assert exit_status("--json") == 2
     install(make_license(days=14))
     assert exit_status() == 1
+    install(make_license(begins=timedelta(days=14), days=365))
+    assert exit_status() == 0
     install(make_license(days=15))
     assert exit_status() == 0
+
+
+def test_lines_say_when_the_renewal_takes_over(capsys: pytest.CaptureFixture[str]) -> None:
+    install(make_license(days=14))
+    install(make_license(begins=timedelta(days=14), days=365))
+    call_command("license")
+    begins = keys.now() + timedelta(days=14)
+    printed = capsys.readouterr().out
+    assert f"renewal:  on {begins:%Y-%m-%dT}" in printed
+    assert "Renew it now" not in printed
 
 
 def test_json_is_one_object_without_the_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 
 from conftest import install as put_into_history
 from license import installation, status
@@ -92,7 +94,7 @@ def test_a_refused_key_leaves_the_license_in_force(code: str) -> None:
     assert status.current().claims == before.claims
 
 
-def test_a_key_that_ends_sooner_takes_a_second_yes() -> None:
+def test_a_key_that_ends_sooner_must_be_confirmed() -> None:
     install(make_license(days=100))
     sooner = make_license(days=50)
     with pytest.raises(ConfirmationNeeded, match="sooner"):
@@ -101,21 +103,63 @@ def test_a_key_that_ends_sooner_takes_a_second_yes() -> None:
     assert install(sooner, confirmed=True).created
 
 
-def test_going_from_paid_to_trial_takes_a_second_yes() -> None:
+def test_going_from_paid_to_trial_must_be_confirmed() -> None:
     install(make_license(days=10))
     with pytest.raises(ConfirmationNeeded, match="Paid to Trial"):
         install(make_license(plan="trial", days=20))
 
 
-def test_an_upgrade_and_a_renewal_take_one_yes() -> None:
+def test_an_upgrade_and_a_renewal_need_no_confirmation() -> None:
     install(make_license(plan="trial", days=10))
     assert install(make_license(days=10.5)).created
     assert install(make_license(begins=timedelta(days=10), days=365)).created
 
 
-def test_nothing_in_force_takes_no_second_yes() -> None:
+def test_with_nothing_in_force_no_key_must_be_confirmed() -> None:
     put_into_history(make_license(begins=timedelta(days=-30), days=29))
     assert install(make_license(plan="trial", days=1)).created
+
+
+def in_force() -> str:
+    claims = status.current().claims
+    assert claims and status.current().allows_writes
+    return claims.jti
+
+
+WAYS: dict[str, Callable[[Client, str], object]] = {
+    "page": lambda client, key: client.post("/license", {"key": key}),
+    "admin": lambda client, key: client.post("/admin/license/license/add/", {"key": key}),
+    "command": lambda client, key: call_command("setlicense", key),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_another_replaced_is_put_in_force_by_installing_it_again(
+    way: str, administrator_client: Client
+) -> None:
+    paid = make_license(jti="paid", days=365)
+    install(paid)
+    install(make_license(jti="trial", plan="trial", days=5), confirmed=True)
+    assert in_force() == "trial"
+    for _ in range(2):  # the second time it is in force, and adds no row
+        WAYS[way](administrator_client, paid)
+        assert in_force() == "paid"
+        assert License.objects.count() == 3
+
+
+def test_a_worse_key_must_be_confirmed_each_time() -> None:
+    trial = make_license(plan="trial", days=5)
+    install(trial)
+    install(make_license(days=365))
+    with pytest.raises(ConfirmationNeeded):
+        install(trial)
+
+
+def test_the_key_in_force_adds_no_row_behind_a_queued_renewal() -> None:
+    present = make_license(jti="present", days=10)
+    install(present)
+    install(make_license(begins=timedelta(days=10), days=365))
+    assert not install(present).created
 
 
 @pytest.mark.django_db(transaction=True)

@@ -30,12 +30,12 @@ def test_without_a_key_the_form_asks_for_one(administrator_client: Client) -> No
 
 
 @pytest.mark.parametrize("worse", [{"days": 3}, {"days": 300, "plan": "trial"}])
-def test_a_key_that_leaves_us_worse_off_takes_a_second_yes(
+def test_a_key_that_leaves_us_worse_off_must_be_confirmed(
     administrator_client: Client, valid_license: License, worse: dict[str, Any]
 ) -> None:
     key = make_license(**worse)
     refused = administrator_client.post("/license", {"key": key})
-    assert "Tick the box to install it all the same." in words(refused.content)
+    assert "Tick the box to install it anyway." in words(refused.content)
     assert License.objects.count() == 1
     administrator_client.post("/license", {"key": key, "confirm": "on"})
     assert License.objects.count() == 2

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
 from conftest import install
@@ -38,6 +39,22 @@ def test_a_second_start_changes_nothing(settings: Settings, log: pytest.LogCaptu
     startup.install_from_environment()
     assert License.objects.count() == 1
     assert log.records == []
+
+
+def test_a_start_does_not_undo_what_somebody_installed_since(
+    settings: Settings, log: pytest.LogCaptureFixture
+) -> None:
+    start(settings, make_license(jti="paid", days=365))
+    call_command("setlicense", make_license(jti="trial", plan="trial", days=5), force=True)
+    log.clear()
+    startup.install_from_environment()
+    in_force = status.current().claims
+    assert in_force and in_force.jti == "trial"
+    assert License.objects.count() == 2
+    assert "LICENSE_KEY (license paid) was installed before" in log.text
+    start(settings, make_license(jti="new", days=400))
+    in_force = status.current().claims
+    assert in_force and in_force.jti == "new"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_queued_renewal_takes_over_by_itself() -> None:
     before, after = at(NOW + 10 * DAY - TICK), at(NOW + 10 * DAY)
     assert before.claims and before.claims.jti == "old"
     assert before.queued and before.queued.jti == "new"
-    assert (before.kind, before.needs_notice) == (Kind.EXPIRING_SOON, False)
+    assert (before.kind, before.needs_notice) == (Kind.VALID, False)
     assert after.claims and after.claims.jti == "new"
     assert (after.kind, after.queued) == (Kind.VALID, None)
 
@@ -88,7 +88,24 @@ def test_a_renewal_that_leaves_a_gap_keeps_the_notice() -> None:
     install(make_license(not_before=NOW, days=10))
     install(make_license(not_before=NOW + 11 * DAY, days=365))
     assert at(NOW).queued is not None
-    assert at(NOW).needs_notice
+    assert (at(NOW).kind, at(NOW).needs_notice) == (Kind.EXPIRING_SOON, True)
+    assert f"{NOW + 10 * DAY:%Y-%m-%d at %H:%M}" in at(NOW).remedy
+
+
+def test_a_renewal_that_ends_soon_itself_keeps_the_notice() -> None:
+    install(make_license(not_before=NOW, days=5))
+    install(make_license(not_before=NOW + 5 * DAY, days=5))
+    assert at(NOW).kind is Kind.EXPIRING_SOON
+    assert f"{NOW + 10 * DAY:%Y-%m-%d at %H:%M}" in at(NOW).remedy
+
+
+def test_of_several_renewals_the_first_to_begin_is_told_and_all_count() -> None:
+    install(make_license(not_before=NOW, days=5))
+    install(make_license(jti="first", not_before=NOW + 5 * DAY, days=5))
+    install(make_license(jti="second", not_before=NOW + 10 * DAY, days=365))
+    assert at(NOW).kind is Kind.VALID
+    queued = at(NOW).queued
+    assert queued and queued.jti == "first"
 
 
 def test_a_replacement_revokes_what_it_names_for_ever() -> None:

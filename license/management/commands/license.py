@@ -1,3 +1,5 @@
+"""Shows the license status."""
+
 from __future__ import annotations
 
 import json
@@ -12,6 +14,8 @@ from license.status import Kind
 
 
 class Command(BaseCommand):
+    """See `help`."""
+
     help = (
         "Shows the license of this deployment. Exit status: 0 valid, 1 expiring soon, 2 writes are"
         " off, 3 it cannot be told: the environment, the database or the command line is wrong."
@@ -57,7 +61,7 @@ def _as_lines(found: status.LicenseStatus) -> str:
             ("expires", f"{claims.expires_at:%Y-%m-%dT%H:%M:%SZ} ({found.days_left} days left)"),
         ]
     if found.queued:
-        lines.append(("renewal", f"takes over at {found.queued.not_before:%Y-%m-%dT%H:%M:%SZ}"))
+        lines.append(("renewal", f"on {found.queued.not_before:%Y-%m-%dT%H:%M:%SZ}, by itself"))
     if found.remedy:
         lines.append(("next", found.remedy))
     return "\n".join(f"{name + ':':<10}{value}" for name, value in lines if value)

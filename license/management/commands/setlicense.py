@@ -1,3 +1,5 @@
+"""Installs a license key."""
+
 from __future__ import annotations
 
 import sys
@@ -14,6 +16,8 @@ from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
 
 
 class Command(BaseCommand):
+    """See `help`."""
+
     help = (
         "Installs a license key. Prefer standard input, `manage.py setlicense - < key.txt`: a key"
         " on the command line is visible to other users of the machine, and stays in the shell's"
@@ -61,10 +65,10 @@ class Command(BaseCommand):
                 done = "Installed" if installed.created else "Already installed:"
                 self.stdout.write(f"{done} {_described(installed.claims)}")
         except LicenseError as refused:
-            msg = f"{refused} Nothing was changed."
+            msg = f"{refused.code}: {refused} Nothing was changed."
             raise CommandError(msg) from None
         except ConfirmationNeeded as question:
-            msg = f"{question} Nothing was changed. Use --force to install it all the same."
+            msg = f"{question} Nothing was changed. Use --force to install it anyway."
             raise CommandError(msg) from None
 
     def _validate(self, text: str, *, force: bool) -> None:
@@ -74,7 +78,8 @@ class Command(BaseCommand):
         if found.confirmation and not force:
             raise ConfirmationNeeded(found.confirmation)
         if found.claims:
-            self.stdout.write(f"Would install {_described(found.claims)}")
+            done = "Already installed:" if found.is_current else "Would install"
+            self.stdout.write(f"{done} {_described(found.claims)}")
 
 
 def _read(key: list[str], file: Path | None) -> str:
