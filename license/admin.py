@@ -1,3 +1,5 @@
+"""The history of license keys in the Django admin."""
+
 from __future__ import annotations
 
 from typing import Any, cast
@@ -18,7 +20,7 @@ from storage.admin_filters import OwnFiltersOnly
 
 @admin.register(License)
 class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
-    """The history of keys: it can be read, and a key can be added; nothing else."""
+    """The history of keys. Keys can be read and added, but not changed or deleted."""
 
     form = LicenseForm
     list_display = [
@@ -35,11 +37,12 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
 
     @admin.display(description="key")
     def masked_key(self, installed: License) -> str:
+        """The ends of the key; see License.masked_key."""
         return installed.masked_key
 
     def get_fieldsets(self, request: HttpRequest, obj: License | None = None) -> Any:
         if obj is None:
-            help_text = "The key is validated before it is stored; what is refused changes nothing."
+            help_text = "The key is validated before it is stored. A refused key changes nothing."
             return [(None, {"fields": ["key", "confirm"], "description": help_text})]
         return [
             (
@@ -87,5 +90,5 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
     def response_add(
         self, request: HttpRequest, obj: License, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Back to the list; `save_model` has said what was done."""
+        """Redirects to the list. `save_model` has added the message."""
         return self.response_post_save_add(request, obj)

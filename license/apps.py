@@ -1,9 +1,13 @@
+"""The app `license`."""
+
 from __future__ import annotations
 
 from django.apps import AppConfig
 
 
 class LicenseConfig(AppConfig):
+    """Names the permissions of each group, and registers the system checks."""
+
     name = "license"
     role_permissions = {
         "viewers": ["license.view_license"],

@@ -16,14 +16,18 @@ REMIND_BEFORE = timedelta(days=7)
 
 
 def ending(status: LicenseStatus) -> list[LicenseClaims]:
-    """The licenses that end with no other to take over."""
+    """The licenses after whose end no installed license takes over: the one in force, the queued
+    one, both or neither."""
     in_force = status.claims if status.allows_writes and not status.renewal_takes_over else None
     return [claims for claims in (in_force, status.queued) if claims]
 
 
 def as_ics(licenses: list[LicenseClaims], *, renew_at: str) -> bytes:
-    """An event for the end of each, with the address to renew it at. The same license always gives
-    the same bytes, so that importing the file again moves no event and adds none."""
+    """A calendar file with an event for the end of each license, and a reminder a week before.
+
+    `renew_at` is the URL in the event's text. The same licenses always give the same bytes, so that
+    importing the file again neither moves nor adds an event.
+    """
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//Threat Reaction//License//EN")

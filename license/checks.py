@@ -1,4 +1,4 @@
-"""System checks: what makes the portal unsafe is an Error, what makes it useless a Warning."""
+"""System checks. What makes the portal unsafe is an Error; what makes it useless is a Warning."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ MIDDLEWARE = "license.middleware.LicenseMiddleware"
 
 @register(Tags.security)
 def check_public_key(**kwargs: Any) -> list[CheckMessage]:
+    """license.E001 if the file of public keys cannot be read or trusted."""
     try:
         validation.load_keyring()
     except KeyringError as error:
@@ -36,6 +37,7 @@ def check_public_key(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_private_keys(**kwargs: Any) -> list[CheckMessage]:
+    """license.E002 for each file in public/ that holds a private key."""
     public = settings.BASE_DIR / "public"
     return [
         Error(
@@ -58,6 +60,7 @@ def _holds_private_key(path: Path) -> bool:
 
 @register(Tags.security)
 def check_account_id(**kwargs: Any) -> list[CheckMessage]:
+    """license.W001 if AWS_ACCOUNT_ID is not 12 digits."""
     if re.fullmatch(r"[0-9]{12}", settings.AWS_ACCOUNT_ID):
         return []
     wrong = "is not 12 digits" if settings.AWS_ACCOUNT_ID else "is not set"
@@ -73,6 +76,7 @@ def check_account_id(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_revocations(**kwargs: Any) -> list[CheckMessage]:
+    """license.E003 if there is a revocation list that cannot be read or trusted."""
     try:
         revocations.published(validation.load_keyring())
     except KeyringError:
@@ -91,6 +95,8 @@ def check_revocations(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """license.E004 if the license middleware is missing, license.E005 if another one can answer a
+    write before it."""
     if MIDDLEWARE not in settings.MIDDLEWARE:
         return [
             Error(
@@ -113,6 +119,7 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.urls)
 def check_exempt_views(**kwargs: Any) -> Iterator[CheckMessage]:
+    """license.W002 for each exempt view that no route has."""
     named = {route.view_name for route in routes.all_routes()}
     for name in [*settings.LICENSE_EXEMPT_VIEWS, *settings.LICENSE_EXEMPT_WHERE]:
         if name not in named:

@@ -1,3 +1,5 @@
+"""The license status in every template."""
+
 from __future__ import annotations
 
 from license.middleware import LicensedRequest
@@ -5,4 +7,5 @@ from license.status import LicenseStatus
 
 
 def license_status(request: LicensedRequest) -> dict[str, LicenseStatus]:
+    """`license_status`, as LicenseMiddleware put it on the request."""
     return {"license_status": request.license_status}

@@ -1,4 +1,4 @@
-"""The vendor's public keys: a PEM bundle in, RSA keys by their thumbprint out. Knows no Django."""
+"""Reads the vendor's keys: a PEM bundle in, RSA keys by their thumbprint out. Knows no Django."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----(?:(?!-----).)*-----END \1-----"
 
 
 class KeyringError(ValueError):
-    """A key file that must not be trusted or signed with. The text says why and how to mend it."""
+    """A key file that must not be trusted or signed with. The text says why and how to fix it."""
 
 
 @lru_cache(maxsize=2)  # of what the bytes say, not of the file: a changed file is other bytes
 def load_public_keys(pem: bytes) -> Keyring:
-    """The keys of a bundle of PEM blocks, in its order. Raises KeyringError."""
+    """The keys of a bundle of PEM blocks by their thumbprints, in the order of the bundle.
+
+    Raises KeyringError for a file over 64 KiB, a private key, no key at all, and a key that is not
+    RSA, is shorter than 2048 bits, is longer than 8192 bits or is known to be weak.
+    """
     _insist_on_size(pem)
     keys: dict[str, RSAPublicKey] = {}
     for block in _BLOCK.finditer(pem):
@@ -56,7 +60,8 @@ def load_public_keys(pem: bytes) -> Keyring:
 
 
 def load_signing_key(pem: bytes) -> RSAPrivateKey:
-    """The vendor's private key, from an unencrypted PEM block. Raises KeyringError."""
+    """The vendor's private key, from an unencrypted PEM block. Raises KeyringError as
+    `load_public_keys` does, and for an encrypted key."""
     _insist_on_size(pem)
     try:
         key = load_pem_private_key(pem, password=None)

@@ -1,3 +1,5 @@
+"""Refuses writes while the license does not allow them."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,6 +18,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 
 
 class LicensedRequest(HttpRequest):
+    """A request that has passed LicenseMiddleware. Its `license_status` is read on first use."""
+
     license_status: LicenseStatus
     license_exempt: bool  # of a write: whether it needs no license, as decided before the view
 
@@ -29,12 +33,13 @@ class LicenseMiddleware:
     def __call__(self, request: LicensedRequest) -> HttpResponseBase:
         if request.method not in SAFE_METHODS and (refused := _read_body(request)):
             return refused
-        # Lazy: a request that neither writes nor shows a page costs no query.
         request.license_exempt = False
+        # Lazy: a request that neither writes nor renders a page costs no query.
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
+        """The refusal, or None to let the request pass."""
         # Here and not in __call__: only a resolved request has a view name; a path can be dodged.
         if request.method in SAFE_METHODS:
             return None

@@ -1,4 +1,4 @@
-"""Where the vendor sells: which links the License page offers in which state."""
+"""Links to the vendor's panel, where licenses are requested, bought and renewed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from license.token import Plan
 
 
 class PanelLink(NamedTuple):
+    """The text of a link, and its URL."""
+
     label: str
     url: str
 
 
 def panel_links(status: LicenseStatus) -> list[PanelLink]:
-    """The next steps at the vendor's, the most likely one first."""
+    """What the License page offers for this status, the most likely step first."""
     plan = status.claims.plan if status.claims else None
     if status.kind is Kind.REJECTED:
         return [_offer("Request a replacement", plan or Plan.PAID)]

@@ -1,7 +1,7 @@
-"""Which licenses the vendor's published list revokes.
+"""Reads the vendor's published revocation list.
 
-The list lies in a file that anyone who updates the deployment may replace by an older one; so each
-list that is seen with a higher `seq` is stored, and the highest stays in force.
+The list is a file, and an update of the deployment may replace it by an older one. So each list
+with a higher `seq` than those before is stored, and the one with the highest `seq` is in force.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
-    """The list in public/revocations.jwt, as text and read; None where there is no such file.
+    """The list in public/revocations.jwt, as text and parsed; None if there is no such file.
 
-    Raises RevocationsError where there is one that cannot be honored.
+    Raises RevocationsError for a list that cannot be read or trusted.
     """
     try:
         text = settings.LICENSE_REVOCATIONS_PATH.read_text(encoding="ascii")
@@ -36,7 +36,8 @@ def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
 
 
 def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozenset[str]:
-    """The `jti`s that the newest list revokes: the one in the file, or the one `remembered`."""
+    """The `jti`s that the newest list revokes: the one in the file, or `remembered`, the text of
+    the newest stored list. A newer list in the file is stored, as seen at the instant `at`."""
     stored = _stored(keyring, newest=remembered) if remembered else None
     try:
         found = published(keyring)
@@ -50,8 +51,8 @@ def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozen
 
 
 def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
-    """The newest stored list that can be trusted. A later one that cannot, because the key that
-    signed it was withdrawn or the row was damaged, takes nothing back."""
+    """The newest stored list that can be trusted. A list cannot be if the key that signed it was
+    withdrawn or the row was damaged; then an older one counts."""
     try:
         return read_revocations(newest, keyring)
     except RevocationsError as error:
@@ -68,5 +69,5 @@ def _remember(text: str, found: RevocationList, *, at: datetime) -> None:
             SeenRevocations.objects.get_or_create(
                 seq=found.seq, defaults={"token": "".join(text.split()), "seen_at": at}
             )
-    except DatabaseError:  # read-only just now; it is in force all the same, from the file
+    except DatabaseError:  # read-only just now; the list in the file counts anyway
         logger.exception("The revocation list %d could not be stored.", found.seq)

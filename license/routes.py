@@ -1,4 +1,4 @@
-"""What the license gate means for each route: for `manage.py checkgate` and for the tests."""
+"""Which routes need a license, for the middleware, `manage.py checkgate` and the tests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Route(NamedTuple):
-    """`exempt_by` is the line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE that lets its writes
-    through; "" if none. `where` names the function that lets only some of them through."""
+    """A route, and whether its writes need a license.
+
+    `exempt_by` is the line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE that exempts it; "" if
+    none does. `where` names the function that exempts only some of its requests; "" if none does.
+    """
 
     path: str
     view_name: str
@@ -36,10 +39,10 @@ def is_exempt(request: HttpRequest) -> bool:
 
 
 def all_routes() -> list[Route]:
-    """Every route of the resolver, in its order; what an earlier one hides is never reached.
+    """Every route of the resolver, in its order, without those that an earlier one hides.
 
-    `methods` are the unsafe ones that the view takes, as far as it says so itself; a function view
-    does not, and may take them all.
+    `methods` are the unsafe methods that the view takes. A function view does not tell; it counts
+    as taking all of them.
     """
     first: dict[str, Route] = {}
     for route in _walk(get_resolver(), "/", []):

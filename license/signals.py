@@ -1,3 +1,5 @@
+"""The signals of this app."""
+
 from __future__ import annotations
 
 from django.dispatch import Signal

@@ -1,8 +1,11 @@
 """A license key in, LicenseClaims out, or a LicenseError that says which rule the key breaks.
 
-A key is a JWS in compact form (RFC 7515) whose claims follow RFC 7519. PyJWT checks the signature;
-everything that it would let through is refused here. This module knows no Django, no clock and no
-settings: the caller passes the keys, the account and the time.
+A key is a JWS in compact form (RFC 7515) whose claims follow RFC 7519. This module parses and
+validates it. Of PyJWT it uses RSAAlgorithm alone: one call that verifies the RS256 signature with
+cryptography, and one that makes it. PyJWT's decode() accepts several forms that are refused here.
+
+This module knows no Django, no clock and no settings: the caller passes the keys, the account and
+the time.
 """
 
 from __future__ import annotations
@@ -42,13 +45,15 @@ _rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 
 class Plan(StrEnum):
+    """What was sold. Both plans allow the same."""
+
     TRIAL = "trial"
     PAID = "paid"
 
 
 @dataclass(frozen=True, slots=True)
 class LicenseClaims:
-    """What a correctly signed key says. Instants are aware and in UTC, to the second."""
+    """What a correctly signed key says. Instants are aware, in UTC, to the second."""
 
     kid: str
     jti: str
@@ -80,7 +85,7 @@ class SigningKey(Protocol):
     def public_key(self) -> RSAPublicKey: ...
 
     def sign(self, data: bytes, padding: AsymmetricPadding, algorithm: HashAlgorithm) -> bytes:
-        """The signature; here of RS256 alone, that is PKCS1v15 and SHA-256."""
+        """The signature of `data`. It is asked for RS256 only: PKCS1v15 and SHA-256."""
 
 
 class LicenseError(Exception):
@@ -165,14 +170,21 @@ def verify(
     now: datetime,
     revoked: Collection[str] = frozenset(),
 ) -> LicenseClaims:
-    """The claims of a key that is valid here and now. Raises LicenseError."""
+    """The claims of a key that is valid for this account at the instant `now`.
+
+    `revoked` are the `jti`s that are revoked. Raises LicenseError.
+    """
     claims = read(key, keyring)
     validate(claims, account_id=account_id, now=now, revoked=revoked)
     return claims
 
 
 def read(key: str, keyring: Keyring) -> LicenseClaims:
-    """What a key says whose form and signature are good. Raises LicenseError."""
+    """The claims of a key, whatever its account and dates. White space in the key is ignored.
+
+    Raises LicenseMalformed for a key that breaks a rule of the format, and LicenseBadSignature for
+    one that none of these public keys has signed.
+    """
     compact = "".join(key.split())  # mail clients wrap and indent; nothing else is forgiven
     kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
     if claims.get("iss") != ISSUER:
@@ -202,7 +214,8 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
 def validate(
     claims: LicenseClaims, *, account_id: str, now: datetime, revoked: Collection[str]
 ) -> None:
-    """Raises the LicenseError that forbids to honor these claims here and now, if one does."""
+    """Raises LicenseError if these claims are for another account, are revoked, or are not valid
+    at the instant `now`. Returns nothing."""
     if claims.aws_account_id != account_id:
         raise LicenseWrongAccount(claims, account_id=account_id)
     if claims.jti in revoked:
@@ -225,7 +238,8 @@ def issue(
     customer: str = "",
     revokes: Iterable[str] = (),
 ) -> str:
-    """A license key. Raises LicenseError for claims that `read` would refuse."""
+    """A license key with these claims, signed. Instants are aware; fractions of a second are cut
+    off. Raises LicenseError for claims that `read` would refuse."""
     claims: dict[str, Any] = {
         "iss": ISSUER,
         "jti": jti,
@@ -245,7 +259,8 @@ def issue(
 
 
 def read_revocations(text: str, keyring: Keyring) -> RevocationList:
-    """The vendor's revocation list. Raises RevocationsError."""
+    """The vendor's revocation list, from its signed text. Raises RevocationsError for a text that
+    breaks a rule of the format or that none of these public keys has signed."""
     compact = "".join(text.split())
     try:
         _, claims = _open(compact, REVOCATIONS_TYPE, keyring, max_bytes=MAX_REVOCATIONS_BYTES)

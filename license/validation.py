@@ -1,4 +1,4 @@
-"""What each installed key is worth at an instant: by its signature, its dates, its revocation."""
+"""Validates installed and pasted keys at an instant: signature, account, dates and revocation."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from license.token import LicenseBadSignature, LicenseClaims, LicenseError
 
 
 class Validation(NamedTuple):
-    """What a key says, where that can be trusted, and what is wrong with it."""
+    """The claims of a key, None if its signature is not trusted; and what is wrong with the key,
+    None if it is valid."""
 
     claims: LicenseClaims | None
     error: LicenseError | None
 
 
 class InstalledKey(NamedTuple):
-    """A row of the history with the validation of its key."""
+    """A row of the history, and the validation of its key."""
 
     row: License
     validation: Validation
 
 
 def load_keyring() -> Keyring:
-    """The trusted public keys, read anew each time. Raises KeyringError."""
+    """The trusted public keys, read from their file on each call. Raises KeyringError."""
     try:
         pem = settings.LICENSE_PUBLIC_KEY_PATH.read_bytes()
     except OSError as error:
@@ -49,7 +50,7 @@ _KEYS_AND_REMEMBERED = """
 
 @sensitive_variables()
 def installed(at: datetime) -> list[Validation]:
-    """The validation of each installed key, the newest first. One query."""
+    """The validation of each installed key, the newest first, in one query."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_AND_REMEMBERED)
         rows = cursor.fetchall()
@@ -58,7 +59,7 @@ def installed(at: datetime) -> list[Validation]:
 
 @sensitive_variables()
 def history(at: datetime) -> list[InstalledKey]:
-    """As `installed`, with the rows of the history."""
+    """The rows of the history with their validations, the newest first."""
     rows = list(License.objects.newest_first().select_related("installed_by"))
     validations = _of_keys([row.key for row in rows], remembered=_remembered(), at=at)
     return [InstalledKey(*pair) for pair in zip(rows, validations, strict=True)]
@@ -66,7 +67,8 @@ def history(at: datetime) -> list[InstalledKey]:
 
 @sensitive_variables("key")
 def validate_candidate(key: str, *, beside: Sequence[Validation], at: datetime) -> Validation:
-    """The validation of a key that is not installed, beside those that are."""
+    """The validation of a pasted key. `beside` are those of the installed keys, which may revoke
+    it."""
     keyring = _keyring_or_error()
     read = _read(key, keyring)
     if isinstance(keyring, LicenseError):
@@ -109,7 +111,8 @@ def _read(key: str, keyring: Keyring | LicenseError) -> Validation:
 def _revoked(
     read: Sequence[Validation], keyring: Keyring, *, remembered: str | None, at: datetime
 ) -> frozenset[str]:
-    """What the published list revokes, and what installed keys do from their `nbf` on, for ever."""
+    """The `jti`s that the published list revokes, and those that installed keys revoke. A key
+    revokes from its `nbf` on, also after its end."""
     by_keys = (
         jti for claims, _ in read if claims and claims.not_before <= at for jti in claims.revokes
     )

@@ -1,4 +1,4 @@
-"""The License page. It works in every state of the license: it is what mends them."""
+"""The License page. It works in every status of the license, so that a key can be installed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ from license.validation import InstalledKey
 
 
 class PageRequest(LicensedRequest):
+    """A request that htmx may have sent."""
+
     htmx: HtmxDetails
 
 
 class Entry(NamedTuple):
-    """A line of the history. Plan and expiry are the signed ones, where they can be trusted."""
+    """A line of the history. Plan and expiry are those of the key if its signature is trusted, else
+    the copies in the row. `color` is "" or one of the status colors."""
 
     row: License
     plan: str
@@ -50,6 +53,7 @@ class Entry(NamedTuple):
 @sensitive_post_parameters("key")
 @sensitive_variables()
 def page(request: LicensedRequest) -> HttpResponse:
+    """GET shows the page. POST installs a key and redirects, or shows the page with the errors."""
     if request.method != "POST":
         return _page(request, LicenseForm())
     if not request.user.has_perm("license.add_license"):
@@ -72,7 +76,8 @@ def page(request: LicensedRequest) -> HttpResponse:
 @sensitive_post_parameters("key")
 @sensitive_variables()
 def preview(request: PageRequest) -> HttpResponse:
-    """What a key says, beside what is in force; without htmx, in the page with the key kept."""
+    """The claims of a key beside those in force: a fragment for htmx, else the whole page with the
+    key still in the form."""
     key = request.POST.get("key", "")
     preview = installation.preview(key, timezone.now()) if key.strip() else None
     if request.htmx:
@@ -83,6 +88,7 @@ def preview(request: PageRequest) -> HttpResponse:
 @require_safe
 @permission_required("license.view_license", raise_exception=True)
 def calendar(request: LicensedRequest) -> HttpResponse:
+    """The end of the license as a calendar file; 404 if none is going to end."""
     if not (licenses := ending(request.license_status)):
         raise Http404("No license is going to end.")
     return HttpResponse(
@@ -125,7 +131,7 @@ def _compared(preview: InstallPreview | None) -> dict[str, Any]:
 
 
 def _trusted_keys() -> list[str]:
-    """The thumbprints of the public keys; none where the file is no good, which the reason says."""
+    """The thumbprints of the public keys; empty if their file cannot be used."""
     try:
         return list(validation.load_keyring())
     except KeyringError:

@@ -1,4 +1,4 @@
-"""The JSON body of a request, and what is told where it is no good: for the API and for pages."""
+"""Reads the JSON body of a request, and answers one that is not valid, for the API and pages."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class NotJSON(Exception):
-    """The body is something else, by its own account."""
+    """The Content-Type of the body is not application/json."""
 
 
 class MalformedJSON(Exception):
-    """The body says that it is JSON, and is not."""
+    """The body is not JSON, although its Content-Type says so. The text says where it fails."""
 
 
 def read_json(request: HttpRequest) -> Any:
-    """JSON as RFC 8259 has it: UTF-8, no NaN, no half characters, and nothing nested endlessly."""
+    """The body, parsed as RFC 8259 has it: UTF-8 without NaN, lone surrogates or endless nesting.
+
+    Raises NotJSON or MalformedJSON.
+    """
     if request.content_type != "application/json":
         raise NotJSON
     try:
@@ -36,7 +39,8 @@ def read_json(request: HttpRequest) -> Any:
 
 
 def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
-    """The body in that shape, or the refusal: the same as that of an operation of the API."""
+    """The body as an instance of a pydantic model, or the response that refuses it, as an operation
+    of the API would."""
     try:
         return shape.model_validate(read_json(request))
     except NotJSON:
@@ -49,6 +53,7 @@ def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
 
 
 def not_json() -> HttpResponse:
+    """The response with status 415."""
     return responses.respond(
         status=415,
         code="unsupported_media_type",
@@ -59,13 +64,18 @@ def not_json() -> HttpResponse:
 
 
 def malformed(detail: str) -> HttpResponse:
+    """The response with status 400; `detail` says what is wrong, for people."""
     return responses.respond(
         status=400, code="malformed_json", title="Malformed JSON", detail=detail
     )
 
 
 def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
-    """Everything that pydantic found wrong; each `loc` begins with where it is, as Ninja's does."""
+    """The response with status 422, which lists the errors that pydantic found.
+
+    Each error is a dict of pydantic's whose `loc` begins with where the value was, as Ninja's does:
+    "body" and the name of the argument, or "query".
+    """
     count = len(errors)
     detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
     listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
@@ -92,7 +102,7 @@ def _as_member(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def describe(error: Mapping[str, Any]) -> str:
-    """What pydantic found wrong, for somebody who knows JSON and not pydantic."""
+    """What is wrong, from an error of pydantic's, as a sentence for readers of JSON."""
     context = error.get("ctx", {})
     return {
         "enum": f"It must be one of {context.get('expected')}.",

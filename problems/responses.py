@@ -1,4 +1,4 @@
-"""What the portal refuses, in the reader's own format: a problem document (RFC 9457) or a page."""
+"""Problem documents (RFC 9457), and the choice between them and a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """Whether a person is reading. `*/*`, as curl sends it, is a program."""
+    """Whether the Accept header prefers HTML. `*/*`, which curl sends, counts as a program."""
     preferred = request.get_preferred_type([MEDIA_TYPE, "application/json", "text/html"])
     return preferred == "text/html"
 
@@ -27,7 +27,11 @@ def respond(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> HttpResponse:
-    """A problem document whose `type` is a page of this portal."""
+    """A problem document whose `type` is a page of this portal.
+
+    `code` is the stable name of the problem, `members` are added to the document. The answer is not
+    cached, unless `headers` say otherwise.
+    """
     slug = code.replace("_", "-")
     document = {
         "type": absolute(reverse("problems:page", args=[slug])),
@@ -46,5 +50,5 @@ def respond(
 
 
 def absolute(path: str) -> str:
-    """The URL of a path of this portal: not from the Host header, which the caller chooses."""
+    """The URL of a path of this portal, from PORTAL_URL. The caller chooses the Host header."""
     return f"{settings.PORTAL_URL}{path}"

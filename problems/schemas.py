@@ -1,4 +1,4 @@
-"""The shape of a refusal, for the OpenAPI document of every resource."""
+"""The schema of a problem document, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class RequestError(BaseModel):
-    """One thing that is wrong with the request; pointer or parameter says where."""
+    """One error in the request. `pointer` or `parameter` says where."""
 
     pointer: str | None = Field(
         None,
@@ -18,9 +18,9 @@ class RequestError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What was refused, why, and how to mend it (RFC 9457)."""
+    """What was refused, why, and how to fix it (RFC 9457)."""
 
-    type: str = Field(description="A page of this portal: cause, mend, and the command.")
+    type: str = Field(description="A page of this portal with the cause, the fix and the command.")
     title: str
     status: int
     code: str = Field(description="Stable; one for each reason.")

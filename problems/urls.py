@@ -1,3 +1,5 @@
+"""The routes of the pages about problems."""
+
 from __future__ import annotations
 
 from django.urls import path

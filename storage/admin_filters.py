@@ -1,4 +1,4 @@
-"""What the address of a change list may filter by. The panel's admin uses it too."""
+"""Limits the filters that the URL of an admin change list may use."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ else:
 
 
 class OwnFiltersOnly(Base):
-    """A ModelAdmin whose change list takes the parameters of its own filters and no others.
+    """A ModelAdmin whose change list accepts the parameters of its own filters only.
 
     Django lets whoever may see the list filter by any column with any lookup, also by columns that
-    are not shown: `?key__regex=^eyJ` tells a secret letter by letter. Any other parameter is
-    answered 400. Put it before ModelAdmin in the list of bases.
+    are not shown: `?key__regex=^eyJ` tells a secret letter by letter. Another parameter is answered
+    with status 400. Put this class before ModelAdmin in the list of bases.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Whether this parameter and value may filter the list."""
         if lookup in _parts_of_a_date(self):
             return bool(_DATE_PART.fullmatch(value))  # Django fails at what is no date
         return "\0" not in value and lookup in set(_offered(self, request))  # PostgreSQL has none

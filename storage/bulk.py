@@ -1,4 +1,4 @@
-"""Many rows at once, past the ORM, which would make an object of each and SQL of each object."""
+"""Inserts many rows without the ORM, which makes an object of each row and SQL of each object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ def insert(
     *,
     ignore_conflicts: bool = False,
 ) -> None:
-    """Inserts rows whose values stand in the order of the columns. Raises IntegrityError."""
+    """Inserts rows. The values of each are in the order of `columns`, which are names of columns.
+
+    Raises IntegrityError for a row that breaks a constraint; with `ignore_conflicts`, rows that
+    break a unique constraint are left out instead. Signals and `save` are not called.
+    """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(map(connection.ops.quote_name, columns))
     marks = ", ".join(["%s"] * len(columns))

@@ -1,6 +1,6 @@
-"""Secrets that lie in the database, such as those of second factors, encrypted.
+"""Encrypts secrets that are stored in the database, such as those of second factors.
 
-The keys are settings.ENCRYPTION_KEYS, texts of any length: the first encrypts, all decrypt.
+The keys are settings.ENCRYPTION_KEYS, texts of any length. The first encrypts; all decrypt.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ PREFIX = "fernet:"
 
 @sensitive_variables()
 def encrypt(text: str) -> str:
+    """The text, encrypted with the first key, as text that begins with `PREFIX`."""
     return PREFIX + _fernet().encrypt(text.encode()).decode()
 
 
 @sensitive_variables()
 def decrypt(stored: str) -> str:
-    """The text that was encrypted; what was stored in the clear comes back as it is.
+    """The text that was encrypted. A text that was stored unencrypted is returned unchanged.
 
-    Without the right key a random secret comes back, so that no code fits, and the log says why.
+    If no key decrypts it, the error is logged and a random secret is returned, which no code fits.
     """
     if not stored.startswith(PREFIX):
         return stored
@@ -45,9 +46,11 @@ def decrypt(stored: str) -> str:
 
 @sensitive_variables()
 def reencrypt(authenticators: QuerySet[Any, Any], *, in_the_clear: bool = False) -> int:
-    """Encrypts the secrets of allauth's authenticators with the first key, or stores them in the
-    clear; returns how many rows it read. Raises InvalidToken for one that no key can read, and
-    changes nothing then."""
+    """Encrypts the secrets of allauth's authenticators with the first key, or with `in_the_clear`
+    stores them unencrypted. Returns the number of authenticators.
+
+    Raises InvalidToken, and changes nothing, if no key decrypts one of the secrets.
+    """
     rows = 0
     with transaction.atomic():
         for row in authenticators.select_for_update():

@@ -1,10 +1,13 @@
+"""The lock that transactions take to follow one another."""
+
 from __future__ import annotations
 
 from django.db import connection
 
 
 def advisory_lock(name: str) -> None:
-    """Holds back whoever else asks for this name, until this transaction ends; readers go on."""
+    """Waits for the lock of this name, and holds it until the transaction ends. It must be called
+    in a transaction. Reads are not held up."""
     # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -75,6 +75,7 @@ class AppendOnly(Operation):
             schema_editor.execute(statement, params=None)
 
     def describe(self) -> str:
+        """What `migrate --plan` prints."""
         return f"Keep the rows of {self.table} as they were written"
 
     def _create(self, schema_editor: BaseDatabaseSchemaEditor) -> list[str]:

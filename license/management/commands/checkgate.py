@@ -1,3 +1,5 @@
+"""Prints which routes need a license."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -8,6 +10,8 @@ from license import routes
 
 
 class Command(BaseCommand):
+    """See `help`."""
+
     help = (
         "Prints every route with the unsafe methods that it takes: gated by the license, or exempt"
         " by which line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE, and how far."

@@ -1,3 +1,5 @@
+"""Makes a key pair that signs licenses."""
+
 from __future__ import annotations
 
 import os
@@ -18,6 +20,8 @@ from license.keyring import EXPONENT, MINIMUM_BITS, thumbprint
 
 
 class Command(BaseCommand):
+    """See `help`."""
+
     help = "Makes the vendor's RSA key pair for licenses. The private key never joins a deployment."
     requires_system_checks = []  # it needs nothing of this deployment
 

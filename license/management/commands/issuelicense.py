@@ -1,3 +1,5 @@
+"""Signs a license key."""
+
 from __future__ import annotations
 
 import argparse
@@ -25,6 +27,8 @@ def _instant(text: str) -> datetime:
 
 
 class Command(BaseCommand):
+    """See `help`."""
+
     help = "Issues a license key and prints it: for the vendor, who holds the signing key."
     requires_system_checks = []  # it needs nothing of this deployment
 
