@@ -17,7 +17,7 @@ import pytest
 from actions.tests.attacks import STOLEN, attack, stolen
 from tests import aws
 from tests.aws import Cloud
-from tests.server import Databases, base_environment, manage, worker
+from tests.server import Databases, manage, worker
 
 SET = """
 from actions.tests.attacks import set_action
@@ -33,9 +33,8 @@ def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
         Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
     )
     with databases.copy() as url:
-        whole = base_environment(databases.folder) | cloud.environment
+        whole = databases.environment(url) | cloud.environment
         whole |= {
-            "DATABASE_URL": url,
             "CONTAINMENT": "on",
             "BLOCK_IP_SETS": cloud.ip_set("blocked"),
             "SAVE_BUCKET": "evidence",

@@ -151,16 +151,22 @@ def start_trial(
 
 @pytest.fixture(scope="session")
 def panel_databases(
-    tmp_path_factory: pytest.TempPathFactory, signing_key_path: Path
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, signing_key_path: Path
 ) -> PanelDatabases:
-    return PanelDatabases(tmp_path_factory.mktemp("panel"), signing_key_path)
+    return PanelDatabases(tmp_path_factory.mktemp("panel"), shared_folder, signing_key_path)
+
+
+@pytest.fixture(scope="session")
+def _running_panel(panel_databases: PanelDatabases) -> Iterator[Server]:
+    with servers.running(panel_databases) as running:
+        yield running
 
 
 @pytest.fixture
-def panel(panel_databases: PanelDatabases) -> Iterator[Server]:
-    """The vendor's panel, with a member of staff and no customer."""
-    with servers.running(panel_databases) as running:
-        yield running
+def panel(panel_databases: PanelDatabases, _running_panel: Server) -> Server:
+    """The vendor's panel, with a member of staff and no customer. The process is the same for all
+    tests, and the database is as new for each."""
+    return tests.server.restored(_running_panel, panel_databases)
 
 
 @pytest.fixture
