@@ -19,8 +19,12 @@ _IN_PROCESS = {"db", "transactional_db", "django_db_serialized_rollback"}
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "every_database: runs on PostgreSQL too. Every test that uses a database in this process"
-        " has it; one with servers or a browser has to say so.",
+        "every_database: runs on PostgreSQL too. Each test that uses a database in this process"
+        " has it; one with a server in another process has to say so.",
+    )
+    config.addinivalue_line(
+        "markers",
+        "one_database: uses a database in this process, and runs on SQLite only. It says why.",
     )
 
 
@@ -29,5 +33,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         in_process = item.get_closest_marker("django_db") or fixtures & _IN_PROCESS
-        if in_process and "chromium" not in fixtures:
+        if in_process and not item.get_closest_marker("one_database"):
             item.add_marker("every_database")

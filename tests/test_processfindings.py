@@ -19,6 +19,8 @@ from tests import aws
 from tests.aws import Cloud
 from tests.server import Databases, manage, worker
 
+pytestmark = pytest.mark.every_database  # each has locks and leases of its own kind
+
 SET = """
 from actions.tests.attacks import set_action
 set_action("BLOCK"); set_action("SAVE", finding_type="Recon:EC2/Portscan")
