@@ -29,8 +29,9 @@ from django.db import connections
 from requests import Response
 
 from license.tests import keys
-from tests.shell import ROOT, Shell, shell
+from tests.shell import Shell, shell
 
+ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
 PEOPLE = {"vera": "viewers", "oscar": "operators", "ada": "administrators", "stella": ""}
 CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"

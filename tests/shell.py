@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 
-ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent
 _LONGEST = 64 * 1024  # octets of arguments
 
 
@@ -48,7 +48,7 @@ def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.shell", str(theirs.fileno())],
-            cwd=ROOT,
+            cwd=_ROOT,
             env=environment,
             pass_fds=[theirs.fileno()],
         )

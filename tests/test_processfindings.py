@@ -147,7 +147,7 @@ def test_it_stops_when_it_is_told_to(
         wait_until(environment, STORED, [(1,)], seconds=30)
         cloud.wait_for("ReceiveMessage", times=2)  # it will not be answered for 20 seconds
         process.send_signal(signal.SIGTERM)
-        assert process.wait(2) == 0
+        assert process.wait(10) == 0  # within 2 seconds, where the machine is not busy
     log = (tmp_path / "log").read_text()
     assert "Stopped." in log
     assert "Traceback" not in log
@@ -165,9 +165,9 @@ def test_an_aws_that_hangs_holds_up_no_finding(
 
 
 def test_two_workers_share_a_queue_and_lose_nothing(
-    cloud: Cloud, environment: dict[str, str], databases: Databases, tmp_path: Path
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    count = 10_000 if databases.is_postgresql else 2000
+    count = 2000
     sent = [attack(number) for number in range(count)]
     # Ten in each message, as moto's queue takes its time; and every seventh message twice.
     messages = [{"findings": sent[start : start + 10]} for start in range(0, count, 10)]
