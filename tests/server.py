@@ -65,6 +65,7 @@ class Server:
     url: str
     environment: Mapping[str, str]
     log_path: Path
+    database_url: str  # of the copy that was made for it
     log_start: int = 0  # octets that were written before this test
     shell: Shell | None = None  # of a server that serves many tests
 
@@ -251,7 +252,7 @@ def running(databases: Databases, **environment: str) -> Iterator[Server]:
     """A server on a copy of the database; `environment` adds to its own."""
     with databases.copy() as database_url, listening() as (listener, url):
         whole = databases.environment(database_url, url) | environment
-        server = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log")
+        server = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
         with serving("threatreaction.wsgi", server, listener, ready="/healthz"):
             yield server
 
@@ -265,7 +266,7 @@ def with_shell(server: Server) -> Iterator[Server]:
 
 def restored(server: Server, databases: Databases) -> Server:
     """The same server with its database as in the beginning, and nothing in its log."""
-    databases.restore(server.environment["DATABASE_URL"])
+    databases.restore(server.database_url)
     return replace(server, log_start=server.log_path.stat().st_size)
 
 

@@ -52,14 +52,17 @@ def signing_key_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.fixture(autouse=True)
-def _panel(
-    settings: Settings, signing_key_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def _panel(settings: Settings, signing_key_path: Path, _empty_folder: Path) -> None:
     settings.LICENSE_SIGNING_KEY = str(signing_key_path)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # The hashed names need a collectstatic; the tests with a real server use them.
-    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+    settings.STATIC_ROOT = _empty_folder
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }

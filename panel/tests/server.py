@@ -50,7 +50,7 @@ def running(databases: PanelDatabases, **environment: str) -> Iterator[Server]:
     """The panel on a copy of its database. Its mail is in its log."""
     with databases.copy() as database_url, listening() as (listener, url):
         whole = databases.environment(database_url, url) | environment
-        panel = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log")
+        panel = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
         with serving("panel.wsgi", panel, listener, ready="/panel/public-key.pem"):
             yield panel
 
