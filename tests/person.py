@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from tests.server import PASSWORD
 
+_PATIENCE = 20_000  # milliseconds, on a machine that is busy with other tests
+expect.set_options(timeout=_PATIENCE)
 _axe = Axe()
 # Preloading copies style sheets into the page, which the CSP rightly refuses. What is in order is
 # not listed: it takes longer than to find out.
@@ -24,7 +26,7 @@ def new_page(browser: Browser, url: str) -> Iterator[Page]:
     """A page with cookies of its own. An error in a script or a violation of the CSP fails the
     test."""
     context = browser.new_context(base_url=url)
-    context.set_default_timeout(10_000)  # milliseconds
+    context.set_default_timeout(_PATIENCE)
     page = context.new_page()
     complaints: list[str] = []
 
