@@ -26,12 +26,14 @@ finding: .venv/runtime
 panel: .venv/panel
 	@scripts/panel
 
+# docs/testing.md says what runs where. ARGS go to each of the four: ARGS=--randomly-seed=7
+test: export PYTHONDONTWRITEBYTECODE =# the workers of all four read what the first has compiled
 test: .venv/development
 	scripts/install-test-tools
-	$(BIN)/pytest
-	$(BIN)/python -m tests.postgresql $(BIN)/pytest
-	$(if $(PANEL),$(BIN)/pytest -c panel/pyproject.toml panel)
-	$(if $(PANEL),$(BIN)/python -m tests.postgresql $(BIN)/pytest -c panel/pyproject.toml panel)
+	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
+	$(if $(PANEL),$(BIN)/pytest -c panel/pyproject.toml panel $(ARGS))
+	$(if $(PANEL),$(BIN)/python -m tests.postgresql $(BIN)/pytest -c panel/pyproject.toml -m every_database panel $(ARGS))
 
 lint: .venv/development
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,10 +52,15 @@ def _any_number_of_strangers(settings: Settings) -> None:
     settings.ANONYMOUS_WRITE_RATE = ""
 
 
+@pytest.fixture(scope="session")
+def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.fixture(autouse=True)
-def _plain_static_names(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _plain_static_names(settings: Settings, _empty_folder: Path) -> None:
     """The hashed names need a collectstatic; the tests with a real server use them."""
-    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+    settings.STATIC_ROOT = _empty_folder
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 import boto3
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds, after AWS or the database has failed
 IDLE = 1.0  # seconds, until it is asked again whether an action is due
+STOP_CHECK = 0.2  # seconds, between two looks at whether to stop during a poll of the queue
 
 Finding = Mapping[str, Any] | Unparsed
 
@@ -45,7 +47,7 @@ def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> N
     acting = threading.Thread(target=_until, args=(stop, lambda: act(session, stop)))
     acting.start()
     if queue:
-        _until(stop, lambda: receive(queue))
+        _until(stop, lambda: receive(queue, stop))
     acting.join()
 
 
@@ -74,11 +76,11 @@ def act(session: boto3.Session, stop: threading.Event) -> None:
         stop.wait(IDLE)
 
 
-def receive(queue: Queue) -> None:
-    """One batch of messages. They are deleted once their findings are committed."""
+def receive(queue: Queue, stop: threading.Event) -> None:
+    """Ingests one batch of messages, and deletes them once their findings are committed."""
     # Without a database no message is received: each receipt counts towards the dead-letter queue.
     connection.ensure_connection()
-    messages = queue.receive()
+    messages = _poll(queue, stop)
     if not messages:
         return
     with queue.being_extended(messages):
@@ -91,6 +93,26 @@ def receive(queue: Queue) -> None:
         except Exception:  # one of them did it; the next lines find and tell which
             taken = [message for message in readable if _taken_alone(message, readable[message])]
         queue.delete(taken)
+
+
+def _poll(queue: Queue, stop: threading.Event) -> list[Message]:
+    """The next messages; none as soon as `stop` is set, however long SQS holds the poll open.
+
+    A poll that is left behind ends with the process. What SQS still hands to it, SQS hands out
+    again after VISIBILITY.
+    """
+    answer: Future[list[Message]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(queue.receive())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    while not answer.done() and not stop.is_set():
+        wait([answer], timeout=STOP_CHECK)
+    return answer.result() if answer.done() else []
 
 
 def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:

@@ -55,10 +55,10 @@ class Cloud:
     def hang(self, operation: str, *, after: bool = False) -> None:
         self.faults.append(Fault(operation, "", 0, 100, after))
 
-    def wait_for(self, operation: str) -> None:
-        """Returns when somebody has asked for it."""
+    def wait_for(self, operation: str, *, times: int = 1) -> None:
+        """Returns when somebody has asked for it so many times."""
         deadline = time.monotonic() + 30
-        while operation not in self.asked:
+        while self.asked.count(operation) < times:
             assert time.monotonic() < deadline, self.asked
             time.sleep(0.02)
 
@@ -132,9 +132,11 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             operation = _operation(self, body)
             over = cloud.over
             fault = next((one for one in cloud.faults if one.operation == operation), None)
-            if fault is None or fault.after:
+            if fault and fault.after:
                 answer = self._ask_moto(body)
             cloud.asked.append(operation)
+            if fault is None:
+                answer = self._ask_moto(body)
             if fault and fault.times > 0:
                 fault.times -= 1
                 if not fault.code:
@@ -202,7 +204,7 @@ def cloud() -> Iterator[Cloud]:
     made = Cloud("", f"http://{host}:{port}")
     proxy = _Server(("127.0.0.1", 0), _proxy(made))
     made.url = f"http://127.0.0.1:{proxy.server_address[1]}"
-    thread = threading.Thread(target=proxy.serve_forever)
+    thread = threading.Thread(target=proxy.serve_forever, args=[0.05])
     thread.start()
     try:
         yield made

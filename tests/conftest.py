@@ -28,15 +28,28 @@ _FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Databases:
-    return Databases(tmp_path_factory.mktemp("portal"))
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all workers of this run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Databases:
+    return Databases(tmp_path_factory.mktemp("portal"), shared_folder)
+
+
+@pytest.fixture(scope="session")
+def _running_portal(databases: Databases) -> Iterator[Server]:
+    with servers.running(databases) as running, servers.with_shell(running) as portal:
+        yield portal
 
 
 @pytest.fixture
-def server(databases: Databases) -> Iterator[Server]:
-    """Nothing is installed or set; the people and the program of tests.server are there."""
-    with servers.running(databases) as running:
-        yield running
+def server(databases: Databases, _running_portal: Server) -> Server:
+    """Nothing is installed or set; the people and the program of tests.server are there. The
+    process is the same for all tests, and the database is as new for each."""
+    return servers.restored(_running_portal, databases)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,8 @@ def cluster() -> Iterator[str]:
         )  # fmt: skip
         server = subprocess.Popen(
             [program("postgres"), "-D", "data", "-k", str(folder), "-c", "listen_addresses=",
-             "-c", "fsync=off", "-c", "log_min_messages=panic"],
+             "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+             "-c", "log_min_messages=panic"],
             cwd=folder, **ids,
         )  # fmt: skip
         try:

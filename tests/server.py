@@ -1,18 +1,24 @@
-"""The portal as it is deployed: gunicorn in processes of its own, on a database of its own."""
+"""The portal as it is deployed: gunicorn in processes of its own, on a database of its own.
+
+The fixture `server` gives each test the same running server with its database as in the beginning.
+A test that needs another environment starts its own with `running`.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import shutil
+import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +29,7 @@ from django.db import connections
 from requests import Response
 
 from license.tests import keys
+from tests.shell import Shell, shell
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
@@ -58,13 +65,18 @@ class Server:
     url: str
     environment: Mapping[str, str]
     log_path: Path
+    database_url: str  # of the copy that was made for it
+    log_start: int = 0  # octets that were written before this test
+    shell: Shell | None = None  # of a server that serves many tests
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_bytes()[self.log_start :].decode(errors="replace")
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """manage.py beside the running server, as an administrator with a shell types it."""
+        if self.shell:
+            return self.shell.manage(*arguments, stdin=stdin)
         return manage(self.environment, *arguments, stdin=stdin)
 
     def install(self, key: str) -> None:
@@ -113,48 +125,91 @@ def manage(
 
 
 class Databases:
-    """Fresh databases of the kind that this test run is about, each a copy of one that is ready."""
+    """Databases of the kind that this test run is about, each a copy of one that is ready.
 
-    def __init__(self, folder: Path) -> None:
+    The first worker of a run makes that one, and collects the static files, in the folder `shared`.
+    """
+
+    name = "portal"
+
+    def __init__(self, folder: Path, shared: Path | None = None) -> None:
         self.folder = folder
+        self.shared = shared or folder
         self.settings = connections["default"].settings_dict
         self.is_postgresql = connections["default"].vendor == "postgresql"
-        self.template = self._new("template")
-        self.prepare(self.url(self.template))
+        ready = self.shared / f"{self.name}-template"
+        with (self.shared / f"{self.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists():
+                template = self._name(self.shared)
+                if self.is_postgresql:
+                    self._execute(f'CREATE DATABASE "{template}"')
+                self.prepare(self._url(template))
+                ready.write_text(template)
+        self.template = ready.read_text()
 
     def prepare(self, database_url: str) -> None:
-        """Makes the tables and rows that every copy begins with."""
-        environment = base_environment(self.folder) | {"DATABASE_URL": database_url}
-        for arguments in (
+        """Makes the tables and rows that every copy begins with, and collects static files."""
+        self._run(
+            self.environment(database_url),
             ("migrate", "-v0"),
             ("shell", "-v0", "-c", _POPULATE),
             ("collectstatic", "--no-input", "-v0"),
-        ):
-            done = manage(environment, *arguments)
-            assert done.returncode == 0, done.stderr
+        )
+
+    def _run(self, environment: Mapping[str, str], *commands: tuple[str, ...]) -> None:
+        with shell(environment) as administrator:
+            for arguments in commands:
+                done = administrator.manage(*arguments)
+                assert done.returncode == 0, done.stderr
+
+    def environment(self, database_url: str, url: str = "http://localhost") -> dict[str, str]:
+        """Of the portal on that database, which browsers reach at `url`."""
+        return base_environment(self.folder) | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "TEST_STATIC_ROOT": str(self.shared / f"{self.name}-static"),
+            "DATABASE_URL": database_url,
+            "PORTAL_URL": url,
+        }
 
     @contextmanager
     def copy(self) -> Iterator[str]:
         """The DATABASE_URL of a copy."""
-        name = f"{self.template}_{uuid.uuid4().hex[:8]}"
+        name = self._name(self.folder)
+        self._fill(name)
+        yield self._url(name)
+        self._drop(name)
+
+    def restore(self, database_url: str) -> None:
+        """Makes a copy what it was in the beginning, also while a server uses it."""
+        name = database_url.removeprefix(self._url(""))
+        if self.is_postgresql:
+            self._drop(name)
+        self._fill(name)
+
+    def _fill(self, name: str) -> None:
         if self.is_postgresql:
             self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
-        else:
-            shutil.copy(self.folder / self.template, self.folder / name)
-        yield self.url(name)
+            return
+        with (
+            closing(sqlite3.connect(self.template)) as template,
+            closing(sqlite3.connect(name)) as copy,
+        ):
+            template.backup(copy)  # in one transaction
+
+    def _drop(self, name: str) -> None:
         if self.is_postgresql:
             self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    def url(self, name: str) -> str:
+    def _name(self, folder: Path) -> str:
+        """Of a new database: with SQLite, the path of its file."""
+        name = f"{self.name}_{uuid.uuid4().hex[:8]}"
+        return name if self.is_postgresql else str(folder / name)
+
+    def _url(self, name: str) -> str:
         if self.is_postgresql:
             return f"postgres://{self.settings['USER']}@/{self.settings['HOST']}/{name}"
-        return f"sqlite:///{self.folder / name}"
-
-    def _new(self, name: str) -> str:
-        name = f"{name}_{uuid.uuid4().hex[:8]}"
-        if self.is_postgresql:
-            self._execute(f'CREATE DATABASE "{name}"')
-        return name
+        return f"sqlite:///{name}"
 
     def _execute(self, sql: str) -> None:
         with psycopg.connect(
@@ -175,7 +230,6 @@ def base_environment(folder: Path) -> dict[str, str]:
     return inherited | {
         "DOTENV_PATH": "",
         "SECRET_KEY": "of no use outside a test run, and long enough for the check",
-        "PORTAL_URL": "http://localhost",
         "EMAIL_URL": "consolemail://",
         "AWS_ACCOUNT_ID": keys.ACCOUNT,
         "REQUIRE_SECOND_FACTOR": "none",
@@ -184,25 +238,44 @@ def base_environment(folder: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
+    """For a program that binds it itself. Outgoing connections get none of these ports."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        while True:
+            port = random.SystemRandom().randrange(10_000, 32_768)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 @contextmanager
 def running(databases: Databases, **environment: str) -> Iterator[Server]:
-    """A server on a free port, on a copy of the database; `environment` adds to its own."""
-    port = free_port()
-    with databases.copy() as database_url:
-        url = f"http://localhost:{port}"
-        whole = base_environment(databases.folder) | {
-            "DATABASE_URL": database_url,
-            "PORTAL_URL": url,
-            **environment,
-        }
-        server = Server(url, whole, databases.folder / f"{port}.log")
-        with serving("threatreaction.wsgi", server, ready="/healthz"):
+    """A server on a copy of the database; `environment` adds to its own."""
+    with databases.copy() as database_url, listening() as (listener, url):
+        whole = databases.environment(database_url, url) | environment
+        server = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
+        with serving("threatreaction.wsgi", server, listener, ready="/healthz"):
             yield server
+
+
+@contextmanager
+def with_shell(server: Server) -> Iterator[Server]:
+    """The same server, whose `manage` is quick: for one that serves many tests."""
+    with shell(server.environment) as administrator:
+        yield replace(server, shell=administrator)
+
+
+def restored(server: Server, databases: Databases) -> Server:
+    """The same server with its database as in the beginning, and nothing in its log."""
+    databases.restore(server.database_url)
+    return replace(server, log_start=server.log_path.stat().st_size)
+
+
+@contextmanager
+def listening() -> Iterator[tuple[socket.socket, str]]:
+    """A socket, bound before anybody else can take its port, and its URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener, f"http://localhost:{listener.getsockname()[1]}"
 
 
 @contextmanager
@@ -224,16 +297,20 @@ def worker(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Pop
 
 
 @contextmanager
-def serving(application: str, server: Server, *, ready: str) -> Iterator[None]:
+def serving(
+    application: str, server: Server, listener: socket.socket, *, ready: str
+) -> Iterator[None]:
     """gunicorn at the server's address, from when it answers at the path `ready` on."""
     with server.log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", application, "-b", urlsplit(server.url).netloc],
+            [sys.executable, "-m", "gunicorn", application, "-b", f"fd://{listener.fileno()}"],
             cwd=ROOT,
             env=server.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
         )
+    listener.close()  # so that nobody answers when gunicorn has gone
     try:
         _wait_until_it_answers(server, process, ready)
         yield

@@ -11,7 +11,12 @@ from tests.person import accessibility_violations, follow, new_page, overflows, 
 from tests.server import PASSWORD, ROOT, Databases, Server, running
 from tests.test_never_locked_out import STATES
 
-FOR_STRANGERS = ["/accounts/login/", "/accounts/password/reset/", "/problems/license-expired"]
+FOR_STRANGERS = [
+    "/accounts/login/",
+    "/accounts/password/reset/",
+    "/problems/license-expired",
+    "/nothing",
+]
 PAGES = [
     "/",
     "/entities",
@@ -112,6 +117,9 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
             follow(page, page.locator("main button[type=submit]").first)
     for path in PAGES:
         page.goto(path)
+        if licensed and path == "/admin/":
+            soon = page.get_by_role("status").get_by_text("The license expires soon.")
+            expect(soon).to_be_visible()
         found += wrong_with(page)
     assert found == [], "\n".join(found)
 

@@ -102,6 +102,7 @@ def without_database(server: Server, databases: Databases) -> Iterator[None]:
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
 
 
+@pytest.mark.every_database
 def test_without_its_database_the_portal_says_so_and_recovers(
     server: Server, databases: Databases
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_body_in_chunks_is_told_to_say_its_length(server: Server) -> None:
     assert "send it with one" in answer.json()["detail"]
 
 
+@pytest.mark.every_database
 def test_of_several_writers_with_one_tag_one_wins(server: Server) -> None:
     server.install(make_license())
     bearer = {"Authorization": f"Bearer {server.access_token()}"}
@@ -168,6 +170,7 @@ def test_of_several_writers_with_one_tag_one_wins(server: Server) -> None:
     assert [policy["action"] for policy in policies] == [won]
 
 
+@pytest.mark.every_database
 def test_bodies_at_once_are_applied_whole(server: Server) -> None:
     server.install(make_license())
     bearer = {"Authorization": f"Bearer {server.access_token()}"}

@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from license.tests import keys
 from license.tests.keys import make_license
 from tests.person import accessibility_violations, overflows, sign_in
 from tests.server import Server
-
-DAY = timedelta(days=1)
-
-STATES: dict[str, Callable[[], str] | None] = {
-    "Valid": make_license,
-    "Expiring Soon": lambda: make_license(days=10),
-    "Expired": lambda: make_license(not_before=keys.now() - 40 * DAY),
-    "Missing": None,
-    "Rejected": lambda: make_license(aws_account_id="210987654321"),
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_in_every_state_an_administrator_signs_in_and_installs_a_key(
-    page: Page, server: Server, state: str
-) -> None:
-    if make := STATES[state]:
-        server.put_into_history(make())
-    sign_in(page, "ada")
-    page.goto("/license")
-    expect(page.get_by_role("heading", name=state)).to_be_visible()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        assert accessibility_violations(page) == []
-    page.get_by_label("License key").fill(make_license(days=300))
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Valid")).to_be_visible()
 
 
 def test_the_preview_appears_as_the_key_is_pasted(page: Page, server: Server) -> None:
@@ -93,24 +61,3 @@ def test_without_scripts_the_preview_is_a_step(chromium: Browser, server: Server
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
     context.close()
-
-
-@pytest.mark.parametrize("path", ["/problems/license-expired", "/nothing", "/accounts/login/"])
-def test_what_strangers_see_is_accessible(page: Page, path: str) -> None:
-    page.goto(path)
-    assert accessibility_violations(page) == []
-    page.set_viewport_size({"width": 320, "height": 640})
-    assert not overflows(page)
-
-
-@pytest.mark.parametrize(
-    "path", ["/admin/", "/admin/license/license/", "/admin/license/license/add/"]
-)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_admin_is_accessible(page: Page, server: Server, path: str, scheme: str) -> None:
-    server.install(make_license(days=10))
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-    sign_in(page)
-    page.goto(path)
-    expect(page.get_by_role("status").get_by_text("The license expires soon.")).to_be_visible()
-    assert accessibility_violations(page) == []

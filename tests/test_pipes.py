@@ -26,6 +26,7 @@ def test_a_reader_that_stops_early_is_no_error(unbuffered: str) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.every_database
 def test_a_database_without_tables_is_told_in_one_line(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
     if connection.vendor == "postgresql":

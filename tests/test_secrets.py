@@ -127,6 +127,7 @@ connection.cursor().execute(
 """
 
 
+@pytest.mark.every_database
 def test_a_key_that_could_not_be_stored_is_neither_logged_nor_shown(server: Server) -> None:
     key = make_license()
     assert server.manage("shell", "-v0", "-c", _NO_ROOM).returncode == 0

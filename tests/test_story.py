@@ -110,6 +110,7 @@ def known(server: Server) -> str:
     return server.manage("license", "--json").stdout + history.stdout
 
 
+@pytest.mark.every_database
 def test_a_key_in_the_environment_is_installed_at_start_up(databases: Databases) -> None:
     with running(databases, LICENSE_KEY=make_license(jti="from the environment")) as server:
         assert server.manage("license").returncode == 0

@@ -98,7 +98,7 @@ class _Answers(BaseHTTPRequestHandler):
 @contextmanager
 def running() -> Iterator[Provider]:
     provider = Provider()
-    thread = threading.Thread(target=provider.serve_forever)
+    thread = threading.Thread(target=provider.serve_forever, args=[0.01])
     thread.start()
     try:
         yield provider

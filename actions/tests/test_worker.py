@@ -52,7 +52,7 @@ def test_a_message_is_deleted_once_its_finding_is_stored(cloud: Cloud, queue: Qu
     set_action("BLOCK")
     send(cloud, queue, *(event(attack(number)) for number in range(12)), event(attack(1)))
     for _ in range(2):
-        worker.receive(queue)
+        worker.receive(queue, threading.Event())
     assert left(cloud, queue) == 0
     assert Finding.objects.count() == 12
     assert Reaction.objects.filter(kind="BLOCK").count() == 12
@@ -75,7 +75,7 @@ def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
     queue = Queue(session, cloud.queue(RedrivePolicy=json.dumps(redrive)))
     send(cloud, queue, body)
     for _ in range(3):
-        worker.receive(queue)
+        worker.receive(queue, threading.Event())
     (message,) = cloud.client("sqs").receive_message(QueueUrl=dead)["Messages"]
     assert message["Body"] == body
     assert reason in caplog.text
@@ -95,7 +95,7 @@ def test_one_that_cannot_be_stored_keeps_no_other_out(
 
     monkeypatch.setattr(ingest, "ingest", refuses_number_2)
     send(cloud, queue, *(event(attack(number)) for number in range(5)))
-    worker.receive(queue)
+    worker.receive(queue, threading.Event())
     assert Finding.objects.count() == 4
     assert left(cloud, queue) == 1
 
@@ -114,7 +114,7 @@ def test_while_the_database_is_away_no_message_is_received(
     connections["default"] = away
     try:
         with pytest.raises(OperationalError):
-            worker.receive(queue)
+            worker.receive(queue, threading.Event())
     finally:
         connections["default"] = kept
     assert "ReceiveMessage" not in cloud.asked
@@ -124,7 +124,7 @@ def test_an_object_that_is_no_finding_is_kept_and_an_event_of_another_kind_is_no
     cloud: Cloud, queue: Queue
 ) -> None:
     send(cloud, queue, event({"accountId": 7}), {"detail-type": "Scheduled Event", "detail": {}})
-    worker.receive(queue)
+    worker.receive(queue, threading.Event())
     assert Finding.objects.get().problem
     assert left(cloud, queue) == 0
 

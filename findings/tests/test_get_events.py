@@ -74,6 +74,7 @@ def test_pages_follow_each_other_however_many_arrive_meanwhile(
     minutes = {number: number * 37 % 20 for number in range(60)}  # three at each
     arrive(*(seen(number, minutes=minutes[number]) for number in range(60)))
     shown: list[str] = []
+    answer(viewer_client)  # a session's first request notes when it was
     query = ""
     for size in (25, 25, 10):
         with django_assert_max_num_queries(6):

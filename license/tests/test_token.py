@@ -160,7 +160,7 @@ def _jwk(key: RSAPrivateKey) -> dict[str, str]:
 @pytest.mark.parametrize(
     "member",
     [
-        {"jwk": _jwk(other_key())},
+        pytest.param({"jwk": _jwk(other_key())}, id="jwk"),
         {"jku": "https://evil.example/keys"},
         {"x5u": "https://evil.example/cert"},
         {"x5c": ["MIIB"]},
@@ -191,7 +191,7 @@ def test_the_header_is_complete(name: str) -> None:
 @pytest.mark.parametrize(
     "kid",
     [
-        thumbprint(other_key().public_key()),
+        pytest.param(thumbprint(other_key().public_key()), id="another key"),
         "",
         "../../etc/passwd",
         "public/public-key.pem",

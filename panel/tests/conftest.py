@@ -59,14 +59,17 @@ def signing_key_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.fixture(autouse=True)
-def _panel(
-    settings: Settings, signing_key_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def _panel(settings: Settings, signing_key_path: Path, _empty_folder: Path) -> None:
     settings.LICENSE_SIGNING_KEY = str(signing_key_path)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # The hashed names need a collectstatic; the tests with a real server use them.
-    settings.STATIC_ROOT = tmp_path_factory.mktemp("static")
+    settings.STATIC_ROOT = _empty_folder
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
@@ -158,16 +161,22 @@ def start_trial(
 
 @pytest.fixture(scope="session")
 def panel_databases(
-    tmp_path_factory: pytest.TempPathFactory, signing_key_path: Path
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, signing_key_path: Path
 ) -> PanelDatabases:
-    return PanelDatabases(tmp_path_factory.mktemp("panel"), signing_key_path)
+    return PanelDatabases(tmp_path_factory.mktemp("panel"), shared_folder, signing_key_path)
+
+
+@pytest.fixture(scope="session")
+def _running_panel(panel_databases: PanelDatabases) -> Iterator[Server]:
+    with servers.running(panel_databases) as running:
+        yield running
 
 
 @pytest.fixture
-def panel(panel_databases: PanelDatabases) -> Iterator[Server]:
-    """The vendor's panel, with a member of staff and no customer."""
-    with servers.running(panel_databases) as running:
-        yield running
+def panel(panel_databases: PanelDatabases, _running_panel: Server) -> Server:
+    """The vendor's panel, with a member of staff and no customer. The process is the same for all
+    tests, and the database is as new for each."""
+    return tests.server.restored(_running_panel, panel_databases)
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
 from panel.tests.signing_in import totp
-from tests.server import Databases, Server, base_environment, free_port, manage, serving
+from tests.server import Databases, Server, listening, serving
 
 STAFF = "sam@vendor.example"
 
@@ -19,25 +20,25 @@ STAFF = "sam@vendor.example"
 class PanelDatabases(Databases):
     """With a member of staff, and nobody else."""
 
-    def __init__(self, folder: Path, signing_key_path: Path) -> None:
+    name = "panel"
+
+    def __init__(self, folder: Path, shared: Path, signing_key_path: Path) -> None:
         self.signing_key_path = signing_key_path
-        super().__init__(folder)
+        super().__init__(folder, shared)
 
     def prepare(self, database_url: str) -> None:
-        environment = self.environment("http://localhost", database_url)
-        for arguments in (
+        self._run(
+            self.environment(database_url),
             ("migrate", "-v0"),
             ("createstaff", STAFF),
             ("collectstatic", "--no-input", "-v0"),
-        ):
-            done = manage(environment, *arguments)
-            assert done.returncode == 0, done.stderr
+        )
 
-    def environment(self, url: str, database_url: str) -> dict[str, str]:
-        of_the_portal = ("PORTAL_URL", "AWS_ACCOUNT_ID", "LICENSE_PUBLIC_KEY_PATH")
-        kept = base_environment(self.folder)
-        return {name: kept[name] for name in kept if name not in of_the_portal} | {
-            "DJANGO_SETTINGS_MODULE": "panel.settings",
+    def environment(self, database_url: str, url: str = "http://localhost") -> dict[str, str]:
+        portal = super().environment(database_url, url)
+        of_the_portal = ("DATABASE_URL", "PORTAL_URL", "AWS_ACCOUNT_ID", "LICENSE_PUBLIC_KEY_PATH")
+        return {name: portal[name] for name in portal if name not in of_the_portal} | {
+            "DJANGO_SETTINGS_MODULE": "panel.tests.settings",
             "PANEL_URL": f"{url}/panel",
             "PANEL_DATABASE_URL": database_url,
             "LICENSE_SIGNING_KEY": str(self.signing_key_path),
@@ -46,13 +47,11 @@ class PanelDatabases(Databases):
 
 @contextmanager
 def running(databases: PanelDatabases, **environment: str) -> Iterator[Server]:
-    """The panel on a free port. Its mail is in its log."""
-    port = free_port()
-    url = f"http://localhost:{port}"
-    with databases.copy() as database_url:
-        whole = databases.environment(url, database_url) | environment
-        panel = Server(url, whole, databases.folder / f"{port}.log")
-        with serving("panel.wsgi", panel, ready="/panel/public-key.pem"):
+    """The panel on a copy of its database. Its mail is in its log."""
+    with databases.copy() as database_url, listening() as (listener, url):
+        whole = databases.environment(database_url, url) | environment
+        panel = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
+        with serving("panel.wsgi", panel, listener, ready="/panel/public-key.pem"):
             yield panel
 
 

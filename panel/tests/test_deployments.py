@@ -43,10 +43,10 @@ def test_a_deployment_without_the_panel_passes_its_own_tests(checkout: Path) -> 
     shutil.rmtree(checkout / "panel")
     for command in (("git", "init", "-q"), ("git", "add", "--", ":!.venv")):
         assert run(checkout, *command).returncode == 0
-    collected = run(checkout, sys.executable, "-m", "pytest", "--collect-only", "-q")
+    collected = run(checkout, sys.executable, "-m", "pytest", "-n0", "--collect-only", "-q")
     assert collected.returncode == 0, collected.stdout
     assert "panel/" not in collected.stdout
-    passed = run(checkout, sys.executable, "-m", "pytest", "-q", *QUICK)
+    passed = run(checkout, sys.executable, "-m", "pytest", "-n0", "-q", *QUICK)
     assert passed.returncode == 0, passed.stdout
     assert re.search(r"^[1-9]\d\d passed", passed.stdout, re.MULTILINE)
 

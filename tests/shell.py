@@ -1,0 +1,87 @@
+"""`manage.py` in a process that has loaded Django already and forks for each command.
+
+A command is what it is in a shell: a process of its own, with its own arguments, stdin, stdout,
+stderr and exit status. Only the imports, which take most of the time, are done once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryFile
+
+_ROOT = Path(__file__).resolve().parent.parent
+_LONGEST = 64 * 1024  # octets of arguments
+
+
+class Shell:
+    """Runs `manage.py` in one environment. Not for two threads at once."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+
+    def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write(stdin.encode())
+            given.seek(0)
+            files = [file.fileno() for file in (given, out, err)]
+            socket.send_fds(self._channel, [json.dumps(arguments).encode()], files)
+            status = int(self._channel.recv(16))
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode())
+        return subprocess.CompletedProcess(["manage.py", *arguments], status, *texts)
+
+
+@contextmanager
+def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.shell", str(theirs.fileno())],
+            cwd=_ROOT,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+        )
+    ours.settimeout(60)  # seconds for a command
+    try:
+        yield Shell(ours)
+    finally:
+        ours.close()  # which ends the process
+        process.wait(30)
+
+
+def _serve(channel: socket.socket) -> None:
+    import django
+    from django.conf import settings
+
+    django.setup()
+    import_module(settings.ROOT_URLCONF)
+    while True:
+        message, files, _, _ = socket.recv_fds(channel, _LONGEST, 3)
+        if not message:
+            return
+        child = os.fork()
+        if child == 0:
+            for number, file in enumerate(files):
+                os.dup2(file, number)
+            sys.argv = ["manage.py", *json.loads(message)]
+            runpy.run_path("manage.py", run_name="__main__")
+            return
+        for file in files:
+            os.close(file)
+        _, status = os.waitpid(child, 0)
+        channel.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))
