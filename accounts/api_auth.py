@@ -27,9 +27,7 @@ SCOPES = {
 class CallerRefused(Exception):
     """A caller who may not do this. The API answers with `refuse`."""
 
-    status: ClassVar[int] = 403
-    code: ClassVar[str]
-    title: ClassVar[str]
+    code: ClassVar[str]  # of a row of problems.catalog
 
     def __init__(self, detail: str, *, challenge: str = "") -> None:
         super().__init__(detail)
@@ -37,31 +35,24 @@ class CallerRefused(Exception):
 
 
 class Unauthenticated(CallerRefused):
-    status = 401
     code = "unauthenticated"
-    title = "Sign-in required"
 
 
 class CsrfFailed(CallerRefused):
     code = "csrf_failed"
-    title = "CSRF check failed"
 
 
 class InsufficientScope(CallerRefused):
     code = "insufficient_scope"
-    title = "Insufficient scope"
 
 
 class PermissionMissing(CallerRefused):
     code = "permission_denied"
-    title = "Permission denied"
 
 
 def refuse(request: HttpRequest, refused: CallerRefused) -> HttpResponse:
     return responses.respond(
-        status=refused.status,
         code=refused.code,
-        title=refused.title,
         detail=str(refused),
         headers={"WWW-Authenticate": refused.challenge} if refused.challenge else None,
     )

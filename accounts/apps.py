@@ -19,6 +19,6 @@ class AccountsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from accounts import checks, receivers, roles  # noqa: F401  (the first two register)
+        from accounts import checks, problems, receivers, roles  # noqa: F401  (most register)
 
         post_migrate.connect(roles.create_groups, sender=self)

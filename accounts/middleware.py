@@ -139,9 +139,7 @@ def _too_many(request: HttpRequest) -> HttpResponse:
         page = render_to_string("429.html", request=request)
         return HttpResponse(page, status=429, headers=RETRY_AFTER)
     return responses.respond(
-        status=429,
         code="too_many_requests",
-        title="Too many requests",
         detail="This address has sent too many requests without signing in. Try again in a minute.",
         headers=RETRY_AFTER,
     )

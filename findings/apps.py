@@ -13,3 +13,6 @@ class FindingsConfig(AppConfig):
         ],
         "operators": ["findings.change_threatpolicy", "findings.change_accountname"],
     }
+
+    def ready(self) -> None:
+        from findings import problems  # noqa: F401  (it registers them)

@@ -15,4 +15,4 @@ class LicenseConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from license import checks  # noqa: F401  (registers them)
+        from license import checks, problems  # noqa: F401  (they register)

@@ -13,17 +13,7 @@ from django.urls import reverse
 from license.signals import write_refused
 from license.status import LicenseStatus
 from license.token import LicenseNotYetValid
-from problems import responses
-
-TITLES = {
-    "license_missing": "License missing",
-    "license_expired": "License expired",
-    "license_not_yet_valid": "License not yet valid",
-    "license_wrong_account": "License for another AWS account",
-    "license_revoked": "License revoked",
-    "license_bad_signature": "License signature not trusted",
-    "license_malformed": "License malformed",
-}
+from problems import catalog, responses
 
 _SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECASE)
 
@@ -35,12 +25,12 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     """
     write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
-    title = TITLES[license_status.code]
     if responses.wants_html(request):
+        problem = catalog.find(license_status.code)
         typed = _typed(request) if request.user.is_authenticated else []
-        context = {"typed": typed, "title": title}
+        context = {"typed": typed, "title": problem.title}
         page = render_to_string("license/refused.html", context, request)
-        return HttpResponse(page, status=403, headers=headers)
+        return HttpResponse(page, status=problem.status, headers=headers)
     members: dict[str, Any] = {}
     if request.user.is_authenticated:
         detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
@@ -51,9 +41,7 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     else:
         detail = "Writes are disabled. An administrator can install a license on the License page."
     return responses.respond(
-        status=403,
         code=license_status.code,
-        title=title,
         detail=detail,
         headers=headers,
         **members,

@@ -13,27 +13,15 @@ from django.utils import timezone
 
 from license import validation
 from license.token import (
-    LicenseBadSignature,
     LicenseClaims,
     LicenseError,
     LicenseExpired,
     LicenseMissing,
     LicenseNotYetValid,
-    LicenseRevoked,
-    LicenseWrongAccount,
 )
 from license.validation import Validation
 
 EXPIRING_SOON = timedelta(days=14)
-
-_REMEDIES = {
-    LicenseMissing.code: "Request a license, then paste its key on the License page.",
-    LicenseExpired.code: "Renew the license, then paste the new key on the License page.",
-    LicenseRevoked.code: "Paste the replacement key on the License page, or ask for one.",
-    LicenseWrongAccount.code: "Install a license for this AWS account, or correct AWS_ACCOUNT_ID.",
-    LicenseNotYetValid.code: "Wait until it begins, or install a license that is valid today.",
-    LicenseBadSignature.code: "Install a key that the vendor signed, or restore the public key.",
-}
 
 
 class Kind(models.TextChoices):
@@ -83,7 +71,7 @@ class LicenseStatus:
     def remedy(self) -> str:
         """The next step, in sentences; "" if there is nothing to do."""
         if self.error:
-            return _REMEDIES.get(self.code, "Paste the key again, whole, on the License page.")
+            return self.error.remedy
         if self.needs_notice:
             ends = f"The license ends on {self.writes_until:%Y-%m-%d at %H:%M} UTC."
             return f"{ends} Renew it now: the new key takes over by itself."

@@ -88,16 +88,47 @@ class SigningKey(Protocol):
         """The signature of `data`. It is asked for RS256 only: PKCS1v15 and SHA-256."""
 
 
+REASONS: dict[str, type[LicenseError]] = {}  # by their code
+
+_INSTALL_COMMAND = """\
+manage.py license               # what is wrong
+manage.py setlicense - < key.txt"""
+
+
 class LicenseError(Exception):
     """A key that must not be honored. The text is for people, `code` for programs; neither holds
-    the key. `claims` is what the key says, where its signature is good."""
+    the key. `claims` is what the key says, where its signature is good.
+
+    A subclass is a reason, and holds all that is said of it anywhere.
+    """
 
     code: ClassVar[str]
+    title: ClassVar[str]
+    remedy: ClassVar[str]  # the one next step, as a sentence
+    cause: ClassVar[str]  # on its page; problems.catalog says how this and `fix` are marked up
+    fix: ClassVar[str]
+    command: ClassVar[str] = _INSTALL_COMMAND
+    state: ClassVar[str] = "Rejected"  # in the history of keys
+    color: ClassVar[str] = "red"
     claims: LicenseClaims | None = None
+
+    def __init_subclass__(cls) -> None:
+        for name in LicenseError.__annotations__.keys() - {"claims"}:
+            getattr(cls, name)  # a reason that leaves one out fails here
+        REASONS[cls.code] = cls
 
 
 class LicenseMissing(LicenseError):
     code = "license_missing"
+    title = "License missing"
+    remedy = "Request a license, then paste its key on the License page."
+    cause = (
+        "No license key was ever installed here. Everything can be read; every change is refused."
+    )
+    fix = (
+        "Request a trial or buy a license for the AWS account of this deployment, then paste its"
+        " key on the [License page](/license). Writes are on at once, without a restart."
+    )
 
     def __init__(self) -> None:
         super().__init__("No license is installed.")
@@ -105,6 +136,18 @@ class LicenseMissing(LicenseError):
 
 class LicenseMalformed(LicenseError):
     code = "license_malformed"
+    title = "License malformed"
+    remedy = "Paste the key again, whole, on the License page."
+    cause = (
+        "The text is no license key: it is cut off, has other characters in it, or breaks a rule of"
+        " the format. The reason beside the key says which."
+    )
+    fix = (
+        "Copy the key again from the vendor's mail, from the first character to the last, and paste"
+        " it on the [License page](/license). Spaces and line breaks do no harm; dropping the file"
+        " avoids copying at all."
+    )
+    command = "manage.py setlicense --dry-run --file key.txt\nmanage.py setlicense --file key.txt"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"This is not a valid license key: {reason}.")
@@ -113,6 +156,18 @@ class LicenseMalformed(LicenseError):
 
 class LicenseBadSignature(LicenseError):
     code = "license_bad_signature"
+    title = "License signature not trusted"
+    remedy = "Install a key that the vendor signed, or restore the public key."
+    cause = (
+        "None of the public keys in `public/public-key.pem` has signed the installed key; or its"
+        " text was altered; or that file is missing or damaged."
+    )
+    fix = (
+        "Copy the key again from the vendor's mail, whole, and paste it on the"
+        " [License page](/license). If a key that used to work is refused after an upgrade, compare"
+        " the thumbprints there with the vendor's, and restore the file."
+    )
+    command = f"manage.py check --tag security  # is the public key readable?\n{_INSTALL_COMMAND}"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The license key's signature is not trusted: {reason}.")
@@ -121,6 +176,18 @@ class LicenseBadSignature(LicenseError):
 
 class LicenseWrongAccount(LicenseError):
     code = "license_wrong_account"
+    title = "License for another AWS account"
+    remedy = "Install a license for this AWS account, or correct AWS_ACCOUNT_ID."
+    cause = (
+        "A license is made for one AWS account. The installed one names another than the account"
+        " that this deployment is told it runs in."
+    )
+    fix = (
+        "Compare the two numbers on the [License page](/license). If the portal's is right, ask the"
+        " vendor for a license for it. If it is wrong, correct the environment variable"
+        " `AWS_ACCOUNT_ID` and start the portal again."
+    )
+    command = "aws sts get-caller-identity --query Account\nmanage.py setlicense - < key.txt"
 
     def __init__(self, claims: LicenseClaims, *, account_id: str) -> None:
         here = (
@@ -135,6 +202,17 @@ class LicenseWrongAccount(LicenseError):
 
 class LicenseRevoked(LicenseError):
     code = "license_revoked"
+    title = "License revoked"
+    remedy = "Paste the replacement key on the License page, or ask for one."
+    cause = (
+        "The vendor has taken this license back: a replacement key or the vendor's list of"
+        " revocations names it. It never becomes valid again."
+    )
+    fix = (
+        "Paste the replacement key that the vendor sent on the [License page](/license), or ask the"
+        " vendor for one."
+    )
+    state = "Revoked"
 
     def __init__(self, claims: LicenseClaims) -> None:
         super().__init__(f"The license {claims.jti} has been revoked by the vendor.")
@@ -143,6 +221,16 @@ class LicenseRevoked(LicenseError):
 
 class LicenseNotYetValid(LicenseError):
     code = "license_not_yet_valid"
+    title = "License not yet valid"
+    remedy = "Wait until it begins, or install a license that is valid today."
+    cause = "The installed license begins in the future, and no other is in force."
+    fix = (
+        "Wait: it takes over by itself. To write before that, install a license that is valid today"
+        " on the [License page](/license). If the license should have begun already, look at the"
+        " clock of the machine."
+    )
+    command = f"date --utc                      # is the clock right?\n{_INSTALL_COMMAND}"
+    state, color = "Queued", "yellow"
 
     def __init__(self, claims: LicenseClaims) -> None:
         begins = max(claims.not_before, claims.issued_at)
@@ -152,6 +240,17 @@ class LicenseNotYetValid(LicenseError):
 
 class LicenseExpired(LicenseError):
     code = "license_expired"
+    title = "License expired"
+    remedy = "Renew the license, then paste the new key on the License page."
+    cause = (
+        "The end of the license has passed. Everything can be read, and the saved threat policy"
+        " stays in force; every change is refused."
+    )
+    fix = (
+        "Renew the license, then paste the new key on the [License page](/license). A renewal can"
+        " be pasted early: it takes over by itself."
+    )
+    state, color = "Expired", ""
 
     def __init__(self, claims: LicenseClaims) -> None:
         super().__init__(f"The license expired at {_utc(claims.expires_at)}.")

@@ -27,7 +27,7 @@ from license.keyring import KeyringError
 from license.middleware import LicensedRequest
 from license.models import License
 from license.panel_links import panel_links
-from license.token import LicenseError, LicenseExpired, LicenseNotYetValid, LicenseRevoked
+from license.token import LicenseError
 from license.validation import InstalledKey
 
 
@@ -146,21 +146,10 @@ def _history(at: datetime) -> list[Entry]:
 
 def _entry(entry: InstalledKey, *, is_in_force: bool) -> Entry:
     row, (claims, error) = entry
-    state, color = _state(error, is_in_force=is_in_force)
+    if error:
+        state, color = error.state, error.color
+    else:
+        state, color = ("In force", "green") if is_in_force else ("Replaced", "")
     if claims:
         return Entry(row, claims.plan.value, claims.expires_at, state, color)
     return Entry(row, row.plan_untrusted, row.expires_at_untrusted, state, color)
-
-
-def _state(error: LicenseError | None, *, is_in_force: bool) -> tuple[str, str]:
-    match error:
-        case None:
-            return ("In force", "green") if is_in_force else ("Replaced", "")
-        case LicenseNotYetValid():
-            return "Queued", "yellow"
-        case LicenseExpired():
-            return "Expired", ""
-        case LicenseRevoked():
-            return "Revoked", "red"
-        case _:
-            return "Rejected", "red"

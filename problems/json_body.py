@@ -55,9 +55,7 @@ def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
 def not_json() -> HttpResponse:
     """The response with status 415."""
     return responses.respond(
-        status=415,
         code="unsupported_media_type",
-        title="Unsupported media type",
         detail="Send the body as JSON, with the header Content-Type: application/json.",
         headers={"Accept": "application/json"},
     )
@@ -65,9 +63,7 @@ def not_json() -> HttpResponse:
 
 def malformed(detail: str) -> HttpResponse:
     """The response with status 400; `detail` says what is wrong, for people."""
-    return responses.respond(
-        status=400, code="malformed_json", title="Malformed JSON", detail=detail
-    )
+    return responses.respond(code="malformed_json", detail=detail)
 
 
 def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
@@ -80,9 +76,7 @@ def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
     detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
     listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
     return responses.respond(
-        status=422,
         code="invalid_request",
-        title="Invalid request",
         detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
         errors=[_as_member(entry) for entry in errors[:MAX_ERRORS]],
     )

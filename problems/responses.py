@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 
+from problems import catalog
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -20,30 +22,29 @@ def wants_html(request: HttpRequest) -> bool:
 
 def respond(
     *,
-    status: int,
     code: str,
-    title: str,
     detail: str,
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> HttpResponse:
     """A problem document whose `type` is a page of this portal.
 
-    `code` is the stable name of the problem, `members` are added to the document. The answer is not
-    cached, unless `headers` say otherwise.
+    `code` is that of a row of `problems.catalog`, `members` are added to the document. The answer
+    is not cached, unless `headers` say otherwise. Raises UnknownProblem.
     """
+    problem = catalog.find(code)
     slug = code.replace("_", "-")
     document = {
         "type": absolute(reverse("problems:page", args=[slug])),
-        "title": title,
-        "status": status,
+        "title": problem.title,
+        "status": problem.status,
         "code": code,
         "detail": detail,
         **members,
     }
     return JsonResponse(
         document,
-        status=status,
+        status=problem.status,
         content_type=MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(headers or {})},
     )

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.template import TemplateDoesNotExist
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
+
+from problems import catalog
+
+_CODE = re.compile(r"`([^`]+)`")
+_LINK = re.compile(r"\[([^\]]+)\]\((/[^)\s]*)\)")
 
 
 @login_not_required
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
     """The cause of a problem, the fix, and the command, for anybody."""
-    context = {"code": slug.replace("-", "_"), "portal_url": settings.PORTAL_URL}
+    if "_" in slug:
+        raise Http404("There is no such problem.")
     try:
-        return render(request, f"problems/{slug}.html", context)
-    except TemplateDoesNotExist:
+        problem = catalog.find(slug.replace("-", "_"))
+    except catalog.UnknownProblem:
         raise Http404("There is no such problem.") from None
+    context = {
+        "problem": problem,
+        "cause": _marked_up(problem.cause),
+        "fix": _marked_up(problem.fix),
+        "command": problem.command.replace("PORTAL_URL", settings.PORTAL_URL),
+    }
+    return render(request, "problems/page.html", context)
+
+
+def _marked_up(text: str) -> SafeString:
+    """HTML of a text of problems.catalog, with its `code` and its [links](/path)."""
+    linked = _LINK.sub(r'<a href="\2">\1</a>', _CODE.sub(r"<code>\1</code>", escape(text)))
+    return mark_safe(linked)  # noqa: S308  (escaped above; the marks are ours)

@@ -145,9 +145,7 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         if "GET" in allowed:
             allowed.add("HEAD")
         return responses.respond(
-            status=405,
             code="method_not_allowed",
-            title="Method not allowed",
             detail=f"This address answers {', '.join(sorted(allowed))}.",
             headers={"Allow": ", ".join(sorted(allowed))},
         )
@@ -191,21 +189,13 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         return json_body.not_json()
     if isinstance(error.__cause__, json_body.MalformedJSON):
         return json_body.malformed(f"The body is not valid JSON: {error.__cause__}.")
-    status = HTTPStatus(error.status_code)
-    return responses.respond(
-        status=status.value,
-        code=status.name.lower(),
-        title=status.phrase,
-        detail=str(error),
-    )
+    return responses.respond(code=HTTPStatus(error.status_code).name.lower(), detail=str(error))
 
 
 @api.exception_handler(RequestDataTooBig)
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return responses.respond(
-        status=413,
         code="body_too_large",
-        title="Body too large",
         detail="A request body is at most 1 MiB. Send the policies in several requests.",
     )
 
@@ -213,9 +203,7 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(StalePolicy)
 def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
     return responses.respond(
-        status=412,
         code="stale_policy",
-        title="The policy has changed",
         detail=f"{error} Nothing was set. Read it again, and send the change with its new ETag.",
         headers={"ETag": error.etag},
     )
@@ -225,8 +213,6 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
 def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("The API failed to answer %s %s", request.method, request.path, exc_info=error)
     return responses.respond(
-        status=500,
         code="internal_error",
-        title="Internal error",
         detail="The portal failed to answer; its log says why. Nothing was changed.",
     )

@@ -17,7 +17,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
-from problems import responses
+from problems import catalog, responses
 
 
 class MethodNotAllowedMiddleware:
@@ -36,9 +36,7 @@ class MethodNotAllowedMiddleware:
             page["Allow"] = allowed
             return page
         return responses.respond(
-            status=405,
             code="method_not_allowed",
-            title="Method not allowed",
             detail=f"This address answers {allowed}. Nothing was changed.",
             headers={"Allow": allowed},
         )
@@ -48,16 +46,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return _bare(
             request,
-            status=413,
             code="body_too_large",
-            title="Body too large",
             detail="A request body is at most 1 MiB. Nothing was changed.",
         )
     return _bare(
         request,
-        status=400,
         code="bad_request",
-        title="Bad request",
         detail="The request cannot be understood. Nothing was changed.",
     )
 
@@ -68,9 +62,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
         context = {"has_role": bool(request.user.get_all_permissions())}
         return render(request, "403.html", context, status=403)
     return responses.respond(
-        status=403,
         code="permission_denied",
-        title="Permission denied",
         detail="Your role does not allow this. An administrator of this portal can give you one.",
     )
 
@@ -80,9 +72,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if responses.wants_html(request):
         return render(request, "403_csrf.html", status=403)
     return responses.respond(
-        status=403,
         code="csrf_failed",
-        title="CSRF check failed",
         detail="Send the cookie csrftoken's value in the header X-CSRFToken. Nothing was changed.",
     )
 
@@ -92,9 +82,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if responses.wants_html(request):
         return render(request, "404.html", status=404)
     return responses.respond(
-        status=404,
         code="not_found",
-        title="Not found",
         detail="There is nothing at this address.",
     )
 
@@ -103,21 +91,19 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exception(), OperationalError | InterfaceError):
         return _bare(
             request,
-            status=503,
             code="database_unavailable",
-            title="Database unavailable",
             detail="The portal cannot use its database just now. Nothing was changed.",
         )
     return _bare(
         request,
-        status=500,
         code="internal_error",
-        title="Internal error",
         detail="The portal failed to answer; its log says why.",
     )
 
 
-def _bare(request: HttpRequest, *, status: int, code: str, title: str, detail: str) -> HttpResponse:
+def _bare(request: HttpRequest, *, code: str, detail: str) -> HttpResponse:
     if not responses.wants_html(request):
-        return responses.respond(status=status, code=code, title=title, detail=detail)
-    return HttpResponse(render_to_string(f"{status}.html"), status=status)
+        return responses.respond(code=code, detail=detail)
+    problem = catalog.find(code)
+    page = render_to_string(f"{problem.status}.html", {"title": problem.title})
+    return HttpResponse(page, status=problem.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
+from problems import catalog, responses
+
 APPS = ["problems", "license", "accounts", "findings", "actions", "console", "threatreaction"]
-PAGES = settings.BASE_DIR / "templates" / "problems"
 
 
-def codes() -> Iterator[str]:
-    """Every code in the code base: `code="..."` in a call, `code = "..."` in a class."""
+def answered_codes() -> Iterator[str]:
+    """Every code that is written in the code base: `code="..."` in a call, `code = "..."`."""
     for app in APPS:
         for path in sorted((settings.BASE_DIR / app).rglob("*.py")):
             if not {"tests", "migrations"}.intersection(path.parts):
@@ -26,34 +28,65 @@ def codes() -> Iterator[str]:
 def _codes_of(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.keyword(arg="code", value=ast.Constant(str(code))):
-                yield code
+            case ast.Call(func=ast.Name("ProblemType")):
+                continue
+            case ast.Call():
+                for keyword in node.keywords:
+                    match keyword:
+                        case ast.keyword(arg="code", value=ast.Constant(str(code))):
+                            yield code
             case ast.Assign(targets=[ast.Name("code")], value=ast.Constant(str(code))):
                 yield code
 
 
-def slugs() -> list[str]:
-    return sorted({code.replace("_", "-") for code in codes()})
+def declared_codes() -> list[str]:
+    return [row.code for row in catalog.every()]
 
 
-def test_the_codes_are_found() -> None:
-    assert {"license-missing", "unauthenticated", "invalid-request", "not-found"} <= set(slugs())
+def test_every_code_is_declared_once_and_answered_somewhere() -> None:
+    assert Counter(declared_codes()) == dict.fromkeys(answered_codes(), 1)
+
+
+def test_an_undeclared_code_cannot_be_answered() -> None:
+    with pytest.raises(catalog.UnknownProblem, match="'unheard_of'"):
+        responses.respond(code="unheard_of", detail="Nobody knows what it means.")
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("slug", slugs())
-def test_each_code_has_its_page(slug: str) -> None:
-    response = Client().get(f"/problems/{slug}")
+@pytest.mark.parametrize("code", declared_codes())
+def test_each_code_has_its_page(code: str) -> None:
+    response = Client().get(f"/problems/{code.replace('_', '-')}")
     assert response.status_code == 200
     page = response.content.decode()
     for part in ("<title>", "<h1>", "<h2>What it means</h2>", "<h2>How to mend it</h2>", "<code>"):
         [said] = re.findall(rf"{part}\s*(?:<[^>]+>\s*)*([^<\s]+)", page)[:1]
         assert said
-    assert slug.replace("-", "_") in page
+    assert code in page
+    text = re.sub(r"<[^>]*>", "", page)
+    assert "`" not in text
+    assert "](" not in text
+    assert "PORTAL_URL" not in text
 
 
-def test_no_page_is_left_over() -> None:
-    assert sorted(path.stem for path in PAGES.glob("*.html")) == slugs()
+@pytest.mark.django_db
+@pytest.mark.parametrize("code", declared_codes())
+def test_the_links_of_its_text_lead_somewhere(code: str, administrator_client: Client) -> None:
+    row = catalog.find(code)
+    for path in re.findall(r"\]\(([^)]*)\)", row.cause + row.fix):
+        assert administrator_client.get(path).status_code == 200
+        page = Client().get(f"/problems/{code.replace('_', '-')}").content.decode()
+        assert f'<a href="{path}">' in page
+
+
+@pytest.mark.django_db
+def test_the_text_of_a_row_is_not_html(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = catalog.ProblemType("odd", "<b>", 400, "<i>`<u>`", "[<s>](/x)", "<p> PORTAL_URL")
+    monkeypatch.setattr(catalog, "_sources", [lambda: [row]])
+    page = Client().get("/problems/odd").content.decode()
+    assert "<code>&lt;u&gt;</code>" in page
+    assert '<a href="/x">&lt;s&gt;</a>' in page
+    assert f"&lt;p&gt; {settings.PORTAL_URL}" in page
+    assert not re.search(r"<[bisu]>", page)
 
 
 @pytest.mark.django_db
