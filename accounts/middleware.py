@@ -93,9 +93,7 @@ class SecondFactorMiddleware:
         if responses.wants_html(request):
             return redirect("mfa_index")
         return responses.respond(
-            status=403,
             code="second_factor_required",
-            title="Second factor required",
             detail="Your role requires a second factor. Sign in to the portal and set one up.",
         )
 

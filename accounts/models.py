@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.instants import human
 
 
 class EventKind(models.TextChoices):
@@ -60,4 +61,4 @@ class SecurityEvent(AppendOnlyModel):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.get_kind_display()}, {human(self.at)}"

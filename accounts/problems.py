@@ -30,6 +30,17 @@ def problem_types() -> list[ProblemType]:
             ".user_set.add(User.objects.get(username='NAME'))\"",
         ),
         ProblemType(
+            code="second_factor_required",
+            title="Second factor required",
+            status=403,
+            cause="This portal demands a second factor of your role, and your account has none."
+            " Until you set one up you can do nothing else.",
+            fix="Open [the security of your account](/accounts/2fa/) and set up an authenticator"
+            " app or a passkey. If you have lost yours, an administrator removes it in"
+            " Administration, Users, or with the command.",
+            command="manage.py removesecondfactors NAME",
+        ),
+        ProblemType(
             code="insufficient_scope",
             title="Insufficient scope",
             status=403,

@@ -9,13 +9,13 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import safeguards
+from actions import containment, safeguards
 from actions.aws import wafv2
 
 
 @register(Tags.security)
 def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
-    if settings.CONTAINMENT not in {"on", "dry-run"}:
+    if settings.CONTAINMENT not in {containment.ON, containment.DRY_RUN}:
         yield Error(
             f"CONTAINMENT is {settings.CONTAINMENT!r}, which means nothing.",
             hint='Set it to "on", or to "dry-run", which writes down what would be done.',
@@ -56,7 +56,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="`aws sns list-topics` prints them: arn:aws:sns:…",
             id="actions.E006",
         )
-    if settings.CONTAINMENT == "on" and not settings.BLOCK_IP_SETS:
+    if containment.is_on() and not settings.BLOCK_IP_SETS:
         yield checks.Warning(
             "CONTAINMENT is on and BLOCK_IP_SETS is not set: no address can be blocked.",
             hint="Set it to the ARNs of the WAFv2 IP sets that your web ACL blocks.",

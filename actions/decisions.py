@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 
-from actions import safeguards
+from actions import containment, safeguards
 from actions.models import Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
@@ -50,7 +50,7 @@ class Rules:
                 Allowance.objects.in_force().values_list("kind", "name", "finding_type")
             ),
             never_block=safeguards.never_block(),
-            is_dry_run=settings.CONTAINMENT != "on",
+            is_dry_run=not containment.is_on(),
             topic=settings.NOTIFY_TOPIC_ARN,
         )
 
@@ -88,7 +88,7 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any,
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
     elif rules.is_dry_run:
-        state, outcome = State.DRY_RUN, "Nothing was done: CONTAINMENT is dry-run."
+        state, outcome = State.DRY_RUN, containment.NOTHING_DONE
     is_pending = state == State.PENDING
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import boto3
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from actions import breaker
+from actions import breaker, containment
 from actions.aws import iam, s3, sns, wafv2
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
@@ -54,10 +53,10 @@ def _carry_out(
     session: boto3.Session, kinds: Sequence[ReactionKind], limit: int, service: CarryOut
 ) -> int:
     claimed = _claim(kinds, at=timezone.now(), limit=limit)
-    if settings.CONTAINMENT != "on":
+    if not containment.is_on():
         # They were decided on before somebody turned it off.
         Reaction.objects.filter(pk__in=[one.pk for one in claimed]).settle(
-            State.DRY_RUN, at=timezone.now(), outcome="Nothing was done: CONTAINMENT is dry-run."
+            State.DRY_RUN, at=timezone.now(), outcome=containment.NOTHING_DONE
         )
     elif claimed:
         for outcomes in _as_they_come(service(session, claimed), kinds):
@@ -71,7 +70,7 @@ def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[R
     is_containment = not set(kinds).isdisjoint(CONTAINMENT)
     if is_containment:
         advisory_lock(breaker.LOCK)
-    acts = settings.CONTAINMENT == "on"
+    acts = containment.is_on()
     held = CONTAINMENT if is_containment and acts and breaker.tripped() else ()
     due = Reaction.objects.due(at).filter(kind__in=kinds).in_turn(at, held=held)
     due = due.select_related("finding").order_by("pk")

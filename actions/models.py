@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
+from storage import instants
 from storage.append_only import (
     AppendOnlyModel,
     AppendOnlyQuerySet,
@@ -244,4 +245,4 @@ class Trip(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"tripped at {self.tripped_at:%Y-%m-%d %H:%M:%S}"
+        return f"tripped at {instants.human(self.tripped_at)}"

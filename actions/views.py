@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from actions import breaker, log, undo
+from actions import breaker, containment, log, undo
 from actions.models import Allowance, Reaction, ReactionKind
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
@@ -31,7 +31,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "form": form,
         "wanted": wanted,
         "first": "after" not in request.GET,
-        "is_dry_run": settings.CONTAINMENT != "on",
+        "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
         "may_act": request.user.has_perm("actions.add_reaction"),

@@ -14,6 +14,7 @@ from django.db.models import CharField, Count, Func
 from actions.models import Reaction, ReactionKind, State
 from findings.catalogue import Severity
 from findings.models import Action, Finding, Mention
+from storage.instants import shown
 
 DAYS = 30
 TOP = 10  # types, and entities
@@ -87,7 +88,7 @@ def dashboard(now: datetime) -> Dashboard:
     """In four queries, each grouped by the database."""
     today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     begin = today - timedelta(days=DAYS - 1)
-    since = f"{begin:%Y-%m-%d}"
+    since = shown(begin, "day")
     recent = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=today + timedelta(days=1))
     counted = list(
         recent.values_list(UTCDay("seen_at"), "severity", "action").annotate(count=Count("pk"))
@@ -98,7 +99,7 @@ def dashboard(now: datetime) -> Dashboard:
         by_day[day, severity] += count
         by_action[action] += count
     days = [begin + timedelta(days=number) for number in range(DAYS)]
-    highest = max(sum(by_day[f"{day:%Y-%m-%d}", one] for one in SEVERITIES) for day in days)
+    highest = max(sum(by_day[shown(day, "day"), one] for one in SEVERITIES) for day in days)
     return Dashboard(
         days=list(_drawn(days, by_day, highest)),
         highest=highest,
@@ -129,7 +130,7 @@ def _drawn(
     days: Sequence[datetime], by_day: Counter[tuple[str, str]], highest: int
 ) -> Iterator[Day]:
     for number, day in enumerate(days):
-        counts = [by_day[f"{day:%Y-%m-%d}", severity] for severity in SEVERITIES]
+        counts = [by_day[shown(day, "day"), severity] for severity in SEVERITIES]
         y = float(HEIGHT)
         segments = []
         for (severity, label), count in zip(SEVERITIES.items(), counts, strict=True):
@@ -138,8 +139,8 @@ def _drawn(
                 y -= height
                 query = urlencode(
                     {
-                        "since": f"{day:%Y-%m-%d}",
-                        "until": f"{day + timedelta(days=1):%Y-%m-%d}",
+                        "since": shown(day, "day"),
+                        "until": shown(day + timedelta(days=1), "day"),
                         **({"severity": severity} if severity else {}),
                     }
                 )

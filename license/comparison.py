@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from license.installation import InstallPreview
 from license.token import LicenseClaims
+from storage.instants import human
 
 NOTHING = "none"
 
@@ -31,7 +32,7 @@ def outcome(preview: InstallPreview) -> tuple[str, str]:
     if preview.installed:
         validity = "The key is valid and was installed before."
     if preview.queued and preview.claims:
-        begins = instant(preview.claims.not_before)
+        begins = human(preview.claims.not_before)
         return "green", f"{validity} It takes over by itself on {begins}."
     effect = "It takes effect when you save it."
     if not preview.present.allows_writes:
@@ -58,16 +59,11 @@ def _said(claims: LicenseClaims, now: datetime) -> dict[str, str]:
         "AWS account": claims.aws_account_id,
         "Plan": claims.plan.value.title(),
         "Customer": claims.customer or NOTHING,
-        "Valid from": instant(claims.not_before),
-        "Expires": f"{instant(claims.expires_at)}, {distance(claims.expires_at, now)}",
+        "Valid from": human(claims.not_before),
+        "Expires": f"{human(claims.expires_at)}, {distance(claims.expires_at, now)}",
         "Revokes": ", ".join(claims.revokes) or NOTHING,
         "License ID": claims.jti,
     }
-
-
-def instant(at: datetime) -> str:
-    """An instant in UTC for people, to the second: "2026-11-01 at 00:00:00 UTC"."""
-    return f"{at:%Y-%m-%d at %H:%M:%S} UTC"
 
 
 def distance(at: datetime, now: datetime) -> str:

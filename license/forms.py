@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from license import installation
-from license.comparison import instant
 from license.installation import Installation, InstallPreview
 from license.models import License
+from storage.instants import human
 
 
 class LicenseForm(forms.ModelForm[License]):
@@ -89,8 +89,8 @@ def _in_words(done: Installation, at: datetime) -> str:
     if not done.created:
         return "This license was installed already. Nothing was changed."
     if claims.not_before > at:
-        return f"The license is installed. It takes over by itself on {instant(claims.not_before)}."
+        return f"The license is installed. It takes over by itself on {human(claims.not_before)}."
     return (
         f"The {claims.plan.value.title()} license is installed."
-        f" It runs until {instant(claims.expires_at)}."
+        f" It runs until {human(claims.expires_at)}."
     )

@@ -13,6 +13,7 @@ from license import status, validation
 from license.models import License
 from license.status import LicenseStatus
 from license.token import LicenseClaims, LicenseError, LicenseNotYetValid, Plan
+from storage.instants import iso
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:
     if claims.expires_at < present.claims.expires_at:
         sooner, later = claims.expires_at, present.claims.expires_at
         reasons.append(
-            "It ends sooner than the license in force:"
-            f" {sooner:%Y-%m-%dT%H:%M:%SZ}, not {later:%Y-%m-%dT%H:%M:%SZ}."
+            f"It ends sooner than the license in force: {iso(sooner)}, not {iso(later)}."
         )
     if (present.claims.plan, claims.plan) == (Plan.PAID, Plan.TRIAL):
         reasons.append("It goes from Paid to Trial.")

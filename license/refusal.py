@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +13,7 @@ from license.signals import write_refused
 from license.status import LicenseStatus
 from license.token import LicenseNotYetValid
 from problems import catalog, responses
+from storage.instants import iso
 
 _SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECASE)
 
@@ -35,9 +35,9 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     if request.user.is_authenticated:
         detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
         if license_status.claims:
-            members["expires_at"] = _utc(license_status.claims.expires_at)
+            members["expires_at"] = iso(license_status.claims.expires_at)
         if isinstance(license_status.error, LicenseNotYetValid) and license_status.claims:
-            members["not_before"] = _utc(license_status.claims.not_before)
+            members["not_before"] = iso(license_status.claims.not_before)
     else:
         detail = "Writes are disabled. An administrator can install a license on the License page."
     return responses.respond(
@@ -57,7 +57,3 @@ def _typed(request: HttpRequest) -> list[tuple[str, str]]:
         if not _SECRET.search(name)
         for value in values
     ]
-
-
-def _utc(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

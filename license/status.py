@@ -20,6 +20,7 @@ from license.token import (
     LicenseNotYetValid,
 )
 from license.validation import Validation
+from storage.instants import human
 
 EXPIRING_SOON = timedelta(days=14)
 
@@ -72,8 +73,8 @@ class LicenseStatus:
         """The next step, in sentences; "" if there is nothing to do."""
         if self.error:
             return self.error.remedy
-        if self.needs_notice:
-            ends = f"The license ends on {self.writes_until:%Y-%m-%d at %H:%M} UTC."
+        if self.needs_notice and self.writes_until:
+            ends = f"The license ends on {human(self.writes_until)}."
             return f"{ends} Renew it now: the new key takes over by itself."
         return ""
 

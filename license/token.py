@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from jwt.algorithms import RSAAlgorithm
 
 from license.keyring import Keyring, thumbprint
+from storage.instants import iso
 
 ISSUER = "threatreaction.com"
 ALGORITHM = "RS256"
@@ -234,7 +235,7 @@ class LicenseNotYetValid(LicenseError):
 
     def __init__(self, claims: LicenseClaims) -> None:
         begins = max(claims.not_before, claims.issued_at)
-        super().__init__(f"The license is valid only from {_utc(begins)} on.")
+        super().__init__(f"The license is valid only from {iso(begins)} on.")
         self.claims = claims
 
 
@@ -253,7 +254,7 @@ class LicenseExpired(LicenseError):
     state, color = "Expired", ""
 
     def __init__(self, claims: LicenseClaims) -> None:
-        super().__init__(f"The license expired at {_utc(claims.expires_at)}.")
+        super().__init__(f"The license expired at {iso(claims.expires_at)}.")
         self.claims = claims
 
 
@@ -529,7 +530,3 @@ def _plan(claims: Mapping[str, Any]) -> Plan:
     if not isinstance(plan, str) or plan not in list(Plan):
         raise LicenseMalformed("its plan is neither trial nor paid")
     return Plan(plan)
-
-
-def _utc(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -11,6 +11,7 @@ from django.db.models import Q
 from license.token import LicenseClaims, Plan
 from panel import term
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.instants import human
 
 EXPIRING_SOON = timedelta(days=14)  # as in the portal
 
@@ -228,7 +229,7 @@ class Act(AppendOnlyModel):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.get_kind_display()}, {human(self.at)}"
 
 
 class Reminder(AppendOnlyModel):

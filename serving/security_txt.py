@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 
+from storage.instants import iso
+
 PATH = "/.well-known/security.txt"
 VALID_FOR = timedelta(days=90)  # RFC 9116 recommends less than a year
 MAX_AGE = 24 * 60 * 60  # seconds
@@ -53,7 +55,7 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     today = datetime.combine(timezone.now().astimezone(UTC), datetime.min.time(), UTC)
     lines = [
         *(f"Contact: {uri}" for uri in settings.SECURITY_CONTACT),
-        f"Expires: {today + VALID_FOR:%Y-%m-%dT%H:%M:%SZ}",
+        f"Expires: {iso(today + VALID_FOR)}",
         f"Canonical: {settings.SECURITY_TXT_URL}",
         f"Policy: {settings.SECURITY_POLICY_URL}",
         "Preferred-Languages: en",

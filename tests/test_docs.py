@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import documented
 from tests.server import ROOT
 
 
@@ -19,18 +20,8 @@ def tracked(pattern: str) -> list[Path]:
 
 
 def test_every_environment_variable_is_documented_and_no_other() -> None:
-    settings = (ROOT / "threatreaction/settings.py").read_text()
-    read = set(re.findall(r'\benv[.\w]*\(\s*"([A-Z_]+)"', settings))
-    table = re.search(
-        r"## Environment\n.*?\n(\|.*?)\n\n", (ROOT / "docs/operations.md").read_text(), re.S
-    )
-    assert table
-    documented = {
-        name
-        for row in table[1].splitlines()[2:]
-        for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
-    }
-    assert read == documented
+    read = documented.read_in("threatreaction/settings.py", documented.SHARED)
+    assert read == documented.listed_in((ROOT / "docs/operations.md").read_text())
 
 
 @pytest.mark.parametrize("document", tracked("*.md"), ids=lambda path: path.name)

@@ -32,7 +32,8 @@ class MethodNotAllowedMiddleware:
             return response
         allowed = response["Allow"]
         if responses.wants_html(request):
-            page = render(request, "405.html", {"allowed": allowed}, status=405)
+            context = {"title": catalog.find("method_not_allowed").title, "allowed": allowed}
+            page = render(request, "405.html", context, status=405)
             page["Allow"] = allowed
             return page
         return responses.respond(

@@ -1,4 +1,5 @@
-"""Every setting of the portal, read from top to bottom. Safe when the environment is empty.
+"""Every setting of the portal beside those of serving.shared_settings. Safe when the environment is
+empty.
 
 docs/operations.md lists each environment variable; a test holds the two together.
 """
@@ -7,32 +8,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import django_stubs_ext
-from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from serving import security_txt
-from storage.environment import Env, read_env_files
+from storage.environment import read_env_files
 
-django_stubs_ext.monkeypatch()  # so that ModelAdmin[License] and its like exist at run time
+read_env_files(Path(__file__).resolve().parent.parent, only=os.environ.get("DOTENV_PATH"))
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
-read_env_files(BASE_DIR, only=os.environ.get("DOTENV_PATH"))
+from serving.shared_settings import *  # noqa: E402  (it reads the environment)
 
 # --- Where the portal lives -------------------------------------------------------------------
 
 # One variable says how browsers reach the portal; the hosts, the cookies and HSTS follow from it.
 PORTAL_URL = env.str("PORTAL_URL", default="https://localhost").rstrip("/")
-_portal = urlsplit(PORTAL_URL)
-if _portal.scheme not in {"http", "https"} or not _portal.hostname or _portal.path:
-    msg = (
-        f"PORTAL_URL must be like https://portal.example.com, without a path; it is {PORTAL_URL!r}."
-    )
-    raise ImproperlyConfigured(msg)
-_https = _portal.scheme == "https"
+_portal = parsed("PORTAL_URL", PORTAL_URL, like="https://portal.example.com, without a path")
+vars().update(of_scheme(_portal.scheme))
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = (
@@ -175,60 +166,27 @@ MIDDLEWARE = [
 ROOT_URLCONF = "threatreaction.urls"
 WSGI_APPLICATION = "threatreaction.wsgi.application"
 
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "license.context_processors.license_status",
-                "accounts.context_processors.mail",
-                "actions.context_processors.circuit_breaker",
-            ],
-        },
-    },
-]
+TEMPLATES = templates(
+    folders=[BASE_DIR / "templates"],
+    context_processors=[
+        "license.context_processors.license_status",
+        "accounts.context_processors.mail",
+        "actions.context_processors.circuit_breaker",
+    ],
+)
 
 # --- Data -------------------------------------------------------------------------------------
 
-DATABASES = {
-    "default": env.db_url(
-        "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'threatreaction.sqlite3'}"
-    )
-}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = {
-        # A transaction takes the write lock when it begins, so that two writers queue up
-        # instead of failing half-way.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,  # seconds
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES = database(
+    env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'threatreaction.sqlite3'}")
+)
 
-# Rate limits are counted here, where every process sees them.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-        "LOCATION": "cache",
-        # Beyond these rows Django drops some, and an attacker with many addresses would drop the
-        # counts of their own guesses. Each write counts the rows, which bounds them from above.
-        "OPTIONS": {"MAX_ENTRIES": 20_000},
-    }
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a larger body is answered 413
+# Beyond these rows Django drops some, and an attacker with many addresses would drop the counts of
+# their own guesses. Each write counts the rows, which bounds them from above.
+CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 20_000}
 
 # --- People and programs ----------------------------------------------------------------------
 
-# One backend, and so one password hash for each attempt, whether or not the account exists.
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -264,25 +222,18 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # an administrator or the identity provider vouches for it
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers who are not users
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password or second factor
-ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
-ACCOUNT_DEFAULT_HTTP_PROTOCOL = _portal.scheme
-ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Failed attempts: by client address, then by account and client address (accounts/adapters.py).
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key,20/h/key"}
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
-MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_FORMS = {
     "login_webauthn": "accounts.forms.PasskeyLoginForm",
     "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
     "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",
 }
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _https  # browsers allow it on localhost alone
 MFA_TOTP_ISSUER = "Threat Reaction"
-MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 
 # Single sign-on through any OpenID Connect provider. Register this address there:
@@ -310,88 +261,21 @@ IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60  # seconds
 
 ANONYMOUS_WRITE_RATE = "60/m/ip"  # sign-ins, tokens and what is refused, by client address
 
-# allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
-ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
-
 # --- Safety -----------------------------------------------------------------------------------
 
-if ALLAUTH_TRUSTED_PROXY_COUNT:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = _https
-SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if _https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
-SECURE_HSTS_PRELOAD = _https
-SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "threatreaction.errors.csrf_failure"
 
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],  # data: the QR code of a second factor
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
-    }
-}
-PERMISSIONS_POLICY: dict[str, list[str]] = {
-    feature: []
-    for feature in ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
-}
-
 # security.txt: where to report a vulnerability.
-SECURITY_CONTACT = security_txt.contacts(
-    env.list("SECURITY_CONTACT", default=["security@threatreaction.com"])
-)
-SECURITY_POLICY_URL = security_txt.policy(
-    env.str("SECURITY_POLICY_URL", default="https://threatreaction.com/security")
-)
 SECURITY_TXT_URL = PORTAL_URL + security_txt.PATH
 
-# --- Pages ------------------------------------------------------------------------------------
-
-LANGUAGE_CODE = "en-us"
-TIME_ZONE = "UTC"
-USE_TZ = True
-USE_I18N = True
-FORMAT_MODULE_PATH = "threatreaction.formats"
+# --- Pages, mail and logs ---------------------------------------------------------------------
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "public" / "static"]
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-}
-
-# --- Mail and logs ----------------------------------------------------------------------------
-
-# Without EMAIL_URL nothing is sent, and nothing is written down: mail holds secrets.
-vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
-MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
-EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"threatreaction@{_portal.hostname}")
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-        "message": {"format": "{message}", "style": "{"},
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
-        "json": {"class": "logging.StreamHandler", "formatter": "message"},
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "threatreaction.security": {"handlers": ["json"], "propagate": False},  # JSON lines
-        "oauthlib": {"level": "INFO"},  # its DEBUG writes access tokens down
-        "botocore": {"level": "WARNING"},  # it tells of every client that is made
-    },
+LOGGING["loggers"] = {
+    "threatreaction.security": {"handlers": ["json"], "propagate": False},  # JSON lines
+    "oauthlib": {"level": "INFO"},  # its DEBUG writes access tokens down
+    "botocore": {"level": "WARNING"},  # it tells of every client that is made
 }

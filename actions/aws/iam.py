@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from actions.aws.outcome import CONFIG, ContainmentError, Outcome, one_by_one
 from actions.models import Reaction
 from findings.guardduty.parser import Kind
+from storage.instants import iso
 
 # The name under which AWS's own console keeps it when it revokes a role's sessions.
 POLICY_NAME = "AWSRevokeOlderSessions"
@@ -46,7 +47,7 @@ def _deny_older_sessions(iam: Any, sts: Any, role: str, *, before: datetime) -> 
             "It is the role that the portal itself runs as: revoking it would end containment.",
             permanent=True,
         )
-    instant = f"{before:%Y-%m-%dT%H:%M:%S}.{before.microsecond // 1000:03}Z"
+    instant = iso(before, timespec="milliseconds")
     if (denied := _denied_before(iam, role)) >= instant:
         return f"Sessions issued before {denied} were denied already."
     iam.put_role_policy(

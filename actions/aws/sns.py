@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from actions.aws.outcome import CONFIG, Outcome, one_by_one, region_of
 from actions.models import Reaction
+from storage.instants import iso
 
 LISTED = 100  # actions in one message, which SNS takes up to 256 KiB
 
@@ -83,4 +84,4 @@ def message(reaction: Reaction) -> dict[str, Any]:
 
 
 def _instant(at: datetime | None) -> str | None:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None
+    return iso(at) if at else None

@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 from license.tests import keys
 from panel import checks, signing
 from panel.tests.test_signing import aws_kms, make_kms_key, pem
+from tests import documented
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRICES = {1: "price_month", 12: "price_year"}
@@ -122,17 +123,8 @@ def test_keys_that_keep_no_second_factor_safe_are_told(
 
 
 def test_every_environment_variable_is_documented_and_no_other() -> None:
-    settings = (ROOT / "panel/settings.py").read_text()
-    read = set(re.findall(r'\benv[.\w]*\(\s*"([A-Z0-9_]+)"', settings))
-    document = (ROOT / "docs/licensing.md").read_text()
-    table = re.search(r"## Environment\n.*?\n(\|.*?)\n\n", document, re.S)
-    assert table
-    documented = {
-        name
-        for row in table[1].splitlines()[2:]
-        for name in re.findall(r"`([A-Z0-9_]+)`", row.split("|")[1])
-    }
-    assert read == documented
+    read = documented.read_in("panel/settings.py", documented.SHARED)
+    assert read == documented.listed_in((ROOT / "docs/licensing.md").read_text())
 
 
 def test_every_command_of_the_panel_that_the_documents_name_exists() -> None:

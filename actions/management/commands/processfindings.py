@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from actions import worker
+from actions import containment, worker
 from actions.aws.sqs import Queue, region_of
 
 
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         whence = settings.FINDINGS_QUEUE_URL or "no queue: FINDINGS_QUEUE_URL is not set"
         self.stdout.write(
             f"Findings come from {whence}. Containment is"
-            f" {'on' if settings.CONTAINMENT == 'on' else 'a dry run: nothing is done on AWS'}."
+            f" {'on' if containment.is_on() else 'a dry run: nothing is done on AWS'}."
         )
         self.stdout.flush()
         worker.run(queue, session, stop)

@@ -11,6 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from license import status
 from license.status import Kind
+from storage.instants import iso
 
 
 class Command(BaseCommand):
@@ -58,10 +59,10 @@ def _as_lines(found: status.LicenseStatus) -> str:
             ("customer", claims.customer),
             ("account", claims.aws_account_id),
             ("license", claims.jti),
-            ("expires", f"{claims.expires_at:%Y-%m-%dT%H:%M:%SZ} ({found.days_left} days left)"),
+            ("expires", f"{iso(claims.expires_at)} ({found.days_left} days left)"),
         ]
     if found.queued:
-        lines.append(("renewal", f"on {found.queued.not_before:%Y-%m-%dT%H:%M:%SZ}, by itself"))
+        lines.append(("renewal", f"on {iso(found.queued.not_before)}, by itself"))
     if found.remedy:
         lines.append(("next", found.remedy))
     return "\n".join(f"{name + ':':<10}{value}" for name, value in lines if value)

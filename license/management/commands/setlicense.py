@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from license.installation import ConfirmationNeeded, install, preview
 from license.models import License
 from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
+from storage.instants import iso
 
 
 class Command(BaseCommand):
@@ -102,5 +103,5 @@ def _text(octets: bytes) -> str:
 def _described(claims: LicenseClaims) -> str:
     return (
         f"a {claims.plan.value} license for AWS account {claims.aws_account_id}, valid from"
-        f" {claims.not_before:%Y-%m-%dT%H:%M:%SZ} to {claims.expires_at:%Y-%m-%dT%H:%M:%SZ}."
+        f" {iso(claims.not_before)} to {iso(claims.expires_at)}."
     )

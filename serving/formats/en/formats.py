@@ -1,4 +1,4 @@
-"""Dates as everywhere in the portal, in Django's admin too."""
+"""Dates in Django's admin, as storage.instants writes them everywhere else."""
 
 from __future__ import annotations
 

@@ -1,0 +1,181 @@
+"""The settings that the portal and the vendor's panel have in common, each said once.
+
+The settings module of either imports everything here, and adds what is its own. docs/operations.md
+and docs/licensing.md list the environment variables; tests compare them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from serving import security_txt
+from storage.environment import Env
+
+django_stubs_ext.monkeypatch()  # so that ModelAdmin[License] and its like exist at run time
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
+
+# --- Where the site lives -----------------------------------------------------------------------
+
+
+def parsed(name: str, url: str, *, like: str, path: str = "") -> SplitResult:
+    """The parts of the URL of a site. Raises ImproperlyConfigured, which names the variable."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path != path:
+        msg = f"{name} must be like {like}; it is {url!r}."
+        raise ImproperlyConfigured(msg)
+    return parts
+
+
+def of_scheme(scheme: str) -> dict[str, Any]:
+    """The settings that follow from whether browsers come by https."""
+    is_https = scheme == "https"
+    return {
+        "SECURE_SSL_REDIRECT": is_https,
+        "SECURE_HSTS_SECONDS": 365 * 24 * 60 * 60 if is_https else 0,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": is_https,
+        "SECURE_HSTS_PRELOAD": is_https,
+        "SESSION_COOKIE_SECURE": is_https,
+        "CSRF_COOKIE_SECURE": is_https,
+        "ACCOUNT_DEFAULT_HTTP_PROTOCOL": scheme,
+        "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": not is_https,  # browsers allow it on localhost alone
+    }
+
+
+# allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+if ALLAUTH_TRUSTED_PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Data ---------------------------------------------------------------------------------------
+
+
+def database(url: dict[str, Any]) -> dict[str, Any]:
+    """DATABASES of the one database that `env.db_url` has read."""
+    if url["ENGINE"] == "django.db.backends.sqlite3":
+        url["OPTIONS"] = {
+            # A transaction takes the write lock when it begins, so that two writers queue up
+            # instead of failing half-way.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,  # seconds
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    else:
+        url["CONN_MAX_AGE"] = 60  # seconds
+        url["CONN_HEALTH_CHECKS"] = True
+    return {"default": url}
+
+
+# Rate limits are counted here, where every process sees them.
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a larger body is answered 413
+
+# --- People -------------------------------------------------------------------------------------
+
+# One backend, and so one password hash for each attempt, whether or not the account exists.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
+ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
+
+# --- Safety -------------------------------------------------------------------------------------
+
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],  # data: the QR code of a second factor
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    feature: []
+    for feature in ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+}
+
+# security.txt: where to report a vulnerability.
+SECURITY_CONTACT = security_txt.contacts(
+    env.list("SECURITY_CONTACT", default=["security@threatreaction.com"])
+)
+SECURITY_POLICY_URL = security_txt.policy(
+    env.str("SECURITY_POLICY_URL", default="https://threatreaction.com/security")
+)
+
+# --- Pages --------------------------------------------------------------------------------------
+
+
+def templates(*, folders: list[Path], context_processors: list[str]) -> list[dict[str, Any]]:
+    """TEMPLATES, with these context processors after Django's own."""
+    return [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "DIRS": folders,
+            "APP_DIRS": True,
+            "OPTIONS": {
+                "builtins": ["storage.template_filters"],
+                "context_processors": [
+                    "django.template.context_processors.request",
+                    "django.contrib.auth.context_processors.auth",
+                    "django.contrib.messages.context_processors.messages",
+                    *context_processors,
+                ],
+            },
+        },
+    ]
+
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+FORMAT_MODULE_PATH = "serving.formats"
+
+STATICFILES_DIRS = [BASE_DIR / "public" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Mail and logs ------------------------------------------------------------------------------
+
+# Without EMAIL_URL nothing is sent, and nothing is written down: mail holds secrets.
+vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
+MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_TIMEOUT = 10  # seconds
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "message": {"format": "{message}", "style": "{"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "json": {"class": "logging.StreamHandler", "formatter": "message"},
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
