@@ -13,10 +13,11 @@ from accounts.api_auth import callers_who
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import as_json
 from problems.schemas import Problem
+from storage.paging import CursorPager
 
 router = Router(tags=["Security"])
 
-PAGE = 100
+PAGER = CursorPager(100)
 
 
 def _in_utc(instant: datetime) -> datetime:
@@ -87,7 +88,7 @@ def get_security_events(
     request: HttpRequest, response: HttpResponse, wanted: Query[SecurityEventQuery]
 ) -> dict[str, Any]:
     """Lists the events, newest first, 100 a page, as the page of the security log does."""
-    events = SecurityEvent.objects.newest_first()
+    events = SecurityEvent.objects.all()
     if wanted.event:
         events = events.filter(kind=wanted.event)
     if wanted.user:
@@ -98,11 +99,11 @@ def get_security_events(
         events = events.filter(at__gte=wanted.since)
     if wanted.until:
         events = events.filter(at__lt=wanted.until)
-    if wanted.after:
-        events = events.filter(pk__lt=wanted.after)
-    rows = list(events[: PAGE + 1])
+    # No row has a key of more digits than a cursor.
+    after = str(min(wanted.after, 10**18 - 1)) if wanted.after else ""
+    page = PAGER.page(events, after=after)
     response["Cache-Control"] = "private, no-cache"
     return {
-        "events": [{"id": row.pk, **as_json(row)} for row in rows[:PAGE]],
-        "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+        "events": [{"id": row.pk, **as_json(row)} for row in page.rows],
+        "next": int(page.next) if page.next else None,
     }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
@@ -44,8 +44,10 @@ from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
 from license.middleware import SAFE_METHODS, LicensedRequest
+from storage import paging
+from storage.paging import CursorPager
 
-EVENTS_A_PAGE = 50
+PAGER = CursorPager(50)  # of the security log
 RATES = {"client_secret_failed": "10/m/ip"}
 
 
@@ -60,24 +62,12 @@ def no_role(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("accounts.view_securityevent", raise_exception=True)
 def security_log(request: HttpRequest) -> HttpResponse:
-    wanted = {name: value for name, value in request.GET.items() if value and name != "before"}
+    wanted = paging.wanted(request)
     form = SecurityLogFilter(wanted)
-    events = SecurityEvent.objects.newest_first()
+    events = SecurityEvent.objects.all()
     if form.is_valid():
         events = form.narrow(events)
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit():
-        events = events.filter(pk__lt=min(int(before[:19]), 2**63 - 1))
-    shown = list(events[: EVENTS_A_PAGE + 1])  # one more tells whether there are older ones
-    has_older = len(shown) > EVENTS_A_PAGE
-    context = {
-        "form": form,
-        "wanted": wanted,
-        "events": shown[:EVENTS_A_PAGE],
-        "is_first": not before,
-        "newest": urlencode(wanted),
-        "older": urlencode({**wanted, "before": shown[EVENTS_A_PAGE - 1].pk}) if has_older else "",
-    }
+    context = {"form": form, "wanted": wanted, "shown": PAGER.shown(request, events)}
     return render(request, "account/security_log.html", context)
 
 

@@ -9,11 +9,12 @@ from ninja import Query, Router
 
 from accounts.api_auth import callers_who
 from actions import log
-from actions.log import ActionFilter, ActionPage
+from actions.log import ActionFilter, ActionQuery
 from actions.models import Reaction
-from actions.schemas import ActionList, ActionQuery, ActionTaken
+from actions.schemas import ActionList, ActionTaken
 from findings.api import asked_of
 from problems.schemas import Problem
+from storage.paging import Page
 
 router = Router(tags=["Actions"])
 
@@ -38,13 +39,13 @@ def get_actions(
     """
     form, after = asked_of(request, wanted, ActionFilter)
     response["Cache-Control"] = "private, no-cache"
-    return _listed(log.page(form.narrow(Reaction.objects.all()), after=after))
+    return _listed(log.PAGER.page(log.listed(form.asked()), after=after))
 
 
 _SAME = ActionTaken.model_fields.keys() - {"action", "finding_type", "account_id", "attempts"}
 
 
-def _listed(page: ActionPage) -> dict[str, Any]:
+def _listed(page: Page[Reaction]) -> dict[str, Any]:
     """What ActionList describes."""
     return {
         "actions": [
@@ -58,7 +59,7 @@ def _listed(page: ActionPage) -> dict[str, Any]:
                     for tried in one.attempts.all()
                 ],
             }
-            for one in page.reactions
+            for one in page.rows
         ],
-        "next": page.cursor or None,
+        "next": page.next or None,
     }

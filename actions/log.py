@@ -2,81 +2,74 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
-from django import forms
+from django.db.models import QuerySet
+from pydantic import BaseModel, ConfigDict, Field
 
-from actions.models import Reaction, ReactionKind, ReactionQuerySet, State
-from findings.events import InstantField
+from actions.models import Reaction, ReactionKind, State
+from storage import filters
+from storage.filters import Filter, Instant, Name
+from storage.paging import CursorPager
 
-PAGE = 25
+PAGER = CursorPager(25)
 
-CURSOR_PATTERN = "[0-9]{1,18}"
-_CURSOR = re.compile(CURSOR_PATTERN)
+_SHOWN_NOW = (("", "Everything"), ("blocked", "Blocked now"), ("revoked", "Revoked now"))
 
 
-class ActionFilter(forms.Form):
-    """Everything is optional. The names are those of the address."""
+class ActionQuery(BaseModel):
+    """Which actions to list; all of those given have to hold."""
 
-    now = forms.ChoiceField(
-        required=False,
-        label="Show",
-        choices=[("", "Everything"), ("blocked", "Blocked now"), ("revoked", "Revoked now")],
+    model_config = ConfigDict(use_enum_values=True)
+
+    now: Annotated[
+        Literal["blocked", "revoked"] | None, Filter(label="Show", choices=_SHOWN_NOW)
+    ] = Field(None, description="What is blocked, or revoked, at this moment.")
+    action: Annotated[ReactionKind | None, Filter("kind")] = None
+    state: Annotated[State | None, Filter("state")] = None
+    since: Annotated[Instant | None, Filter("decided_at__gte", "From (UTC)")] = Field(
+        None, description="Decided at this instant, or after it."
     )
-    action = forms.ChoiceField(required=False, choices=[("", "Any"), *ReactionKind.choices])
-    state = forms.ChoiceField(required=False, choices=[("", "Any"), *State.choices])
-    since = InstantField(required=False, label="From (UTC)")
-    until = InstantField(required=False, label="To (UTC)")
-    target = forms.CharField(required=False, max_length=512, help_text="an address, a key, a role")
-    type = forms.CharField(required=False, max_length=200, label="Finding type")
-    account = forms.CharField(required=False, max_length=64, label="AWS account")
-
-    def narrow(self, reactions: ReactionQuerySet) -> ReactionQuerySet:
-        """What a valid filter leaves of them."""
-        asked = {name: value for name, value in self.cleaned_data.items() if value}
-        if now := asked.get("now"):
-            kind = ReactionKind.BLOCK if now == "blocked" else ReactionKind.REVOKE
-            reactions = reactions.in_force().filter(kind=kind)
-        fields = {
-            "action": "kind",
-            "state": "state",
-            "since": "decided_at__gte",
-            "until": "decided_at__lt",
-            "target": "target",
-            "type": "finding__finding_type",
-            "account": "finding__account_id",
-        }
-        return reactions.filter(
-            **{field: asked[name] for name, field in fields.items() if name in asked}
-        )
+    until: Annotated[Instant | None, Filter("decided_at__lt", "To (UTC)")] = Field(
+        None, description="Decided before this instant."
+    )
+    target: Annotated[Name | None, Filter("target", help_text="an address, a key, a role")] = Field(
+        None,
+        max_length=512,
+        description="An address, an access key, a role.",
+        examples=["198.51.100.7"],
+    )
+    type: Annotated[Name | None, Filter("finding__finding_type", "Finding type")] = Field(
+        None, max_length=200, description="The finding type."
+    )
+    account: Annotated[Name | None, Filter("finding__account_id", "AWS account")] = Field(
+        None, max_length=64, description="The AWS account."
+    )
+    after: str | None = Field(
+        None, pattern=f"^{PAGER.pattern}$", description="`next` of the page before."
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ActionPage:
-    reactions: list[Reaction]
-    cursor: str  # of the next page; "" where there is none
+ActionFilter = filters.form_of(ActionQuery)
 
 
-def page(reactions: ReactionQuerySet, *, after: str = "") -> ActionPage:
-    """The actions behind a cursor, which stays where it is however many are added meanwhile.
-    Raises ValueError for a cursor that this module has not made."""
-    if after:
-        if not _CURSOR.fullmatch(after):
-            msg = "This is no cursor of the log of actions."
-            raise ValueError(msg)
-        reactions = reactions.filter(pk__lt=int(after))
-    rows = list(
-        reactions.newest_first()
+def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
+    """The actions that fit what a valid ActionFilter asks, with all that the log shows of them."""
+    reactions = Reaction.objects.all()
+    if now := asked.get("now"):
+        kind = ReactionKind.BLOCK if now == "blocked" else ReactionKind.REVOKE
+        reactions = reactions.in_force().filter(kind=kind)
+    return (
+        filters.narrow(reactions, ActionQuery, asked)
         .select_related("finding")
         .defer("finding__raw", "finding__description")
-        .prefetch_related("attempts")[: PAGE + 1]
+        .prefetch_related("attempts")
     )
-    return ActionPage(rows[:PAGE], str(rows[PAGE - 1].pk) if len(rows) > PAGE else "")
 
 
-def undoable(shown: ActionPage) -> set[int]:
+def undoable(shown: Iterable[Reaction]) -> set[int]:
     """The keys of those among them that block an address now, and that nobody is unblocking."""
-    pks = [one.pk for one in shown.reactions if one.kind == ReactionKind.BLOCK]
+    pks = [one.pk for one in shown if one.kind == ReactionKind.BLOCK]
     standing = Reaction.objects.in_force().filter(pk__in=pks)
     return {one.pk for one in standing if not one.is_being_undone}

@@ -75,9 +75,6 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         )
         return self.exclude(kind__in=held).exclude(Exists(earlier))
 
-    def newest_first(self) -> Self:
-        return self.order_by("-pk")
-
     def in_force(self) -> Self:
         """The newest of those that block an address or revoke a credential, for each target, where
         nobody has taken it back since. Those that failed or were prevented count for nothing."""

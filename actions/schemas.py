@@ -1,41 +1,15 @@
-"""The shapes that GET /actions takes and gives: they are the validation and the document.
+"""The shapes that GET /actions gives: they are the validation and the document.
 
-What a filter means is ActionFilter's to say, for the page and for the API alike.
+What it takes is ActionQuery of actions.log.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from actions.log import CURSOR_PATTERN
 from actions.models import ReactionKind, State
-from findings.event_schemas import Instant, Name
-
-
-class ActionQuery(BaseModel):
-    """Which actions to list; all of those given have to hold."""
-
-    model_config = ConfigDict(use_enum_values=True)
-
-    now: Literal["blocked", "revoked"] | None = Field(
-        None, description="What is blocked, or revoked, at this moment."
-    )
-    action: ReactionKind | None = None
-    state: State | None = None
-    since: Instant | None = Field(None, description="Decided at this instant, or after it.")
-    until: Instant | None = Field(None, description="Decided before this instant.")
-    target: Name | None = Field(
-        None, max_length=512, description="An address, an access key, a role.",
-        examples=["198.51.100.7"],
-    )  # fmt: skip
-    type: Name | None = Field(None, max_length=200, description="The finding type.")
-    account: Name | None = Field(None, max_length=64, description="The AWS account.")
-    after: str | None = Field(
-        None, pattern=f"^{CURSOR_PATTERN}$", description="`next` of the page before."
-    )
 
 
 class Tried(BaseModel):

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 from typing import cast
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from actions import breaker, containment, log, undo
 from actions.models import Allowance, Reaction, ReactionKind
+from storage import paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
@@ -25,12 +25,11 @@ HERE = "api:get_actions"  # the page and the resource share their address
 @login_required
 @may_see
 def action_list(request: HttpRequest) -> HttpResponse:
-    wanted = {name: value for name, value in request.GET.items() if value and name != "after"}
+    wanted = paging.wanted(request)
     form = log.ActionFilter(wanted)
     context = {
         "form": form,
         "wanted": wanted,
-        "first": "after" not in request.GET,
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
@@ -38,16 +37,8 @@ def action_list(request: HttpRequest) -> HttpResponse:
     }
     if not form.is_valid():
         return render(request, "actions/log.html", context)
-    try:
-        shown = log.page(form.narrow(Reaction.objects.all()), after=request.GET.get("after", ""))
-    except (ValueError, OverflowError):
-        raise Http404("There is no such page.") from None
-    context |= {
-        "shown": shown,
-        "undoable": log.undoable(shown),
-        "newest": urlencode(wanted),
-        "older": urlencode({**wanted, "after": shown.cursor}) if shown.cursor else "",
-    }
+    shown = log.PAGER.shown(request, log.listed(form.asked()))
+    context |= {"shown": shown, "undoable": log.undoable(shown.rows)}
     return render(request, "actions/log.html", context)
 
 

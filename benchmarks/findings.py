@@ -122,11 +122,12 @@ def pages_of_events(operator: User, folder: Path) -> str:
     took: dict[int, Comparison] = {}
     for count in (10_000, MANY):
         _fill_up_to(count)
-        middle = Finding.objects.newest_first()[count // 2 : count // 2 + events.PAGE + 1]
-        after = events.page(Finding.objects.filter(pk__in=[row.pk for row in middle])).cursor
+        newest_first = Finding.objects.order_by("-seen_at", "-pk")
+        middle = newest_first[count // 2 : count // 2 + events.PAGER.size + 1]
+        page = events.PAGER.page(Finding.objects.filter(pk__in=[row.pk for row in middle]))
         found = compare(
             lambda: client.get("/events"),
-            lambda after=after: client.get(f"/events?after={after}"),  # type: ignore[misc]
+            lambda after=page.next: client.get(f"/events?after={after}"),  # type: ignore[misc]
             rounds=100,
         )
         took[count] = found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
-from django import forms
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,16 +15,16 @@ from pydantic import BaseModel
 
 from accounts.api_auth import Caller, callers_who
 from findings import events, policy
-from findings.event_schemas import Event, EventList, EventQuery
-from findings.events import EventFilter, EventPage
+from findings.event_schemas import Event, EventList
+from findings.events import EventFilter, EventQuery
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy
 from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
 from problems.schemas import Problem
+from storage.filters import FilterForm
+from storage.paging import Page
 
 router = Router(tags=["Findings"])
-
-F = TypeVar("F", bound=forms.Form)
 
 _ETAG = {
     "ETag": {
@@ -149,10 +148,12 @@ def get_events(
     """
     form, after = asked_of(request, wanted, EventFilter)
     response["Cache-Control"] = "private, no-cache"
-    return _events(events.page(form.narrow(Finding.objects.all()), after=after))
+    return _events(events.PAGER.page(events.listed(form.asked()), after=after))
 
 
-def asked_of(request: HttpRequest, wanted: BaseModel, filters: type[F]) -> tuple[F, str]:
+def asked_of(
+    request: HttpRequest, wanted: BaseModel, filters: type[FilterForm]
+) -> tuple[FilterForm, str]:
     """The filter of a list's page, valid, and the cursor. Raises ValidationError."""
     _refuse_unknown_parameters(request, type(wanted))
     asked = wanted.model_dump(exclude_none=True)
@@ -212,7 +213,7 @@ def _named(target: Target) -> dict[str, str | None]:
     return {name: value or None for name, value in target._asdict().items()}
 
 
-def _events(page: EventPage) -> dict[str, Any]:
+def _events(page: Page[Finding]) -> dict[str, Any]:
     """What EventList describes."""
     return {
         "findings": [
@@ -221,9 +222,9 @@ def _events(page: EventPage) -> dict[str, Any]:
                 "severity": finding.severity or None,
                 "url": django_settings.PORTAL_URL + reverse("console:event", args=[finding.pk]),
             }
-            for finding in page.findings
+            for finding in page.rows
         ],
-        "next": page.cursor or None,
+        "next": page.next or None,
     }
 
 

@@ -9,8 +9,9 @@ from django.db.models import Count, Max, Min, QuerySet
 
 from findings.guardduty.parser import Kind
 from findings.models import Entity
+from storage.paging import NumberPager
 
-PAGE = 50
+PAGER = NumberPager(50)
 STALE = timedelta(days=90)  # after which nobody has seen it any more
 
 

@@ -1,59 +1,16 @@
-"""The shapes that GET /findings/events takes and gives: they are the validation and the document.
+"""The shapes that GET /findings/events gives: they are the validation and the document.
 
-What a filter means is EventFilter's to say, for the page and for the API alike.
+What it takes is EventQuery of findings.events.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from findings.catalogue import Severity
-from findings.events import CURSOR_PATTERN
 from findings.models import Action
-
-
-def _not_blank(text: str) -> str:
-    """EventFilter takes blank text for none, which would list everything."""
-    if not text.strip():
-        raise ValueError("It is blank. Leave it out instead.")
-    return text
-
-
-Instant = Annotated[
-    str,
-    AfterValidator(_not_blank),
-    Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-23T12:00:00Z"]),
-]
-Name = Annotated[
-    str,
-    AfterValidator(_not_blank),
-    Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
-]
-
-
-class EventQuery(BaseModel):
-    """Which findings to list; all of those given have to hold."""
-
-    model_config = ConfigDict(use_enum_values=True)
-
-    since: Instant | None = Field(None, description="Last seen at this instant, or after it.")
-    until: Instant | None = Field(None, description="Last seen before this instant.")
-    severity: Severity | None = None
-    action: Action | None = Field(None, description="What the policy said when it arrived.")
-    type: Name | None = Field(None, max_length=200, description="The finding type.")
-    account: Name | None = Field(None, max_length=64, description="The AWS account.")
-    entity: Name | None = Field(
-        None,
-        max_length=512,
-        description="An address, an id or a name that the finding names.",
-        examples=["198.51.100.7"],
-    )
-    after: str | None = Field(
-        None, pattern=f"^{CURSOR_PATTERN}$", description="`next` of the page before."
-    )
 
 
 class Event(BaseModel):

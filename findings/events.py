@@ -2,94 +2,64 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
-from django import forms
+from django.db.models import QuerySet
+from pydantic import BaseModel, ConfigDict, Field
 
 from findings.catalogue import Severity
 from findings.guardduty.parser import Address
-from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
+from findings.models import Action, Entity, Finding, Mention
+from storage import filters
+from storage.filters import Filter, Instant, Name
+from storage.paging import CursorPager
 
-PAGE = 25
-
-CURSOR_PATTERN = r"([0-9]{1,17})\.([0-9]{1,18})"
-_CURSOR = re.compile(CURSOR_PATTERN)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+PAGER = CursorPager(25, by="seen_at")
 
 
-class InstantField(forms.DateTimeField):
-    """An instant in UTC; one that UTC has no date for is refused, since no database takes it."""
+class EventQuery(BaseModel):
+    """Which findings to list; all of those given have to hold."""
 
-    def to_python(self, value: Any) -> datetime | None:
-        try:
-            instant = super().to_python(value)
-            return instant and instant.astimezone(UTC)
-        except OverflowError:
-            raise forms.ValidationError(self.error_messages["invalid"]) from None
+    model_config = ConfigDict(use_enum_values=True)
 
-
-class EventFilter(forms.Form):
-    """Everything is optional. The names are those of the address."""
-
-    since = InstantField(required=False, label="From (UTC)")
-    until = InstantField(required=False, label="To (UTC)")
-    severity = forms.ChoiceField(required=False, choices=[("", "Any"), *Severity.choices])
-    action = forms.ChoiceField(required=False, choices=[("", "Any"), *Action.choices])
-    type = forms.CharField(required=False, max_length=200, label="Finding type")
-    account = forms.CharField(required=False, max_length=64, label="AWS account")
-    entity = forms.CharField(
-        required=False, max_length=512, label="Entity", help_text="an address, an id, a name"
+    since: Annotated[Instant | None, Filter("seen_at__gte", "From (UTC)")] = Field(
+        None, description="Last seen at this instant, or after it."
+    )
+    until: Annotated[Instant | None, Filter("seen_at__lt", "To (UTC)")] = Field(
+        None, description="Last seen before this instant."
+    )
+    severity: Annotated[Severity | None, Filter("severity")] = None
+    action: Annotated[Action | None, Filter("action")] = Field(
+        None, description="What the policy said when it arrived."
+    )
+    type: Annotated[Name | None, Filter("finding_type", "Finding type")] = Field(
+        None, max_length=200, description="The finding type."
+    )
+    account: Annotated[Name | None, Filter("account_id", "AWS account")] = Field(
+        None, max_length=64, description="The AWS account."
+    )
+    entity: Annotated[Name | None, Filter(help_text="an address, an id, a name")] = Field(
+        None,
+        max_length=512,
+        description="An address, an id or a name that the finding names.",
+        examples=["198.51.100.7"],
+    )
+    after: str | None = Field(
+        None, pattern=f"^{PAGER.pattern}$", description="`next` of the page before."
     )
 
-    def narrow(self, findings: FindingQuerySet) -> FindingQuerySet:
-        """What a valid filter leaves of them."""
-        asked = {name: value for name, value in self.cleaned_data.items() if value}
-        if "entity" in asked:  # first what few findings have
-            named = Mention.objects.filter(entity__name=asked["entity"])
-            findings = findings.filter(pk__in=named.values("finding"))
-        fields = {
-            "since": "seen_at__gte",
-            "until": "seen_at__lt",
-            "severity": "severity",
-            "action": "action",
-            "type": "finding_type",
-            "account": "account_id",
-        }
-        return findings.filter(
-            **{field: asked[name] for name, field in fields.items() if name in asked}
-        )
+
+EventFilter = filters.form_of(EventQuery)
 
 
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    findings: list[Finding]
-    cursor: str  # of the next page; "" where there is none
-
-
-def page(findings: FindingQuerySet, *, after: str = "") -> EventPage:
-    """The findings behind a cursor, which stays where it is however many arrive meanwhile. Raises
-    ValueError for a cursor that this module has not made."""
-    ordered = findings.newest_first()
-    if after:
-        ordered = ordered.older_than(*_position(after))
-    rows = list(ordered.defer("raw")[: PAGE + 1])
-    more = len(rows) > PAGE
-    return EventPage(rows[:PAGE], _cursor(rows[PAGE - 1]) if more else "")
-
-
-def _cursor(row: Finding) -> str:
-    return f"{(row.seen_at - _EPOCH) // _MICROSECOND}.{row.pk}"
-
-
-def _position(cursor: str) -> tuple[datetime, int]:
-    if not (match := _CURSOR.fullmatch(cursor)):
-        msg = "This is no cursor of the list of findings."
-        raise ValueError(msg)
-    return _EPOCH + int(match[1]) * _MICROSECOND, int(match[2])
+def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
+    """The findings that fit what a valid EventFilter asks; what the list does not show is left."""
+    findings = Finding.objects.all()
+    if "entity" in asked:  # first what few findings have
+        named = Mention.objects.filter(entity__name=asked["entity"])
+        findings = findings.filter(pk__in=named.values("finding"))
+    return filters.narrow(findings, EventQuery, asked).defer("raw")
 
 
 class Actor(NamedTuple):

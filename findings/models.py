@@ -145,14 +145,6 @@ class FindingQuerySet(models.QuerySet["Finding"]):
             wanted |= Q(severity=severity, finding_type__in=names)
         return self.filter(wanted)
 
-    def newest_first(self) -> Self:
-        return self.order_by("-seen_at", "-pk")  # many findings share an instant
-
-    def older_than(self, seen_at: datetime, pk: int) -> Self:
-        """What follows that row in `newest_first`, however many have arrived before it since."""
-        # Not as "or": for that, databases would walk the index from its beginning.
-        return self.filter(seen_at__lte=seen_at).exclude(seen_at=seen_at, pk__gte=pk)
-
 
 FindingManager = models.Manager.from_queryset(FindingQuerySet)
 

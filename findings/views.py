@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from typing import TypeVar
-from urllib.parse import urlencode
-
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,57 +12,42 @@ from findings import accounts as aws_accounts
 from findings import entities as entity_list
 from findings import events, policy, preview
 from findings.catalogue import Severity
-from findings.models import Action, Entity, Finding, PolicyChange, ThreatPolicy
+from findings.models import Action, Entity, PolicyChange, ThreatPolicy
 from findings.schemas import PolicyUpdate
 from findings.threats import sections
 from problems.json_body import read_as
+from storage import paging
+from storage.paging import NumberPager
 
-CHANGES_A_PAGE = 50
-
-M = TypeVar("M", bound=Model)
+CHANGES = NumberPager(50)
 
 
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def event_list(request: HttpRequest) -> HttpResponse:
-    wanted = {name: value for name, value in request.GET.items() if value and name != "after"}
+    wanted = paging.wanted(request)
     form = events.EventFilter(wanted)
     if not form.is_valid():
         return render(request, "findings/events.html", {"form": form, "wanted": wanted})
-    try:
-        shown = events.page(form.narrow(Finding.objects.all()), after=request.GET.get("after", ""))
-    except (ValueError, OverflowError):
-        raise Http404("There is no such page.") from None
-    aws_accounts.give_names(shown.findings)
-    context = {
-        "form": form,
-        "wanted": wanted,
-        "shown": shown,
-        "first": "after" not in request.GET,
-        "newest": urlencode(wanted),
-        "older": urlencode({**wanted, "after": shown.cursor}) if shown.cursor else "",
-    }
+    shown = events.PAGER.shown(request, events.listed(form.asked()))
+    aws_accounts.give_names(shown.rows)
+    context = {"form": form, "wanted": wanted, "shown": shown}
     return render(request, "findings/events.html", context)
 
 
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def entities(request: HttpRequest) -> HttpResponse:
-    wanted = {name: value for name, value in request.GET.items() if value and name != "page"}
+    wanted = paging.wanted(request)
     form = entity_list.EntityFilter(wanted)
     if not form.is_valid():
         return render(request, "findings/entities.html", {"form": form, "wanted": wanted})
-    number, rows, more = _page(
-        request, entity_list.with_statistics(form.narrow(Entity.objects.all()))
-    )
+    narrowed = form.narrow(Entity.objects.all())
     context = {
         "form": form,
         "wanted": wanted,
-        "entities": rows,
+        "shown": entity_list.PAGER.shown(request, entity_list.with_statistics(narrowed)),
         "stale_before": timezone.now() - entity_list.STALE,
-        "kept": urlencode(wanted),
-        "newer": number - 1,
-        "older": number + 1 if more else 0,
     }
     return render(request, "findings/entities.html", context)
 
@@ -129,29 +110,6 @@ def preview_changes(request: HttpRequest) -> HttpResponse:
 @permission_required("findings.view_policychange", raise_exception=True)
 def changes(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("q", "").replace("\0", "").strip()
-    number, rows, more = _page(
-        request, PolicyChange.objects.matching(wanted).newest_first(), size=CHANGES_A_PAGE
-    )
-    return render(
-        request,
-        "findings/changes.html",
-        {
-            "changes": rows,
-            "wanted": wanted,
-            "newer": number - 1,
-            "older": number + 1 if more else 0,
-        },
-    )
-
-
-def _page(
-    request: HttpRequest, rows: QuerySet[M], *, size: int = entity_list.PAGE
-) -> tuple[int, list[M], bool]:
-    """The number of the page that is asked for, its rows, and whether there are more."""
-    page = request.GET.get("page", "1")
-    if not (page.isascii() and page.isdigit() and 0 < int(page) < 10**6):
-        raise Http404("There is no such page.")
-    first = (int(page) - 1) * size
-    # One row more than is shown tells whether there are older ones, without counting them all.
-    found = list(rows[first : first + size + 1])
-    return int(page), found[:size], len(found) > size
+    matching = PolicyChange.objects.matching(wanted).newest_first()
+    context = {"shown": CHANGES.shown(request, matching), "wanted": wanted}
+    return render(request, "findings/changes.html", context)

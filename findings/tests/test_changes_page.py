@@ -104,7 +104,7 @@ def test_the_log_is_filtered_by_type_service_and_person(
 def test_the_filter_goes_along_to_older_pages(viewer_client: Client) -> None:
     _many(51)
 
-    assert "?page=2&amp;q=Recon%3AEC2%20oscar" in _page(viewer_client, "?q=Recon:EC2+oscar")
+    assert "?page=2&amp;q=Recon%3AEC2+oscar" in _page(viewer_client, "?q=Recon:EC2+oscar")
 
 
 def test_empty_pages_say_what_to_do_next(viewer_client: Client) -> None:

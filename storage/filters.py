@@ -1,0 +1,112 @@
+"""What a list can be narrowed to, declared once: as the query of the API, a pydantic model.
+
+The form of the page is derived from it, and so is what a filter means in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args
+
+from annotated_types import MaxLen
+from django import forms
+from django.db.models import Model, QuerySet
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic.fields import FieldInfo
+
+_M = TypeVar("_M", bound=Model)
+
+
+def _not_blank(text: str) -> str:
+    """A form takes blank text for none, which would list everything."""
+    if not text.strip():
+        raise ValueError("It is blank. Leave it out instead.")
+    return text
+
+
+Instant = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-23T12:00:00Z"]),
+]
+Name = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Beside the type of a query's member: that it is a filter, and how a page shows it."""
+
+    lookup: str = ""  # of the database; "" where the list narrows itself by it
+    label: str | None = None
+    choices: tuple[tuple[str, str], ...] = ()  # instead of "Any" and those of the type
+    help_text: str = ""
+
+
+class InstantField(forms.DateTimeField):
+    """An instant in UTC; one that UTC has no date for is refused, since no database takes it."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            instant = super().to_python(value)
+            return instant and instant.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError(self.error_messages["invalid"]) from None
+
+
+class FilterForm(forms.Form):
+    """Everything is optional. The names are those of the address."""
+
+    def asked(self) -> dict[str, Any]:
+        """The filters of a valid form that were given."""
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+def form_of(query: type[BaseModel]) -> type[FilterForm]:
+    """The form of a query's filters."""
+    fields = {name: _form_field(info, shown) for name, info, shown in _filters(query)}
+    return type(f"{query.__name__}Form", (FilterForm,), fields)
+
+
+def narrow(rows: QuerySet[_M], query: type[BaseModel], asked: Mapping[str, Any]) -> QuerySet[_M]:
+    """The rows that fit what is asked, by the lookups that the query declares."""
+    return rows.filter(
+        **{
+            shown.lookup: asked[name]
+            for name, _, shown in _filters(query)
+            if shown.lookup and name in asked
+        }
+    )
+
+
+def _filters(query: type[BaseModel]) -> list[tuple[str, FieldInfo, Filter]]:
+    return [
+        (name, info, shown)
+        for name, info in query.model_fields.items()
+        for shown in info.metadata
+        if isinstance(shown, Filter)
+    ]
+
+
+def _form_field(info: FieldInfo, shown: Filter) -> forms.Field:
+    [kind] = [one for one in get_args(info.annotation) if one is not NoneType]
+    common: dict[str, Any] = {
+        "required": False,
+        "label": shown.label,
+        "help_text": shown.help_text,
+    }
+    if shown.choices:
+        return forms.ChoiceField(choices=shown.choices, **common)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return forms.ChoiceField(choices=[("", "Any"), *kind.choices], **common)  # type: ignore[attr-defined]
+    if kind == Instant:
+        return InstantField(**common)
+    [longest] = [one.max_length for one in info.metadata if isinstance(one, MaxLen)]
+    return forms.CharField(max_length=longest, **common)
