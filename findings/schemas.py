@@ -41,8 +41,21 @@ ServiceName = Annotated[
         json_schema_extra={"enum": sorted([*catalogue.SERVICES, *catalogue.SERVICE_ALIASES])},
     ),
 ]
+
+
+def _of_a_finding_type(text: str) -> str:
+    if not catalogue.has_form(text):
+        raise ValueError(
+            "A finding type has the form ThreatPurpose:Resource/Family,"
+            " as in UnauthorizedAccess:EC2/SSHBruteForce."
+        )
+    return text
+
+
 FindingTypeName = Annotated[
-    str, Field(pattern=FINDING_TYPE_PATTERN, max_length=FINDING_TYPE_MAX_LENGTH)
+    str,
+    Field(max_length=FINDING_TYPE_MAX_LENGTH, json_schema_extra={"pattern": FINDING_TYPE_PATTERN}),
+    AfterValidator(_of_a_finding_type),
 ]
 
 

@@ -104,8 +104,7 @@ def describe(error: Mapping[str, Any]) -> str:
         "list_type": "It must be an array.",
         "missing": "It is missing.",
         "model_type": "It must be an object.",
-        "string_pattern_mismatch": "A finding type has the form ThreatPurpose:Resource/Family,"
-        " as in UnauthorizedAccess:EC2/SSHBruteForce.",
+        "string_pattern_mismatch": f"It must match {context.get('pattern')}.",
         "string_too_long": f"It has more than {context.get('max_length')} characters.",
         "string_type": "It must be a string.",
         "value_error": str(context.get("error", error["msg"])),
