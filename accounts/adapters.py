@@ -10,12 +10,13 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 
-# Not public: allauth has no other counter that processes share, nor another way to find an account.
+# Nothing public adds the row of an address. What finds an account in allauth.account.utils is to be
+# deprecated, and takes a user name by the database's collation.
 from allauth.account.internal.flows.manage_email import sync_user_email_address
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.core.internal import ratelimit
+from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from allauth.core.internal import ratelimit
+from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
