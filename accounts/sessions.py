@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 
-from allauth.core.internal.sessionkit import get_session_user
+from allauth.core.internal.sessionkit import get_session_user  # Django's own needs a request
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import User

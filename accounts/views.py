@@ -12,7 +12,7 @@ from allauth.account import views as allauth_views
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY  # has no public name
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
 
-# Nothing public reads a client's credentials, or tells mypy that a user is signed in.
+# Nothing public reads a client's credentials, or refuses whoever is not signed in.
 from allauth.core.internal.httpkit import authenticated_user, extract_basic_auth
 from allauth.idp.oidc import views as oidc
 from allauth.idp.oidc.models import Client, Token

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypedDict
 
 from allauth.core.internal.cryptokit import compare_user_code  # as allauth's own forms compare
-from allauth.core.internal.ratelimit import cache_lock
+from allauth.core.internal.ratelimit import cache_lock  # Django's cache has no lock
 from django.core.cache import cache
 from django.views.decorators.debug import sensitive_variables
 

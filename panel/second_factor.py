@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import time
 
-# Not public: allauth offers no other way to read what a session has proven, or to add to it.
-from allauth.account.internal.flows.login import (
-    get_authentication_records,
-    record_authentication,
-)
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication  # has no public name
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,17 @@ def test_a_migration_that_depends_upward_is_found() -> None:
         (("actions", "0002_x"), ("findings", "0001_initial")),
     ]
     assert list(upward_migrations(edges)) == ["accounts.0002_x -> findings.0001_initial"]
+
+
+def test_each_import_from_allauths_insides_says_why() -> None:
+    unsaid = []
+    for room in [*ROOMS, "panel"]:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            lines = ["", *path.read_text().splitlines()]
+            unsaid += [
+                f"{path.relative_to(ROOT)}: {line}"
+                for above, line in pairwise(lines)
+                if "tests" not in path.parts and re.match(r"from allauth\..*\binternal\b", line)
+                if "#" not in line and not re.match(r"#|from allauth\..*\binternal\b", above)
+            ]
+    assert not unsaid
