@@ -12,7 +12,6 @@ from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args
 
-from annotated_types import MaxLen
 from django import forms
 from django.db.models import Model, QuerySet
 from pydantic import AfterValidator, BaseModel, Field
@@ -108,5 +107,5 @@ def _form_field(info: FieldInfo, shown: Filter) -> forms.Field:
         return forms.ChoiceField(choices=[("", "Any"), *kind.choices], **common)  # type: ignore[attr-defined]
     if kind == Instant:
         return InstantField(**common)
-    [longest] = [one.max_length for one in info.metadata if isinstance(one, MaxLen)]
+    [longest] = [one.max_length for one in info.metadata if hasattr(one, "max_length")]
     return forms.CharField(max_length=longest, **common)
