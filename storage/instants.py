@@ -16,8 +16,8 @@ def iso(at: datetime, *, timespec: str = "seconds") -> str:
 
 
 def human(at: datetime) -> str:
-    """In a sentence: 2026-11-23 12:00:00 UTC."""
-    return f"{shown(at)} UTC"
+    """In a sentence: 2026-11-23 at 12:00:00 UTC."""
+    return f"{shown(at, 'day')} at {shown(at, 'time')} UTC"
 
 
 def shown(at: datetime, precision: str = "second") -> str:

@@ -6,6 +6,8 @@ import ipaddress
 from datetime import datetime
 from typing import Any
 
+from storage.instants import iso
+
 # Public by form, so that a rule acts on them, and nobody's: RFC 7526 took the network out of use.
 ADDRESSES = ipaddress.IPv4Network("192.88.99.0/24")
 
@@ -53,7 +55,7 @@ def sample_finding(
     `has_credential` also a user, or the role of an instance whose credentials were taken."""
     version = ipaddress.ip_address(address).version
     remote = {"remoteIpDetails": {f"ipAddressV{version}": address}}
-    seen_at = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    seen_at = iso(at)
     resource = dict(_RESOURCES.get(finding_type.partition(":")[2].partition("/")[0], _INSTANCE))
     action: dict[str, Any] = {
         "actionType": "NETWORK_CONNECTION",

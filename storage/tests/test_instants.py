@@ -20,12 +20,12 @@ def test_programs_get_rfc_3339() -> None:
 def test_another_zone_is_told_in_utc() -> None:
     there = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
     assert instants.iso(there) == "2026-11-23T12:00:05Z"
-    assert instants.human(there) == "2026-11-23 12:00:05 UTC"
+    assert instants.human(there) == "2026-11-23 at 12:00:05 UTC"
 
 
 def test_the_first_year_has_four_digits() -> None:
     first = datetime(1, 1, 1, tzinfo=UTC)
-    assert instants.human(first) == "0001-01-01 00:00:00 UTC"
+    assert instants.human(first) == "0001-01-01 at 00:00:00 UTC"
     assert instants.shown(first, "day") == "0001-01-01"
 
 
