@@ -25,7 +25,7 @@ STEP = 24
 BAR = 18
 
 # From the axis upwards.
-SEVERITIES: Mapping[str, str] = {**dict(reversed(Severity.choices)), "": "Not said"}
+SEVERITIES: Mapping[str, str] = {**dict(reversed(Severity.choices)), "": "Unknown"}
 
 
 class UTCDay(Func):
@@ -111,7 +111,12 @@ def dashboard(now: datetime) -> Dashboard:
         ],
         reactions=list(_reactions(begin, since)),
         types=[
-            Line(name or "Not understood", "", count, urlencode({"type": name, "since": since}))
+            Line(
+                name or "Unparsed",
+                "",
+                count,
+                urlencode({**({"type": name} if name else {"parsed": "no"}), "since": since}),
+            )
             for name, count in recent.values_list("finding_type")
             .annotate(count=Count("pk"))
             .order_by("-count", "finding_type")[:TOP]
@@ -141,7 +146,7 @@ def _drawn(
                     {
                         "since": shown(day, "day"),
                         "until": shown(day + timedelta(days=1), "day"),
-                        **({"severity": severity} if severity else {}),
+                        "severity": severity or "unknown",
                     }
                 )
                 segments.append(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextChoices
 from pydantic import BaseModel, ConfigDict, Field
 
-from findings.catalogue import Severity
 from findings.guardduty.parser import Address
 from findings.models import Action, Entity, Finding, Mention
 from storage import filters
@@ -16,6 +15,23 @@ from storage.filters import Filter, Instant, Name
 from storage.paging import CursorPager
 
 PAGER = CursorPager(25, by="seen_at")
+
+
+class SeverityOrUnknown(TextChoices):
+    """What the list can be narrowed to: a severity, or none in the finding."""
+
+    LOW = "LOW", "Low"
+    MEDIUM = "MEDIUM", "Medium"
+    HIGH = "HIGH", "High"
+    CRITICAL = "CRITICAL", "Critical"
+    UNKNOWN = "unknown", "Unknown"
+
+
+class Parsed(TextChoices):
+    """Whether the portal could parse the finding; an unparsed one is stored as raw JSON."""
+
+    YES = "yes", "Yes"
+    NO = "no", "No"
 
 
 class EventQuery(BaseModel):
@@ -29,7 +45,7 @@ class EventQuery(BaseModel):
     until: Annotated[Instant | None, Filter("seen_at__lt", "To (UTC)")] = Field(
         None, description="Last seen before this instant."
     )
-    severity: Annotated[Severity | None, Filter("severity")] = None
+    severity: Annotated[SeverityOrUnknown | None, Filter()] = None
     action: Annotated[Action | None, Filter("action")] = Field(
         None, description="What the policy said when it arrived."
     )
@@ -45,6 +61,9 @@ class EventQuery(BaseModel):
         description="An address, an id or a name that the finding names.",
         examples=["198.51.100.7"],
     )
+    parsed: Annotated[Parsed | None, Filter()] = Field(
+        None, description="Whether the portal could parse the finding."
+    )
     after: str | None = Field(
         None, pattern=f"^{PAGER.pattern}$", description="`next` of the page before."
     )
@@ -59,6 +78,12 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
     if "entity" in asked:  # first what few findings have
         named = Mention.objects.filter(entity__name=asked["entity"])
         findings = findings.filter(pk__in=named.values("finding"))
+    if severity := asked.get("severity"):
+        is_unknown = severity == SeverityOrUnknown.UNKNOWN
+        findings = findings.filter(severity="" if is_unknown else severity)
+    if parsed := asked.get("parsed"):  # an unparsed finding has no type
+        unparsed = Q(finding_type="")
+        findings = findings.filter(unparsed if parsed == Parsed.NO else ~unparsed)
     return filters.narrow(findings, EventQuery, asked).defer("raw")
 
 

@@ -50,7 +50,20 @@ class Filter:
 
 
 class InstantField(forms.DateTimeField):
-    """An instant in UTC; one that UTC has no date for is refused, since no database takes it."""
+    """An instant in UTC; one that UTC has no date for is refused, since no database takes it.
+
+    The browser shows a picker, to the second. The address may also hold a date, or an offset.
+    """
+
+    widget = forms.DateTimeInput(
+        attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"
+    )
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return self.to_python(data)  # the picker takes one format only
+        except forms.ValidationError:
+            return data
 
     def to_python(self, value: Any) -> datetime | None:
         try:

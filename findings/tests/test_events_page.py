@@ -39,6 +39,7 @@ def test_events_come_newest_first_a_page_at_a_time(
     arrive(*(seen(number, minutes=minutes[number]) for number in range(60)))
     shown: list[int] = []
     query = ""
+    numbers(viewer_client)  # a session's first request notes when it was
     for size in (25, 25, 10):
         with django_assert_max_num_queries(8):
             page = viewer_client.get(f"/events{query}").content.decode()
@@ -116,3 +117,21 @@ def test_who_has_no_role_sees_no_event(stranger_client: Client, viewer_client: C
 def test_an_empty_list_says_how_to_fill_it(viewer_client: Client) -> None:
     page = viewer_client.get("/events").content.decode()
     assert "manage.py importfindings" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "shown", "rows"),
+    [("severity=unknown", [7], 2), ("parsed=no", [], 1), ("parsed=yes", [7, 8], 2)],
+)
+def test_what_a_finding_lacks_can_be_asked_for(
+    viewer_client: Client, query: str, shown: list[int], rows: int
+) -> None:
+    arrive(seen(7, minutes=7, severity=None), seen(8, minutes=1, severity=8), {"type": "x"})
+    page = viewer_client.get(f"/events?{query}").content.decode()
+    assert sorted(int(number) for number in re.findall(r"Number (\d+)\.", page)) == shown
+    assert page.count('<th scope="row">') == rows
+
+
+def test_a_date_in_the_address_fills_the_picker(viewer_client: Client) -> None:
+    page = viewer_client.get("/events?since=2026-11-23").content.decode()
+    assert re.search(r'<input type="datetime-local" name="since" value="2026-11-23T00:00:00"', page)
