@@ -20,7 +20,7 @@ vars().update(of_scheme(_panel.scheme))
 
 SECRET_KEY = env.str("SECRET_KEY")
 # Of the second factors in the database: the first encrypts, all decrypt.
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[SECRET_KEY])
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 ALLOWED_HOSTS = [_panel.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [f"{_panel.scheme}://{_panel.netloc}"]
 

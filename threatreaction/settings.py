@@ -30,7 +30,7 @@ SECRET_KEY = (
     env.str("SECRET_KEY", default="only for development") if DEBUG else env.str("SECRET_KEY")
 )
 # Of what is encrypted in the database: the first encrypts, all decrypt.
-ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[SECRET_KEY])
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 ALLOWED_HOSTS = [_portal.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
 
