@@ -205,7 +205,8 @@ def test_a_connection_answers_one_request_after_another(server: Server) -> None:
             client.sendall(ask)
             said = client.recv(4096)
             while not said.endswith(b"}"):
-                said += client.recv(4096)
+                assert (more := client.recv(4096)), said
+                said += more
             assert said.startswith(b"HTTP/1.1 200 OK\r\n")
 
 

@@ -32,6 +32,7 @@ class HealthMiddleware:
             return HttpResponseNotAllowed(["GET", "HEAD"])
         response = answer()
         response["Cache-Control"] = "no-store"
+        response["Content-Length"] = str(len(response.content))  # no other middleware sets it
         return response
 
 
