@@ -8,7 +8,6 @@ import socket
 import sqlite3
 import subprocess
 import textwrap
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -114,9 +113,7 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
 
     # Of a portal elsewhere: it is left alone.
     (checkout / ".env").write_text("SECRET_KEY=x\nDATABASE_URL=sqlite:////nowhere/at/all.sqlite3\n")
-    began = time.monotonic()
     with started(checkout, port) as printed:
-        assert time.monotonic() - began < 30
         assert "Installed" not in printed
         again = subprocess.run(
             ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30

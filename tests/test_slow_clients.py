@@ -90,11 +90,14 @@ def answer_seconds(server: Server) -> float:
 def workers(server: Server) -> dict[int, int]:
     """The processes that the server runs in, and how many MiB each has."""
     found = {}
+    url = f"PORTAL_URL={server.url}".encode()
     for folder in Path("/proc").iterdir():
         with suppress(OSError):
-            if urlsplit(server.url).netloc.encode() in (folder / "cmdline").read_bytes():
+            is_gunicorn = b"gunicorn" in (folder / "cmdline").read_bytes()
+            if is_gunicorn and url in (folder / "environ").read_bytes().split(b"\0"):
                 status = (folder / "status").read_text()
                 found[int(folder.name)] = int(status.partition("VmRSS:")[2].split()[0]) // 1024
+    assert found, "no process of the server was found"
     return found
 
 
@@ -205,7 +208,8 @@ def test_a_connection_answers_one_request_after_another(server: Server) -> None:
             client.sendall(ask)
             said = client.recv(4096)
             while not said.endswith(b"}"):
-                assert (more := client.recv(4096)), said
+                more = client.recv(4096)
+                assert more, said  # else it was closed
                 said += more
             assert said.startswith(b"HTTP/1.1 200 OK\r\n")
 
