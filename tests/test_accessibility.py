@@ -219,7 +219,7 @@ def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
         "it => it.form.noValidate = true"
     )
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="This page was open for too long")).to_be_visible()
+    expect(page.get_by_role("heading", name="This form has expired")).to_be_visible()
     found += wrong_with(page)
     assert found == [], "\n".join(found)
 

@@ -88,7 +88,7 @@ def test_a_first_arrival_gets_a_user_without_a_role(idp: Provider, groups: None)
     assert not nora.get_all_permissions()
     assert not nora.has_usable_password()
     assert page.status_code == 200
-    assert "have no role yet" in page.content.decode()
+    assert "You do not have a role yet" in page.content.decode()
     assert is_signed_in(client)
 
 

@@ -330,7 +330,7 @@ def test_staff_who_are_away_for_half_an_hour_sign_in_again(
     clock.shift(31 * MINUTE)
     ended = client.get(ORDERS, follow=True)
     assert ended.redirect_chain[-1][0].startswith("/panel/accounts/login/code/?next=")
-    assert "30 minutes without activity" in ended.content.decode()
+    assert "30 minutes of inactivity" in ended.content.decode()
 
 
 def test_a_customer_has_two_hours_and_nobody_more_than_eight(
