@@ -202,7 +202,7 @@ def test_customers_have_no_business_here(alice_client: Client) -> None:
     for path in ("/panel/admin/", f"{ADMIN}/order/"):
         answer = alice_client.get(path, follow=True)
         assert answer.status_code == 403
-        assert "This is for staff" in answer.content.decode()
+        assert "Staff only" in answer.content.decode()
 
 
 def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:

@@ -34,7 +34,7 @@ def test_make_panel_signs_what_make_run_trusts(checkout: Path) -> None:
         trusted = (checkout / "var" / "development-public-key.pem").read_bytes()
         assert load_public_keys(published) == load_public_keys(trusted)
         page = requests.get(f"{address}/licenses", timeout=10)
-        assert "code to sign in" in page.text
+        assert "sign-in code" in page.text
     with started(checkout, port, "scripts/panel", "/panel/public-key.pem"):
         pass  # again, and nothing stands in its way
 

@@ -109,12 +109,12 @@ def test_the_first_sign_in_sets_one_up_and_then_the_admin_opens(db: None, client
     call_command("createstaff", SAM)
     sign_in(client, SAM)
     page = client.get("/panel/admin/", follow=True)
-    assert "Set one up to go on" in page.content.decode()
+    assert "or a passkey to continue" in page.content.decode()
     set_up_app(client)
     codes = client.get(f"{FACTORS}recovery-codes/")
     assert len(codes.context["unused_codes"]) == 10
     assert client.get(ORDERS).status_code == 200
-    assert "Set one up to go on" not in client.get(INDEX).content.decode()
+    assert "or a passkey to continue" not in client.get(INDEX).content.decode()
 
 
 def test_afterwards_a_mailed_code_is_not_enough(staff: User, clock: Traveller) -> None:

@@ -75,7 +75,7 @@ def test_a_license_is_requested_bought_renewed_and_replaced(
     page.goto(f"{panel.url}/panel/licenses")
     page.locator("section.license").nth(1).get_by_role("link", name="replacement").click()
     page.get_by_label("Reason").fill("It was in a chat.")
-    page.get_by_role("button", name="Replace it").click()
+    page.get_by_role("button", name="Replace license").click()
     expect(page.get_by_text("Here is the new key.")).to_be_visible()
     compromised = page.locator("section.license").nth(2)
     expect(compromised.locator(".badge")).to_have_text("Replaced")
