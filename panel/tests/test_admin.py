@@ -87,8 +87,8 @@ def test_an_action_asks_for_a_reason_and_is_kept_with_who_when_and_why(
 ) -> None:
     before = Act.objects.count()
     page = act(staff_client, action, row)
-    assert "Say why" not in page  # nobody has said anything yet
-    assert "Say why" in act(staff_client, action, row, why=" ")
+    assert "Enter a reason" not in page  # nobody has said anything yet
+    assert "Enter a reason" in act(staff_client, action, row, why=" ")
     assert Act.objects.count() == before
     form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
     now = timezone.now()
@@ -119,9 +119,11 @@ def test_nothing_is_edited_added_or_deleted(
 def test_an_order_is_marked_paid_with_a_reason_and_issues_once(
     order: Order, staff: User, staff_client: Client
 ) -> None:
-    assert "Kept with the date and your name" in act(staff_client, "mark_paid", order)
+    assert "Stored in the journal with the date and your name" in act(
+        staff_client, "mark_paid", order
+    )
     refused = act(staff_client, "mark_paid", order, why=" ")
-    assert "Say why" in refused
+    assert "Enter a reason" in refused
     assert not IssuedLicense.objects.exists()
     for _ in range(2):
         assert f"Done: {order}." in act(staff_client, "mark_paid", order, why="invoice 7")
@@ -137,7 +139,7 @@ def test_a_license_is_revoked_and_another_one_that_was_already_does_not_stop_it(
     first, second = buy(alice), buy(alice)
     issuing.revoke(second, by=staff, why="fraud", at=timezone.now())  # the list begins with it
     page = act(staff_client, "revoke", first, second, why="fraud again")
-    assert f"Refused: {second.jti}: The license {second.jti} is revoked already" in page
+    assert f"Refused: {second.jti}: The license {second.jti} is already revoked" in page
     assert f"Done: {first.jti}." in page
     assert Act.objects.get(kind=Act.Kind.REVOKED, why="fraud again").license == first
 
@@ -170,8 +172,8 @@ def test_a_customer_is_suspended_and_reinstated(
 ) -> None:
     act(staff_client, "suspend", alice, why="card declined")
     page = act(staff_client, "mark_paid", order, why="invoice 7")
-    assert "the customer is suspended; nothing is issued" in page
-    assert "is suspended already" in act(staff_client, "suspend", alice, why="again")
+    assert "the customer is suspended; no license was issued" in page
+    assert "is already suspended" in act(staff_client, "suspend", alice, why="again")
     act(staff_client, "reinstate", alice, why="paid")
     assert IssuedLicense.objects.get().order == order
     reasons = Act.objects.filter(customer=alice, order=None, license=None).order_by("pk")

@@ -100,7 +100,7 @@ def test_stripe_by_halves_is_told(
     settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_PRICES = secret, prices
     assert checks.check_stripe() == []  # no Stripe at all
     settings.STRIPE_SECRET_KEY = "sk_test"
-    assert f"and not {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
+    assert f"without {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
 
 
 def test_a_panel_that_asks_for_no_second_factor_is_told(settings: Settings) -> None:

@@ -79,11 +79,11 @@ def test_a_second_trial_is_refused_with_an_offer_and_nobody_is_named(
     [
         (TRIAL, {"account_id": "12345678901"}, "12 digits"),
         (TRIAL, {"account_id": "１２３４５６７８９０１２"}, "12 digits"),  # noqa: RUF001
-        (TRIAL, {"account_id": ""}, "Which AWS account"),
+        (TRIAL, {"account_id": ""}, "Enter the AWS account"),
         (TRIAL, {"account_id": "x" * 5000}, "at most 40"),
-        (TRIAL, {"name": "a\u0007b"}, "cannot be shown"),
+        (TRIAL, {"name": "a\u0007b"}, "unprintable characters"),
         (TRIAL, {"name": "x" * 201}, "at most 200"),
-        (PAID, {"months": ""}, "How long"),
+        (PAID, {"months": ""}, "Choose a term"),
         (PAID, {"months": "6"}, "valid choice"),
         (PAID, {"months": "99999999999999999999"}, "valid choice"),
     ],
@@ -172,13 +172,13 @@ def test_an_owner_replaces_a_key_with_a_reason_and_for_the_same_account_alone(
 ) -> None:
     issued = buy(alice)
     path = f"/panel/licenses/{issued.jti}/replace"
-    assert "Say why" in alice_client.post(path, {"why": " "}).content.decode()
+    assert "Enter a reason" in alice_client.post(path, {"why": " "}).content.decode()
     assert IssuedLicense.objects.count() == 1
     answer = alice_client.post(path, {"why": "leaked", "account_id": OTHER_ACCOUNT}, follow=True)
     assert "Here is the new key" in answer.content.decode()
     assert issued.replacement.aws_account_id == ACCOUNT
     again = alice_client.post(path, {"why": "leaked"}).content.decode()
-    assert "revoked already" in again
+    assert "already revoked" in again
     assert re.search(r">\s*leaked</textarea>", again)
 
 
