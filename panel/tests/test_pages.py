@@ -223,7 +223,7 @@ def test_no_page_takes_a_write_without_its_csrf_token(alice: Customer) -> None:
     client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
     answer = client.post(TRIAL, {"account_id": ACCOUNT, "name": ""})
     assert answer.status_code == 403
-    assert "nothing was changed" in answer.content.decode()
+    assert "Nothing was changed" in answer.content.decode()
     assert not IssuedLicense.objects.exists()
 
 

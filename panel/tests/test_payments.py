@@ -212,7 +212,7 @@ def test_when_stripe_is_down_the_order_is_kept_and_the_customer_told(
     assert response.url == reverse("order", args=[order.pk])
     page = alice_client.get(response.url)
     assert (page.status_code, order.stripe_session) == (200, None)
-    assert "The order is kept; try again later." in page.content.decode()
+    assert "Your order is saved; try again later." in page.content.decode()
     settings.STRIPE_API_URL, stripe_api.fails = stripe_api.url, False
     paying = alice_client.post(reverse("pay", args=[order.pk]))
     assert paying.headers["Location"].startswith("https://checkout.stripe.com/c/pay/")
@@ -411,4 +411,4 @@ def test_an_order_that_is_paid_in_two_ways_issues_once_and_is_noticed(
     )
     assert send(event(order)) == 204
     assert IssuedLicense.objects.count() == 1
-    assert "was paid by invoice and at Stripe" in caplog.text  # somebody is owed their money
+    assert "was paid both by invoice and at Stripe" in caplog.text  # somebody is owed their money

@@ -287,7 +287,7 @@ def test_secrets_lie_encrypted_and_keys_are_rotated(
 
 def test_who_has_lost_it_is_reset_and_out_everywhere(staff: User, client: Client) -> None:
     with_app(client)
-    with pytest.raises(CommandError, match="Nobody has"):
+    with pytest.raises(CommandError, match="No user has"):
         call_command("resetsecondfactor", "nobody@vendor.example")
     call_command("resetsecondfactor", "Sam@vendor.example")
     assert not is_signed_in(client)

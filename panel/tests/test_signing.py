@@ -129,7 +129,7 @@ def test_a_key_file_that_must_not_sign_issues_nothing_and_is_told_without_its_pa
         ("", r"^LICENSE_SIGNING_KEY is not set\.$"),
         ("/nowhere/key.pem", r"^The signing key key\.pem cannot be read: No such file"),
         ("kms:", r"^AWS KMS "),
-        ("kms:alias/licenses", r"may name another key tomorrow"),
+        ("kms:alias/licenses", r"can be moved to another key"),
     ],
 )
 def test_a_setting_that_names_no_key_issues_nothing(
@@ -161,7 +161,7 @@ def test_a_key_of_kms_that_is_not_for_licenses_issues_nothing(
     alice: Customer, settings: Settings, kms: str, spec: str, usage: str
 ) -> None:
     settings.LICENSE_SIGNING_KEY = f"kms:{make_kms_key(kms, spec, usage)['KeyId']}"
-    assert_nothing_is_issued(alice, "make an RSA_2048 key that signs")
+    assert_nothing_is_issued(alice, "create an RSA_2048 signing key")
 
 
 def test_a_key_that_kms_does_not_know_issues_nothing(
