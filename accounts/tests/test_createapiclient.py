@@ -31,7 +31,10 @@ def test_it_prints_what_a_shell_can_read_and_nothing_else() -> None:
     [
         (["pipeline"], "No scope given"),
         (["pipeline", "--scope", "findings:delete"], "Unknown scope: findings:delete"),
-        (["pipeline", "--scope", "findings:read findings:write"], "Unknown scope: findings:read find"),
+        (
+            ["pipeline", "--scope", "findings:read findings:write"],
+            "Unknown scope: findings:read find",
+        ),
         (["pipeline", "--scope", "openid"], "Unknown scope: openid"),
         (["", "--scope", "findings:read"], "The name must have"),
         (["  ", "--scope", "findings:read"], "The name must have"),
