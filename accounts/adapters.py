@@ -138,9 +138,8 @@ def find_user(login: str) -> User | None:
 
 
 def _hashed(key: str) -> str:
-    return hashlib.sha256(
-        key.encode(errors="replace")
-    ).hexdigest()  # a valid cache key, whatever the login contains
+    # Makes a valid cache key of any login.
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is not typed

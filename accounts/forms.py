@@ -61,7 +61,7 @@ class SecurityLogFilter(forms.Form):
 
 
 class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
-    """Signs in by user name or e-mail address, in constant time."""
+    """Signs in by user name or e-mail address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

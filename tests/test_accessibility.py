@@ -1,4 +1,4 @@
-"""axe finds nothing on any page, in light and dark, and no page scrolls sideways on a phone."""
+"""axe finds no violations on any page, light and dark, and no page scrolls horizontally."""
 
 from __future__ import annotations
 

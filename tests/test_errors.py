@@ -1,4 +1,4 @@
-"""What goes wrong is said as a page to a person, and as a problem document to a program."""
+"""Errors are pages for browsers and problem documents (RFC 9457) for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A license key that goes through every door leaves no trace but the row that holds it."""
+"""A license key, however it is installed, appears only in its database row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Without EMAIL_URL nothing secret is written down, and the pages say that there is no mail."""
+"""Without EMAIL_URL, no secrets are logged, and the pages say that mail is not configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def started_with(**variables: str) -> str:
-    """What a portal that starts with these variables writes when it mails a secret."""
+    """Returns the output of a portal with these variables that mails a secret."""
     script = (
         "import django; django.setup(); from django.core.mail import send_mail;"
         "from django.conf import settings; print(settings.MAIL_IS_SET_UP);"

@@ -1,4 +1,4 @@
-"""The vendor's staff at work in the Django admin."""
+"""The Django admin, as the vendor's staff use it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACTS = {
 
 
 def act(client: Client, action: str, *rows: Model, **said: str) -> str:
-    """Chooses rows and an action, as the list does; with a reason, as the page after it does."""
+    """Runs an admin action on rows; with a reason, confirms it."""
     table = rows[0]._meta.model_name
     chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
     answer = client.post(
@@ -43,7 +43,7 @@ def act(client: Client, action: str, *rows: Model, **said: str) -> str:
 
 @pytest.fixture
 def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) -> Model:
-    """Something that the test's action can be done to."""
+    """A row that the test's action applies to."""
     action = request.getfixturevalue("action")
     if action in {"revoke", "replace"}:
         return buy(alice)

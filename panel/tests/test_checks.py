@@ -1,4 +1,4 @@
-"""What `manage.py check` says of the panel, and what the documents say of its settings."""
+"""System checks of the panel, and the documentation of its settings."""
 
 from __future__ import annotations
 

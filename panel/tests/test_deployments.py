@@ -1,4 +1,4 @@
-"""`make panel` as a newcomer meets it, and a customer's deployment, which has no panel."""
+"""`make panel` in a new checkout, and a customer deployment without the panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of a license at the vendor's, as a portal would validate each key."""
+"""Issuing, replacing and revoking licenses. A portal's validation checks each key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOW = datetime.fromisoformat("2026-11-23T15:20:11.250000+00:00")
 
 
 def claims(issued: IssuedLicense, *, at: datetime, account: str = ACCOUNT) -> LicenseClaims:
-    """What a portal in that account makes of the key."""
+    """Validates the key as a portal in that account would."""
     return token.verify(issued.key, keyring=keys.keyring(), account_id=account, now=at)
 
 

@@ -1,4 +1,4 @@
-"""What a customer sees and sends, and what a stranger does not."""
+"""The customer's pages, and what other users cannot see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list that portals read stays short enough to be read."""
+"""The revocation list stays within the size that portals read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 def revoke_many(
     customer: Customer, count: int, *, expires_at: datetime, plan: str = "paid"
 ) -> None:
-    """As they would lie in the database after years."""
+    """Creates as many rows as after years of use."""
     now = timezone.now()
     rows = IssuedLicense.objects.bulk_create(
         IssuedLicense(
@@ -96,7 +96,7 @@ def test_the_alarm_comes_at_half_of_what_portals_read(
 def test_trials_push_no_paid_license_out_of_the_list(
     client: Client, alice: Customer, bob: Customer, staff: User, buy: Buy
 ) -> None:
-    """Anybody can sign up, have Trials, and replace them."""
+    """Anyone can sign up, start Trials and replace them."""
     stolen = buy(alice)
     issuing.revoke(stolen, by=staff, why="leaked", at=timezone.now())
     revoke_many(bob, MAX_LISTED + 5, expires_at=timezone.now() + DAY, plan="trial")

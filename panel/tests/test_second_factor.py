@@ -1,4 +1,4 @@
-"""Staff sign in with a second factor, and show it again before they write."""
+"""Staff need a second factor to sign in, and a recent one to write."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def order(alice: Customer) -> Order:
 
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
-    """What the security log says, as whoever collects it reads it."""
+    """Returns the lines of the security log."""
     said: list[dict[str, Any]] = []
 
     class Reader(logging.Handler):
@@ -68,7 +68,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
 
 def routes() -> list[tuple[str, bool]]:
-    """An address for each route, and whether it is open to strangers."""
+    """A path for each route, and whether it is open without sign-in."""
 
     def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, bool]]:
         for entry in resolver.url_patterns:
@@ -135,7 +135,7 @@ def test_afterwards_a_mailed_code_is_not_enough(staff: User, clock: Traveller) -
 
 
 def test_a_session_from_before_has_to_show_it(staff: User, clock: Traveller) -> None:
-    """Whoever reads Sam's mail was quicker than Sam, or Sam was a customer first."""
+    """An attacker who reads Sam's mail signed in first, or Sam was a customer before."""
     old, own = Client(), Client()
     sign_in(old, SAM)
     sign_in(own, SAM)
@@ -219,7 +219,7 @@ def test_for_ten_minutes_nothing_is_asked_again(
 def test_every_write_of_staff_is_held(
     staff: User, client: Client, clock: Traveller, path: str
 ) -> None:
-    """Also those that somebody adds later."""
+    """This includes routes that are added later."""
     with_app(client)
     clock.shift(11 * MINUTE)
     answer = client.post(path)
@@ -384,7 +384,7 @@ def test_the_log_tells_of_sign_ins_and_factors_without_a_secret(
 
 
 def test_a_license_of_their_own_is_held_too(staff: User, client: Client, clock: Traveller) -> None:
-    """Staff may replace a license as often as they like, wherever they do."""
+    """The limit on replacements does not apply to staff."""
     with_app(client)
     issued = start_trial(issuing.customer_of(staff))
     clock.shift(11 * MINUTE)

@@ -1,4 +1,4 @@
-"""A member of staff with an authenticator app, and with a passkey."""
+"""Staff sign-in with an authenticator app and with a passkey."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a license key must not be found, and what customers meet when something is down."""
+"""License keys do not leak, and outages result in clear error pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both things that sign licenses: a PEM file, and AWS KMS, asked over HTTP of moto's server."""
+"""Signing with a PEM file and with AWS KMS, served by moto over HTTP."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from panel.tests.conftest import ACCOUNT, start_trial
 
 @contextmanager
 def aws_kms() -> Iterator[str]:
-    """The URL of a KMS."""
+    """The URL of a KMS server."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:

@@ -1,4 +1,4 @@
-"""The life of a license, lived in a browser with the portal and the panel both running."""
+"""The license lifecycle in a browser, with portal and panel running."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def page(chromium: Browser, portal: Server) -> Iterator[Page]:
 
 @pytest.fixture
 def desk(chromium: Browser, panel: Server) -> Iterator[Page]:
-    """Where a member of staff sits."""
+    """A browser page where staff are signed in."""
     with new_page(chromium, panel.url) as page:
         yield page
 
@@ -88,7 +88,7 @@ def test_a_license_is_requested_bought_renewed_and_replaced(
 
 
 def newest_key(page: Page) -> str:
-    """The key of the license on top of the list, as the file that one downloads."""
+    """Downloads the key of the first license in the list."""
     with page.expect_download() as downloading:
         page.locator("section.license").first.get_by_role("link", name="Download").click()
     return downloading.value.path().read_text().strip()
