@@ -46,7 +46,7 @@ class IdleTimeoutMiddleware:
             if sessions.has_expired(began, now):
                 _end(request, detail="after 12 hours")
             elif sessions.has_idled(seen, now):
-                _end(request, detail="without activity")
+                _end(request, detail="after inactivity")
                 session[ENDED] = settings.SESSION_IDLE_MINUTES
             elif now - seen >= NOTED_EVERY:
                 session[ACTIVE] = (began, now)

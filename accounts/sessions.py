@@ -102,7 +102,7 @@ def end(user: User, why: str, *, only: int | None = None, keep: str | None = Non
     rows = UserSession.objects.filter(user=user).exclude(session_key=keep or "")
     for row in rows.filter(pk=only) if only else rows:
         if _stored(row.session_key).exists(row.session_key):
-            detail = f"{why}; it was last at {row.ip}"
+            detail = f"{why}; last used from {row.ip}"
             record(EventKind.SESSION_ENDED, user=user, detail=detail)
         row.end()
 

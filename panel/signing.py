@@ -137,6 +137,6 @@ def _ask_kms(operation: str, **parameters: Any) -> dict[str, Any]:
         msg = f"AWS KMS refused {operation}: {code}."
         raise SigningError(msg) from None
     except BotoCoreError as error:
-        msg = f"The request to AWS KMS failed: {type(error).__name__}."
+        msg = f"AWS KMS request failed: {type(error).__name__}."
         raise SigningError(msg) from None
     return answer

@@ -136,7 +136,7 @@ def test_an_administrator_helps_who_has_lost_the_second_factor(
         follow=True,
     )
     assert Authenticator.objects.get().user == superuser
-    assert "You may not change root." in answer.content.decode()
+    assert "You do not have permission to change root." in answer.content.decode()
     assert LogEntry.objects.get().object_repr == "vera"
 
 

@@ -188,7 +188,7 @@ def test_ending_one_takes_effect_at_once(viewer: User, at_home: Client, at_work:
     sign_in(third, "vera")
     end(at_work, "Firefox at home")
     assert [is_signed_in(one) for one in (at_home, at_work, third)] == [False, True, True]
-    assert ended(viewer) == ["ended by hand; it was last at 192.0.2.1"]
+    assert ended(viewer) == ["ended by the user; last used from 192.0.2.1"]
     assert len(listed(at_work)) == 2
 
 
@@ -246,7 +246,7 @@ def test_a_changed_password_ends_the_others_and_is_told(
 ) -> None:
     change_password(at_work, NEW)
     assert [is_signed_in(at_home), is_signed_in(at_work)] == [False, True]
-    assert ended(viewer) == ["password changed; it was last at 192.0.2.1"]
+    assert ended(viewer) == ["password changed; last used from 192.0.2.1"]
     assert len(listed(at_work)) == 1
 
 

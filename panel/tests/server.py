@@ -80,7 +80,7 @@ def ask_for_code(page: Page, panel: Server, email: str) -> None:
 
 def enter_code(page: Page, panel: Server, *, then: str = "") -> None:
     """Enters the latest e-mailed code. Waits for the next heading, or for being signed in."""
-    codes = re.compile(r"^Enter this code where you are signing (?:in|up):\s+(\S+)$", re.MULTILINE)
+    codes = re.compile(r"^Enter this code to sign (?:in|up):\s+(\S+)$", re.MULTILINE)
     page.get_by_role("heading", name="Enter the code").wait_for()
     deadline = time.monotonic() + 10
     while not (sent := codes.findall(panel.log)):

@@ -116,7 +116,7 @@ def test_a_customer_replaces_a_license_a_few_times_and_staff_as_often_as_needed(
 
     for _ in range(5):
         replace(alice.user)
-    with pytest.raises(Refused, match="replaced 5 times within 30 days"):
+    with pytest.raises(Refused, match="replaced 5 times in the last 30 days"):
         replace(alice.user)
     assert IssuedLicense.objects.count() == 6
     replace(staff)

@@ -183,7 +183,7 @@ def test_a_kms_that_does_not_answer_issues_nothing(
     if answered_before:
         signing.published_keys()  # the public half is known from now on
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", nobody_listens())
-    assert_nothing_is_issued(alice, r"^AWS KMS cannot be asked: EndpointConnectionError\.$")
+    assert_nothing_is_issued(alice, r"^AWS KMS request failed: EndpointConnectionError\.$")
 
 
 @pytest.mark.parametrize(("length", "kind"), [(4096, "RAW"), (4097, "DIGEST")])
