@@ -10,8 +10,8 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 
-# Internal: no public API adds the row of an address. The functions of allauth.account.utils that find
-# an account will be deprecated, and match user names by the database's collation.
+# Internal: no public API adds the row of an address. The functions in allauth.account.utils find
+# accounts too, but will be deprecated and match user names by the database's collation.
 from allauth.account.internal.flows.manage_email import sync_user_email_address
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from allauth.core import context
