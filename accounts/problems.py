@@ -23,9 +23,9 @@ def problem_types() -> list[ProblemType]:
             code="permission_denied",
             title="Permission denied",
             status=403,
-            cause="You are signed in, but your role does not allow this: viewers can view, operators"
-            " can also change the policy, administrators can also install licenses and manage"
-            " users.",
+            cause="You are signed in, but your role does not allow this: viewers can view,"
+            " operators can also change the policy, administrators can also install licenses and"
+            " manage users.",
             fix="Ask an administrator of this portal to add you to a group with the required"
             " permissions. They can do this under Administration > Users; it takes effect"
             " immediately.",
