@@ -1,4 +1,4 @@
-"""allauth's questions about sign-in, answered for a portal that nobody joins on their own."""
+"""allauth adapters for a portal without self-service sign-up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 
-# Nothing public adds the row of an address. What finds an account in allauth.account.utils is to be
-# deprecated, and takes a user name by the database's collation.
+# Internal: no public API adds the row of an address. The functions in allauth.account.utils find
+# accounts too, but will be deprecated and match user names by the database's collation.
 from allauth.account.internal.flows.manage_email import sync_user_email_address
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from allauth.core import context
@@ -32,51 +32,54 @@ from storage import encryption
 
 logger = logging.getLogger(__name__)
 
-# Failed attempts on one account from addresses that have never signed in to it.
+# Failed sign-ins to one account, from addresses that have never signed in to it.
 RATES = {"login_failed_elsewhere": "30/h/key"}
 KNOWN_FOR = 30 * 24 * 60 * 60  # seconds
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
-    """Slows guesses down, without letting a stranger lock somebody out.
+    """Rate limits password guessing without locking users out.
 
-    Attempts are counted for an account and a client address together. A limit for the account as a
-    whole applies only to addresses from which nobody has signed in to it. Passkeys are not counted.
+    Attempts are counted per account and client address. A second limit, per account, applies only
+    to addresses that have not signed in to the account in the last 30 days. Passkeys do not count.
     """
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Sends the mail. Logs a failure and does not raise it."""
         try:
             super().send_mail(template_prefix, email, context)
-        except OSError as error:  # what was changed is changed, whether or not it can be told
+        except OSError as error:  # the change is saved; only its notification failed
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The address in its shortest form.
+        """Returns the client's address; an IPv4-mapped IPv6 address as IPv4.
 
-        A socket for both versions writes an IPv4 address as ::ffff:192.0.2.1. Those lie in one /64,
-        and limits count a /64 as one address.
+        A dual-stack socket reports IPv4 clients as ::ffff:192.0.2.1. All of them are in one /64,
+        which rate limits count as one address.
         """
         address = super().get_client_ip(request)
         mapped = getattr(ipaddress.ip_address(address), "ipv4_mapped", None)
         return str(mapped or address)
 
     def validation_error(self, code: str, *args: Any) -> ValidationError:
+        """Returns allauth's error. Records rate limited sign-ins in the security log."""
         if code == "too_many_login_attempts":
             user = self._guessed or signed_in_as(context.request)
             record(EventKind.THROTTLED, user=user, method="sign-in")
         error: ValidationError = super().validation_error(code, *args)
         return error
 
-    _guessed: User | None = None  # whose password is being tried
+    _guessed: User | None = None  # the user that the request tries to sign in as
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # allauth's own key holds the Host header, in which a caller can choose the port.
+        # allauth's own key contains the Host header, whose port a caller can vary.
         return f"{_account(credentials)} {ratelimit.get_ip(request)}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Applies the rate limits. Raises ValidationError if one is reached."""
         self._guessed = find_user(_login(credentials))
         super().pre_authenticate(request, **credentials)
         self._elsewhere = None
@@ -94,21 +97,23 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             raise self.validation_error("too_many_login_attempts")
 
     def _rollback_login_failed_rl_usage(self) -> None:
-        """After a right password: the attempt does not count, and the address is known."""
+        """After a correct password: does not count the attempt; remembers the address."""
         super()._rollback_login_failed_rl_usage()
         if self._elsewhere:
             self._elsewhere.rollback()
         cache.set(_hashed(self._known_key), True, KNOWN_FOR)
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
-        sync_user_email_address(user)  # here, so that reading the page of addresses writes nothing
+        """Redirects users without a role to the page that explains it."""
+        sync_user_email_address(user)  # here, so that the e-mail page never writes on GET
         response: HttpResponse = super().post_login(request, user, **how)
-        # Single sign-on lets people in before anybody has given them a role; any other page that
-        # they asked for would only say no.
+        # Single sign-on creates users without a role. Any other page would respond with 403.
         return response if user.get_all_permissions() else redirect("account_no_role")
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Encrypts the secrets of second factors with settings.ENCRYPTION_KEYS."""
+
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
 
@@ -117,7 +122,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typ
 
 
 def _account(credentials: dict[str, Any]) -> str:
-    """The same text for each way to write the login of one account."""
+    """Returns one key per account, however the login is written."""
     login = _login(credentials)
     user = find_user(login)
     return f"user {user.pk}" if user else unicodedata.normalize("NFKC", login).casefold()
@@ -128,23 +133,26 @@ def _login(credentials: dict[str, Any]) -> str:
 
 
 def find_user(login: str) -> User | None:
-    """Whose login it is, as the sign-in looks for them: a user name or an e-mail address."""
+    """Returns the user with this user name or e-mail address, as the sign-in finds them."""
     return get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
 
 
 def _hashed(key: str) -> str:
-    return hashlib.sha256(key.encode(errors="replace")).hexdigest()  # short, and of any characters
+    # Makes a valid cache key of any login.
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Creates users on their first single sign-on."""
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        return True  # whom the identity provider vouches for: they get a user, but no role
+        return True  # the identity provider authenticates people; they get a user without a role
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Stops a stranger from the provider who has the e-mail address of a user of ours.
+        """Rejects a new identity whose e-mail address belongs to an existing user.
 
-        They may be the same person, but only that user can say so. allauth's own answer is a form
-        for another address.
+        Only that user can connect the two, after signing in. allauth would ask for another address
+        instead.
         """
         if sociallogin.is_existing or sociallogin.state.get("process") == "connect":
             return

@@ -1,4 +1,4 @@
-"""People and programs in the Django admin. Who is no superuser cannot make, edit or become one."""
+"""Users, groups and API clients in the Django admin. Only superusers can manage superusers."""
 
 from __future__ import annotations
 
@@ -34,23 +34,29 @@ admin.site.unregister(
 
 
 class NoAddition:
+    """A ModelAdmin mixin that forbids adding."""
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
 class NoChange:
+    """A ModelAdmin mixin that forbids changing."""
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
 class NoDeletion:
+    """A ModelAdmin mixin that forbids deleting."""
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
 @admin.register(User)
 class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[User]):
-    """A user who leaves is made inactive: the log of changes goes on naming them."""
+    """Users. They are deactivated and never deleted: the change log refers to them."""
 
     list_display = ["username", "email", "roles", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
@@ -62,31 +68,36 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
             None,
             {
                 "fields": ["username", "email", "usable_password", "password1", "password2"],
-                "description": "Their groups come next. Without one they can sign in, and no more.",
+                "description": "Assign groups on the next page. Users without a group have no"
+                " permissions.",
             },
         )
     ]
 
     @admin.display(description="groups")
     def roles(self, user: User) -> str:
+        """Returns the names of the user's groups, with "superuser" first."""
         groups = ", ".join(sorted(group.name for group in user.groups.all()))
         return f"superuser, {groups}".rstrip(", ") if user.is_superuser else groups
 
     @admin.action(description="Remove second factors and passkeys", permissions=["change"])
     def remove_second_factors(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        """For who has lost phone and recovery codes: after it, the password alone signs in."""
+        """Removes all second factors of users who have lost them. Their password suffices then."""
         for user in users:
             if not self.has_change_permission(request, user):
-                self.message_user(request, f"You may not change {user}.", messages.ERROR)
+                self.message_user(
+                    request, f"You do not have permission to change {user}.", messages.ERROR
+                )
                 continue
             Authenticator.objects.filter(user=user).delete()
             self.log_change(request, user, "Removed second factors and passkeys.")
-            self.message_user(request, f"The password alone signs {user} in now.")
+            self.message_user(request, f"{user} can now sign in with the password only.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Offers `is_superuser` to superusers only."""
         if obj is None:
             return self.add_fieldsets
         powers = ["is_active", "groups"]
@@ -96,18 +107,19 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
             (None, {"fields": ["username", "password"]}),
             ("Person", {"fields": ["first_name", "last_name", "email"]}),
             (
-                "What they may do",
+                "Permissions",
                 {
                     "fields": powers,
-                    "description": "viewers read; operators also change policy; administrators"
-                    " also install licenses and manage users. Who leaves is made inactive.",
+                    "description": "viewers can view; operators can also change the policy;"
+                    " administrators can also install licenses and manage users. Deactivate people"
+                    " who leave.",
                 },
             ),
             ("History", {"fields": ["last_login", "date_joined"]}),
         ]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Also asked before a password is set."""
+        """Only superusers can change a superuser, including the password."""
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
@@ -115,11 +127,12 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
     def get_form(
         self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm[User]]:
+        """Limits the groups that an administrator can assign."""
         form = super().get_form(request, obj, change=change, **kwargs)
         groups = form.base_fields.get("groups")
         if isinstance(groups, forms.ModelMultipleChoiceField) and not request.user.is_superuser:
-            # A group that a superuser made may hold more than an administrator does: it can be
-            # kept or taken away, not given.
+            # Other groups may have more permissions than an administrator, who can keep or
+            # remove them, but not assign them.
             groups.queryset = Group.objects.filter(
                 Q(name__in=roles.NAMES) | Q(user=obj) if obj else Q(name__in=roles.NAMES)
             ).distinct()
@@ -128,20 +141,21 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
 
 @admin.register(Group)
 class GroupAdmin(NoAddition, NoChange, NoDeletion, OwnFiltersOnly, admin.ModelAdmin[Group]):
-    """What each group may do. `accounts.roles` makes them."""
+    """Groups and their permissions, read-only. `accounts.roles` creates them."""
 
     fields = ["name", "can"]
     list_display = ["name", "can"]
 
-    @admin.display(description="may")
+    @admin.display(description="permissions")
     def can(self, group: Group) -> str:
+        """Returns the names of the group's permissions, without "Can"."""
         names = group.permissions.values_list("name", flat=True)
         return ", ".join(sorted(name.removeprefix("Can ") for name in names))
 
 
 @admin.register(Client)
 class ClientAdmin(NoAddition, NoChange, OwnFiltersOnly, admin.ModelAdmin[Client]):
-    """Programs. `manage.py createapiclient` makes one; deleting it ends its tokens at once."""
+    """API clients. `manage.py createapiclient` creates one. Deleting one revokes its tokens."""
 
     fields = ["name", "id", "may", "created_at"]
     list_display = ["name", "id", "may", "created_at"]
@@ -149,4 +163,5 @@ class ClientAdmin(NoAddition, NoChange, OwnFiltersOnly, admin.ModelAdmin[Client]
 
     @admin.display(description="scopes")
     def may(self, client: Client) -> str:
+        """Returns the client's scopes."""
         return ", ".join(client.get_scopes())

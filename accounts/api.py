@@ -1,4 +1,4 @@
-"""GET /security-events. The errors are told in threatreaction/api.py."""
+"""GET /security-events. See threatreaction/api.py for error responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _in_utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
     except OverflowError:
-        msg = "There is no such date in UTC."
+        msg = "The date is out of range in UTC."
         raise ValueError(msg) from None
 
 
@@ -33,43 +33,43 @@ Name = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]  # PostgreSQL 
 
 
 class SecurityEventQuery(BaseModel):
-    """Which events to list; all of what is given has to hold."""
+    """Filters for security events. An event must match all of them."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     event: EventKind | None = None
-    user: Name | None = Field(None, max_length=150, description="The person whom it is about.")
+    user: Name | None = Field(None, max_length=150, description="The user the event is about.")
     client_id: Name | None = Field(None, max_length=100)
-    since: Instant | None = Field(None, description="At this instant, or after it.")
-    until: Instant | None = Field(None, description="Before this instant.")
+    since: Instant | None = Field(None, description="At or after this time.")
+    until: Instant | None = Field(None, description="Before this time.")
     after: int | None = Field(
-        None, ge=1, lt=2**63, description="`next` of the page before."
+        None, ge=1, lt=2**63, description="The `next` of the previous page."
     )  # fmt: skip
 
 
 class SecurityEventShown(BaseModel):
-    """Who did what, from where, and with what. Text that is empty is unknown."""
+    """A security event. Empty text means unknown."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     id: int
     at: datetime
     event: EventKind
-    user: str = Field(description="The person whom it is about.")
-    client_id: str = Field(description="The API client that it is about.")
-    by: str = Field(description="The person who was signed in and did it.")
-    address: str = Field(description="Empty: a command of the shell.")
+    user: str = Field(description="The user the event is about.")
+    client_id: str = Field(description="The API client the event is about.")
+    by: str = Field(description="The signed-in user who caused the event.")
+    address: str = Field(description="The client's IP address. Empty for a command.")
     user_agent: str
     method: str
     detail: str
 
 
 class SecurityEventList(BaseModel):
-    """The events, newest first, a page at a time."""
+    """A page of security events, newest first."""
 
     events: list[SecurityEventShown]
     next: int | None = Field(
-        description="Send it as `after` for the next page. Null: there is none."
+        description="Pass it as `after` to get the next page. Null on the last page."
     )
 
 
@@ -87,7 +87,7 @@ class SecurityEventList(BaseModel):
 def get_security_events(
     request: HttpRequest, response: HttpResponse, wanted: Query[SecurityEventQuery]
 ) -> dict[str, Any]:
-    """Lists the events, newest first, 100 a page, as the page of the security log does."""
+    """Lists security events, newest first, up to 100 per page."""
     events = SecurityEvent.objects.all()
     if wanted.event:
         events = events.filter(kind=wanted.event)

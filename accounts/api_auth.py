@@ -1,4 +1,4 @@
-"""Who calls the API: a person with a session, or a program with an access token (RFC 6750)."""
+"""Authenticates callers of the API: users by session, programs by access token (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -18,39 +18,48 @@ from problems import responses
 
 SCOPES = {
     "license:read": "Read the license: plan, account, dates and days left.",
-    "findings:read": "Read the threat policy, what was found, and what was done.",
+    "findings:read": "Read the threat policy, findings and actions.",
     "findings:write": "Change the threat policy.",
-    "security:read": "Read the security log: who signed in, and who changed what anybody may do.",
+    "security:read": "Read the security log: sign-ins and changes of permissions.",
 }
 
 
 class CallerRefused(Exception):
-    """A caller who may not do this. The API answers with `refuse`."""
+    """The caller is not authenticated or not authorized. `refuse` turns it into a response."""
 
     code: ClassVar[str]  # of a row of problems.catalog
 
     def __init__(self, detail: str, *, challenge: str = "") -> None:
         super().__init__(detail)
-        self.challenge = challenge  # the header WWW-Authenticate
+        self.challenge = challenge  # the value of the header WWW-Authenticate
 
 
 class Unauthenticated(CallerRefused):
+    """401: no session or valid access token."""
+
     code = "unauthenticated"
 
 
 class CsrfFailed(CallerRefused):
+    """403: a session, but no valid CSRF token."""
+
     code = "csrf_failed"
 
 
 class InsufficientScope(CallerRefused):
+    """403: the access token lacks a scope."""
+
     code = "insufficient_scope"
 
 
 class PermissionMissing(CallerRefused):
+    """403: the user lacks a permission."""
+
     code = "permission_denied"
 
 
 def refuse(request: HttpRequest, refused: CallerRefused) -> HttpResponse:
+    """Returns the problem response (RFC 9457) for a refused caller."""
     return responses.respond(
         code=refused.code,
         detail=str(refused),
@@ -60,7 +69,7 @@ def refuse(request: HttpRequest, refused: CallerRefused) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking. A person has a `user`; a program has a `client_id`, and scopes instead."""
+    """The authenticated caller: a user, or a program with a `client_id` and scopes."""
 
     name: str
     user: User | None = None
@@ -68,40 +77,40 @@ class Caller:
     scopes: frozenset[str] = frozenset()
 
     def may(self, *, permission: str, scope: str) -> bool:
-        """Whether a person has the permission, or a program the scope."""
+        """Whether the user has the permission or the program has the scope."""
         return scope in self.scopes if self.user is None else self.user.has_perm(permission)
 
     def require(self, *, permission: str, scope: str) -> None:
-        """Raises CallerRefused unless a person has the permission, or a program the scope."""
+        """Raises CallerRefused unless the user has the permission or the program has the scope."""
         if self.may(permission=permission, scope=scope):
             return
         if self.user is None:
-            msg = f"This needs an access token with the scope {scope}."
+            msg = f"This request requires an access token with the scope {scope}."
             raise InsufficientScope(
                 msg, challenge=f'Bearer error="insufficient_scope", scope="{scope}"'
             )
-        msg = f"This needs the permission {permission}. An administrator can give it to you."
+        msg = f"This request requires the permission {permission}. Ask an administrator for it."
         raise PermissionMissing(msg)
 
 
 def by_access_token(request: HttpRequest) -> Caller | None:
-    """The program whose token the request bears; None without a token.
+    """Authenticates a program by the bearer token; returns None without one.
 
-    A token that is no good is refused here: it is not ignored in favour of a session.
+    Raises Unauthenticated if the token is invalid, even if the request also has a session.
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None
-    # Not by oauthlib's verify_request: it chokes on some query strings, takes a scope that is
-    # missing for a bad token, and also looks for the token in places other than the header.
+    # Not oauthlib's verify_request: it fails on some query strings, reports a missing scope as an
+    # invalid token, and accepts tokens outside the header.
     programs = Token.objects.select_related("client").filter(client__isnull=False, user=None)
     if request.method not in SAFE_METHODS:
-        # Who deletes the client or revokes the token waits for the write, or the write for them.
+        # Deleting the client or revoking the token waits for this write, or the write for them.
         programs = programs.select_for_update(no_key=True, of=("self", "client"))
     token = programs.lookup(Token.Type.ACCESS_TOKEN, value.strip())
     if token is None:
         record(EventKind.TOKEN_REFUSED, request=request, method="access token")
-        msg = "The access token is unknown, expired or revoked. Obtain a new one."
+        msg = "The access token is unknown, expired or revoked. Request a new one."
         raise Unauthenticated(msg, challenge='Bearer error="invalid_token"')
     return Caller(
         name=token.client.name, client_id=token.client.pk, scopes=frozenset(token.get_scopes())
@@ -109,23 +118,28 @@ def by_access_token(request: HttpRequest) -> Caller | None:
 
 
 def by_session(request: HttpRequest) -> Caller:
-    """The person who is signed in; their browser proves that a page of ours sent the request."""
+    """Authenticates a user by session and CSRF token.
+
+    Raises Unauthenticated or CsrfFailed.
+    """
     if not isinstance(request.user, User):
         msg = "Sign in, or send an access token."
         raise Unauthenticated(msg, challenge='Bearer realm="Threat Reaction"')
     if check_csrf(request):
-        msg = "Send the cookie csrftoken's value in the header X-CSRFToken, or reload the page."
+        msg = (
+            "Send the value of the cookie csrftoken in the header X-CSRFToken, or reload the page."
+        )
         raise CsrfFailed(msg)
     return Caller(name=request.user.get_username(), user=request.user)
 
 
-authenticate = [by_access_token, by_session]  # in this order; the first that answers counts
+authenticate = [by_access_token, by_session]  # in this order; the first that returns a caller wins
 
 
 def anybody(request: HttpRequest) -> Caller:
-    """The caller, for an operation that also answers strangers: these get a Caller who may nothing.
+    """Returns the caller; one without permissions if the request is not authenticated.
 
-    Raises CallerRefused for an access token that is not valid.
+    Raises Unauthenticated for an invalid access token, and CsrfFailed.
     """
     if caller := by_access_token(request):
         return caller
@@ -133,7 +147,10 @@ def anybody(request: HttpRequest) -> Caller:
 
 
 def callers_who(*, permission: str, scope: str) -> list[Callable[[HttpRequest], Caller | None]]:
-    """The ways to authenticate, each followed by the right: 403 comes before 415, 400 and 422."""
+    """Returns Ninja authenticators that also check authorization.
+
+    Checking it here makes 403 come before 415, 400 and 422.
+    """
 
     def followed_by_right(
         ask: Callable[[HttpRequest], Caller | None],

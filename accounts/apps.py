@@ -5,6 +5,8 @@ from django.db.models.signals import post_migrate
 
 
 class AccountsConfig(AppConfig):
+    """Users, groups, API clients, sessions and the security log."""
+
     name = "accounts"
     role_permissions = {
         "administrators": [

@@ -1,4 +1,4 @@
-"""What is done after the answer, so that its time tells nothing."""
+"""Runs tasks outside the request, so that response times disclose nothing."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _room = BoundedSemaphore(100)
 
 
 def run(task: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Runs the task soon, in the order of the calls, with a database connection of its own.
+    """Queues the task for a background thread, which runs tasks in order.
 
-    Where a hundred are waiting, it is dropped and logged.
+    If 100 tasks are waiting, the task is dropped. Drops and exceptions are logged.
     """
     if not _room.acquire(blocking=False):
-        logger.error("Dropped: %s. Too much is waiting to be done.", task.__qualname__)
+        logger.error("Dropped %s: the queue is full.", task.__qualname__)
         return
 
     def whole() -> None:
         try:
             task(*args, **kwargs)
         except Exception as error:
-            logger.error("Failed: %s: %s", task.__qualname__, type(error).__name__)
+            logger.error("%s failed: %s", task.__qualname__, type(error).__name__)
         finally:
             connections.close_all()
             _room.release()

@@ -1,4 +1,4 @@
-"""System checks: what would let a write through unchecked, and what people would miss."""
+"""System checks of middleware, second factors and mail."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ MIDDLEWARE = "accounts.middleware.WriteMiddleware"
 
 @register(Tags.security)
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """E001: WriteMiddleware must be last."""
     if settings.MIDDLEWARE[-1:] == [MIDDLEWARE]:
         return []
     return [
         Error(
             f"{MIDDLEWARE} is not the last of MIDDLEWARE: a write can be committed after the"
-            " license has ended or its caller was deactivated.",
+            " license has expired or the caller was deactivated.",
             hint=f'Put "{MIDDLEWARE}" at the end of MIDDLEWARE.',
             id="accounts.E001",
         )
@@ -27,11 +28,12 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
+    """W002: administrators should need a second factor."""
     if settings.REQUIRE_SECOND_FACTOR != "none":
         return []
     return [
         checks.Warning(
-            "REQUIRE_SECOND_FACTOR is none: a password alone signs an administrator in.",
+            "REQUIRE_SECOND_FACTOR is none: administrators can sign in with a password only.",
             hint="Set it to administrators or everyone.",
             id="accounts.W002",
         )
@@ -40,12 +42,13 @@ def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """W001: EMAIL_URL should be set."""
     if settings.MAIL_IS_SET_UP:
         return []
     return [
         checks.Warning(
-            "EMAIL_URL is not set: nobody can reset a password by mail.",
-            hint="Set it like smtp+tls://user:password@host:587.",
+            "EMAIL_URL is not set: users cannot reset their passwords by e-mail.",
+            hint="Set it, for example to smtp+tls://user:password@host:587.",
             id="accounts.W001",
         )
     ]

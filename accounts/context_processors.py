@@ -5,4 +5,5 @@ from django.http import HttpRequest
 
 
 def mail(request: HttpRequest) -> dict[str, bool]:
+    """Tells templates whether the portal can send mail."""
     return {"mail_is_set_up": settings.MAIL_IS_SET_UP}

@@ -1,4 +1,4 @@
-"""What the Django admin's form of a person may do while the license allows no writes."""
+"""The changes of a user that the admin accepts while the license does not allow writes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ SAME = ("username", "first_name", "last_name", "email")
 
 
 def only_takes_power_away(request: HttpRequest, object_id: str) -> bool:
-    """Whether the form that was sent at most deactivates the person and takes groups away.
+    """Whether the submitted user form only deactivates the user or removes groups.
 
-    It compares the form's fields with what is stored. A field that is missing from the form is
-    read as the admin reads it: an unticked box, an empty text.
+    Compares the form with the stored user. A missing field counts as the admin reads it: an
+    unchecked box or empty text.
     """
     if not object_id.isdecimal() or not request.user.has_perm("auth.change_user"):
-        return False  # nor does the answer tell anybody else what is stored
+        return False  # discloses nothing to others
     users = User.objects.filter(pk=object_id)
-    if connection.in_atomic_block:  # of accounts.middleware: nobody changes the person meanwhile
+    if connection.in_atomic_block:  # of accounts.middleware: locks the user until the commit
         users = users.select_for_update(no_key=True)
     user = users.first()
     if user is None:

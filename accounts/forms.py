@@ -1,4 +1,4 @@
-"""allauth's forms, where they need a change, and the filter of the security log."""
+"""Changes to allauth's forms, and the filter of the security log."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from accounts.security_log import record
 
 
 class EndSessionsForm(forms.Form):
-    """Which of one's own sessions to end; none named means all but this one."""
+    """The session to end. Empty means all except the current one."""
 
     session = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class SecurityLogFilter(forms.Form):
-    """What to show of the security log; all of what is given has to hold."""
+    """Filters of the security log. An event must match all of them."""
 
     kind = forms.ChoiceField(
-        label="Event", choices=[("", "Every event"), *EventKind.choices], required=False
+        label="Event", choices=[("", "All events"), *EventKind.choices], required=False
     )
-    who = forms.CharField(label="Person or API client", max_length=150, required=False)
-    address = forms.GenericIPAddressField(label="Address", required=False)
+    who = forms.CharField(label="User or API client", max_length=150, required=False)
+    address = forms.GenericIPAddressField(label="Source address", required=False)
     since = forms.DateField(
         label="From (UTC)", widget=forms.DateInput({"type": "date"}), required=False
     )
@@ -45,6 +45,7 @@ class SecurityLogFilter(forms.Form):
     )
 
     def narrow(self, events: SecurityEventQuerySet) -> SecurityEventQuerySet:
+        """Returns the events that match. Call it only if the form is valid."""
         asked = self.cleaned_data
         if kind := asked["kind"]:
             events = events.filter(kind=kind)
@@ -60,6 +61,8 @@ class SecurityLogFilter(forms.Form):
 
 
 class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
+    """Signs in by user name or e-mail address."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].label = "Username or e-mail"
@@ -67,10 +70,10 @@ class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is no
             field.widget.attrs.pop("placeholder", None)
 
     def user_credentials(self) -> dict[str, str]:
-        """The login once. allauth's backend looks for it as an e-mail address and as a username.
+        """Returns the login as `username` only; allauth's backend looks for both.
 
-        Passed as both, a known e-mail address would cost a second password hash, and the time of
-        the answer would tell which addresses are known.
+        If it were also passed as `email`, a known e-mail address would cost a second password
+        hash, and the response time would disclose which addresses exist.
         """
         return {
             "username": self.cleaned_data["login"],
@@ -79,15 +82,16 @@ class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is no
 
 
 class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
-    """Looks the address up, and sends the mail, after the answer.
+    """Looks up the address and sends the mail in the background.
 
-    Otherwise the time of the answer would tell which addresses are known.
+    Otherwise the response time would disclose which addresses exist.
     """
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"])
 
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        """Queues the mail and returns the address."""
         email = str(self.cleaned_data["email"])
         background.run(self._send, request, email, **kwargs)
         return email
@@ -98,15 +102,15 @@ class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
 
 
 class _PasskeyForm:
-    """allauth sends a signal for a wrong code, and none for a passkey that fails."""
+    """Records failed passkeys: allauth sends a signal for wrong codes only."""
 
     user: User | None
 
     def clean_credential(self) -> Authenticator:
         try:
-            return super().clean_credential()  # type: ignore[misc]  # of the form beside it
+            return super().clean_credential()  # type: ignore[misc]  # of the other base class
         except (AttributeError, KeyError) as malformed:
-            # From JSON that no browser makes. In allauth 65.21 a stranger gets a 500 for it.
+            # The JSON is malformed. In allauth 65.21 this results in a 500.
             self._tell()
             raise get_adapter().validation_error("incorrect_code") from malformed
         except forms.ValidationError as error:
@@ -119,12 +123,12 @@ class _PasskeyForm:
 
 
 class PasskeyLoginForm(_PasskeyForm, LoginWebAuthnForm):  # type: ignore[misc]
-    pass
+    """Sign-in with a passkey only."""
 
 
 class PasskeyAuthenticateForm(_PasskeyForm, AuthenticateWebAuthnForm):  # type: ignore[misc]
-    pass
+    """A passkey or security key as the second factor."""
 
 
 class PasskeyReauthenticateForm(_PasskeyForm, ReauthenticateWebAuthnForm):  # type: ignore[misc]
-    pass
+    """A passkey or security key to reauthenticate."""

@@ -1,9 +1,11 @@
+"""Session limits, required second factors, rate limits, and the transaction of each write."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from allauth.core.internal import ratelimit  # nothing public counts across processes
+from allauth.core.internal import ratelimit  # internal: no public API is shared by processes
 from allauth.idp.oidc.models import Token
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -26,12 +28,12 @@ from license import refusal, status
 from license.middleware import SAFE_METHODS, LicensedRequest
 from problems import responses
 
-ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
-NOTED_EVERY = 60  # seconds, so that not every request writes
+ENDED = "ended_after_minutes"  # key in the next session: the idle limit in minutes
+NOTED_EVERY = 60  # seconds; avoids a write with every request
 
 
 class IdleTimeoutMiddleware:
-    """Ends a session after SESSION_IDLE_MINUTES without a request, or SESSION_COOKIE_AGE in all."""
+    """Ends a session SESSION_IDLE_MINUTES after its last request, or at SESSION_COOKIE_AGE."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -44,13 +46,13 @@ class IdleTimeoutMiddleware:
             if sessions.has_expired(began, now):
                 _end(request, detail="after 12 hours")
             elif sessions.has_idled(seen, now):
-                _end(request, detail="without activity")
+                _end(request, detail="after inactivity")
                 session[ENDED] = settings.SESSION_IDLE_MINUTES
             elif now - seen >= NOTED_EVERY:
                 session[ACTIVE] = (began, now)
                 _note(request)
         response = self.get_response(request)
-        if SESSION_KEY in session and ACTIVE not in session:  # somebody has just signed in
+        if SESSION_KEY in session and ACTIVE not in session:  # the request has signed in
             now = int(timezone.now().timestamp())
             session[ACTIVE] = (now, now)
         return response
@@ -73,7 +75,7 @@ def _note(request: HttpRequest) -> None:
 
 
 class SecondFactorMiddleware:
-    """Lets whoever needs a second factor, and has none, do nothing but enroll one."""
+    """Restricts users who lack a required second factor to the pages that enroll one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -82,12 +84,13 @@ class SecondFactorMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
+        """Redirects browsers to the enrollment page; responds to programs with 403."""
         match = request.resolver_match
         if match is None or match.view_name in settings.UNAUTHENTICATED_VIEWS:
             return None
         if not second_factor.is_missing(request):
             return None
-        request.needs_second_factor = True  # type: ignore[attr-defined]  # the templates ask
+        request.needs_second_factor = True  # type: ignore[attr-defined]  # read by templates
         if match.view_name in settings.ENROLLMENT_VIEWS:
             return None
         if responses.wants_html(request):
@@ -98,14 +101,13 @@ class SecondFactorMiddleware:
         )
 
 
-RETRY_AFTER = {"Retry-After": "60"}  # seconds: the limits count by the minute
+RETRY_AFTER = {"Retry-After": "60"}  # seconds; the limits are per minute
 
 
 class AnonymousWriteMiddleware:
-    """Answers 429 to an address that sends too many writes without being signed in.
+    """Rate limits unauthenticated writes per client address (429).
 
-    People with a session and programs with a valid access token are not counted, and go on from
-    the same address.
+    Requests with a session or a valid access token do not count and are not limited.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -119,7 +121,7 @@ class AnonymousWriteMiddleware:
             ):
                 return _too_many(request)
         response = self.get_response(request)
-        if response.status_code == 429:  # from allauth, which does not say when to try again
+        if response.status_code == 429:  # from allauth, which sets no Retry-After
             for name, value in RETRY_AFTER.items():
                 response.headers.setdefault(name, value)
         return response
@@ -144,11 +146,11 @@ def _too_many(request: HttpRequest) -> HttpResponse:
 
 
 class WriteMiddleware:
-    """Makes each write that needs a license or a caller one transaction, which decides everything.
+    """Runs each write that requires a license or a caller in one transaction.
 
-    The body has been read by then, so nothing keeps the write waiting after the license and the
-    caller have been checked. It stands last in MIDDLEWARE: the checks of the others, the view, and
-    the license a second time, all happen between BEGIN and COMMIT.
+    The other middlewares' checks, the view, and a second license check before the commit all run
+    in it. Therefore it must be last in MIDDLEWARE. The body has already been received, so a slow
+    client cannot delay the write after the checks.
     """
 
     def __init__(self, get_response: Callable[[LicensedRequest], HttpResponseBase]) -> None:
@@ -159,14 +161,14 @@ class WriteMiddleware:
             return self.get_response(request)
         user_id = request.session.get(SESSION_KEY)
         if user_id is None and "Authorization" not in request.headers and _is_sign_in(request):
-            return self.get_response(request)  # no writer should wait while a password is hashed
+            return self.get_response(request)  # hashing a password must not block writers
         ended = None
         with transaction.atomic():
             if user_id is not None:
                 _hold(request.session, user_id)
             response = self.get_response(request)
             if response.status_code < 400 and not request.license_exempt:
-                license_status = status.current()  # it may have ended while the view was at work
+                license_status = status.current()  # it may have expired meanwhile
                 ended = None if license_status.allows_writes else license_status
             if ended or response.status_code >= 500:
                 transaction.set_rollback(True)
@@ -174,7 +176,7 @@ class WriteMiddleware:
 
 
 def _is_sign_in(request: HttpRequest) -> bool:
-    """Whether a stranger signs in, or sends what needs no license. Nothing is at no address."""
+    """Whether the view is exempt from the license, such as the sign-in, or does not exist."""
     try:
         return resolve(request.path_info).view_name in settings.LICENSE_EXEMPT_VIEWS
     except Resolver404:
@@ -182,12 +184,12 @@ def _is_sign_in(request: HttpRequest) -> bool:
 
 
 def _hold(session: SessionBase, user_id: Any) -> None:
-    """Who deactivates this person, changes their password or ends the session waits for the write,
-    or it for them.
+    """Locks the user and the session until the commit.
 
-    `accounts.api_auth.by_access_token` does the same for a program.
+    Deactivating the user, changing the password and ending the session wait for this write, or the
+    write for them. `accounts.api_auth.by_access_token` does the same for programs.
     """
     list(User.objects.select_for_update(no_key=True).filter(pk=user_id).values_list("pk"))
     rows = Session.objects.select_for_update(no_key=True).filter(pk=session.session_key)
     if not rows.values_list("pk"):
-        session.flush()  # it has ended meanwhile, and was read before
+        session.flush()  # it has ended since it was loaded

@@ -1,3 +1,5 @@
+"""The security log."""
+
 from __future__ import annotations
 
 from typing import Self
@@ -10,6 +12,8 @@ from storage.instants import human
 
 
 class EventKind(models.TextChoices):
+    """The kinds of security events."""
+
     SIGNED_IN = "signed_in", "Signed in"
     SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
     THROTTLED = "throttled", "Slowed down"
@@ -33,16 +37,19 @@ class EventKind(models.TextChoices):
 
 
 class SecurityEventQuerySet(AppendOnlyQuerySet["SecurityEvent"]):
+    """Orders of security events."""
+
     def newest_first(self) -> Self:
+        """By time of storage, descending."""
         return self.order_by("-pk")
 
 
 class SecurityEvent(AppendOnlyModel):
-    """Who signed in or tried to, and who changed what anybody may do. No secret is in it."""
+    """A sign-in, a failed sign-in, or a change of permissions or credentials. Holds no secrets."""
 
     at = models.DateTimeField()
     kind = models.CharField("event", max_length=24, choices=EventKind)
-    # Whom it is about. PROTECT: the log names its people; they are deactivated and not deleted.
+    # The user the event is about. PROTECT: users are deactivated, not deleted.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )

@@ -1,4 +1,4 @@
-"""The problems of this room, for problems.catalog."""
+"""The problem types of this app, for problems.catalog."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from problems.catalog import CREDENTIALS_COMMAND, ProblemType, register
 
 @register
 def problem_types() -> list[ProblemType]:
+    """Returns the problem types of authentication, authorization and rate limits."""
     return [
         ProblemType(
             code="unauthenticated",
             title="Sign-in required",
             status=401,
-            cause="The request carries no session and no access token, or a token that is unknown,"
-            " expired or revoked. A token lasts one hour.",
-            fix="In a browser, sign in. In a program, obtain a new token and send it in the header"
+            cause="The request has no session and no access token, or a token that is unknown,"
+            " expired or revoked. A token is valid for one hour.",
+            fix="In a browser, sign in. In a program, request a new token and send it in the header"
             " `Authorization: Bearer`.",
             command=CREDENTIALS_COMMAND,
         ),
@@ -22,10 +23,12 @@ def problem_types() -> list[ProblemType]:
             code="permission_denied",
             title="Permission denied",
             status=403,
-            cause="You are signed in, but your role does not allow this: viewers read, operators"
-            " also change the policy, administrators also install licenses and manage users.",
-            fix="Ask an administrator of this portal to put you into the group that may. They do it"
-            " under Administration, Users; it holds from your next request on.",
+            cause="You are signed in, but your role does not allow this: viewers can view,"
+            " operators can also change the policy, administrators can also install licenses and"
+            " manage users.",
+            fix="Ask an administrator of this portal to add you to a group with the required"
+            " permissions. They can do this under Administration > Users; it takes effect"
+            " immediately.",
             command="manage.py shell -c \"Group.objects.get(name='operators')"
             ".user_set.add(User.objects.get(username='NAME'))\"",
         ),
@@ -33,29 +36,29 @@ def problem_types() -> list[ProblemType]:
             code="second_factor_required",
             title="Second factor required",
             status=403,
-            cause="This portal demands a second factor of your role, and your account has none."
-            " Until you set one up you can do nothing else.",
-            fix="Open [the security of your account](/accounts/2fa/) and set up an authenticator"
-            " app or a passkey. If you have lost yours, an administrator removes it in"
-            " Administration, Users, or with the command.",
+            cause="Your role requires a second factor, and your account has none. Set one up before"
+            " you do anything else.",
+            fix="Open [Account security](/accounts/2fa/) and set up an authenticator app or a"
+            " passkey. If you have lost yours, an administrator can remove it under"
+            " Administration > Users, or with the command.",
             command="manage.py removesecondfactors NAME",
         ),
         ProblemType(
             code="insufficient_scope",
             title="Insufficient scope",
             status=403,
-            cause="The access token is good, but its client was not given the scope that this"
-            " operation needs. `detail` names it.",
-            fix="Make a client with that scope, and obtain a token with its id and secret.",
+            cause="The access token is valid, but its client does not have the scope that this"
+            " operation requires. `detail` names the scope.",
+            fix="Create a client with that scope, and request a token with its id and secret.",
             command="manage.py createapiclient NAME --scope findings:read --scope findings:write",
         ),
         ProblemType(
             code="too_many_requests",
             title="Too many requests",
             status=429,
-            cause="Your address has sent too many writes without signing in: sign-ins, requests for"
-            " an access token, or requests that were refused. Nothing was changed.",
-            fix="Wait for as many seconds as the `Retry-After` header says. Keep an access token"
+            cause="Your address has sent too many unauthenticated writes: sign-ins, requests for"
+            " access tokens, or rejected requests. Nothing was changed.",
+            fix="Wait for the number of seconds in the `Retry-After` header. Reuse an access token"
             " for the hour that it is valid instead of requesting one for each request.",
             command='curl -sS -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials'
             " PORTAL_URL/oauth/token",

@@ -1,4 +1,4 @@
-"""What the security log hears of: signals of Django, of allauth and of the license gate."""
+"""Signal receivers that write the security log and end sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from license.signals import write_refused
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """allauth notes in the session by what the person has proven who they are."""
+    """Records a sign-in with the authentication methods that allauth stored in the session."""
     session = getattr(request, "session", {})
     methods = [
         record.get("type") or record.get("provider") or record["method"]
@@ -35,6 +35,7 @@ def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
 
 @receiver(user_logged_out)
 def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
+    """Records a sign-out."""
     if user:
         record(EventKind.SIGNED_OUT, request=request, user=user)
 
@@ -43,23 +44,26 @@ def signed_out(request: HttpRequest | None, user: User | None, **kwargs: Any) ->
 def sign_in_failed(
     credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
 ) -> None:
-    """Names an account that exists, or nobody: people type passwords into the wrong field."""
+    """Records a failed sign-in. Names existing users only: people mix up the input fields."""
     user = find_user(str(credentials.get("username") or credentials.get("email") or ""))
     record(EventKind.SIGN_IN_FAILED, request=request, user=user, method="password")
 
 
 @receiver(mfa.authenticator_used)
 def second_factor_used(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Records the use of a second factor."""
     record(EventKind.SECOND_FACTOR_USED, user=user, method=authenticator.type)
 
 
 @receiver(mfa.authentication_failed)
 def second_factor_failed(user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Records a wrong code of a second factor."""
     record(EventKind.SECOND_FACTOR_FAILED, user=user, method=authenticator.type)
 
 
 @receiver(post_save, sender=Authenticator)
 def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -> None:
+    """Records a new second factor. The first one ends the user's other sessions."""
     if not created:
         return
     user = instance.user
@@ -68,23 +72,25 @@ def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -
         return
     record(EventKind.SECOND_FACTOR_ADDED, user=user, method=instance.type)
     if Authenticator.objects.filter(user=user, type__in=FACTORS).count() == 1:
-        # The password alone began the others.
+        # The other sessions started with the password only.
         sessions.end(user, "second factor added", keep=_own_session(user))
 
 
 @receiver(post_delete, sender=Authenticator)
 def second_factor_removed(instance: Authenticator, **kwargs: Any) -> None:
-    """By its owner, or by an administrator."""
+    """Records the removal of a second factor, by its user or an administrator."""
     record(EventKind.SECOND_FACTOR_REMOVED, user=instance.user, method=instance.type)
 
 
 @receiver(pre_save, sender=User)
 def remember_powers(instance: User, **kwargs: Any) -> None:
+    """Keeps the stored user for comparison after the save."""
     instance._before = User.objects.filter(pk=instance.pk).first()  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=User)
 def powers_changed(instance: User, created: bool, **kwargs: Any) -> None:
+    """Records changes of a user. Deactivation ends the user's sessions and tokens."""
     before: User | None = instance._before  # type: ignore[attr-defined]
     changed = ["created"] if before is None else []
     if instance.is_active != (before is None or before.is_active):
@@ -92,7 +98,7 @@ def powers_changed(instance: User, created: bool, **kwargs: Any) -> None:
     if instance.is_superuser != (before is not None and before.is_superuser):
         changed.append("made superuser" if instance.is_superuser else "no longer superuser")
     if before and before.email != instance.email:
-        changed.append("e-mail address changed")  # passwords are reset by it
+        changed.append("e-mail address changed")  # it receives password resets
     if changed:
         record(EventKind.ROLES_CHANGED, user=instance, detail=", ".join(changed))
     if before and before.is_active and not instance.is_active:
@@ -102,11 +108,14 @@ def powers_changed(instance: User, created: bool, **kwargs: Any) -> None:
 
 @receiver(post_save, sender=User)
 def password_changed(instance: User, created: bool, **kwargs: Any) -> None:
-    """On a page, in the admin or by a command. A new hash of the same password is no change."""
+    """Records a new password and ends the user's other sessions.
+
+    An upgraded hash of the same password does not count.
+    """
     before: User | None = instance._before  # type: ignore[attr-defined]
     if before is None:
         return
-    # Django's own note of a password that is being set; it is taken away once that is saved.
+    # Django sets this attribute when a password is set, and removes it after the save.
     is_set = getattr(instance, "_password", None) is not None
     is_taken = before.has_usable_password() and not instance.has_usable_password()
     if is_set or is_taken:
@@ -123,6 +132,7 @@ def _own_session(user: User) -> str | None:
 def groups_changed(
     instance: User | Group, action: str, reverse: bool, pk_set: set[int] | None, **kwargs: Any
 ) -> None:
+    """Records users who were added to or removed from groups."""
     verb = {"post_add": "added to", "post_remove": "removed from", "pre_clear": "removed from"}
     if action not in verb:
         return
@@ -140,11 +150,13 @@ def groups_changed(
 
 @receiver(pre_save, sender=Client)
 def remember_client(instance: Client, **kwargs: Any) -> None:
+    """Keeps the stored client for comparison after the save."""
     instance._before = Client.objects.filter(pk=instance.pk).first()
 
 
 @receiver(post_save, sender=Client)
 def client_saved(instance: Client, created: bool, **kwargs: Any) -> None:
+    """Records a new API client, or the names of the fields that were changed."""
     if created:
         record(EventKind.CLIENT_CREATED, client_id=instance.pk, detail=instance.name)
         return
@@ -156,10 +168,12 @@ def client_saved(instance: Client, created: bool, **kwargs: Any) -> None:
 
 @receiver(post_delete, sender=Client)
 def client_deleted(instance: Client, **kwargs: Any) -> None:
+    """Records the deletion of an API client."""
     record(EventKind.CLIENT_DELETED, client_id=instance.pk, detail=instance.name)
 
 
 @receiver(write_refused)
 def refused_by_license(request: HttpRequest, code: str, **kwargs: Any) -> None:
+    """Records a write that the license gate refused."""
     detail = f"{code}: {request.method} {request.path}"
     record(EventKind.WRITE_REFUSED, request=request, user=signed_in_as(request), detail=detail)

@@ -1,4 +1,4 @@
-"""The groups that people are in, and what each may do."""
+"""The groups of users and their permissions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NAMES = list(INHERITS)
 
 
 def declared() -> dict[str, set[str]]:
-    """The permissions of each group, as "app_label.codename".
+    """Returns the permissions of each group, as "app_label.codename".
 
-    Each app declares its own: its AppConfig has `role_permissions`, a dict of a group's name and
-    the permissions that this group and those above it have.
+    Each AppConfig declares its own in `role_permissions`: a dict from a group name to permissions.
+    Groups inherit the permissions of lesser groups, see INHERITS.
     """
     own: dict[str, set[str]] = {name: set() for name in NAMES}
     for config in installed.get_app_configs():
@@ -29,14 +29,14 @@ def declared() -> dict[str, set[str]]:
 
 
 def create_groups(using: str, apps: Any = installed, **kwargs: Any) -> None:
-    """Makes the groups, and gives them the declared permissions and no others.
+    """Creates the groups and gives them exactly the declared permissions.
 
-    A receiver of `post_migrate`: an upgrade, or a flush of a test's database, leaves them right.
+    Connected to `post_migrate`, so that upgrades and test database flushes restore the groups.
     """
     try:
         Group = apps.get_model("auth", "Group")
         Permission = apps.get_model("auth", "Permission")
-    except LookupError:  # the tables are not there yet
+    except LookupError:  # the tables do not exist yet
         return
     roles = declared()
     for label in {name.partition(".")[0] for names in roles.values() for name in names}:

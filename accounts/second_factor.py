@@ -1,4 +1,4 @@
-"""Who has to have a second factor, and who has not enrolled one yet."""
+"""Which users need a second factor, and whether they have enrolled one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # recovery codes alone are none
-# Whoever has one of these can give themselves, or somebody else, more power than they have.
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # recovery codes do not count
+# Permissions that allow users to extend their own or other users' permissions.
 ADMINISTRATORS_MAY = ("auth.add_user", "auth.change_user", "license.add_license")
 
 
 def is_demanded_of(user: User) -> bool:
+    """Whether settings.REQUIRE_SECOND_FACTOR applies to the user."""
     demanded_of = settings.REQUIRE_SECOND_FACTOR
     if demanded_of == "administrators":
         return any(user.has_perm(name) for name in ADMINISTRATORS_MAY)
@@ -22,9 +23,9 @@ def is_demanded_of(user: User) -> bool:
 
 
 def is_missing(request: HttpRequest) -> bool:
-    """Whether the person has to enroll a factor before they go on.
+    """Whether the user must enroll a second factor before anything else.
 
-    Who came by single sign-on in this session needs none: the identity provider vouches for them.
+    Sessions from single sign-on are exempt: the identity provider is responsible for them.
     """
     user = request.user
     if not isinstance(user, User) or not is_demanded_of(user):
@@ -36,4 +37,5 @@ def is_missing(request: HttpRequest) -> bool:
 
 
 def has_factor(user: User) -> bool:
+    """Whether the user has a TOTP app or a WebAuthn key."""
     return bool(is_mfa_enabled(user, FACTORS))

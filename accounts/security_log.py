@@ -1,4 +1,4 @@
-"""The log of sign-ins and of what changes anybody's powers: a row, and a JSON line."""
+"""Records sign-ins and changes of permissions, as database rows and JSON lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.core import context
-from allauth.core.internal import ratelimit  # nothing public counts across processes
+from allauth.core.internal import ratelimit  # internal: no public API is shared by processes
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
@@ -18,9 +18,9 @@ from django.utils import timezone
 from accounts.models import EventKind, SecurityEvent
 
 logger = logging.getLogger(__name__)
-lines = logging.getLogger("threatreaction.security")  # JSON; settings.LOGGING gives it its handler
+lines = logging.getLogger("threatreaction.security")  # JSON; see settings.LOGGING
 
-# Rows by one address that is not signed in. The JSON lines go on: whoever reads them has a limit.
+# Rows per address for unauthenticated requests. JSON lines are not limited.
 RATES = {"security_log": "30/m/ip"}
 
 
@@ -33,9 +33,10 @@ def record(
     method: str = "",
     detail: str = "",
 ) -> None:
-    """Adds a row and writes a line. `user` is whom it is about; the request tells who did it.
+    """Stores a security event and writes a JSON line. `user` is the user the event is about.
 
-    Without a request it is a command. What cannot be stored is logged; the request goes on.
+    The request, by default the current one, tells the actor, address and user agent. Without one,
+    the event comes from a command. A failure to store the event is logged, not raised.
     """
     request = request or context.request
     actor = getattr(request, "user", None) if request else None
@@ -62,7 +63,7 @@ def record(
 
 
 def as_json(event: SecurityEvent) -> dict[str, Any]:
-    """What a line says, and what the API says of a row."""
+    """Returns the event as the JSON line and the API show it."""
     return {
         "at": event.at.isoformat(timespec="seconds"),
         "event": str(event.kind),
@@ -77,9 +78,10 @@ def as_json(event: SecurityEvent) -> dict[str, Any]:
 
 
 def address_of(request: HttpRequest | None) -> str:
+    """Returns the client's address, or empty text if there is none."""
     try:
         return str(get_adapter().get_client_ip(request)) if request else ""
-    except PermissionDenied:  # there is none, as where a test signs somebody in
+    except PermissionDenied:  # the request has no address, for example in a test
         return ""
 
 
@@ -95,5 +97,6 @@ def _printable(text: str, length: int) -> str:
 
 
 def signed_in_as(request: HttpRequest | None) -> User | None:
+    """Returns the signed-in user of the request, if any."""
     user = getattr(request, "user", None) or AnonymousUser()
     return user if isinstance(user, User) else None

@@ -1,4 +1,4 @@
-"""What a session holds, such as the secret of a second factor that is being set up, encrypted."""
+"""Encrypts session data, such as the secret of a second factor during setup."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from storage import encryption
 
 
 class EncryptedSerializer:
-    """For settings.SESSION_SERIALIZER. A session that no key can read is an empty one."""
+    """For settings.SESSION_SERIALIZER. Sessions that cannot be decrypted become empty."""
 
     def dumps(self, data: Any) -> bytes:
+        """Returns the data as encrypted JSON."""
         return encryption.encrypt(json.dumps(data, separators=(",", ":"))).encode()
 
     def loads(self, stored: bytes) -> Any:
+        """Reverses `dumps`. Raises InvalidToken if no key decrypts it."""
         return json.loads(encryption.decrypt(stored.decode()))

@@ -1,4 +1,4 @@
-"""The sessions of a person: what the page lists, and how they end."""
+"""Lists and ends the sessions of a user."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from django.utils import timezone
 from accounts.models import EventKind
 from accounts.security_log import record
 
-ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
+ACTIVE = "active"  # session key: (start, last request), in seconds since 1970
 
 
-# What a user agent calls itself, the more telling first: most also name those further down.
+# Tokens in user agents. The order matters: most user agents also contain later tokens.
 _BROWSERS = {
     "Edg": "Edge", "OPR": "Opera", "SamsungBrowser": "Samsung Internet", "Firefox": "Firefox",
     "FxiOS": "Firefox", "Chrome": "Chrome", "CriOS": "Chrome", "Safari": "Safari",
@@ -32,6 +32,8 @@ _SYSTEMS = {
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
+    """A session that is still valid, for the sessions page."""
+
     pk: int
     address: str
     user_agent: str
@@ -41,7 +43,7 @@ class OpenSession:
 
     @property
     def device(self) -> str:
-        """A guess, for people: "Firefox on Linux"."""
+        """Returns a name guessed from the user agent, such as "Firefox on Linux"."""
         browser, system = (
             next((name for sign, name in signs.items() if sign in self.user_agent), "")
             for signs in (_BROWSERS, _SYSTEMS)
@@ -50,7 +52,7 @@ class OpenSession:
 
 
 def open_sessions(user: User, current_key: str | None) -> list[OpenSession]:
-    """Those that would still be let in, the current one first, then the last seen."""
+    """Returns the user's valid sessions: the current one, then the most recently used."""
     found = []
     for row in UserSession.objects.filter(user=user):
         session = _stored(row.session_key)
@@ -74,15 +76,17 @@ def open_sessions(user: User, current_key: str | None) -> list[OpenSession]:
 
 
 def has_idled(seen: int, now: int) -> bool:
+    """Whether the last request is too long ago. Times are in seconds since 1970."""
     return bool(now - seen > settings.SESSION_IDLE_MINUTES * 60)
 
 
 def has_expired(began: int, now: int) -> bool:
+    """Whether the session is too old. Times are in seconds since 1970."""
     return now - began > settings.SESSION_COOKIE_AGE  # Django counts from the last change
 
 
 def note(session_key: str, user_id: str, *, address: str, user_agent: str) -> None:
-    """Remembers where the session was last seen."""
+    """Stores the address and user agent of the session's last request."""
     seen = {"user_id": user_id, "ip": address, "user_agent": user_agent[:200]}
     UserSession.objects.update_or_create(
         session_key=session_key, defaults={**seen, "last_seen_at": timezone.now()}
@@ -90,14 +94,15 @@ def note(session_key: str, user_id: str, *, address: str, user_agent: str) -> No
 
 
 def end(user: User, why: str, *, only: int | None = None, keep: str | None = None) -> None:
-    """Ends the person's sessions at once: all, or `only` one, but for the one with the key `keep`.
+    """Ends the user's sessions immediately, except the one with the session key `keep`.
 
-    A request that is under way in an ended session cannot store it again.
+    `only` is the primary key of the only session to end. `why` goes to the security log. A
+    concurrent request cannot save an ended session again.
     """
     rows = UserSession.objects.filter(user=user).exclude(session_key=keep or "")
     for row in rows.filter(pk=only) if only else rows:
         if _stored(row.session_key).exists(row.session_key):
-            detail = f"{why}; it was last at {row.ip}"
+            detail = f"{why}; last used from {row.ip}"
             record(EventKind.SESSION_ENDED, user=user, detail=detail)
         row.end()
 

@@ -9,7 +9,7 @@ from accounts import views
 
 urlpatterns = [
     path("accounts/no-role/", views.no_role, name="account_no_role"),
-    # Before allauth's own views of these names and paths.
+    # These must come before allauth's views of the same names and paths.
     path("security-log", views.security_log, name="security-log"),
     path("accounts/sessions/", views.SessionsView.as_view(), name="usersessions_list"),
     path("accounts/email/", views.EmailView.as_view(), name="account_email"),

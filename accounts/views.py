@@ -1,4 +1,4 @@
-"""Where allauth's own views need a hand: single sign-on, tokens, people without a role."""
+"""The security log, sessions, single sign-on and OAuth tokens. Most views extend allauth's."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ RATES = {"client_secret_failed": "10/m/ip"}
 
 @require_GET
 def no_role(request: HttpRequest) -> HttpResponse:
-    """What somebody sees who is signed in, and may do nothing yet."""
+    """Tells a user without permissions how to get a role."""
     if request.user.get_all_permissions():
         return redirect("home")
     return render(request, "account/no_role.html")
@@ -64,6 +64,7 @@ def no_role(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("accounts.view_securityevent", raise_exception=True)
 def security_log(request: HttpRequest) -> HttpResponse:
+    """Lists security events, newest first."""
     wanted = paging.wanted(request)
     form = SecurityLogFilter(wanted)
     events = SecurityEvent.objects.all()
@@ -74,7 +75,7 @@ def security_log(request: HttpRequest) -> HttpResponse:
 
 
 class SessionsView(FormView[EndSessionsForm]):
-    """One's own sessions: where one is signed in, and how to end that."""
+    """Lists the user's own sessions and ends them."""
 
     form_class = EndSessionsForm
     template_name = "usersessions/usersession_list.html"
@@ -91,36 +92,36 @@ class SessionsView(FormView[EndSessionsForm]):
         user = authenticated_user(self.request)
         current = self.request.session.session_key
         only = form.cleaned_data["session"]
-        sessions.end(user, "ended by hand", only=only, keep=current)
+        sessions.end(user, "ended by the user", only=only, keep=current)
         messages.success(self.request, "Session ended." if only else "All other sessions ended.")
         return super().form_valid(form)
 
 
 class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed
-    """allauth's page of e-mail addresses, but reading it writes nothing."""
+    """allauth's page of e-mail addresses, except that GET does not write."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in SAFE_METHODS:
             response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
             return response
         self._did_send_verification_email = False
-        # Past allauth's own dispatch, which adds a row for the user's address.
+        # Skips allauth's dispatch, which adds a row for the user's address.
         page: HttpResponseBase = super(allauth_views.EmailView, self).dispatch(request)
         return page
 
 
 def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """One of allauth's views that ask for the password or the second factor again.
+    """Wraps a reauthentication view of allauth, so that it cannot bypass the license.
 
-    It is exempt from the license, and goes on with the write that was interrupted to ask. Where
-    that write needs a license and there is none by then, it is forgotten.
+    The view is exempt from the license, but it resumes the write that required reauthentication.
+    If that write requires a license and there is none by then, it is discarded.
     """
 
     @wraps(view)
     def gated(request: LicensedRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if STATE_SESSION_KEY in request.session and not _resumes_exempt(request.session):
             if request.license_status.allows_writes:
-                request.license_exempt = False  # so that it is asked again before the commit
+                request.license_exempt = False  # checks the license again before the commit
             else:
                 del request.session[STATE_SESSION_KEY]
         return view(request, *args, **kwargs)
@@ -129,7 +130,7 @@ def reauthentication(view: Callable[..., HttpResponse]) -> Callable[..., HttpRes
 
 
 def _resumes_exempt(session: SessionBase) -> bool:
-    """Whether the interrupted write goes to a view that needs no license."""
+    """Whether the interrupted write is exempt from the license."""
     interrupted = json.loads(session.get(STATE_SESSION_KEY, {}).get("request", "{}"))
     return "path_info" in interrupted and (
         resolve(interrupted["path_info"]).view_name in settings.LICENSE_EXEMPT_VIEWS
@@ -138,10 +139,10 @@ def _resumes_exempt(session: SessionBase) -> bool:
 
 @login_not_required
 def openid_connect_login(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """allauth's view, but it leaves for the identity provider from a page of ours.
+    """allauth's view, except that a page with a refresh redirects to the identity provider.
 
-    The policy form-action 'self' holds for every redirect that follows a form, and nobody can list
-    the hosts that a provider passes through. A page that refreshes itself is no form.
+    The CSP directive form-action 'self' also applies to redirects after a form submission, and
+    the hosts that a provider redirects through are unknown. A refresh is not a form submission.
     """
     try:
         response: HttpResponse = openid_connect.login(request, provider_id)
@@ -153,7 +154,7 @@ def openid_connect_login(request: HttpRequest, provider_id: str) -> HttpResponse
 
 
 def _oauth_error(error: str, description: str, *, status: int = 400) -> JsonResponse:
-    """RFC 6749, section 5.2."""
+    """Returns an error response (RFC 6749, section 5.2)."""
     return JsonResponse(
         {"error": error, "error_description": description},
         status=status,
@@ -162,7 +163,7 @@ def _oauth_error(error: str, description: str, *, status: int = 400) -> JsonResp
 
 
 def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
-    """What RFC 6749 forbids, and allauth or the database would stumble over."""
+    """Returns an error for requests that RFC 6749 forbids and allauth or the database mishandle."""
     try:
         parameters = dict(request.POST.lists())
     except (BadRequest, MultiPartParserError, SuspiciousOperation, UnreadablePostError):
@@ -172,54 +173,54 @@ def _refuse_malformed(request: HttpRequest) -> JsonResponse | None:
     if any(len(values) > 1 for values in parameters.values()):
         return _oauth_error("invalid_request", "A parameter is sent more than once.")
     if not all(value.isascii() and value.isprintable() for (value,) in parameters.values()):
-        return _oauth_error("invalid_request", "A parameter holds a character it cannot have.")
+        return _oauth_error("invalid_request", "A parameter contains an invalid character.")
     if not _credentials(request)[0].isprintable():
-        return _oauth_error("invalid_client", "There is no such client.", status=401)
-    if "resource" in parameters:  # RFC 8707; our tokens are good for the whole API
+        return _oauth_error("invalid_client", "Unknown client.", status=401)
+    if "resource" in parameters:  # RFC 8707; tokens are valid for the whole API
         return _oauth_error("invalid_target", "A token cannot be limited to a resource.")
     return None
 
 
-@csrf_exempt  # the caller has a secret, not a session
+@csrf_exempt  # the caller authenticates with a secret, not a session
 @login_not_required
 @require_POST
 @never_cache
 @sensitive_post_parameters("client_secret")
 def oauth_token(request: HttpRequest) -> HttpResponse:
-    """An access token for client credentials (RFC 6749, section 4.4), and for no other grant."""
+    """Issues access tokens for client credentials (RFC 6749, section 4.4), the only grant."""
     if malformed := _refuse_malformed(request):
         return malformed
     if "grant_type" not in request.POST:
         return _oauth_error("invalid_request", "grant_type is missing.")
     if request.POST["grant_type"] != "client_credentials":
-        return _oauth_error("unsupported_grant_type", "The grant_type is client_credentials.")
+        return _oauth_error("unsupported_grant_type", "grant_type must be client_credentials.")
     return _with_secret(request, oidc.token, EventKind.TOKEN_ISSUED)
 
 
 def _credentials(request: HttpRequest) -> tuple[str, str]:
-    """Which client the caller says to be, and the secret; allauth checks it."""
+    """Returns the client id and secret of the request, unverified; allauth verifies them."""
     client_id, secret = extract_basic_auth(request.headers)
     if secret:
         return client_id, secret
     return request.POST.get("client_id", ""), request.POST.get("client_secret", "")
 
 
-@csrf_exempt  # the caller has a secret, not a session
+@csrf_exempt  # the caller authenticates with a secret, not a session
 @login_not_required
 @require_POST
 @never_cache
 @sensitive_post_parameters("client_secret", "token")
 def oauth_revoke(request: HttpRequest) -> HttpResponse:
-    """Takes a token of the client's own back (RFC 7009)."""
+    """Revokes one of the client's own tokens (RFC 7009)."""
     if malformed := _refuse_malformed(request):
         return malformed
-    # allauth deletes whatever token the body names. Another client's is as unknown as no token.
+    # allauth deletes any token. Treat a token of another client as unknown.
     sent = request.POST.copy()
     token = Token.objects.by_value(sent.get("token", "")).first()
     if token and token.client_id != _credentials(request)[0]:
         token = None
         sent["token"] = "unknown"  # noqa: S105
-    request.POST = sent  # type: ignore[assignment]  # allauth reads it here
+    request.POST = sent  # type: ignore[assignment]  # where allauth reads it
     if token is None:
         return _with_secret(request, oidc.revoke, None)
     return _with_secret(request, oidc.revoke, EventKind.TOKEN_REVOKED)
@@ -228,9 +229,10 @@ def oauth_revoke(request: HttpRequest) -> HttpResponse:
 def _with_secret(
     request: HttpRequest, view: Callable[[HttpRequest], HttpResponse], done: EventKind | None
 ) -> HttpResponse:
-    """The answer of a view that checks a client's secret; wrong ones are limited by address.
+    """Calls a view that verifies a client's secret. Wrong secrets are rate limited per address.
 
-    The security log names only clients that exist: people mix up id and secret.
+    Records `done` on success. The security log names existing clients only: people mix up id and
+    secret.
     """
     client_id, secret = _credentials(request)
     known = client_id if Client.objects.filter(pk=client_id).exists() else ""
@@ -243,7 +245,7 @@ def _with_secret(
         tell(EventKind.THROTTLED)
         return _oauth_error("temporarily_unavailable", "Too many wrong secrets.", status=429)
     if secret and not known:
-        hashers.make_password(secret)  # so that the time does not tell which clients exist
+        hashers.make_password(secret)  # so that response times do not disclose which clients exist
     response = view(request)
     if response.status_code != 401:
         usage.rollback()

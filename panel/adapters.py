@@ -1,4 +1,4 @@
-"""allauth's questions about sign-in, answered for a site where an e-mail address is the account."""
+"""allauth adapters for a site where the e-mail address is the account and nobody has a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage import encryption
 logger = logging.getLogger(__name__)
 
 CODE, NOTICE = "code", "notice"
-# What strangers can have mailed to somebody.
+# Mail that anybody can request for any address, without being signed in.
 ASKED_FOR = {
     "account/email/login_code": CODE,
     "account/email/email_confirmation": CODE,
@@ -28,15 +28,21 @@ ASKED_FOR = {
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Uses the e-mail address as the user name, and rate limits mail that anybody can request."""
+
     def populate_username(self, request: HttpRequest, user: User) -> None:
         user.username = user.email
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, str]]:
-        """By a second factor alone: nobody has a password to ask for again."""
+        """Returns the second factor methods only: there is no password to reauthenticate with."""
         methods: list[dict[str, str]] = super().get_reauthentication_methods(user)
         return [method for method in methods if method["id"].startswith("mfa_")]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Sends the mail, or skips it if the address has reached its rate limit.
+
+        Raises OSError if a code cannot be sent. A failed notification is logged instead.
+        """
         kind = ASKED_FOR.get(template_prefix)
         if kind:
             send = super().send_mail
@@ -49,17 +55,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
             return
         try:
             super().send_mail(template_prefix, email, context)
-        except OSError as error:  # what was changed is changed, whether or not it can be told
+        except OSError as error:  # the change is saved; only its notification failed
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
 
     def send_account_already_exists_mail(self, email: str) -> None:
-        """To somebody who signs up again. allauth's own mail is about a forgotten password."""
+        """Points a person who signs up again to the sign-in page.
+
+        allauth's own mail explains how to reset a password, which does not exist here.
+        """
         sign_in = self.request.build_absolute_uri(reverse("account_login"))
         context = {"request": self.request, "email": email, "sign_in_url": sign_in}
         self.send_mail("account/email/account_already_exists", email, context)
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typed
+    """Encrypts the secrets of second factors with settings.ENCRYPTION_KEYS."""
+
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
 
@@ -68,4 +79,5 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is not typ
 
 
 def user_display(user: User) -> str:
+    """Returns the name that allauth shows for the user. See ACCOUNT_USER_DISPLAY."""
     return user.email

@@ -1,4 +1,4 @@
-"""Where staff work: they read everything, and act through the verbs of panel.issuing alone."""
+"""The Django admin for staff. Data is read-only; actions call panel.issuing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ admin.site.unregister([User, Group, EmailAddress, Authenticator])
 
 
 class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
-    """Lists and shows. A row is changed by an action with a reason, or not at all."""
+    """A read-only admin. Rows change only through admin actions, which require a reason."""
 
     list_per_page = 50
 
@@ -53,9 +53,13 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
         title: str,
         do: Callable[[_M, dict[str, Any]], object],
     ) -> HttpResponse | None:
-        """Asks for the reason on a page of its own, then does it to each row, one by one: what one
-        refuses, the others do not feel. The messages begin with a word, because the admin
-        writes their first letter large, which would make another id of a license's."""
+        """Asks for a reason on a page, then calls `do(row, cleaned_data)` for each row.
+
+        Returns the page while the form is missing or invalid, then None. Rows are independent: an
+        error for one row is shown as a message and does not affect the others.
+        """
+        # Messages start with a word: the admin capitalizes the first letter, which would change
+        # a license id.
         form = form_class(request.POST if "confirmed" in request.POST else None)
         rows = list(queryset)
         if not form.is_valid():
@@ -81,15 +85,17 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
 
 @admin.register(User)
 class UserAdmin(OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[User]):
-    """For a superuser alone: the group of the staff has no permission for it."""
+    """Users. Only superusers have access: the staff group has no permission for them."""
 
 
 def _me(request: HttpRequest) -> User:
-    return cast(User, request.user)  # the admin lets nobody else in
+    return cast(User, request.user)  # the admin requires sign-in
 
 
 @admin.register(IssuedLicense)
 class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
+    """Issued licenses, with actions to revoke and replace them."""
+
     list_display = [
         "jti",
         "customer",
@@ -121,26 +127,33 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 
     @admin.display(description="status")
     def state(self, issued: IssuedLicense) -> str:
+        """Returns the current status of the license."""
         return issued.status(timezone.now()).label
 
     @admin.display(description="key")
     def masked_key(self, issued: IssuedLicense) -> str:
+        """Returns the first and last four characters of the key."""
         return issued.masked_key
 
     @admin.display(description="replaced by")
     def replaced_by(self, issued: IssuedLicense) -> str:
+        """Returns the id (`jti`) of the replacement license, or "-"."""
         return str(getattr(issued, "replacement", "-"))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `revoke` action."""
         return request.user.has_perm("panel.revoke_issuedlicense")
 
     def has_replace_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `replace` action."""
         return request.user.has_perm("panel.replace_issuedlicense")
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(
         self, request: HttpRequest, queryset: QuerySet[IssuedLicense]
     ) -> HttpResponse | None:
+        """Revokes the selected licenses."""
+
         def do(issued: IssuedLicense, said: dict[str, Any]) -> None:
             issuing.revoke(issued, by=_me(request), why=said["why"], at=timezone.now())
 
@@ -150,6 +163,8 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
     def replace(
         self, request: HttpRequest, queryset: QuerySet[IssuedLicense]
     ) -> HttpResponse | None:
+        """Replaces the selected licenses, optionally for another AWS account."""
+
         def do(issued: IssuedLicense, said: dict[str, Any]) -> None:
             issuing.replace(
                 issued,
@@ -164,6 +179,8 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin[Order]):
+    """Orders, with an action to mark them paid."""
+
     list_display = ["__str__", "customer", "aws_account_id", "months", "placed_at", "state"]
     list_filter = [("paid_at", admin.EmptyFieldListFilter), "months"]
     list_select_related = ["customer__user", "license"]
@@ -183,13 +200,17 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
 
     @admin.display(description="status")
     def state(self, order: Order) -> str:
+        """Returns the current status of the order."""
         return order.status.value
 
     def has_mark_paid_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `mark_paid` action."""
         return request.user.has_perm("panel.mark_paid_order")
 
-    @admin.action(description="Mark paid, and issue the license", permissions=["mark_paid"])
+    @admin.action(description="Mark paid and issue the license", permissions=["mark_paid"])
     def mark_paid(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Marks the selected orders paid by invoice and issues their licenses."""
+
         def do(order: Order, said: dict[str, Any]) -> None:
             settled = issuing.settle(
                 order,
@@ -199,13 +220,17 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
                 at=timezone.now(),
             )
             if settled.status is Order.Status.ON_HOLD:
-                messages.warning(request, f"{order}: the customer is suspended; nothing is issued.")
+                messages.warning(
+                    request, f"{order}: the customer is suspended; no license was issued."
+                )
 
         return self.act_on_each(request, queryset, ReasonForm, "Mark orders paid", do)
 
 
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin[Customer]):
+    """Customers, with actions to suspend and reinstate them."""
+
     list_display = ["__str__", "name", "is_suspended"]
     list_filter = ["is_suspended"]
     list_select_related = ["user"]
@@ -215,10 +240,13 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     fields: ClassVar = ["user", "name", "is_suspended"]
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `suspend` and `reinstate` actions."""
         return request.user.has_perm("panel.suspend_customer")
 
-    @admin.action(description="Suspend: issue nothing more", permissions=["suspend"])
+    @admin.action(description="Suspend: issue no more licenses", permissions=["suspend"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        """Suspends the selected customers."""
+
         def do(customer: Customer, said: dict[str, Any]) -> None:
             issuing.suspend(customer, by=_me(request), why=said["why"], at=timezone.now())
 
@@ -226,6 +254,8 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 
     @admin.action(description="Reinstate", permissions=["suspend"])
     def reinstate(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        """Reinstates the selected customers and issues the licenses they have paid for."""
+
         def do(customer: Customer, said: dict[str, Any]) -> None:
             issuing.reinstate(customer, by=_me(request), why=said["why"], at=timezone.now())
 
@@ -234,6 +264,8 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 
 @admin.register(Act)
 class ActAdmin(ReadOnlyAdmin[Act]):
+    """The journal: who did what, when and why."""
+
     list_display = ["at", "kind", "customer", "license", "order", "by", "why"]
     list_filter = ["kind"]
     list_select_related = ["customer__user", "license", "order", "by"]

@@ -1,4 +1,4 @@
-"""System checks: what makes the panel unsafe, or unable to do its work, is an Error."""
+"""System checks. An Error means that the panel is insecure or cannot issue licenses."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ MIN_KEY_LENGTH = 32
 
 @register(Tags.security)
 def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
+    """E001: LICENSE_SIGNING_KEY must name a usable key."""
     try:
         signing_key()
     except SigningError as error:
         return [
             Error(
                 f"No license can be signed: {error}",
-                hint="Set LICENSE_SIGNING_KEY to a PEM file of mode 600, as the portal's"
-                " `manage.py createsigningkey` makes one, or to kms:<key id or ARN>.",
+                hint="Set LICENSE_SIGNING_KEY to a PEM file of mode 600, for example one"
+                " made by the portal's `manage.py createsigningkey`, or to kms:<key id or ARN>.",
                 id="panel.E001",
             )
         ]
     return []
 
 
-@register(Tags.security, deploy=True)  # it asks AWS
+@register(Tags.security, deploy=True)  # calls AWS
 def check_kms_key(**kwargs: Any) -> list[CheckMessage]:
+    """E002: AWS KMS must return the public key of the signing key."""
     if not settings.LICENSE_SIGNING_KEY.startswith(KMS_PREFIX):
         return []
     try:
@@ -40,8 +42,8 @@ def check_kms_key(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"No license can be signed: {error}",
-                hint="Look at the key's region, its policy (kms:Sign, kms:GetPublicKey) and its"
-                " spec (RSA_2048, SIGN_VERIFY).",
+                hint="Check the key's region, policy (kms:Sign, kms:GetPublicKey) and spec"
+                " (RSA_2048, SIGN_VERIFY).",
                 id="panel.E002",
             )
         ]
@@ -50,12 +52,13 @@ def check_kms_key(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_other_public_keys(**kwargs: Any) -> list[CheckMessage]:
+    """E003: LICENSE_OTHER_PUBLIC_KEYS must name a readable bundle of public keys, if it is set."""
     try:
         other_public_keys()
     except SigningError as error:
         return [
             Error(
-                f"The keys of a rotation cannot be published: {error}",
+                f"The other public keys cannot be published: {error}",
                 hint="Correct the file that LICENSE_OTHER_PUBLIC_KEYS names, or unset it.",
                 id="panel.E003",
             )
@@ -65,6 +68,7 @@ def check_other_public_keys(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_stripe(**kwargs: Any) -> list[CheckMessage]:
+    """E004: if one of Stripe's variables is set, the others must be set too."""
     wanted = {
         "STRIPE_WEBHOOK_SECRET": settings.STRIPE_WEBHOOK_SECRET,
         "STRIPE_PRICE_1_MONTH": settings.STRIPE_PRICES[1],
@@ -75,8 +79,8 @@ def check_stripe(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"STRIPE_SECRET_KEY is set, and not {', '.join(missing)}: orders could not be paid.",
-            hint="Set them too, or unset STRIPE_SECRET_KEY: then staff mark orders paid.",
+            f"STRIPE_SECRET_KEY is set without {', '.join(missing)}: orders cannot be paid.",
+            hint="Set them too, or unset STRIPE_SECRET_KEY so that staff mark orders paid.",
             id="panel.E004",
         )
     ]
@@ -84,13 +88,13 @@ def check_stripe(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
-    """What staff sign in with beside the mailed code, and what keeps its secrets."""
+    """E005 and E006: staff must need a second factor, and its secrets must be encrypted."""
     found: list[CheckMessage] = []
     if settings.MIDDLEWARE[-1:] != [MIDDLEWARE]:
         found.append(
             Error(
-                f"{MIDDLEWARE} is not the last of MIDDLEWARE: staff could work with a mailed code"
-                " alone.",
+                f"{MIDDLEWARE} is not the last of MIDDLEWARE: staff could work without a second"
+                " factor.",
                 hint=f'Put "{MIDDLEWARE}" at the end of MIDDLEWARE.',
                 id="panel.E005",
             )
@@ -100,9 +104,9 @@ def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "ENCRYPTION_KEYS is empty, or holds a key of fewer than"
-                f" {MIN_KEY_LENGTH} characters: second factors cannot be kept safe.",
-                hint="Set it to random keys, separated by commas, the newest first; or unset it,"
-                " and SECRET_KEY is the key.",
+                f" {MIN_KEY_LENGTH} characters: the secrets of second factors are not safe.",
+                hint="Set it to random keys, separated by commas, the newest first. Or unset"
+                " it to use SECRET_KEY.",
                 id="panel.E006",
             )
         )
@@ -111,12 +115,13 @@ def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_mail(**kwargs: Any) -> list[CheckMessage]:
+    """W001: EMAIL_URL must be set."""
     if settings.MAIL_IS_SET_UP:
         return []
     return [
         checks.Warning(
-            "EMAIL_URL is not set: nobody can sign in, because no code can be sent.",
-            hint="Set it like smtp+tls://user:password@host:587.",
+            "EMAIL_URL is not set: nobody can sign in, because sign-in codes cannot be sent.",
+            hint="Set it, for example to smtp+tls://user:password@host:587.",
             id="panel.W001",
         )
     ]

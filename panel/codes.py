@@ -1,8 +1,8 @@
-"""The codes that are mailed to people: how often, and which of them are good.
+"""Rate limits and validates the codes that are e-mailed to people.
 
-Whoever asks for a code is not signed in, so a stranger can ask in anybody's name. Codes are mailed
-to one address ever more slowly, and every code that was mailed lately is good, whichever browser
-asked for it. So a request that sends no mail locks nobody out.
+Requesting a code requires no authentication, so anybody can request one for any address. The wait
+between two e-mails to one address doubles each time, and every recently e-mailed code is valid in
+every browser. A request that is rate limited therefore locks nobody out.
 """
 
 from __future__ import annotations
@@ -12,29 +12,33 @@ import time
 from collections.abc import Callable
 from typing import TypedDict
 
-from allauth.core.internal.cryptokit import compare_user_code  # as allauth's own forms compare
+from allauth.core.internal.cryptokit import compare_user_code  # what allauth's forms use
 from allauth.core.internal.ratelimit import cache_lock  # Django's cache has no lock
 from django.core.cache import cache
 from django.views.decorators.debug import sensitive_variables
 
-# Seconds. A code is good for longer than the longest wait for the next one.
+# Seconds. A code must be valid for longer than the longest wait for the next one.
 FIRST_WAIT = 60
 LONGEST_WAIT = 15 * 60
 GOOD_FOR = 30 * 60
-FORGOTTEN_AFTER = 60 * 60  # without a mail
+FORGOTTEN_AFTER = 60 * 60  # since the last e-mail
 
 
 class _Sent(TypedDict):
-    """What was mailed to an address lately. It is the same for an address that nobody has."""
+    """What was recently e-mailed to an address, whether or not an account has it."""
 
     next_at: float
     wait: int
-    codes: list[tuple[str, float]]  # with the time of the mail
+    codes: list[tuple[str, float]]  # each with the time when it was sent
 
 
 @sensitive_variables()
 def mail(kind: str, email: str, code: str, send: Callable[[], None]) -> None:
-    """Calls `send`, unless mail of this kind went to the address a short while ago."""
+    """Calls `send`, unless the address has reached its rate limit for this kind of mail.
+
+    Remembers `code`, if there is one, as valid for GOOD_FOR seconds. Passes on an OSError of
+    `send`; the attempt does not count then.
+    """
     name = _name(kind, email)
     with cache_lock(name) as locked:
         before: _Sent = cache.get(name) or _Sent(next_at=0, wait=FIRST_WAIT, codes=[])
@@ -51,13 +55,16 @@ def mail(kind: str, email: str, code: str, send: Callable[[], None]) -> None:
     try:
         send()
     except OSError:
-        cache.set(name, before, FORGOTTEN_AFTER)  # nothing went out, so nobody has to wait
+        cache.set(name, before, FORGOTTEN_AFTER)  # nothing was sent, so the limit does not apply
         raise
 
 
 @sensitive_variables()
 def take(kind: str, email: str, code: str) -> bool:
-    """Whether the code was mailed to the address and is good. Then none of them is good again."""
+    """Whether the code was e-mailed to the address and is still valid.
+
+    If it is, all codes of the address become invalid.
+    """
     name = _name(kind, email)
     with cache_lock(name) as locked:
         sent: _Sent | None = cache.get(name) if locked else None

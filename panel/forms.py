@@ -1,3 +1,5 @@
+"""Forms for requesting and replacing licenses, and changes to allauth's forms."""
+
 from __future__ import annotations
 
 import re
@@ -17,7 +19,7 @@ from panel.models import Order, account_id_field_validator
 
 
 class AccountIdField(forms.CharField):
-    """Twelve digits; forgiven are the spaces and hyphens that AWS's own pages set between them."""
+    """An AWS account id: 12 digits. Spaces and hyphens are removed."""
 
     default_validators = [account_id_field_validator]
     widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
@@ -27,63 +29,66 @@ class AccountIdField(forms.CharField):
 
 
 class RequestForm(forms.Form):
-    """What a license is made for."""
+    """The AWS account and the company name for a Trial."""
 
     account_id = AccountIdField(
         label="AWS account id",
         max_length=40,
-        help_text="The 12 digits that the License page of your portal shows, with a button to copy"
-        " them.",
-        error_messages={"required": "Which AWS account does the portal run in?"},
+        help_text="The 12-digit account id. Copy it from the License page of your portal.",
+        error_messages={"required": "Enter the AWS account that the portal runs in."},
     )
     name = forms.CharField(
         label="Company",
         max_length=200,
         required=False,
-        help_text="Shown in the license. It can be left empty.",
+        help_text="Optional. Shown in the license.",
     )
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if not name.isprintable():
-            raise ValidationError("The name holds characters that cannot be shown.")
+            raise ValidationError("The name contains unprintable characters.")
         return name
 
 
 class OrderForm(RequestForm):
+    """The AWS account, the company name and the term for a Paid license."""
+
     months = forms.TypedChoiceField(
         label="Term",
         coerce=int,
         choices=Order._meta.get_field("months").flatchoices,
         initial=12,
         widget=forms.RadioSelect,
-        error_messages={"required": "How long should the license run?"},
+        error_messages={"required": "Choose a term."},
     )
 
 
 class ReasonForm(forms.Form):
+    """The reason for an action. The journal stores it."""
+
     why = forms.CharField(
         label="Reason",
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Kept with the date and your name.",
-        error_messages={"required": "Say why; it is kept."},
+        help_text="Stored in the journal with the date and your name.",
+        error_messages={"required": "Enter a reason. It is stored in the journal."},
     )
 
 
 class ReplaceForm(ReasonForm):
-    """For staff, who may also move a license."""
+    """For staff, who can also move a license to another AWS account."""
 
     account_id = AccountIdField(
         label="AWS account id",
         max_length=40,
         required=False,
-        help_text="Only to move the license: the account that it moves to.",
+        help_text="Leave empty to keep the account. To move the license, enter the new account.",
     )
 
 
 class ConfirmLoginCodeForm(account_forms.ConfirmLoginCodeForm):  # type: ignore[misc]  # not typed
-    """Takes any code that was mailed to the address lately, not this browser's alone."""
+    """Accepts any code recently e-mailed to the address, in any browser. See panel.codes."""
 
     def clean_code(self) -> str:
         stage, code = context.request._login_stage, self.cleaned_data["code"]
@@ -93,6 +98,8 @@ class ConfirmLoginCodeForm(account_forms.ConfirmLoginCodeForm):  # type: ignore[
 
 
 class ConfirmEmailVerificationCodeForm(account_forms.ConfirmEmailVerificationCodeForm):  # type: ignore[misc]
+    """Accepts any code recently e-mailed to the address, in any browser. See panel.codes."""
+
     def clean_code(self) -> str:
         code = self.cleaned_data["code"]
         is_good = self.user and codes.take(CODE, self.email, code)
@@ -101,7 +108,7 @@ class ConfirmEmailVerificationCodeForm(account_forms.ConfirmEmailVerificationCod
 
 
 def _refusing_malformed(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """JSON that no browser makes is a wrong answer. In allauth 65.21 it is a 500."""
+    """Turns malformed JSON into a validation error. In allauth 65.21 it results in a 500."""
 
     def cleaned(form: Any) -> Any:
         try:
@@ -113,16 +120,24 @@ def _refusing_malformed(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class AuthenticateWebAuthnForm(webauthn_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """Rejects a malformed credential with a validation error."""
+
     clean_credential = _refusing_malformed(webauthn_forms.AuthenticateWebAuthnForm.clean_credential)
 
 
 class ReauthenticateWebAuthnForm(webauthn_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    """Rejects a malformed credential with a validation error."""
+
     clean_credential = AuthenticateWebAuthnForm.clean_credential
 
 
 class LoginWebAuthnForm(webauthn_forms.LoginWebAuthnForm):  # type: ignore[misc]
+    """Rejects a malformed credential with a validation error."""
+
     clean_credential = AuthenticateWebAuthnForm.clean_credential
 
 
 class AddWebAuthnForm(webauthn_forms.AddWebAuthnForm):  # type: ignore[misc]
+    """Rejects a malformed credential with a validation error."""
+
     clean = _refusing_malformed(webauthn_forms.AddWebAuthnForm.clean)

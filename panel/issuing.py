@@ -1,8 +1,9 @@
-"""The life of a license at the vendor's: everything that issues one, ends one, or forbids it.
+"""Issues, replaces and revokes licenses, and suspends customers.
 
-Each verb is one transaction that has locked the customer's row first, so that two requests at once
-queue up. On SQLite a transaction begins with the write lock (transaction_mode in settings.py). Each
-leaves an Act. What is refused raises Refused or SigningError, and changes nothing.
+Each function runs in one transaction that first locks the customer's row, so that concurrent
+requests wait for each other. On SQLite a transaction takes the write lock when it begins
+(transaction_mode in settings.py). Each function adds an Act to the journal. It raises Refused if
+the request is not allowed, or SigningError if the key cannot sign; nothing is changed then.
 """
 
 from __future__ import annotations
@@ -21,41 +22,52 @@ from panel import mail, term
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation
 from panel.signing import signing_key
 
-MAX_REPLACEMENTS = 5  # of one license by its customer; each makes the revocation list longer
+MAX_REPLACEMENTS = (
+    5  # per license, by its customer, within LATELY; each adds to the revocation list
+)
 LATELY = timedelta(days=30)
 
 
 class Refused(Exception):
-    """What the panel does not do. The text is for people, and names nobody else's customer."""
+    """The request is not allowed. The text is shown to people and never names another customer."""
 
 
 class TrialTaken(Refused):
+    """The AWS account has already used its trial."""
+
     def __init__(self, account_id: str) -> None:
         super().__init__(
-            f"AWS account {account_id} has had its trial; there is one for each account. A Paid"
-            " license starts at once."
+            f"AWS account {account_id} has already used its trial. Each account gets one trial."
+            " A Paid license starts immediately."
         )
 
 
 class Suspended(Refused):
+    """The customer is suspended."""
+
     def __init__(self) -> None:
         super().__init__(
-            "Nothing is issued for this customer just now, because a payment failed. Licenses that"
-            " were issued go on. Please write to us."
+            "This account is on hold because a payment failed; existing licenses keep working."
+            " Contact us to resolve this."
         )
 
 
 def customer_of(user: User) -> Customer:
+    """Returns the user's customer record, and creates it if there is none."""
     return Customer.objects.get_or_create(user=user)[0]
 
 
 @transaction.atomic
 def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime) -> IssuedLicense:
-    """A Trial for an account that never had one, from now on. `name` is shown in the license."""
+    """Issues a Trial that starts at `at`. `name` is shown in the license.
+
+    Raises TrialTaken if the AWS account ever had a Trial, and Suspended.
+    """
     customer = _locked(customer)
     _insist_on_good_standing(customer)
     _rename(customer, name)
-    # A trial that was moved here counts too. Two at once: the database's constraint decides.
+    # A trial that was moved to this account counts too. The database's constraint handles
+    # concurrent requests.
     if IssuedLicense.objects.filter(aws_account_id=account_id, plan=Plan.TRIAL).exists():
         raise TrialTaken(account_id)
     begins = at.replace(microsecond=0)
@@ -78,7 +90,10 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
 def place_order(
     customer: Customer, *, account_id: str, months: int, name: str, at: datetime
 ) -> Order:
-    """The customer's order for this; asked for twice, it is the one that still waits to be paid."""
+    """Returns the customer's unpaid order for this account and term; creates it if there is none.
+
+    Raises Suspended.
+    """
     customer = _locked(customer)
     _insist_on_good_standing(customer)
     _rename(customer, name)
@@ -98,10 +113,13 @@ def place_order(
 def settle(
     order: Order, *, paid_by: Order.Payment, by: User | None, why: str, at: datetime
 ) -> Order:
-    """Marks an order paid and issues its license. Whatever says that it was paid ends here, and the
-    second time nothing happens. For a suspended customer the license waits until `reinstate`."""
+    """Marks an order paid and issues its license. Idempotent.
+
+    Invoices and Stripe both end here. For a suspended customer, the license is issued by
+    `reinstate`. Returns the order.
+    """
     customer = _locked(order.customer)
-    order = Order.objects.select_related("license").get(pk=order.pk)  # as it is behind the lock
+    order = Order.objects.select_related("license").get(pk=order.pk)  # read again after locking
     if order.paid_at is None:
         order.paid_at, order.paid_by = at, paid_by
         order.save(update_fields=["paid_at", "paid_by"])
@@ -115,18 +133,24 @@ def settle(
 def replace(
     old: IssuedLicense, *, by: User, why: str, at: datetime, account_id: str = ""
 ) -> IssuedLicense:
-    """A new key for the rest of the term, also for another account. It revokes the old one."""
+    """Issues a key for the rest of the term, and revokes the old one.
+
+    The key is for `account_id`; empty means the same account as before.
+
+    Raises Suspended, or Refused if the license is revoked or expired, or if its customer has
+    replaced it too often.
+    """
     customer = _locked(old.customer)
     _insist_on_good_standing(customer)
     _insist_on_unrevoked(old)
     if not by.is_staff and _replaced_lately(old, at) >= MAX_REPLACEMENTS:
         msg = (
-            f"This license has been replaced {MAX_REPLACEMENTS} times within"
-            f" {LATELY.days} days. Please write to us."
+            f"This license has been replaced {MAX_REPLACEMENTS} times in the last"
+            f" {LATELY.days} days. Contact us to replace it again."
         )
         raise Refused(msg)
     if at >= old.expires_at:
-        msg = f"The license {old.jti} has expired; there is no rest of its term."
+        msg = f"The license {old.jti} has expired and cannot be replaced."
         raise Refused(msg)
     new = _issue(
         customer,
@@ -146,7 +170,10 @@ def replace(
 
 @transaction.atomic
 def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
-    """From the next list on, the license never verifies again."""
+    """Revokes the license for good: it is on the next revocation list.
+
+    Raises Refused if it is already revoked.
+    """
     customer = _locked(license.customer)
     _insist_on_unrevoked(license)
     Revocation.objects.create(license=license, revoked_at=at)
@@ -155,10 +182,13 @@ def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
 
 @transaction.atomic
 def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
-    """Nothing more is issued for this customer. It is no revocation: what was issued goes on."""
+    """Stops issuing licenses for this customer. Issued licenses stay valid.
+
+    Raises Refused if the customer is already suspended.
+    """
     customer = _locked(customer)
     if customer.is_suspended:
-        msg = f"{customer} is suspended already."
+        msg = f"{customer} is already suspended."
         raise Refused(msg)
     customer.is_suspended = True
     customer.save(update_fields=["is_suspended"])
@@ -167,7 +197,10 @@ def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
 @transaction.atomic
 def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
-    """Issues again, and at once what was paid for meanwhile."""
+    """Lifts a suspension and issues the licenses of the orders that were paid meanwhile.
+
+    Raises Refused if the customer is not suspended.
+    """
     customer = _locked(customer)
     if not customer.is_suspended:
         msg = f"{customer} is not suspended."
@@ -198,13 +231,16 @@ def _insist_on_good_standing(customer: Customer) -> None:
 
 def _insist_on_unrevoked(license: IssuedLicense) -> None:
     if Revocation.objects.filter(license=license).exists():
-        msg = f"The license {license.jti} is revoked already."
+        msg = f"The license {license.jti} is already revoked."
         raise Refused(msg)
 
 
 def _fulfil(order: Order, customer: Customer, *, by: User | None, at: datetime) -> None:
-    """Issues the license of a paid order. It begins where the customer's last Paid one for the
-    account ends, so that no day is lost; else, as after a Trial, at once."""
+    """Issues the license of a paid order.
+
+    It starts when the customer's last Paid license for the account ends, so that no day is lost.
+    Without one, for example after a Trial, it starts at `at`.
+    """
     present = (
         customer.issuedlicense_set.unrevoked()
         .filter(aws_account_id=order.aws_account_id, plan=Plan.PAID, expires_at__gt=at)
@@ -251,7 +287,7 @@ def _issue(
             customer=customer.name,
             revokes=_ancestors(replaces),
         )
-    except LicenseError as error:  # what no portal would take
+    except LicenseError as error:  # a portal would reject the key
         raise Refused(str(error)) from None
     issued = IssuedLicense.objects.create(
         customer=customer,
@@ -276,7 +312,7 @@ def _replaced_lately(license: IssuedLicense, at: datetime) -> int:
 
 
 def _ancestors(replaced: IssuedLicense | None) -> Iterable[str]:
-    """The license that is replaced, and those that it replaced: a portal may know any of them."""
+    """The ids of the replaced license and of those it replaced. A portal may have any of them."""
     while replaced:
         yield replaced.jti
         replaced = replaced.replaces

@@ -1,4 +1,4 @@
-"""What customers are written. A key stands in the body alone, never in a subject or a log."""
+"""E-mails to customers. License keys appear only in the body, never in a subject or a log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 @sensitive_variables()
 def send_license(issued: IssuedLicense) -> None:
-    """A license that was just issued. If mail fails, the license is on the page all the same."""
+    """Mails a new license to its customer.
+
+    Logs a failure and does not raise it: the license is on the customer's page.
+    """
     context = {"license": issued, "licenses_url": _absolute(reverse("licenses"))}
     message = EmailMessage(
         subject=f"Your {issued.get_plan_display()} license for AWS account {issued.aws_account_id}",
@@ -35,7 +38,7 @@ def send_license(issued: IssuedLicense) -> None:
 
 
 def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
-    """The end of a license, with its calendar entry. Raises OSError where mail fails."""
+    """Mails a reminder that the license ends, with a calendar entry. Raises OSError on failure."""
     renew_url = renewal_url(issued)
     days = (issued.expires_at.date() - at.date()).days
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
@@ -51,6 +54,7 @@ def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
 
 
 def renewal_url(issued: IssuedLicense) -> str:
+    """Returns the absolute URL of the form that renews this license."""
     query = urlencode({"account_id": issued.aws_account_id, "plan": Plan.PAID.value})
     return _absolute(f"{reverse('request-license')}?{query}")
 

@@ -1,3 +1,5 @@
+"""Session limits, and the second factor of staff."""
+
 from __future__ import annotations
 
 import time
@@ -17,22 +19,22 @@ from panel import second_factor
 from panel.security_log import record
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
-# Where staff show their second factor, where they set up the first one, and the way out.
+# Views that verify a second factor, that set up the first one, and that sign out.
 SHOWING = {"mfa_reauthenticate", "mfa_reauthenticate_webauthn"}
 SETTING_UP = {"mfa_index", "mfa_activate_totp", "mfa_add_webauthn"}
 LEAVING = {"admin:logout"}
 
-ACTIVE = "active"  # in the session: since when, and until when; in seconds since 1970
-ENDED = "ended_after_minutes"  # in the session after it: what the sign-in page tells
-NOTED_EVERY = 60  # seconds, so that not every request writes
-HELD = "held_write"  # in the session: what is sent once the second factor was shown again
+ACTIVE = "active"  # session key: (start, last request), in seconds since 1970
+ENDED = "ended_after_minutes"  # key in the next session: the idle limit in minutes
+NOTED_EVERY = 60  # seconds; avoids a write with every request
+HELD = "held_write"  # session key: a write that waits for the second factor
 
 
 class SignInMiddleware:
-    """Ends sessions that are old or idle. Asks staff for a second factor, lately before a write.
+    """Ends expired and idle sessions. Requires a second factor of staff, a recent one for writes.
 
-    It stands last in MIDDLEWARE, behind the check of CSRF; panel.checks insists on it. Views that
-    are open to strangers are none of its business.
+    It must be last in MIDDLEWARE, after the CSRF check; panel.checks enforces this. It ignores
+    views that do not require sign-in.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -53,12 +55,16 @@ class SignInMiddleware:
 
 
 def begin(request: HttpRequest) -> None:
+    """Starts the limits of a new session."""
     now = int(time.time())
     request.session[ACTIVE] = (now, now)
 
 
 def _has_ended(request: HttpRequest, user: User) -> bool:
-    """Also what signed in before there was a limit."""
+    """Ends the session if it has expired or idled; says whether it did.
+
+    Sessions without a start time, from before the limits existed, count as expired.
+    """
     session, now = request.session, int(time.time())
     began, seen = session.get(ACTIVE, (0, 0))
     idle = settings.STAFF_SESSION_IDLE_MINUTES if user.is_staff else settings.SESSION_IDLE_MINUTES
@@ -101,7 +107,7 @@ def _show_again(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _hold(request: HttpRequest) -> None:
-    """Keeps what was typed. It has passed the check of CSRF."""
+    """Keeps the submitted form in the session. It has passed the CSRF check."""
     request.session[HELD] = {
         "to": request.get_full_path(),
         "body": request.POST.urlencode(),
@@ -110,10 +116,10 @@ def _hold(request: HttpRequest) -> None:
 
 
 def _send_held(request: HttpRequest) -> None:
-    """Where the browser comes back to the address of a held write, that write is what is sent.
+    """Replays the held write when the browser returns to its address.
 
-    allauth would run it under the address of its own page, to which the forms in the answer would
-    be sent then, and would lose one whose address has a query.
+    allauth would replay it under the address of its own page, so that forms in the response would
+    be submitted there, and it would drop a write whose address has a query.
     """
     held = request.session.get(HELD)
     if not held or request.method != "GET" or held["to"] != request.get_full_path():

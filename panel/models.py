@@ -1,3 +1,5 @@
+"""Customers, their orders and licenses, and the journal."""
+
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -19,7 +21,7 @@ account_id_field_validator = RegexValidator(r"\A[0-9]{12}\Z", "An AWS account id
 
 
 class Customer(models.Model):
-    """Whom licenses are issued to: a person who has signed up. Their rows are locked to issue."""
+    """A person who has signed up and can get licenses. panel.issuing locks this row."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     name = models.CharField(
@@ -36,13 +38,17 @@ class Customer(models.Model):
 
 
 class Order(models.Model):
-    """A term for an AWS account. Once it is paid, panel.issuing issues the license."""
+    """An order for a term for an AWS account. When it is paid, panel.issuing issues the license."""
 
     class Payment(models.TextChoices):
+        """How an order was paid."""
+
         INVOICE = "invoice", "invoice"
         STRIPE = "stripe", "Stripe"
 
     class Status(models.TextChoices):
+        """ON_HOLD: paid, but the customer is suspended."""
+
         OPEN = "awaiting payment"
         ON_HOLD = "paid, on hold"
         DONE = "done"
@@ -57,7 +63,7 @@ class Order(models.Model):
     placed_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True)
     paid_by = models.CharField("paid by", max_length=7, choices=Payment, blank=True)
-    # Stripe's checkout session, while the order waits to be paid there.
+    # The id of the order's latest Stripe Checkout session.
     stripe_session = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001  (NULLs differ)
 
     class Meta:
@@ -71,7 +77,7 @@ class Order(models.Model):
                 condition=Q(paid_at=None, paid_by="") | (Q(paid_at__isnull=False) & ~Q(paid_by="")),
                 name="order_paid_by_something",
             ),
-            # Asking twice for the same finds the order that waits already.
+            # A repeated request returns the existing unpaid order.
             models.UniqueConstraint(
                 fields=["customer", "aws_account_id", "months"],
                 condition=Q(paid_at=None),
@@ -84,27 +90,34 @@ class Order(models.Model):
 
     @property
     def status(self) -> Status:
+        """Whether the order is unpaid, paid without a license, or done."""
         if self.paid_at is None:
             return self.Status.OPEN
         return self.Status.DONE if hasattr(self, "license") else self.Status.ON_HOLD
 
 
 class IssuedLicenseQuerySet(AppendOnlyQuerySet["IssuedLicense"]):
+    """Filters and orders of issued licenses."""
+
     def unrevoked(self) -> Self:
+        """Licenses that were neither revoked nor replaced; they may have expired."""
         return self.filter(revocation=None)
 
     def newest_first(self) -> Self:
+        """By time of issue, descending."""
         return self.order_by("-issued_at", "-pk")
 
     def with_fate(self) -> Self:
-        """With what `status` asks."""
+        """Loads the rows that `IssuedLicense.status` needs in the same query."""
         return self.select_related("revocation", "replacement")
 
 
 class IssuedLicense(AppendOnlyModel):
-    """A license key as it was signed. It is never edited or deleted, by anyone."""
+    """A signed license key. Append-only: rows cannot be edited or deleted."""
 
     class Status(models.TextChoices):
+        """EXPIRING: ends within 14 days. QUEUED: has not started yet."""
+
         ACTIVE = "active"
         EXPIRING = "expiring"
         QUEUED = "queued"
@@ -150,14 +163,14 @@ class IssuedLicense(AppendOnlyModel):
 
     @property
     def masked_key(self) -> str:
-        """Enough to compare with a mail by eye, too little to use."""
+        """The first and last four characters, to recognize the key without disclosing it."""
         return f"{self.key[:4]}…{self.key[-4:]}"
 
     @property
     def claims(self) -> LicenseClaims:
-        """What the key says, as it was when it was signed here."""
+        """The claims of the key, from the columns. `kid` is empty."""
         return LicenseClaims(
-            kid="",  # a past signing key may be gone
+            kid="",  # not stored
             jti=self.jti,
             aws_account_id=self.aws_account_id,
             plan=Plan(self.plan),
@@ -168,9 +181,11 @@ class IssuedLicense(AppendOnlyModel):
 
     @property
     def is_revoked(self) -> bool:
+        """Whether the license was revoked or replaced."""
         return hasattr(self, "revocation")
 
     def status(self, at: datetime) -> Status:
+        """Returns the status at the given time."""
         if self.is_revoked:
             return self.Status.REPLACED if hasattr(self, "replacement") else self.Status.REVOKED
         if at < self.not_before:
@@ -182,7 +197,7 @@ class IssuedLicense(AppendOnlyModel):
 
 
 class Revocation(AppendOnlyModel):
-    """A license that never verifies again. Together they are the list that the panel publishes."""
+    """The revocation of a license, which is final. panel.publishing lists all of them."""
 
     license = models.OneToOneField(IssuedLicense, on_delete=models.PROTECT)
     revoked_at = models.DateTimeField()
@@ -198,9 +213,11 @@ class Revocation(AppendOnlyModel):
 
 
 class Act(AppendOnlyModel):
-    """Who did what, when and why."""
+    """A journal entry: who did what, when and why."""
 
     class Kind(models.TextChoices):
+        """What was done."""
+
         ISSUED = "issued", "license issued"
         ORDERED = "ordered", "order placed"
         PAID = "paid", "order paid"
@@ -210,7 +227,7 @@ class Act(AppendOnlyModel):
         REINSTATED = "reinstated", "customer reinstated"
 
     at = models.DateTimeField()
-    # Null for what nobody did in person, as when Stripe says that an order is paid.
+    # Null if no person did it, for example when Stripe reports a payment.
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -233,7 +250,7 @@ class Act(AppendOnlyModel):
 
 
 class Reminder(AppendOnlyModel):
-    """A mail about the end of a license, so many days before it; each is sent once."""
+    """A reminder that was sent, `days_before` days before the license ends. Each is sent once."""
 
     license = models.ForeignKey(IssuedLicense, on_delete=models.PROTECT)
     days_before = models.PositiveSmallIntegerField()

@@ -1,5 +1,4 @@
-"""Stripe Checkout, where Stripe's keys are set. It says that an order is paid, and no more: what
-follows is panel.issuing's."""
+"""Payment with Stripe Checkout, if Stripe's keys are set. panel.issuing handles paid orders."""
 
 from __future__ import annotations
 
@@ -22,26 +21,28 @@ PAID_EVENTS = {"checkout.session.completed", "checkout.session.async_payment_suc
 
 
 class PaymentError(Exception):
-    """Stripe could not be asked. The text is for people."""
+    """The payment page cannot be opened. The text is shown to the customer."""
 
 
 class ForgedEvent(Exception):
-    """A message that Stripe has not signed, or signed too long ago, or that is no event."""
+    """The webhook payload is not an event, or its signature is missing, invalid or too old."""
 
 
 def by_card() -> bool:
-    """Whether orders are paid at Stripe; else a member of staff marks them paid."""
+    """Whether customers pay at Stripe. If not, staff mark orders paid."""
     return bool(settings.STRIPE_SECRET_KEY)
 
 
 def checkout_url(order: Order) -> str:
-    """Where the customer pays this order. An order has one open session at a time, so that it
-    cannot be paid twice. Raises PaymentError."""
+    """Returns the URL of the Stripe page where the customer pays this order.
+
+    An order has one open session at a time, so that it cannot be paid twice. Raises PaymentError.
+    """
     try:
         session = _open_session(order) or _new_session(order)
     except stripe.StripeError as error:
         logger.error("Stripe failed for order %d: %s", order.pk, type(error).__name__)
-        msg = "The payment page cannot be opened just now. The order is kept; try again later."
+        msg = "The payment page cannot be opened. Your order is saved; try again later."
         raise PaymentError(msg) from None
     if order.stripe_session != session.id:
         order.stripe_session = session.id
@@ -50,10 +51,10 @@ def checkout_url(order: Order) -> str:
 
 
 def receive(payload: bytes, signature: str) -> None:
-    """Takes in an event that Stripe sends. The same event again changes nothing.
+    """Processes a webhook event. Idempotent: Stripe may send an event more than once.
 
-    Raises ForgedEvent, and SigningError where the license cannot be issued: then nothing has
-    happened, and Stripe sends the event again.
+    `signature` is the header Stripe-Signature. Raises ForgedEvent, or SigningError if the license
+    cannot be issued. Nothing is changed then, and Stripe retries.
     """
     event = _verified(payload, signature)
     if event.type not in PAID_EVENTS:
@@ -63,13 +64,15 @@ def receive(payload: bytes, signature: str) -> None:
     except ValidationError:
         raise ForgedEvent from None
     if session.payment_status != "paid":
-        return  # a slow payment: another event follows when it has succeeded
+        return  # an asynchronous payment: another event follows
     order = Order.objects.filter(stripe_session=session.id).first()
     if order is None or session.client_reference_id != str(order.pk):
-        logger.error("Stripe event %s is about no order of ours.", event.id)
+        logger.error("Stripe event %s matches no order.", event.id)
         return
     if order.paid_by == Order.Payment.INVOICE:
-        logger.error("Order %d was paid by invoice and at Stripe (event %s).", order.pk, event.id)
+        logger.error(
+            "Order %d was paid both by invoice and at Stripe (event %s).", order.pk, event.id
+        )
     issuing.settle(
         order,
         paid_by=Order.Payment.STRIPE,
@@ -80,7 +83,7 @@ def receive(payload: bytes, signature: str) -> None:
 
 
 class _Session(BaseModel):
-    """A Checkout Session, as far as it tells which order is paid. Stripe has more members."""
+    """The fields of a Checkout Session that identify the paid order."""
 
     model_config = ConfigDict(strict=True)
 
@@ -97,13 +100,13 @@ class _Data(BaseModel):
 class _Event(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    id: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=255)  # it is kept in the journal
+    id: str = Field(pattern=r"^[A-Za-z0-9_]+$", max_length=255)  # stored in the journal
     type: str
     data: _Data
 
 
 def _verified(payload: bytes, signature: str) -> _Event:
-    """The event, where Stripe has signed it and it is one. Raises ForgedEvent."""
+    """Returns the event if its signature is valid. Raises ForgedEvent."""
     try:
         stripe.WebhookSignature.verify_header(
             payload.decode(),
@@ -121,7 +124,7 @@ def _open_session(order: Order) -> Session | None:
         return None
     session = _client().v1.checkout.sessions.retrieve(order.stripe_session)
     if session.status == "complete":
-        msg = "This order has been paid. The license follows as soon as Stripe confirms it."
+        msg = "This order has been paid. We issue the license when Stripe confirms the payment."
         raise PaymentError(msg)
     return session if session.status == "open" else None
 
@@ -137,8 +140,8 @@ def _new_session(order: Order) -> Session:
             "success_url": back,
             "cancel_url": back,
         },
-        # Two clicks at once get one session. Stripe keeps the answer to a key for a day, also one
-        # that failed: hence the hour.
+        # Concurrent requests get the same session. Stripe stores the response to a key, even an
+        # error, for a day; the hour in the key allows a retry.
         options={
             "idempotency_key": f"order-{order.pk}-after-{order.stripe_session or 'none'}"
             f"-{timezone.now():%Y%m%d%H}"

@@ -1,4 +1,4 @@
-"""What portals trust: the public keys and the revocation list, for anybody, with ETags."""
+"""Publishes the public keys and the revocation list. No authentication; responses have ETags."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from panel.signing import as_pem, published_keys, signing_key
 logger = logging.getLogger(__name__)
 
 MAX_AGE = 5 * 60  # seconds
-KEPT = timedelta(days=30)  # after a license has expired
-MAX_LISTED = 20_000  # licenses: what fits into the 1 MiB that a portal reads
-NONE_YET = datetime(2026, 1, 1, tzinfo=UTC)  # when the list was issued that revokes nothing
+KEPT = timedelta(days=30)  # time that an expired license stays on the list
+MAX_LISTED = 20_000  # licenses; portals read at most 1 MiB
+NONE_YET = datetime(2026, 1, 1, tzinfo=UTC)  # `iat` of the empty list
 
 
 @login_not_required
@@ -32,6 +32,7 @@ NONE_YET = datetime(2026, 1, 1, tzinfo=UTC)  # when the list was issued that rev
 @conditional_page
 @cache_control(public=True, max_age=MAX_AGE)
 def public_key_pem(request: HttpRequest) -> HttpResponse:
+    """The public keys that portals trust, as a PEM bundle."""
     return HttpResponse(as_pem(published_keys()), content_type="application/x-pem-file")
 
 
@@ -40,7 +41,7 @@ def public_key_pem(request: HttpRequest) -> HttpResponse:
 @conditional_page
 @cache_control(public=True, max_age=MAX_AGE)
 def jwks(request: HttpRequest) -> JsonResponse:
-    """The same keys as a JWK Set (RFC 7517)."""
+    """The public keys that portals trust, as a JWK Set (RFC 7517)."""
     members = [
         {
             **json.loads(RSAAlgorithm.to_jwk(key)),
@@ -59,31 +60,32 @@ def jwks(request: HttpRequest) -> JsonResponse:
 @conditional_page
 @cache_control(public=True, max_age=MAX_AGE)
 def revocations(request: HttpRequest) -> HttpResponse:
+    """The signed revocation list, as a JWT."""
     return HttpResponse(revocation_list(), content_type="application/jwt")
 
 
 def revocation_list() -> str:
-    """The revoked licenses that have not expired, signed. Raises SigningError.
+    """Returns a signed JWT with the revoked licenses that have not expired. Raises SigningError.
 
-    Rows are only ever added, so their number rises with every revocation: it makes the `seq`. That
-    an expired license leaves the list needs no new one, because a portal refuses it all the same;
-    KEPT is for a portal whose clock is behind.
+    `seq` is the number of revocations plus 1, which only rises because rows are never deleted. It
+    does not change when an expired license leaves the list: portals reject it anyway. KEPT
+    tolerates portals whose clock is slow.
     """
     seq = Revocation.objects.count() + 1
     listed = Revocation.objects.filter(license__expires_at__gt=timezone.now() - KEPT)
-    # Should there ever be too many, an old Trial is missing first: anybody can have Trials replaced
-    # in any number, and must not push out what was revoked of a Paid license.
+    # If the list is too long, omit the oldest Trials first. Anybody can create and replace Trials,
+    # and must not be able to push Paid licenses off the list.
     paid_first = listed.order_by("license__plan", "-pk")
     rows = list(paid_first.values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
     key = signing_key()
-    # Signed once for what it says, not for each reader: AWS KMS takes time and money.
+    # Cache the signed list: each signature by AWS KMS takes time and money.
     name = f"revocations:{thumbprint(key.public_key())}:{seq}"
     text = cache.get(name)
     if text is None:
         if len(rows) > MAX_LISTED / 2:
             logger.error(
-                "The revocation list holds %d of at most %d licenses. Portals read no more than"
-                " 1 MiB: see docs/licensing.md.", len(rows), MAX_LISTED
+                "The revocation list has %d of at most %d licenses. Portals read at most 1 MiB:"
+                " see docs/licensing.md.", len(rows), MAX_LISTED
             )  # fmt: skip
         text = issue_revocations(
             signing_key=key,

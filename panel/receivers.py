@@ -1,4 +1,4 @@
-"""What happens when somebody signs in or out, or a second factor is used or changed."""
+"""Signal receivers for sign-in, sign-out and second factors. They write the security log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from panel.security_log import record
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """allauth notes in the session by what the person has proven who they are."""
+    """Starts the session limits, and records the authentication methods that allauth stored."""
     middleware.begin(request)
     records = request.session.get("account_authentication_methods", [])
     methods = [one.get("type") or one["method"] for one in records]
@@ -29,12 +29,14 @@ def signed_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
 
 @receiver(user_logged_out)
 def signed_out(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
+    """Records the end of a signed-in session."""
     if user:
         record("signed_out", request=request, user=user)
 
 
 @receiver([account.login_code_rejected, account.email_verification_code_rejected])
 def code_rejected(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Records a wrong e-mailed code."""
     record("sign_in_failed", request=request, user=user, method="code")
 
 
@@ -42,6 +44,7 @@ def code_rejected(request: HttpRequest, user: User, **kwargs: Any) -> None:
 def second_factor_failed(
     request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
 ) -> None:
+    """Records a wrong code of a second factor."""
     record("second_factor_failed", request=request, user=user, method=authenticator.type)
 
 
@@ -49,11 +52,13 @@ def second_factor_failed(
 def second_factor_shown(
     request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
 ) -> None:
+    """Records the use of a second factor."""
     record("second_factor_shown", request=request, user=user, method=authenticator.type)
 
 
 @receiver(post_save, sender=Authenticator)
 def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -> None:
+    """Records a new second factor. It counts as used in the session that added it."""
     if not created:
         return
     request = context.request
@@ -65,4 +70,5 @@ def second_factor_added(instance: Authenticator, created: bool, **kwargs: Any) -
 
 @receiver(post_delete, sender=Authenticator)
 def second_factor_removed(instance: Authenticator, **kwargs: Any) -> None:
+    """Records the removal of a second factor."""
     record("second_factor_removed", user=instance.user, method=instance.type)

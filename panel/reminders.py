@@ -1,4 +1,4 @@
-"""Who is told that a license ends, and when: so many calendar days (UTC) before it does."""
+"""Reminders that a license ends, sent DAYS_BEFORE calendar days (UTC) before it does."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DAYS_BEFORE = (14, 7, 1, 0)
 
 
 def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
-    """The licenses whose reminder of so many days is due now and was not sent.
+    """Yields the licenses whose reminder is due and was not sent, each with its `days_before`.
 
-    Of several days that have passed since the last run, the last one alone is due. A license that
-    another one takes over from ends nothing, and one that was issued so late needs no reminder of
-    what its buyer has just read.
+    If several reminders of a license have become due since the last run, only the latest one
+    counts. Licenses that have a successor get no reminder. Neither do licenses that were issued
+    later than the reminder's day.
     """
     successor = IssuedLicense.objects.unrevoked().filter(
         customer=OuterRef("customer"),
@@ -48,10 +48,13 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
 
 
 def send(issued: IssuedLicense, days_before: int, *, at: datetime) -> bool:
-    """Mails the reminder, unless another process has. Where mail fails, nothing is remembered."""
+    """Mails the reminder and records it. Returns False if another process has sent it.
+
+    Raises OSError if the mail cannot be sent; nothing is recorded then.
+    """
     try:
         with transaction.atomic():
-            # The row first: who else wants to send it waits here, and then leaves it.
+            # Insert the row first: a concurrent process waits here, then fails on the constraint.
             Reminder.objects.create(license=issued, days_before=days_before, sent_at=at)
             mail.send_reminder(issued, at=at)
     except IntegrityError:

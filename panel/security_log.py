@@ -1,6 +1,6 @@
-"""Sign-ins, second factors and the ends of sessions, each as a line of JSON in the log.
+"""Logs sign-ins, second factors and ended sessions as JSON lines.
 
-What staff do to licenses is in the journal (panel.models.Act).
+The journal (panel.models.Act) records what staff do with licenses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils import timezone
 
-lines = logging.getLogger("panel.security")  # settings.LOGGING gives it its handler
+lines = logging.getLogger("panel.security")  # see settings.LOGGING
 
 
 def record(
@@ -26,7 +26,7 @@ def record(
     method: str = "",
     detail: str = "",
 ) -> None:
-    """Without a request it is a command."""
+    """Logs an event about `user`. Without a current request, the event comes from a command."""
     request = request or context.request
     said = {
         "at": timezone.now().isoformat(timespec="seconds"),
@@ -44,5 +44,5 @@ def record(
 def _address(request: HttpRequest | None) -> str:
     try:
         return str(get_adapter().get_client_ip(request)) if request else ""
-    except PermissionDenied:  # there is none, as where a test signs somebody in
+    except PermissionDenied:  # the request has no address, for example in a test
         return ""

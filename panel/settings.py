@@ -1,7 +1,7 @@
-"""Every setting of the customer panel, the vendor's own site, beside those of
-serving.shared_settings. Safe when the environment is empty.
+"""Settings of the panel, the vendor's site, in addition to serving.shared_settings. The defaults
+are secure.
 
-docs/licensing.md lists each environment variable; a test holds the two together.
+docs/licensing.md documents each environment variable; a test compares the two.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from serving.shared_settings import *
 
 # --- Where the panel lives --------------------------------------------------------------------
 
-# The same variable, with the same meaning, as in the portal that links to it.
+# The portal has the same variable, for its links to the panel.
 PANEL_URL = env.str("PANEL_URL", default="https://localhost/panel").rstrip("/")
 _panel = parsed("PANEL_URL", PANEL_URL, like="https://example.com/panel", path="/panel")
 vars().update(of_scheme(_panel.scheme))
 
 SECRET_KEY = env.str("SECRET_KEY")
-# Of the second factors in the database: the first encrypts, all decrypt.
+# Encrypt the secrets of second factors: the first key encrypts, all keys decrypt.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 ALLOWED_HOSTS = [_panel.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [f"{_panel.scheme}://{_panel.netloc}"]
 
 # --- Licenses ---------------------------------------------------------------------------------
 
-# A PEM file that nobody else can read, or kms:<key id or ARN>. panel.checks looks after it.
+# A PEM file that only the panel's user can read, or kms:<key id or ARN>. See panel.checks.
 LICENSE_SIGNING_KEY = env.str("LICENSE_SIGNING_KEY", default="")
-# During a rotation: a bundle of further public keys, old or next, that are published beside ours.
+# During a key rotation: a bundle of other public keys, old or next, to publish as well.
 LICENSE_OTHER_PUBLIC_KEYS = env.str("LICENSE_OTHER_PUBLIC_KEYS", default="")
 
-# Without these keys an order waits until a member of staff marks it paid.
+# Without these keys, staff mark orders paid.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
-STRIPE_PRICES = {  # Stripe's price ids, by the months that they pay for
+STRIPE_PRICES = {  # Stripe's price ids, by term in months
     1: env.str("STRIPE_PRICE_1_MONTH", default=""),
     12: env.str("STRIPE_PRICE_12_MONTHS", default=""),
 }
@@ -70,39 +70,39 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "panel.middleware.SignInMiddleware",  # last; panel.checks insists on it
+    "panel.middleware.SignInMiddleware",  # must be last; panel.checks enforces it
 ]
 
 ROOT_URLCONF = "panel.urls"
 WSGI_APPLICATION = "panel.wsgi.application"
 
 TEMPLATES = templates(
-    # The panel's own pages stand on the portal's base.
+    # The panel's pages extend the portal's base template.
     folders=[BASE_DIR / "panel" / "templates", BASE_DIR / "templates"],
     context_processors=["panel.context_processors.mail"],
 )
 
 # --- Data -------------------------------------------------------------------------------------
 
-# panel.issuing builds on two writers queueing up.
+# panel.issuing relies on writers waiting for each other.
 DATABASES = database(
     env.db_url("PANEL_DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'panel.sqlite3'}")
 )
-# Codes and limits are kept here. With Django's 300, a stranger could crowd them out.
+# With Django's default of 300, anybody could evict codes and rate limits.
 CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 100_000}
 
 # --- People -----------------------------------------------------------------------------------
 
-# An e-mail address and the code that is sent there: nobody has a password here. Staff need a second
-# factor beside it (panel/middleware.py).
+# People sign in with an e-mail address and a code that is sent there; there are no passwords. Staff
+# also need a second factor (panel/middleware.py).
 LOGIN_URL = "account_request_login_code"
 LOGIN_REDIRECT_URL = "home"
-ACCOUNT_ADAPTER = "panel.adapters.AccountAdapter"  # limits mail by the address that it goes to
+ACCOUNT_ADAPTER = "panel.adapters.AccountAdapter"  # rate limits mail per recipient
 ACCOUNT_FORMS = {
     "confirm_login_code": "panel.forms.ConfirmLoginCodeForm",
     "confirm_email_verification_code": "panel.forms.ConfirmEmailVerificationCodeForm",
 }
-# By client address alone: a stranger who asks in somebody's name must not use up their limit.
+# Per client address only: one person must not use up another person's limit.
 ACCOUNT_RATE_LIMITS = {
     "request_login_code": "10/m/ip,60/h/ip",
     "signup": "10/m/ip,60/h/ip",
@@ -110,7 +110,7 @@ ACCOUNT_RATE_LIMITS = {
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
-ACCOUNT_EMAIL_MAX_LENGTH = 150  # it is the user name too
+ACCOUNT_EMAIL_MAX_LENGTH = 150  # it is also the user name
 ACCOUNT_USER_DISPLAY = "panel.adapters.user_display"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
@@ -118,11 +118,11 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60  # seconds: mail can be slow
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
-ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed second factor
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # when a second factor changes
 SESSION_IDLE_MINUTES = 120
 STAFF_SESSION_IDLE_MINUTES = 30
-SESSION_COOKIE_AGE = 8 * 60 * 60  # seconds, from sign-in on, however active
-# Seconds for which a second factor that staff have shown is enough to write.
+SESSION_COOKIE_AGE = 8 * 60 * 60  # seconds since sign-in, regardless of activity
+# Seconds for which staff can write after they used a second factor.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 10 * 60
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
@@ -137,12 +137,12 @@ MFA_TOTP_ISSUER = "Threat Reaction licensing"
 
 # --- Safety -----------------------------------------------------------------------------------
 
-# Cookies know no ports: beside a portal on the same host, each keeps its own.
+# Cookies are not separated by port. The names differ from those of a portal on the same host.
 SESSION_COOKIE_NAME = "panel_sessionid"
 CSRF_COOKIE_NAME = "panel_csrftoken"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# An order that is sent leads on to Stripe's own page.
+# The order form redirects to Stripe's page.
 CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"] = [SELF, "https://checkout.stripe.com"]
 
 # security.txt: where to report a vulnerability.
@@ -156,6 +156,6 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"licenses@{_panel.ho
 
 LOGGING["loggers"] = {
     "panel.security": {"handlers": ["json"], "propagate": False},  # JSON lines
-    "botocore": {"level": "INFO"},  # its DEBUG writes requests and answers down
+    "botocore": {"level": "INFO"},  # DEBUG logs requests and responses
     "stripe": {"level": "WARNING"},
 }

@@ -1,4 +1,4 @@
-"""When a license begins and ends. Pure: no Django, no clock; the caller passes the time."""
+"""Computes when a license starts and ends. Pure functions: the caller passes the time."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dateutil.relativedelta import relativedelta
 TRIAL = timedelta(days=14)
 MONTHS = (1, 12)
 
-# From a day's midnight in UTC until it is over at UTC-12 too.
+# From midnight UTC until the day has ended in UTC-12.
 _OVER_EVERYWHERE = timedelta(days=1, hours=12)
 
 
 def ends_at(last_day: date) -> datetime:
-    """The first instant at which the day is over in every time zone: 12:00 UTC on the next."""
+    """Returns the instant at which the day has ended in every time zone: 12:00 UTC the next day."""
     return datetime.combine(last_day, time(tzinfo=UTC)) + _OVER_EVERYWHERE
 
 
 def paid_until(begins: datetime, months: int) -> datetime:
-    """The end of a term of so many months.
+    """Returns the end of a term of `months` months that starts at `begins`.
 
-    Its last day has the number of the day that it begins on, or is the last of a shorter month:
-    from 29 February 2028 on, 12 months are paid until the end of 28 February 2029. A term that
-    begins where another ends counts from the last day of that one, so that renewing moves no
-    anniversary.
+    The last day of the term has the same day number as the first, or is the last day of a shorter
+    month: 12 months from February 29, 2028 end on February 28, 2029. A term that starts when
+    another one ends (at 12:00 UTC) counts from the last day of that term, so that renewals keep
+    the day number.
     """
     begins = begins.astimezone(UTC)
     first = begins - _OVER_EVERYWHERE if begins.time() == time(12) else begins

@@ -13,7 +13,7 @@ from serving.security_txt import security_txt
 admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
 admin.site.index_title = "Administration"
 admin.site.site_url = "/panel/licenses"
-admin.site.login = login_not_required(  # type: ignore[method-assign]  # as Django's own is
+admin.site.login = login_not_required(  # type: ignore[method-assign]  # exempt, as the original is
     secure_admin_login(admin.site.login)
 )
 
@@ -34,7 +34,7 @@ urlpatterns = [
     path("panel/revocations.jwt", publishing.revocations, name="revocations"),
     path(".well-known/jwks.json", publishing.jwks, name="jwks"),
     path(".well-known/security.txt", security_txt, name="security-txt"),
-    # allauth's views, but for those about passwords, which nobody has here.
+    # allauth's views, without those for passwords.
     path("panel/accounts/login/", to_sign_in, name="account_login"),
     path(
         "panel/accounts/login/code/",

@@ -1,4 +1,4 @@
-"""What a customer sees: their licenses and orders, and the form that asks for more."""
+"""The customer's pages: licenses, orders, and the forms to request, pay for and replace them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Order
 from panel.payments import ForgedEvent, PaymentError
 
-RATES = {"request": "20/h/user,60/h/ip"}  # requests that may issue something
+RATES = {"request": "20/h/user,60/h/ip"}  # requests that can issue a license
 
 
 @require_safe
 @never_cache
 @sensitive_variables()
 def licenses(request: HttpRequest) -> HttpResponse:
+    """Lists the customer's licenses and open orders."""
     customer = _customer(request)
     at = timezone.now()
     rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
@@ -45,7 +46,7 @@ def licenses(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_variables()
 def download(request: HttpRequest, jti: str) -> HttpResponse:
-    """The key alone, as a file that `setlicense --file` reads."""
+    """Returns the license key as a text file for `setlicense --file`."""
     issued = _license(request, jti)
     return HttpResponse(
         f"{issued.key}\n",
@@ -58,7 +59,7 @@ def download(request: HttpRequest, jti: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def request_license(request: HttpRequest) -> HttpResponse:
-    """A Trial or a Paid license, for the account that the link from a portal names."""
+    """Starts a Trial or places an order. Links from a portal set `account_id` and `plan`."""
     customer = _customer(request)
     plan = Plan.TRIAL if request.GET.get("plan", Plan.TRIAL) == Plan.TRIAL else Plan.PAID
     form_class = RequestForm if plan is Plan.TRIAL else OrderForm
@@ -86,13 +87,14 @@ def request_license(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def order(request: HttpRequest, pk: int) -> HttpResponse:
+    """Shows an order and its status."""
     placed = _order_of(request, pk)
     return render(request, "panel/order.html", {"order": placed, "by_card": payments.by_card()})
 
 
 @require_POST
 def pay(request: HttpRequest, pk: int) -> HttpResponse:
-    """On to Stripe's page, for an order that still waits to be paid."""
+    """Redirects to Stripe's payment page, if the order is unpaid."""
     placed = _order_of(request, pk)
     if not payments.by_card() or placed.status is not Order.Status.OPEN:
         return redirect("order", pk)
@@ -101,7 +103,7 @@ def pay(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace(request: HttpRequest, jti: str) -> HttpResponse:
-    """A new key for the same account, in place of one that others may know."""
+    """Replaces a lost or compromised key with a new one for the same account."""
     issued = _license(request, jti)
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -117,24 +119,23 @@ def replace(request: HttpRequest, jti: str) -> HttpResponse:
         except Refused as refused:
             form.add_error(None, str(refused))
         else:
-            done = "Here is the new key. Install it soon: the old one is revoked."
+            done = "Here is the new key. Install it soon: the old key is revoked."
             messages.success(request, done)
             return redirect("licenses")
     return render(request, "panel/replace.html", {"license": issued, "form": form})
 
 
-@csrf_exempt  # Stripe signs what it sends
+@csrf_exempt  # the request is authenticated by Stripe's signature
 @login_not_required
 @require_POST
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
+    """Receives Stripe's events. Responds with 400 to an invalid signature, 404 without Stripe."""
     if not payments.by_card():
-        return HttpResponse("Stripe is not set up here.\n", status=404, content_type="text/plain")
+        return HttpResponse("Stripe is not configured.\n", status=404, content_type="text/plain")
     try:
         payments.receive(request.body, request.headers.get("Stripe-Signature", ""))
     except ForgedEvent:
-        return HttpResponse(
-            "Not an event that Stripe has signed.\n", status=400, content_type="text/plain"
-        )
+        return HttpResponse("Invalid event or signature.\n", status=400, content_type="text/plain")
     return HttpResponse(status=204)
 
 
@@ -142,7 +143,9 @@ def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> H
     issuing.start_trial(
         customer, account_id=asked["account_id"], name=asked["name"], at=timezone.now()
     )
-    messages.success(request, "Your trial has begun. The key is here, and in your mail.")
+    messages.success(
+        request, "Your trial has started. The key is shown below and was e-mailed to you."
+    )
     return redirect("licenses")
 
 
@@ -174,7 +177,7 @@ def _request_page(
 
 
 def _customer(request: HttpRequest) -> Customer:
-    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware has asked
+    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
 def _license(request: HttpRequest, jti: str) -> IssuedLicense:

@@ -1,4 +1,4 @@
-"""What gunicorn serves: `gunicorn panel.wsgi`."""
+"""The WSGI application: `gunicorn panel.wsgi`."""
 
 from __future__ import annotations
 

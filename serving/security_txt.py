@@ -1,4 +1,4 @@
-"""security.txt (RFC 9116): where to report a vulnerability. For portal and panel."""
+"""Serves security.txt (RFC 9116), for the portal and the panel."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _URI = re.compile(r"(mailto:[^\s:/@]+@[^\s:/@]+|https://\S+|tel:\+?[0-9-]+)", re
 
 
 def contacts(values: list[str]) -> list[str]:
-    """The values of SECURITY_CONTACT as URIs: an e-mail address gets its `mailto:`.
+    """Returns the values of SECURITY_CONTACT as URIs; adds `mailto:` to e-mail addresses.
 
-    Raises ImproperlyConfigured if there is none, or for a value that RFC 9116 does not allow.
+    Raises ImproperlyConfigured if there are no values or RFC 9116 does not allow one.
     """
     uris = [f"mailto:{value}" if _EMAIL.fullmatch(value) else value for value in values]
     if not uris or not all(_URI.fullmatch(uri) for uri in uris):
@@ -39,7 +39,7 @@ def contacts(values: list[str]) -> list[str]:
 
 
 def policy(value: str) -> str:
-    """The value of SECURITY_POLICY_URL. Raises ImproperlyConfigured if it is no https:// link."""
+    """Returns the value of SECURITY_POLICY_URL. Raises ImproperlyConfigured if it is not https://."""
     if not re.fullmatch(r"https://\S+", value, re.ASCII):
         msg = f"SECURITY_POLICY_URL must begin with https://; it is {value!r}."
         raise ImproperlyConfigured(msg)
@@ -51,7 +51,8 @@ def policy(value: str) -> str:
 @conditional_page
 @cache_control(public=True, max_age=MAX_AGE)
 def security_txt(request: HttpRequest) -> HttpResponse:
-    # Whole days, so that the text and its ETag change once a day.
+    """Returns security.txt. No authentication; the text expires VALID_FOR after today."""
+    # Rounded to whole days, so that the text and its ETag change only once a day.
     today = datetime.combine(timezone.now().astimezone(UTC), datetime.min.time(), UTC)
     lines = [
         *(f"Contact: {uri}" for uri in settings.SECURITY_CONTACT),

@@ -1,7 +1,7 @@
-"""The settings that the portal and the vendor's panel have in common, each said once.
+"""Settings shared by the portal and the vendor's panel.
 
-The settings module of either imports everything here, and adds what is its own. docs/operations.md
-and docs/licensing.md list the environment variables; tests compare them.
+Both settings modules import everything here and add their own settings. docs/operations.md and
+docs/licensing.md document the environment variables; tests compare them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from serving import security_txt
 from storage.environment import Env
 
-django_stubs_ext.monkeypatch()  # so that ModelAdmin[License] and its like exist at run time
+django_stubs_ext.monkeypatch()  # allows ModelAdmin[License] at run time
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
@@ -26,7 +26,11 @@ env = Env()  # FOO, or the file named by FOO_FILE (docker and systemd secrets)
 
 
 def parsed(name: str, url: str, *, like: str, path: str = "") -> SplitResult:
-    """The parts of the URL of a site. Raises ImproperlyConfigured, which names the variable."""
+    """Returns the parts of the URL `url` of a site.
+
+    Raises ImproperlyConfigured, with the variable `name` and the example `like`, unless it is an
+    http(s) URL with exactly the path `path`.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path != path:
         msg = f"{name} must be like {like}; it is {url!r}."
@@ -35,7 +39,7 @@ def parsed(name: str, url: str, *, like: str, path: str = "") -> SplitResult:
 
 
 def of_scheme(scheme: str) -> dict[str, Any]:
-    """The settings that follow from whether browsers come by https."""
+    """Returns the settings that depend on whether browsers use https."""
     is_https = scheme == "https"
     return {
         "SECURE_SSL_REDIRECT": is_https,
@@ -45,11 +49,11 @@ def of_scheme(scheme: str) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": is_https,
         "CSRF_COOKIE_SECURE": is_https,
         "ACCOUNT_DEFAULT_HTTP_PROTOCOL": scheme,
-        "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": not is_https,  # browsers allow it on localhost alone
+        "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN": not is_https,  # browsers allow it on localhost only
     }
 
 
-# allauth: behind how many proxies do we stand? Their X-Forwarded-* headers are believed, no others.
+# The number of proxies in front of the site. Only their X-Forwarded-* headers are trusted.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 if ALLAUTH_TRUSTED_PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -58,11 +62,11 @@ if ALLAUTH_TRUSTED_PROXY_COUNT:
 
 
 def database(url: dict[str, Any]) -> dict[str, Any]:
-    """DATABASES of the one database that `env.db_url` has read."""
+    """Returns DATABASES for the result of `env.db_url`."""
     if url["ENGINE"] == "django.db.backends.sqlite3":
         url["OPTIONS"] = {
-            # A transaction takes the write lock when it begins, so that two writers queue up
-            # instead of failing half-way.
+            # A transaction takes the write lock when it begins, so that writers wait for each
+            # other instead of failing halfway.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,  # seconds
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -73,7 +77,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
     return {"default": url}
 
 
-# Rate limits are counted here, where every process sees them.
+# Rate limits are counted here, shared by all processes.
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -81,17 +85,17 @@ CACHES: dict[str, dict[str, Any]] = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; a larger body is answered 413
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; the response to a larger body is 413
 
 # --- People -------------------------------------------------------------------------------------
 
-# One backend, and so one password hash for each attempt, whether or not the account exists.
+# Only one backend: each attempt costs one password hash, whether or not the account exists.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
 ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, for the clock of a phone
+MFA_TOTP_TOLERANCE = 1  # periods of 30 seconds, tolerates a wrong clock
 
 # --- Safety -------------------------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ SECURITY_POLICY_URL = security_txt.policy(
 
 
 def templates(*, folders: list[Path], context_processors: list[str]) -> list[dict[str, Any]]:
-    """TEMPLATES, with these context processors after Django's own."""
+    """Returns TEMPLATES with these folders, and these context processors after Django's."""
     return [
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -161,7 +165,7 @@ STORAGES = {
 
 # --- Mail and logs ------------------------------------------------------------------------------
 
-# Without EMAIL_URL nothing is sent, and nothing is written down: mail holds secrets.
+# Without EMAIL_URL no mail is sent or logged: mail contains secrets.
 vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
 MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds

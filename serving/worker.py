@@ -1,8 +1,7 @@
-"""gunicorn's threaded worker, between two buffers: a thread has a request to answer, or none.
+"""A threaded gunicorn worker that buffers requests and responses: slow clients hold no thread.
 
-gunicorn's own worker gives a thread to a client as soon as its first byte has come, and lets it
-wait until the answer is taken; eight clients that are slow at either then hold all of them. See
-docs/decisions/0010.
+gunicorn's own worker assigns a thread to a client at its first byte, and keeps it until the client
+has received the response. Eight slow clients then occupy all threads. See docs/decisions/0010.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from typing import Any, BinaryIO
 from gunicorn.http import get_parser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-HEAD_SECONDS = 10  # for the request line and the headers, from the first to the last byte
-BODY_SECONDS = 20  # for those and the body
-SEND_SECONDS = 60  # for a client to take the whole answer
-LINGER_SECONDS = 2  # for a client to close after the answer
+HEAD_SECONDS = 10  # to receive the request line and headers, from the first to the last byte
+BODY_SECONDS = 20  # to receive the headers and the body
+SEND_SECONDS = 60  # to send the whole response
+LINGER_SECONDS = 2  # to wait for the client to close after the response
 MAX_HEAD_BYTES = 64 * 1024
-MAX_BODY_BYTES = 1024 * 1024  # as settings.DATA_UPLOAD_MAX_MEMORY_SIZE: a longer one is not read
-MAX_BUFFERED_BYTES = 64 * 1024 * 1024  # of all clients of a worker; beyond it the largest go
-SMALL_BYTES = 64 * 1024  # what holds no more than this stays in any case
-SPARE_FILES = 64  # descriptors for the database, logs and the like
+MAX_BODY_BYTES = 1024 * 1024  # see settings.DATA_UPLOAD_MAX_MEMORY_SIZE; larger ones are not read
+MAX_BUFFERED_BYTES = 64 * 1024 * 1024  # per worker; if exceeded, the largest buffers are dropped
+SMALL_BYTES = 64 * 1024  # connections that buffer no more than this are never dropped for it
+SPARE_FILES = 64  # file descriptors reserved for the database, logs and so on
 
 _PIECE = 64 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
@@ -45,13 +44,14 @@ _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ClientSocket(socket.socket):
-    """Never waits for the client: what it has not taken yet is kept for the event loop to send."""
+    """A socket that never blocks on send: it buffers unsent data for the event loop."""
 
     def __init__(self, fileno: int) -> None:
         super().__init__(fileno=fileno)
         self.unsent = bytearray()
 
     def sendall(self, data: Any, *flags: int) -> None:
+        """Sends what the client accepts now and buffers the rest."""
         sent = 0
         if not self.unsent:
             with suppress(BlockingIOError):
@@ -59,6 +59,7 @@ class ClientSocket(socket.socket):
         self.unsent += memoryview(data)[sent:]
 
     def sendfile(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:  # type: ignore[override]  # of files only
+        """Sends or buffers `count` bytes of the file, or all. Returns the number of bytes."""
         file.seek(offset)
         sent = 0
         while data := file.read(_PIECE if count is None else min(_PIECE, count - sent)):
@@ -67,7 +68,7 @@ class ClientSocket(socket.socket):
         return sent
 
     def flush(self) -> bool:
-        """Sends what the client takes now; whether that was all."""
+        """Sends what the client accepts now. Returns whether the buffer is empty."""
         with suppress(BlockingIOError):
             while self.unsent:
                 with memoryview(self.unsent)[:_PIECE] as piece:
@@ -77,34 +78,38 @@ class ClientSocket(socket.socket):
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
-    """A connection whose next request is still arriving, or being answered."""
+    """A connection whose next request is being received or processed."""
 
     linger: Callable[[Connection], None]
-    held = 0  # bytes, as last counted
+    held = 0  # buffered bytes, as last counted
 
     def await_request(self) -> None:
+        """Resets the buffer and the clock for the next request."""
         self.received = bytearray()
-        self.size: int | None = None  # of the whole request, once the headers are there
-        self.is_last = False  # no request can follow: where it would begin is not certain
+        self.size: int | None = (
+            None  # bytes of the whole request; None until the headers are complete
+        )
+        self.is_last = False  # close afterwards: the start of the next one is unclear
         self.began = time.monotonic()
         self.sock.setblocking(False)
 
     def has_expired(self, now: float) -> bool:
+        """Whether receiving the request takes too long. `now` is time.monotonic()."""
         return now - self.began > (BODY_SECONDS if self.size else HEAD_SECONDS)
 
     def is_whole(self) -> bool:
-        """Whether all of the request is there that will be looked at."""
+        """Whether the request is complete, as far as the application reads it."""
         if self.size is None:
             end = self.received.find(_END_OF_HEAD)
             if end < 0:
                 return False
             self.size = self._size(end + len(_END_OF_HEAD))
-        if self.size < 0:  # chunks: the last one is empty
+        if self.size < 0:  # chunked: the last chunk is empty
             return self.received.endswith(b"0\r\n\r\n") or len(self.received) > MAX_BODY_BYTES
         return len(self.received) >= self.size
 
     def _size(self, head: int) -> int:
-        """The octets of head and body; -1 where only its last chunk tells."""
+        """Returns the bytes of headers and body, or -1 for a chunked body."""
         if _CHUNKED.search(self.received, 0, head):
             self.is_last = True
             return -1
@@ -112,22 +117,22 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
         body = int(length[1]) if length else 0
         if body > MAX_BODY_BYTES:
             self.is_last = True
-            return head  # the application refuses it by its Content-Length, unread
+            return head  # the application rejects it by its Content-Length
         if body and _EXPECT.search(self.received, 0, head):
             with suppress(OSError):
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         return head + body
 
     def init(self) -> None:
-        """Called in the thread, which finds in the parser what was received, and then the end."""
-        # More than one request asks for, as in pipelining, is not answered.
+        """Called in the thread. Has gunicorn parse the received bytes and nothing after them."""
+        # Extra bytes, for example from pipelining, are ignored.
         self.is_last = self.is_last or len(self.received) != self.size
         self.initialized = True
         self.parser = get_parser(self.cfg, [bytes(self.received)], self.client)
         self.received = bytearray()
 
     def close(self, graceful: bool = False) -> None:
-        """gunicorn's own graceful close waits in the event loop, up to two seconds each."""
+        """Avoids gunicorn's graceful close, which blocks the event loop for up to two seconds."""
         if graceful:
             self.linger(self)
         else:
@@ -135,20 +140,21 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
 
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
-    """Receives requests and sends answers in its one event loop, for all clients at once."""
+    """Receives requests and sends responses in one event loop for all clients."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Each in the order in which they began.
+        # Each is ordered by start.
         self.arriving: dict[Connection, None] = {}
         self.sending: dict[Connection, Future[Any]] = {}
-        self.closing: dict[Connection, float] = {}  # until when
+        self.closing: dict[Connection, float] = {}  # connection -> deadline
         self.buffered = 0  # bytes, of all connections
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.worker_connections: int = max(1, min(self.cfg.worker_connections, files - SPARE_FILES))
         self.max_keepalived = self.worker_connections - self.cfg.threads
 
     def accept(self, listener: socket.socket) -> None:
+        """Accepts a connection. At the connection limit, closes another one for it."""
         try:
             accepted, address = listener.accept()
         except OSError as error:
@@ -166,7 +172,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self._await_request(conn)
 
     def _make_room(self) -> None:
-        """Closes a connection that has been answered, else the one that has had the most time."""
+        """Closes an idle connection, or the oldest one if there is none."""
         if self.closing:
             self._close(next(iter(self.closing)))
         elif self.keepalived_conns:
@@ -180,8 +186,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
                 self._drop(min(oldest, key=lambda conn: conn.began))
 
     def on_client_socket_readable(self, conn: Connection, client: socket.socket) -> None:
-        """A connection that was kept alive has its next request coming."""
-        if conn in self.keepalived_conns:  # else it has just made room
+        """Starts receiving the next request of a keep-alive connection."""
+        if conn in self.keepalived_conns:  # otherwise it was just closed
             self.poller.unregister(client)
             self.keepalived_conns.remove(conn)
             self._await_request(conn)
@@ -192,7 +198,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
 
     def _receive(self, conn: Connection, client: socket.socket) -> None:
-        if conn not in self.arriving:  # it has just been dropped
+        if conn not in self.arriving:  # it was just dropped
             return
         try:
             data = client.recv(_PIECE)
@@ -214,7 +220,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
             self._refuse(conn, _LONG_HEAD)
 
     def _count(self, conn: Connection, held: int) -> None:
-        """Keeps the sum of what is buffered, and keeps it small."""
+        """Counts the buffered bytes. Above MAX_BUFFERED_BYTES, closes the largest connections."""
         self.buffered += held - conn.held
         conn.held = held
         while self.buffered > MAX_BUFFERED_BYTES:
@@ -227,13 +233,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
                 self._drop(largest)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        req._expected_100_continue = False  # it was answered while the body was awaited
+        """Called in the thread. Closes the connection after an ambiguous request."""
+        req._expected_100_continue = False  # already sent before the body
         if conn.is_last:
             req.force_close()
         return super().handle_request(req, conn)
 
     def finish_request(self, conn: Connection, done: Future[Any]) -> None:
-        """The thread is free. The client gets the rest of the answer, then the next request."""
+        """Called when the thread is done. Sends the rest, then waits for the next request."""
         if conn.sock.unsent:
             conn.began = time.monotonic()
             conn.sock.setblocking(False)
@@ -245,7 +252,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
             super().finish_request(conn, done)
 
     def _send(self, conn: Connection, client: ClientSocket) -> None:
-        if conn not in self.sending:  # it has just been dropped
+        if conn not in self.sending:  # it was just dropped
             return
         try:
             if not client.flush():
@@ -259,7 +266,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.finish_request(conn, done)
 
     def murder_pending(self) -> None:
-        """gunicorn calls this once a second or oftener, also while it stops."""
+        """Closes connections that timed out. gunicorn calls it at least once a second."""
         super().murder_pending()
         now = time.monotonic()
         for conn, until in list(self.closing.items()):
@@ -275,7 +282,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
                 self._drop(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Closes once the client has, so that it can read its answer (RFC 9112, section 9.6)."""
+        """Waits for the client to close, so that it gets the response (RFC 9112, section 9.6)."""
         try:
             conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
@@ -286,7 +293,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._drain, conn))
 
     def _drain(self, conn: Connection, client: socket.socket) -> None:
-        if conn not in self.closing:  # it has just made room
+        if conn not in self.closing:  # it was just closed
             return
         try:
             if client.recv(_PIECE):
@@ -303,7 +310,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         conn.close()
 
     def _refuse(self, conn: Connection, answer: bytes) -> None:
-        """Answers in place of a thread: a few bytes, which a client takes at once or not at all."""
+        """Sends a short error response from the event loop, without buffering."""
         self._forget(conn)
         with suppress(OSError):
             conn.sock.send(answer)

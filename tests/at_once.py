@@ -1,4 +1,4 @@
-"""Two requests at once, on the real database."""
+"""Concurrent requests on the real database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import connection
 
 
 def at_once(*requests: Callable[[], Any]) -> list[Any]:
-    """The answers to requests that start together, each in its thread with its own connection."""
+    """Runs requests concurrently, each in its own thread and connection. Returns the responses."""
     start = Barrier(len(requests))
 
     def send(request: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""AWS for tests: moto's server over HTTP, and before it a proxy that fails when it is told to."""
+"""AWS for tests: moto's server over HTTP, behind a proxy that injects failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass
 class Cloud:
-    """One AWS account, 123456789012, with nothing in it."""
+    """An empty AWS account, 123456789012."""
 
     url: str
     moto_url: str
@@ -46,7 +46,7 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads a process to it."""
+        """Returns the environment variables that point a process to it."""
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
 
     def fail(self, operation: str, code: str, *, status: int = 400, times: int = 100) -> None:
@@ -56,14 +56,14 @@ class Cloud:
         self.faults.append(Fault(operation, "", 0, 100, after))
 
     def wait_for(self, operation: str, *, times: int = 1) -> None:
-        """Returns when somebody has asked for it so many times."""
+        """Waits until the operation was called that many times."""
         deadline = time.monotonic() + 30
         while self.asked.count(operation) < times:
             assert time.monotonic() < deadline, self.asked
             time.sleep(0.02)
 
     def reset(self) -> None:
-        """Everything is as in the beginning."""
+        """Resets everything."""
         self.mend()
         self.asked.clear()
         requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
@@ -77,7 +77,7 @@ class Cloud:
         return boto3.client(service, endpoint_url=self.url, region_name=REGION)
 
     def ip_set(self, name: str, *, version: int = 4) -> str:
-        """The ARN of a new IP set."""
+        """Creates an IP set and returns its ARN."""
         made = self.client("wafv2").create_ip_set(
             Name=name, Scope="REGIONAL", IPAddressVersion=f"IPV{version}", Addresses=[]
         )
@@ -93,7 +93,7 @@ class Cloud:
         return f"{self.url}/{made['QueueUrl'].partition('://')[2].partition('/')[2]}"
 
     def topic_with_queue(self, **attributes: str) -> tuple[str, str]:
-        """The ARN of a topic, and the URL of a queue that gets what it is sent."""
+        """Creates a topic with a subscribed queue. Returns the topic's ARN and the queue's URL."""
         name = "notices.fifo" if attributes else "notices"
         topic = self.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
         fifo = {"FifoQueue": "true"} if attributes else {}
@@ -103,7 +103,7 @@ class Cloud:
         return topic, queue
 
     def messages(self, queue: str) -> list[Any]:
-        """What a topic has sent to its queue."""
+        """Returns the messages that the topic has sent to its queue."""
         found = []
         while (
             got := self.client("sqs")
@@ -178,7 +178,7 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
 
 
 def _error(handler: BaseHTTPRequestHandler, code: str) -> tuple[str, bytes]:
-    """The error as the service would say it: in JSON where it was asked in JSON."""
+    """Returns the error in the service's format."""
     if "X-Amz-Target" in handler.headers:
         return "application/x-amz-json-1.1", json.dumps({"__type": code, "message": "no"}).encode()
     said = f"<Code>{code}</Code><Message>no</Message>"

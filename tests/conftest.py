@@ -1,4 +1,4 @@
-"""A real server, and a person in front of a real browser."""
+"""Fixtures for a real server and a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does in the browser."""
+"""Browser helpers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ _RUN_AXE = """async () => {
 
 @contextmanager
 def new_page(browser: Browser, url: str) -> Iterator[Page]:
-    """A page with cookies of its own. An error in a script or a violation of the CSP fails the
-    test."""
+    """Opens a page with separate cookies. Script errors and CSP violations fail the test."""
     context = browser.new_context(base_url=url)
     context.set_default_timeout(_PATIENCE)
     page = context.new_page()
@@ -51,13 +50,13 @@ def sign_in(page: Page, name: str = "admin") -> None:
 
 
 def follow(page: Page, link: Locator) -> None:
-    """Clicks what leads to another page, and waits until that has come."""
+    """Clicks a link or button and waits for the next page."""
     with page.expect_navigation():
         link.click()
 
 
 def accessibility_violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it stands."""
+    """Returns axe's violations for the current page."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe.axe_script)
     found = page.evaluate(_RUN_AXE)
@@ -65,7 +64,7 @@ def accessibility_violations(page: Page) -> list[str]:
 
 
 def overflows(page: Page) -> bool:
-    """Whether one has to scroll sideways to read the page."""
+    """Whether the page scrolls horizontally."""
     return bool(
         page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     )

@@ -1,4 +1,4 @@
-"""axe finds nothing on any page, in light and dark, and no page scrolls sideways on a phone."""
+"""axe finds no violations on any page, light and dark, and no page scrolls horizontally."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_a_refused_form_is_accessible(page: Page, server: Server) -> None:
         "it => it.form.noValidate = true"
     )
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="This page was open for too long")).to_be_visible()
+    expect(page.get_by_role("heading", name="This form has expired")).to_be_visible()
     found += wrong_with(page)
     assert found == [], "\n".join(found)
 

@@ -1,4 +1,4 @@
-"""What goes wrong is said as a page to a person, and as a problem document to a program."""
+"""Errors are pages for browsers and problem documents (RFC 9457) for programs."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def ask(client: Client, wrong: str, headers: dict[str, str]) -> Response:
 
 
 ERRORS = {
-    "400": (400, "bad_request", "The portal cannot read this request"),
+    "400": (400, "bad_request", "The portal could not read this request"),
     "403": (403, "permission_denied", "Your role does not allow this"),
-    "403 csrf": (403, "csrf_failed", "This page was open for too long"),
-    "404": (404, "not_found", "There is nothing at this address"),
-    "405": (405, "method_not_allowed", "This page cannot be used that way"),
-    "413": (413, "body_too_large", "That was too much at once"),
-    "500": (500, "internal_error", "The portal failed to answer"),
+    "403 csrf": (403, "csrf_failed", "This form has expired"),
+    "404": (404, "not_found", "Page not found"),
+    "405": (405, "method_not_allowed", "Method not allowed"),
+    "413": (413, "body_too_large", "Request too large"),
+    "500": (500, "internal_error", "Something went wrong"),
 }
 
 
@@ -114,7 +114,7 @@ def test_who_has_no_role_learns_whom_to_ask_for_what(stranger_client: Client) ->
 def test_who_has_a_role_learns_which_one_they_lack(viewer_client: Client) -> None:
     page = viewer_client.get("/admin/auth/user/", headers=BROWSER).content.decode()
     assert "have no role yet" not in page
-    assert "Ask an administrator of this portal for the group that may" in page
+    assert "add you to a group with the required permissions" in page
 
 
 def test_without_a_database_every_method_is_answered(databases: Databases) -> None:
@@ -129,7 +129,7 @@ def test_without_a_database_every_method_is_answered(databases: Databases) -> No
             assert document.json()["code"] == "database_unavailable"
             page = server.request(method, where, headers=BROWSER)
             assert page.status_code == 503
-            assert "The portal cannot use its database just now" in page.text
+            assert "The database is unavailable" in page.text
             assert "sqlite" not in document.text + page.text
 
 

@@ -1,4 +1,4 @@
-"""What a load balancer learns."""
+"""Health checks of load balancers."""
 
 from __future__ import annotations
 

@@ -161,6 +161,6 @@ def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:
         )
     assert refused.returncode != 0
     assert refused.stderr.splitlines() == [
-        f"Port {port} is taken or cannot be used. Choose another: make run PORT=8080"
+        f"Port {port} is in use or invalid. Choose another: make run PORT=8080"
     ]
     assert not (checkout / "var" / "threatreaction.sqlite3").exists()

@@ -1,4 +1,4 @@
-"""A GET writes nothing, whoever asks: every route of the resolver."""
+"""GET never writes, for any route and any caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that are slow to send or to read hold up nobody else, and are cut off."""
+"""Slow clients do not block others and are disconnected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A write is decided after its body has come, in the transaction that commits it."""
+"""The license and the caller of a write are checked in the transaction that commits it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def decrypt(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    """TOTP secrets and the seeds of recovery codes lay in the clear."""
+    """Encrypts TOTP secrets and the seeds of recovery codes, which were stored in plain text."""
 
     dependencies = [("accounts", "0001_cache_table"), ("mfa", "0003_authenticator_type_uniq")]
 

@@ -21,7 +21,7 @@ def sign_in(client: Client, login: str, password: str = PASSWORD, **data: Any) -
 
 
 def is_signed_in(client: Client) -> bool:
-    """Whether the portal knows this browser's user, as a page for everybody tells it."""
+    """Whether this browser is signed in."""
     return client.get("/accounts/2fa/").status_code == 200
 
 
@@ -31,7 +31,7 @@ def confirm_password(client: Client, password: str = PASSWORD) -> None:
 
 
 def sent_mail() -> list[Any]:
-    """The mail, once some has come: another thread sends it."""
+    """Waits for mail, which another thread sends, and returns it."""
     deadline = time.monotonic() + 10
     while not mail.outbox and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -39,7 +39,7 @@ def sent_mail() -> list[Any]:
 
 
 def totp(secret: str) -> str:
-    """The code that an authenticator app shows now (RFC 6238)."""
+    """Returns the current TOTP code (RFC 6238)."""
     counter = struct.pack(">Q", int(timezone.now().timestamp()) // 30)
     digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
     offset = digest[-1] & 15

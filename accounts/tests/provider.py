@@ -1,4 +1,4 @@
-"""An OpenID Connect provider as small as one can be, over real HTTP. It says yes to everybody."""
+"""A minimal OpenID Connect provider over real HTTP. It authenticates everyone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class Provider(ThreadingHTTPServer):
-    """`claims` is who signs in; `grants` remembers what each code was given for."""
+    """`claims` describes the user who signs in; `grants` maps codes to requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -61,7 +61,7 @@ class _Answers(BaseHTTPRequestHandler):
             self.answer({}, status=404)
 
     def do_POST(self) -> None:
-        """The token endpoint: it insists on the client's secret and on PKCE."""
+        """The token endpoint. It requires the client's secret and PKCE."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         sent = dict(parse_qsl(body))
         asked = self.server.grants.pop(sent.get("code", ""), None)

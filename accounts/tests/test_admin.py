@@ -1,4 +1,4 @@
-"""Administrators manage people, and cannot make themselves more than they are."""
+"""Administrators manage users, but cannot escalate their own permissions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def page_of(user: User) -> str:
 
 
 def fields_of(user: User, **changes: Any) -> dict[str, Any]:
-    """What the form of this user sends when only `changes` are made; None leaves a field out."""
+    """Returns the form data of the user with `changes`; None omits a field."""
     fields: dict[str, Any] = {
         "username": user.username,
         "email": user.email,
@@ -136,7 +136,7 @@ def test_an_administrator_helps_who_has_lost_the_second_factor(
         follow=True,
     )
     assert Authenticator.objects.get().user == superuser
-    assert "You may not change root." in answer.content.decode()
+    assert "You do not have permission to change root." in answer.content.decode()
     assert LogEntry.objects.get().object_repr == "vera"
 
 

@@ -1,4 +1,4 @@
-"""Who may call the API. What GET and PUT do is told in findings/tests."""
+"""Authentication and authorization of API callers. findings/tests cover GET and PUT."""
 
 from __future__ import annotations
 

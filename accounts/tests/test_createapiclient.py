@@ -30,13 +30,16 @@ def test_it_prints_what_a_shell_can_read_and_nothing_else() -> None:
     ("arguments", "reason"),
     [
         (["pipeline"], "No scope given"),
-        (["pipeline", "--scope", "findings:delete"], "no scope findings:delete"),
-        (["pipeline", "--scope", "findings:read findings:write"], "no scope findings:read find"),
-        (["pipeline", "--scope", "openid"], "no scope openid"),
-        (["", "--scope", "findings:read"], "A name has"),
-        (["  ", "--scope", "findings:read"], "A name has"),
-        (["a\nb", "--scope", "findings:read"], "A name has"),
-        (["x" * 101, "--scope", "findings:read"], "A name has"),
+        (["pipeline", "--scope", "findings:delete"], "Unknown scope: findings:delete"),
+        (
+            ["pipeline", "--scope", "findings:read findings:write"],
+            "Unknown scope: findings:read find",
+        ),
+        (["pipeline", "--scope", "openid"], "Unknown scope: openid"),
+        (["", "--scope", "findings:read"], "The name must have"),
+        (["  ", "--scope", "findings:read"], "The name must have"),
+        (["a\nb", "--scope", "findings:read"], "The name must have"),
+        (["x" * 101, "--scope", "findings:read"], "The name must have"),
     ],
 )
 def test_it_says_in_one_line_what_is_wrong_and_makes_nothing(

@@ -1,4 +1,4 @@
-"""While the license allows no writes, the admin's form of a person takes power away and no more."""
+"""While the license allows no writes, the admin's user form can only remove permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def leaver(operator: User) -> User:
 
 
 def form(user: User, **changed: Any) -> dict[str, Any]:
-    """What the browser sends for this person, with the changes; None leaves a field out."""
+    """Returns the form data of the user with the changes; None omits a field."""
     fields = {
         "username": user.username,
         "first_name": user.first_name,

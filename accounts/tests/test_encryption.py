@@ -28,14 +28,14 @@ pytestmark = pytest.mark.usefixtures("valid_license")
 
 
 def stored() -> str:
-    """What somebody sees who reads the table."""
+    """Returns what a reader of the table sees."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT data FROM mfa_authenticator")
         return json.dumps([row[0] for row in cursor.fetchall()])
 
 
 class InTheClear:
-    """What signing alone leaves to read."""
+    """Returns what signing without encryption would disclose."""
 
     def dumps(self, data: str) -> bytes:
         return data.encode()
@@ -67,7 +67,7 @@ def test_a_session_of_another_key_is_over(viewer_client: Client, settings: Setti
 
 
 def gets_in_with(secret: str, *, minutes: int = 1) -> bool:
-    """A code works once, so each try is at another minute."""
+    """Each attempt uses another minute, because a code works only once."""
     client = Client()
     with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
         sign_in(client, "vera")

@@ -1,4 +1,4 @@
-"""Guesses are slowed down, by whatever way they come; nobody is locked out by them."""
+"""Password guessing is rate limited on every path, without locking users out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOME, OFFICE, ELSEWHERE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
 
 
 def guess(address: str, login: str = "vera", **environ: Any) -> bool:
-    """Whether the guess was validated: a refusal without a look at the password is none."""
+    """Whether the password was checked, not rejected by the rate limit."""
     answer = sign_in(Client(REMOTE_ADDR=address, **environ), login, "not it")
     return answer.status_code == 200 and "Too many failed" not in answer.content.decode()
 
@@ -68,7 +68,7 @@ def test_a_minute_later_it_goes_on(viewer: User) -> None:
 
 
 def from_everywhere(clock: Traveller) -> int:
-    """Guesses from ever new addresses within an hour; how many were validated."""
+    """Guesses from new addresses within an hour; returns how many were checked."""
     validated = 0
     for number in range(60):
         validated += guess(f"203.0.113.{number}")
@@ -139,7 +139,7 @@ class CountingHasher(MD5PasswordHasher):
 def test_each_attempt_costs_one_hash(
     viewer: User, settings: Settings, client: Client, name: str, domain: str
 ) -> None:
-    """So the time of the answer does not tell whether the account exists."""
+    """The response time must not disclose whether the account exists."""
     User.objects.create_user("ivan", "ivan@example.com", PASSWORD, is_active=False)
     User.objects.create_user("sso", "sso@example.com")  # has no password
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]

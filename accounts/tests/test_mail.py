@@ -1,4 +1,4 @@
-"""Without EMAIL_URL nothing secret is written down, and the pages say that there is no mail."""
+"""Without EMAIL_URL, no secrets are logged, and the pages say that mail is not configured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def started_with(**variables: str) -> str:
-    """What a portal that starts with these variables writes when it mails a secret."""
+    """Returns the output of a portal with these variables that mails a secret."""
     script = (
         "import django; django.setup(); from django.core.mail import send_mail;"
         "from django.conf import settings; print(settings.MAIL_IS_SET_UP);"
@@ -45,12 +45,12 @@ def test_without_the_variable_nothing_is_written_down() -> None:
 
 def test_the_pages_say_so(viewer: User, client: Client, settings: Settings) -> None:
     settings.MAIL_IS_SET_UP = False
-    assert "cannot send mail" in client.get(RESET).content.decode()
+    assert "cannot send e-mail" in client.get(RESET).content.decode()
     done = client.post(RESET, {"email": viewer.email}, follow=True)
-    assert "Nothing was sent" in done.content.decode()
+    assert "No e-mail was sent" in done.content.decode()
     settings.MAIL_IS_SET_UP = True
     assert "Send the link" in client.get(RESET).content.decode()
-    assert "Look into your mail" in client.get("/accounts/password/reset/done/").content.decode()
+    assert "Check your e-mail" in client.get("/accounts/password/reset/done/").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)  # the mail is sent by another thread

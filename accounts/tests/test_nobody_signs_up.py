@@ -19,7 +19,7 @@ def test_the_sign_in_page_offers_no_sign_up(client: Client) -> None:
 
 
 def test_the_sign_up_page_says_who_makes_accounts(client: Client) -> None:
-    assert "An administrator" in client.get("/accounts/signup/").content.decode()
+    assert "created by an administrator" in client.get("/accounts/signup/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def make_client(*scopes: str) -> tuple[str, str]:
-    """The id and the secret that the command prints."""
+    """Returns the id and the secret that the command prints."""
     out = StringIO()
     arguments = [argument for scope in scopes for argument in ("--scope", scope)]
     call_command("createapiclient", "pipeline", *arguments, stdout=out, stderr=StringIO())
@@ -43,7 +43,7 @@ def bearer(token: str) -> Client:
 
 
 def assert_refused(answer: Any, status: int, error: str) -> None:
-    """RFC 6749, section 5.2."""
+    """Asserts an error response (RFC 6749, section 5.2)."""
     assert answer.status_code == status
     assert answer["Content-Type"].startswith("application/json")
     assert "no-store" in answer["Cache-Control"]

@@ -80,8 +80,8 @@ def test_a_reset_tells_nobody_who_has_an_account(viewer: User, client: Client) -
 def test_the_time_of_a_reset_does_not_tell_it_either(
     viewer: User, client: Client, settings: Settings
 ) -> None:
-    """The answer is there while the mail server keeps the portal waiting; and no query of the
-    request depends on whether the address is known."""
+    """The response does not wait for the mail server, and no query depends on whether the
+    address is known."""
     settings.EMAIL_BACKEND = f"{__name__}.WaitingBackend"
     queries = []
     for email in ("no@example.com", "vera@example.com"):

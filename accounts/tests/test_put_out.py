@@ -1,4 +1,4 @@
-"""Without a license a program can still be put out, and people can protect their own account."""
+"""Without a license, API clients can be deleted and users can secure their accounts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_person_enrolls_a_second_factor_and_removes_it(
 
 
 def test_the_password_is_asked_for_first(viewer: User, viewer_client: Client) -> None:
-    """allauth keeps the interrupted write: it goes on, because it needs no license."""
+    """The interrupted write is resumed, because it requires no license."""
     Authenticator.objects.create(user=viewer, type="totp", data={"secret": "x"})
     path = "/accounts/2fa/totp/deactivate/"
     asked = viewer_client.post(path)

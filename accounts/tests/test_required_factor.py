@@ -1,4 +1,4 @@
-"""Of whom REQUIRE_SECOND_FACTOR demands one, they enroll it before they do anything else."""
+"""Users who need a second factor must enroll one before anything else."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_passkey_counts_and_recovery_codes_alone_do_not(
 def test_a_session_of_the_password_alone_does_not_profit_from_it(
     administrator: User, client: Client
 ) -> None:
-    """Who has stolen the password waits until the administrator enrolls."""
+    """An attacker with the password signs in before the administrator enrolls."""
     thief = Client()
     sign_in(thief, "ada")
     sign_in(client, "ada")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("valid_license")
 
 
 def enrol(client: Client) -> str:
-    """Sets up an authenticator app; its secret."""
+    """Sets up an authenticator app and returns its secret."""
     confirm_password(client)
     secret: str = client.get("/accounts/2fa/totp/activate/").context["form"].secret
     done = client.post("/accounts/2fa/totp/activate/", {"code": totp(secret)})

@@ -1,4 +1,4 @@
-"""The security log: each event by what causes it, as a row and as a JSON line, without a secret."""
+"""Each security event is stored and logged as a JSON line, without secrets."""
 
 from __future__ import annotations
 

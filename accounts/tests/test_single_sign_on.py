@@ -26,7 +26,7 @@ LOGIN = "/accounts/oidc/sso/login/"
 
 
 def configured(**variables: str) -> dict[str, object]:
-    """SOCIALACCOUNT_PROVIDERS of a portal that starts with these variables."""
+    """Returns SOCIALACCOUNT_PROVIDERS of a portal with these variables."""
     script = (
         "import json; from threatreaction import settings;"
         "print(json.dumps(settings.SOCIALACCOUNT_PROVIDERS))"
@@ -53,7 +53,7 @@ def idp(settings: Settings) -> Iterator[Provider]:
 
 
 def leave(client: Client, url: str = LOGIN) -> str:
-    """Where the portal sends the browser for single sign-on."""
+    """Returns the URL that single sign-on redirects to."""
     page = client.post(url)
     assert page.status_code == 200
     match = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.content.decode())
@@ -62,7 +62,7 @@ def leave(client: Client, url: str = LOGIN) -> str:
 
 
 def come_back(authorize: str) -> str:
-    """Where the provider sends the browser: a path of the portal."""
+    """Returns the path of the portal that the provider redirects to."""
     back = requests.get(authorize, allow_redirects=False, timeout=5).headers["Location"]
     assert back.startswith(f"http://testserver{LOGIN}callback/")
     return back.removeprefix("http://testserver")
@@ -88,7 +88,7 @@ def test_a_first_arrival_gets_a_user_without_a_role(idp: Provider, groups: None)
     assert not nora.get_all_permissions()
     assert not nora.has_usable_password()
     assert page.status_code == 200
-    assert "have no role yet" in page.content.decode()
+    assert "You do not have a role yet" in page.content.decode()
     assert is_signed_in(client)
 
 

@@ -1,4 +1,4 @@
-"""An address that writes too often without signing in is told to wait; others go on."""
+"""Unauthenticated writes are rate limited per address; other callers are not affected."""
 
 from __future__ import annotations
 

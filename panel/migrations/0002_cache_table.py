@@ -8,7 +8,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
 def create_cache_table(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Makes the table that CACHES in settings.py names, so that `migrate` is all it takes."""
+    """Creates the table of settings.CACHES, so that `migrate` suffices."""
     call_command("createcachetable", database=schema_editor.connection.alias)
 
 

@@ -20,8 +20,8 @@ STAFF = {
 
 
 def create_group(apps: Any, schema_editor: Any) -> None:
-    # Permissions and their content types are made here, because Django makes them only after the
-    # last migration. It looks for them by codename then, and finds these.
+    # Django creates permissions and content types only after the last migration. Create them here;
+    # Django then finds these by codename.
     ContentType = apps.get_model("contenttypes", "ContentType")
     Permission = apps.get_model("auth", "Permission")
     staff, _ = apps.get_model("auth", "Group").objects.get_or_create(name="licensing staff")

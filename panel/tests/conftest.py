@@ -1,4 +1,4 @@
-"""The people that the panel's tests are about, and the key that it signs with."""
+"""Users of the panel's tests, and its signing key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHER_ACCOUNT = "210987654321"
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SQLite in a file, as in production: two threads cannot wait for each other in memory."""
+    """Uses SQLite in a file, as in production: threads cannot wait for each other in memory."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
 
@@ -50,7 +50,7 @@ def _flushes_past_triggers() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def signing_key_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The vendor's key of license.tests.keys, in a file that nobody else can read."""
+    """The vendor's key of license.tests.keys, in a file that only this user can read."""
     path = tmp_path_factory.mktemp("vendor") / "signing-key.pem"
     path.touch(mode=0o600)
     path.write_bytes(
@@ -83,7 +83,7 @@ def person(email: str) -> User:
 
 
 def browser(user: User) -> Client:
-    """Where this person has just signed in; staff with their second factor."""
+    """Returns a client where the user is signed in; staff with a second factor."""
     client = Client()
     client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
     if user.is_staff:
@@ -103,7 +103,7 @@ def alice(db: None) -> Customer:
 
 @pytest.fixture
 def bob(db: None) -> Customer:
-    """Another customer, who must not learn of Alice."""
+    """Another customer, who must not see Alice's data."""
     return issuing.customer_of(person("bob@example.com"))
 
 

@@ -1,4 +1,4 @@
-"""The environment of a test run of the panel: its own, but for DATABASE_URL, the run's database.
+"""Sets the environment of the panel's tests. Only DATABASE_URL comes from the caller.
 
 Loaded before Django reads its settings.
 """

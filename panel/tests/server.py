@@ -1,4 +1,4 @@
-"""The panel as it is deployed, beside the portal of tests.server, on a database of its own."""
+"""Runs the panel as deployed, next to the portal of tests.server, on a separate database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAFF = "sam@vendor.example"
 
 
 class PanelDatabases(Databases):
-    """With a member of staff, and nobody else."""
+    """With one staff user."""
 
     name = "panel"
 
@@ -47,7 +47,7 @@ class PanelDatabases(Databases):
 
 @contextmanager
 def running(databases: PanelDatabases, **environment: str) -> Iterator[Server]:
-    """The panel on a copy of its database. Its mail is in its log."""
+    """Runs the panel on a copy of its database. Its mail is in its log."""
     with databases.copy() as database_url, listening() as (listener, url):
         whole = databases.environment(database_url, url) | environment
         panel = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
@@ -56,7 +56,7 @@ def running(databases: PanelDatabases, **environment: str) -> Iterator[Server]:
 
 
 def sign_in_staff(page: Page, panel: Server) -> str:
-    """For the first time: sets up an authenticator app, whose secret is returned."""
+    """Signs in for the first time, sets up an authenticator app and returns its secret."""
     sign_in(page, panel, STAFF)
     page.get_by_role("link", name="Set up").click()
     secret = page.get_by_label("Secret").input_value()
@@ -67,7 +67,7 @@ def sign_in_staff(page: Page, panel: Server) -> str:
 
 
 def sign_in(page: Page, panel: Server, email: str) -> None:
-    """With the code that was mailed."""
+    """Signs in with the e-mailed code."""
     ask_for_code(page, panel, email)
     enter_code(page, panel)
 
@@ -79,8 +79,8 @@ def ask_for_code(page: Page, panel: Server, email: str) -> None:
 
 
 def enter_code(page: Page, panel: Server, *, then: str = "") -> None:
-    """The newest that was mailed. Waits for the heading that follows, or for being signed in."""
-    codes = re.compile(r"^Enter this code where you are signing (?:in|up):\s+(\S+)$", re.MULTILINE)
+    """Enters the latest e-mailed code. Waits for the next heading, or for being signed in."""
+    codes = re.compile(r"^Enter this code to sign (?:in|up):\s+(\S+)$", re.MULTILINE)
     page.get_by_role("heading", name="Enter the code").wait_for()
     deadline = time.monotonic() + 10
     while not (sent := codes.findall(panel.log)):

@@ -1,4 +1,4 @@
-"""What people do to sign in, in a browser without scripts."""
+"""Signs in with a browser without scripts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 def set_up_app(client: Client) -> str:
-    """The secret of an authenticator app, which is set up."""
+    """Sets up an authenticator app and returns its secret."""
     path = f"{FACTORS}totp/activate/"
     secret: str = client.get(path).context["form"].secret
     assert client.post(path, {"code": totp(secret)}).status_code == 302
@@ -48,7 +48,7 @@ def set_up_app(client: Client) -> str:
 
 
 def totp(secret: str, *, at: float | None = None) -> str:
-    """The code that an authenticator app shows at that time, or now (RFC 6238)."""
+    """Returns the TOTP code at that time, or now (RFC 6238)."""
     counter = struct.pack(">Q", int(time.time() if at is None else at) // 30)
     digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
     offset = digest[-1] & 15

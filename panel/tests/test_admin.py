@@ -1,4 +1,4 @@
-"""The vendor's staff at work in the Django admin."""
+"""The Django admin, as the vendor's staff use it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ACTS = {
 
 
 def act(client: Client, action: str, *rows: Model, **said: str) -> str:
-    """Chooses rows and an action, as the list does; with a reason, as the page after it does."""
+    """Runs an admin action on rows; with a reason, confirms it."""
     table = rows[0]._meta.model_name
     chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
     answer = client.post(
@@ -43,7 +43,7 @@ def act(client: Client, action: str, *rows: Model, **said: str) -> str:
 
 @pytest.fixture
 def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) -> Model:
-    """Something that the test's action can be done to."""
+    """A row that the test's action applies to."""
     action = request.getfixturevalue("action")
     if action in {"revoke", "replace"}:
         return buy(alice)
@@ -87,8 +87,8 @@ def test_an_action_asks_for_a_reason_and_is_kept_with_who_when_and_why(
 ) -> None:
     before = Act.objects.count()
     page = act(staff_client, action, row)
-    assert "Say why" not in page  # nobody has said anything yet
-    assert "Say why" in act(staff_client, action, row, why=" ")
+    assert "Enter a reason" not in page  # nobody has said anything yet
+    assert "Enter a reason" in act(staff_client, action, row, why=" ")
     assert Act.objects.count() == before
     form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
     now = timezone.now()
@@ -119,9 +119,11 @@ def test_nothing_is_edited_added_or_deleted(
 def test_an_order_is_marked_paid_with_a_reason_and_issues_once(
     order: Order, staff: User, staff_client: Client
 ) -> None:
-    assert "Kept with the date and your name" in act(staff_client, "mark_paid", order)
+    assert "Stored in the journal with the date and your name" in act(
+        staff_client, "mark_paid", order
+    )
     refused = act(staff_client, "mark_paid", order, why=" ")
-    assert "Say why" in refused
+    assert "Enter a reason" in refused
     assert not IssuedLicense.objects.exists()
     for _ in range(2):
         assert f"Done: {order}." in act(staff_client, "mark_paid", order, why="invoice 7")
@@ -137,7 +139,7 @@ def test_a_license_is_revoked_and_another_one_that_was_already_does_not_stop_it(
     first, second = buy(alice), buy(alice)
     issuing.revoke(second, by=staff, why="fraud", at=timezone.now())  # the list begins with it
     page = act(staff_client, "revoke", first, second, why="fraud again")
-    assert f"Refused: {second.jti}: The license {second.jti} is revoked already" in page
+    assert f"Refused: {second.jti}: The license {second.jti} is already revoked" in page
     assert f"Done: {first.jti}." in page
     assert Act.objects.get(kind=Act.Kind.REVOKED, why="fraud again").license == first
 
@@ -170,8 +172,8 @@ def test_a_customer_is_suspended_and_reinstated(
 ) -> None:
     act(staff_client, "suspend", alice, why="card declined")
     page = act(staff_client, "mark_paid", order, why="invoice 7")
-    assert "the customer is suspended; nothing is issued" in page
-    assert "is suspended already" in act(staff_client, "suspend", alice, why="again")
+    assert "the customer is suspended; no license was issued" in page
+    assert "is already suspended" in act(staff_client, "suspend", alice, why="again")
     act(staff_client, "reinstate", alice, why="paid")
     assert IssuedLicense.objects.get().order == order
     reasons = Act.objects.filter(customer=alice, order=None, license=None).order_by("pk")
@@ -202,7 +204,7 @@ def test_customers_have_no_business_here(alice_client: Client) -> None:
     for path in ("/panel/admin/", f"{ADMIN}/order/"):
         answer = alice_client.get(path, follow=True)
         assert answer.status_code == 403
-        assert "This is for staff" in answer.content.decode()
+        assert "Staff only" in answer.content.decode()
 
 
 def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:
@@ -210,7 +212,7 @@ def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:
     call_command("createstaff", "tina@vendor.example")  # again, and it is the same person
     tina = User.objects.get(email="tina@vendor.example")
     assert f"Done: {order}." in act(browser(tina), "mark_paid", order, why="invoice 9")
-    with pytest.raises(CommandError, match="is no e-mail address"):
+    with pytest.raises(CommandError, match="is not an e-mail address"):
         call_command("createstaff", "tina")
 
 

@@ -1,4 +1,4 @@
-"""The lists of the panel's admin filter by their own filters alone."""
+"""The lists of the panel's admin accept only their own filters."""
 
 from __future__ import annotations
 

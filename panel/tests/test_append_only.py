@@ -1,4 +1,4 @@
-"""The journal and what was issued, against somebody who has the database and not the panel."""
+"""The database itself keeps the journal and issued licenses append-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `manage.py check` says of the panel, and what the documents say of its settings."""
+"""System checks of the panel, and the documentation of its settings."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_stripe_by_halves_is_told(
     settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_PRICES = secret, prices
     assert checks.check_stripe() == []  # no Stripe at all
     settings.STRIPE_SECRET_KEY = "sk_test"
-    assert f"and not {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
+    assert f"without {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
 
 
 def test_a_panel_that_asks_for_no_second_factor_is_told(settings: Settings) -> None:
@@ -140,4 +140,4 @@ def test_without_mail_the_check_warns_and_the_page_says_so(
     settings.MAIL_IS_SET_UP = False
     assert "panel.W001" in {found.id for found in run_checks(include_deployment_checks=True)}
     page = client.get("/panel/accounts/login/code/").content.decode()
-    assert "cannot send mail" in page
+    assert "cannot send e-mail" in page

@@ -1,4 +1,4 @@
-"""A stranger who asks for codes in somebody's name neither floods them nor locks them out."""
+"""Requesting codes for another person neither floods them with mail nor locks them out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clock() -> Iterator[Traveller]:
 
 @pytest.fixture
 def _anywhere(settings: Settings) -> None:
-    """The stranger has as many addresses as they like."""
+    """Simulates an attacker with any number of addresses."""
     unlimited = {"request_login_code": "", "signup": ""}
     settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | unlimited
 
@@ -60,7 +60,7 @@ def test_an_address_is_mailed_ever_more_slowly(
 def test_a_stranger_who_asks_all_the_time_locks_nobody_out(
     alice: Customer, clock: Traveller
 ) -> None:
-    """Whenever Alice asks, the newest mail that she has holds a code that signs her in."""
+    """Whenever Alice requests a code, the latest e-mail that she has contains a valid one."""
     for minute in range(50):
         for _ in range(3):
             stranger_asks(ALICE)

@@ -1,4 +1,4 @@
-"""`make panel` as a newcomer meets it, and a customer's deployment, which has no panel."""
+"""`make panel` in a new checkout, and a customer deployment without the panel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_make_panel_signs_what_make_run_trusts(checkout: Path) -> None:
         trusted = (checkout / "var" / "development-public-key.pem").read_bytes()
         assert load_public_keys(published) == load_public_keys(trusted)
         page = requests.get(f"{address}/licenses", timeout=10)
-        assert "code to sign in" in page.text
+        assert "sign-in code" in page.text
     with started(checkout, port, "scripts/panel", "/panel/public-key.pem"):
         pass  # again, and nothing stands in its way
 

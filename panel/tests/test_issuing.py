@@ -1,4 +1,4 @@
-"""The life of a license at the vendor's, as a portal would validate each key."""
+"""Issuing, replacing and revoking licenses. A portal's validation checks each key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOW = datetime.fromisoformat("2026-11-23T15:20:11.250000+00:00")
 
 
 def claims(issued: IssuedLicense, *, at: datetime, account: str = ACCOUNT) -> LicenseClaims:
-    """What a portal in that account makes of the key."""
+    """Validates the key as a portal in that account would."""
     return token.verify(issued.key, keyring=keys.keyring(), account_id=account, now=at)
 
 
@@ -195,7 +195,7 @@ def test_what_is_over_is_not_replaced(alice: Customer, buy: Buy, staff: User) ->
         issuing.replace(issued, by=staff, why="late", at=issued.expires_at)
     issuing.revoke(issued, by=staff, why="fraud", at=NOW)
     for verb in (issuing.replace, issuing.revoke):
-        with pytest.raises(Refused, match="revoked already"):
+        with pytest.raises(Refused, match="already revoked"):
             verb(issued, by=staff, why="again", at=NOW)
     assert IssuedLicense.objects.get().status(NOW) is Status.REVOKED
 

@@ -1,4 +1,4 @@
-"""What a customer sees and sends, and what a stranger does not."""
+"""The customer's pages, and what other users cannot see."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_signing_up_and_in_tell_nobody_who_is_a_customer(alice: Customer) -> Non
         assert said[path, "alice@example.com"] == said[path, "nobody@example.com"]
     about = [sent.subject for sent in mail.outbox if sent.to == ["alice@example.com"]]
     assert [subject.split("] ")[1] for subject in about] == [
-        "You have an account already",
-        "Your code for signing in",
+        "You already have an account",
+        "Your sign-in code",
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_second_trial_is_refused_with_an_offer_and_nobody_is_named(
     start_trial(alice)
     asked = {"account_id": ACCOUNT, "name": "Bob & Sons"}
     page = bob_client.post(TRIAL, asked).content.decode()
-    assert "has had its trial" in page
+    assert "has already used its trial" in page
     assert f"?plan=paid&amp;account_id={ACCOUNT}" in page
     assert "alice" not in page
     assert 'value="Bob &amp; Sons"' in page  # what was typed stays
@@ -79,11 +79,11 @@ def test_a_second_trial_is_refused_with_an_offer_and_nobody_is_named(
     [
         (TRIAL, {"account_id": "12345678901"}, "12 digits"),
         (TRIAL, {"account_id": "１２３４５６７８９０１２"}, "12 digits"),  # noqa: RUF001
-        (TRIAL, {"account_id": ""}, "Which AWS account"),
+        (TRIAL, {"account_id": ""}, "Enter the AWS account"),
         (TRIAL, {"account_id": "x" * 5000}, "at most 40"),
-        (TRIAL, {"name": "a\u0007b"}, "cannot be shown"),
+        (TRIAL, {"name": "a\u0007b"}, "unprintable characters"),
         (TRIAL, {"name": "x" * 201}, "at most 200"),
-        (PAID, {"months": ""}, "How long"),
+        (PAID, {"months": ""}, "Choose a term"),
         (PAID, {"months": "6"}, "valid choice"),
         (PAID, {"months": "99999999999999999999"}, "valid choice"),
     ],
@@ -109,7 +109,7 @@ def test_an_order_waits_for_its_invoice(alice_client: Client) -> None:
 
 
 def test_each_license_says_how_it_stands(alice: Customer, alice_client: Client, buy: Buy) -> None:
-    assert "no license yet" in text(alice_client, "/panel/licenses")
+    assert "no licenses yet" in text(alice_client, "/panel/licenses")
     start_trial(alice)
     paid = buy(alice)
     buy(alice)
@@ -172,13 +172,13 @@ def test_an_owner_replaces_a_key_with_a_reason_and_for_the_same_account_alone(
 ) -> None:
     issued = buy(alice)
     path = f"/panel/licenses/{issued.jti}/replace"
-    assert "Say why" in alice_client.post(path, {"why": " "}).content.decode()
+    assert "Enter a reason" in alice_client.post(path, {"why": " "}).content.decode()
     assert IssuedLicense.objects.count() == 1
     answer = alice_client.post(path, {"why": "leaked", "account_id": OTHER_ACCOUNT}, follow=True)
     assert "Here is the new key" in answer.content.decode()
     assert issued.replacement.aws_account_id == ACCOUNT
     again = alice_client.post(path, {"why": "leaked"}).content.decode()
-    assert "revoked already" in again
+    assert "already revoked" in again
     assert re.search(r">\s*leaked</textarea>", again)
 
 
@@ -191,7 +191,7 @@ def test_a_suspended_customer_is_told_and_keeps_what_they_have(
     assert "a payment failed" in page
     assert not re.search(r">(Renew|Request a replacement)<", page)  # it would be refused
     answer = alice_client.post(PAID, {"account_id": ACCOUNT, "name": "", "months": "12"})
-    assert "Nothing is issued" in answer.content.decode()
+    assert "account is on hold" in answer.content.decode()
     assert alice_client.get(f"/panel/licenses/{issued.jti}/key.txt").status_code == 200
 
 
@@ -223,7 +223,7 @@ def test_no_page_takes_a_write_without_its_csrf_token(alice: Customer) -> None:
     client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
     answer = client.post(TRIAL, {"account_id": ACCOUNT, "name": ""})
     assert answer.status_code == 403
-    assert "nothing was changed" in answer.content.decode()
+    assert "Nothing was changed" in answer.content.decode()
     assert not IssuedLicense.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""Orders that are paid at Stripe: its API, as this file serves it, and its webhook."""
+"""Orders paid at Stripe, with a fake Stripe API, and Stripe's webhook."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SESSIONS = "/v1/checkout/sessions"
 
 
 class StripeApi(ThreadingHTTPServer):
-    """As much of Stripe's API as Checkout needs."""
+    """The parts of Stripe's API that Checkout needs."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(said).encode())
 
     def log_message(self, *args: Any) -> None:
-        """Says nothing on stderr."""
+        """Silences stderr."""
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def stripe_api(settings: Settings) -> Iterator[StripeApi]:
 
 @pytest.fixture
 def order(stripe_api: StripeApi, alice: Customer) -> Order:
-    """Alice's, with a session at Stripe."""
+    """Alice's order, with a session at Stripe."""
     placed = issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
     payments.checkout_url(placed)
     return placed
@@ -129,14 +129,14 @@ def event(order: Order, kind: str = "checkout.session.completed", **session: Any
 
 
 def signature(payload: bytes, *, secret: str = WEBHOOK_SECRET, age: int = 0) -> str:
-    """As docs.stripe.com/webhooks says, and not by Stripe's library, which is what reads it."""
+    """Signs as docs.stripe.com/webhooks says, independently of Stripe's library."""
     at = int(time.time()) - age
     signed = hmac.digest(secret.encode(), f"{at}.".encode() + payload, "sha256")
     return f"t={at},v1={signed.hex()}"
 
 
 def send(payload: bytes, signed: str | None = None) -> int:
-    """The status that Stripe is answered."""
+    """Returns the status of the response to Stripe."""
     client = Client(raise_request_exception=False, enforce_csrf_checks=True)
     signed = signature(payload) if signed is None else signed
     headers = {"Stripe-Signature": signed} if signed else {}
@@ -212,7 +212,7 @@ def test_when_stripe_is_down_the_order_is_kept_and_the_customer_told(
     assert response.url == reverse("order", args=[order.pk])
     page = alice_client.get(response.url)
     assert (page.status_code, order.stripe_session) == (200, None)
-    assert "The order is kept; try again later." in page.content.decode()
+    assert "Your order is saved; try again later." in page.content.decode()
     settings.STRIPE_API_URL, stripe_api.fails = stripe_api.url, False
     paying = alice_client.post(reverse("pay", args=[order.pk]))
     assert paying.headers["Location"].startswith("https://checkout.stripe.com/c/pay/")
@@ -284,7 +284,7 @@ def test_an_event_about_a_session_of_somebody_elses_issues_nothing(order: Order)
 def test_an_event_that_fits_no_order_whole_settles_none(
     order: Order, changed: dict[str, Any], status: int
 ) -> None:
-    """Least of all an order that has no session yet."""
+    """It must not match an order without a session."""
     waiting = issuing.place_order(
         order.customer, account_id=ACCOUNT, months=1, name="", at=timezone.now()
     )
@@ -322,7 +322,7 @@ _PLACES = [
 def test_a_signed_event_with_one_member_changed_or_gone_settles_nothing(
     order: Order, place: tuple[str, ...], value: object
 ) -> None:
-    """Not this order, nor one that has no session yet."""
+    """Matches neither this order nor one without a session."""
     waiting, _ = Order.objects.get_or_create(
         customer=order.customer, aws_account_id=ACCOUNT, months=1, placed_at=order.placed_at
     )
@@ -411,4 +411,4 @@ def test_an_order_that_is_paid_in_two_ways_issues_once_and_is_noticed(
     )
     assert send(event(order)) == 204
     assert IssuedLicense.objects.count() == 1
-    assert "was paid by invoice and at Stripe" in caplog.text  # somebody is owed their money
+    assert "was paid both by invoice and at Stripe" in caplog.text  # somebody is owed their money

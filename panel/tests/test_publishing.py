@@ -1,4 +1,4 @@
-"""What the panel publishes, as those who trust it read it."""
+"""The public keys and the revocation list, as portals read them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def published_list(keyring: Keyring | None = None) -> RevocationList:
 
 @pytest.fixture
 def rotation(settings: Settings, tmp_path: Path) -> None:
-    """The next key is published, and so is ours, which an eager hand has put in as well."""
+    """The bundle contains the next key and, redundantly, our own."""
     path = tmp_path / "other-keys.pem"
     path.write_bytes(keys.public_pem(keys.other_key(), keys.vendor_key()))
     settings.LICENSE_OTHER_PUBLIC_KEYS = str(path)

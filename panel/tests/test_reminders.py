@@ -23,7 +23,7 @@ NOW = datetime.fromisoformat("2026-11-23T15:20:11+00:00")
 
 
 def run(at: datetime, **options: Any) -> list[str]:
-    """Sends at that instant; the subjects of what was mailed."""
+    """Sends reminders at that time and returns the subjects."""
     before = len(mail.outbox)
     with travel(at, tick=False):
         call_command("sendreminders", **options)
@@ -31,7 +31,7 @@ def run(at: datetime, **options: Any) -> list[str]:
 
 
 def days_mailed(issued: IssuedLicense, *, first: int = 20, hour: int = 7) -> list[int]:
-    """On which days before the end a daily run at that hour mails somebody."""
+    """Returns the days before the end on which a daily run at that hour sends mail."""
     last = issued.expires_at.replace(hour=hour)
     return [day for day in range(first, -4, -1) if run(last - timedelta(days=day))]
 
@@ -182,7 +182,7 @@ def test_what_could_not_be_mailed_is_sent_by_the_next_run(
         "django.core.mail.backends.smtp.EmailBackend",
     )
     settings.EMAIL_PORT = 1  # nobody listens
-    with pytest.raises(CommandError, match="Not sent: 2"):
+    with pytest.raises(CommandError, match="2 reminders could not be sent"):
         run(at)
     assert traces(issued.key, capsys.readouterr().err) == []
     settings.EMAIL_BACKEND = working

@@ -1,4 +1,4 @@
-"""Staff sign in with a second factor, and show it again before they write."""
+"""Staff need a second factor to sign in, and a recent one to write."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def order(alice: Customer) -> Order:
 
 @pytest.fixture
 def lines() -> Iterator[list[dict[str, Any]]]:
-    """What the security log says, as whoever collects it reads it."""
+    """Returns the lines of the security log."""
     said: list[dict[str, Any]] = []
 
     class Reader(logging.Handler):
@@ -68,7 +68,7 @@ def lines() -> Iterator[list[dict[str, Any]]]:
 
 
 def routes() -> list[tuple[str, bool]]:
-    """An address for each route, and whether it is open to strangers."""
+    """A path for each route, and whether it is open without sign-in."""
 
     def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, bool]]:
         for entry in resolver.url_patterns:
@@ -109,12 +109,12 @@ def test_the_first_sign_in_sets_one_up_and_then_the_admin_opens(db: None, client
     call_command("createstaff", SAM)
     sign_in(client, SAM)
     page = client.get("/panel/admin/", follow=True)
-    assert "Set one up to go on" in page.content.decode()
+    assert "or a passkey to continue" in page.content.decode()
     set_up_app(client)
     codes = client.get(f"{FACTORS}recovery-codes/")
     assert len(codes.context["unused_codes"]) == 10
     assert client.get(ORDERS).status_code == 200
-    assert "Set one up to go on" not in client.get(INDEX).content.decode()
+    assert "or a passkey to continue" not in client.get(INDEX).content.decode()
 
 
 def test_afterwards_a_mailed_code_is_not_enough(staff: User, clock: Traveller) -> None:
@@ -135,7 +135,7 @@ def test_afterwards_a_mailed_code_is_not_enough(staff: User, clock: Traveller) -
 
 
 def test_a_session_from_before_has_to_show_it(staff: User, clock: Traveller) -> None:
-    """Whoever reads Sam's mail was quicker than Sam, or Sam was a customer first."""
+    """An attacker who reads Sam's mail signed in first, or Sam was a customer before."""
     old, own = Client(), Client()
     sign_in(old, SAM)
     sign_in(own, SAM)
@@ -219,7 +219,7 @@ def test_for_ten_minutes_nothing_is_asked_again(
 def test_every_write_of_staff_is_held(
     staff: User, client: Client, clock: Traveller, path: str
 ) -> None:
-    """Also those that somebody adds later."""
+    """This includes routes that are added later."""
     with_app(client)
     clock.shift(11 * MINUTE)
     answer = client.post(path)
@@ -287,7 +287,7 @@ def test_secrets_lie_encrypted_and_keys_are_rotated(
 
 def test_who_has_lost_it_is_reset_and_out_everywhere(staff: User, client: Client) -> None:
     with_app(client)
-    with pytest.raises(CommandError, match="Nobody has"):
+    with pytest.raises(CommandError, match="No user has"):
         call_command("resetsecondfactor", "nobody@vendor.example")
     call_command("resetsecondfactor", "Sam@vendor.example")
     assert not is_signed_in(client)
@@ -330,7 +330,7 @@ def test_staff_who_are_away_for_half_an_hour_sign_in_again(
     clock.shift(31 * MINUTE)
     ended = client.get(ORDERS, follow=True)
     assert ended.redirect_chain[-1][0].startswith("/panel/accounts/login/code/?next=")
-    assert "30 minutes without activity" in ended.content.decode()
+    assert "30 minutes of inactivity" in ended.content.decode()
 
 
 def test_a_customer_has_two_hours_and_nobody_more_than_eight(
@@ -384,7 +384,7 @@ def test_the_log_tells_of_sign_ins_and_factors_without_a_secret(
 
 
 def test_a_license_of_their_own_is_held_too(staff: User, client: Client, clock: Traveller) -> None:
-    """Staff may replace a license as often as they like, wherever they do."""
+    """The limit on replacements does not apply to staff."""
     with_app(client)
     issued = start_trial(issuing.customer_of(staff))
     clock.shift(11 * MINUTE)

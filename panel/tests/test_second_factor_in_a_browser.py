@@ -1,4 +1,4 @@
-"""A member of staff with an authenticator app, and with a passkey."""
+"""Staff sign-in with an authenticator app and with a passkey."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_was_typed_is_sent_once_the_code_is_entered(page: Page, panel: Serv
     page.get_by_label("Reason").fill("Invoice 2026-117")
     an_hour_later(panel)
     page.get_by_role("button", name="Mark orders paid").click()
-    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confirm your identity")).to_be_visible()
     page.get_by_label("Code").fill("000000")
     page.get_by_role("button", name="Confirm").click()
     expect(page.locator(".errorlist")).to_be_visible()
@@ -96,7 +96,7 @@ def test_a_passkey_signs_staff_in_and_confirms(page: Page, panel: Server) -> Non
     place_order(page)
     an_hour_later(panel)
     choose_to_mark_paid(page)
-    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confirm your identity")).to_be_visible()
     follow(page, page.get_by_role("link", name="Use a security key"))
     page.get_by_role("button", name="Use a passkey or security key").click()
     expect(page.get_by_label("Reason")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The panel's security.txt. The portal's tests have what the two share."""
+"""The panel's security.txt. The portal's tests cover the shared code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both things that sign licenses: a PEM file, and AWS KMS, asked over HTTP of moto's server."""
+"""Signing with a PEM file and with AWS KMS, served by moto over HTTP."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from panel.tests.conftest import ACCOUNT, start_trial
 
 @contextmanager
 def aws_kms() -> Iterator[str]:
-    """The URL of a KMS."""
+    """The URL of a KMS server."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
@@ -129,7 +129,7 @@ def test_a_key_file_that_must_not_sign_issues_nothing_and_is_told_without_its_pa
         ("", r"^LICENSE_SIGNING_KEY is not set\.$"),
         ("/nowhere/key.pem", r"^The signing key key\.pem cannot be read: No such file"),
         ("kms:", r"^AWS KMS "),
-        ("kms:alias/licenses", r"may name another key tomorrow"),
+        ("kms:alias/licenses", r"can be moved to another key"),
     ],
 )
 def test_a_setting_that_names_no_key_issues_nothing(
@@ -161,7 +161,7 @@ def test_a_key_of_kms_that_is_not_for_licenses_issues_nothing(
     alice: Customer, settings: Settings, kms: str, spec: str, usage: str
 ) -> None:
     settings.LICENSE_SIGNING_KEY = f"kms:{make_kms_key(kms, spec, usage)['KeyId']}"
-    assert_nothing_is_issued(alice, "make an RSA_2048 key that signs")
+    assert_nothing_is_issued(alice, "create an RSA_2048 signing key")
 
 
 def test_a_key_that_kms_does_not_know_issues_nothing(
@@ -183,7 +183,7 @@ def test_a_kms_that_does_not_answer_issues_nothing(
     if answered_before:
         signing.published_keys()  # the public half is known from now on
     monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", nobody_listens())
-    assert_nothing_is_issued(alice, r"^AWS KMS cannot be asked: EndpointConnectionError\.$")
+    assert_nothing_is_issued(alice, r"^AWS KMS request failed: EndpointConnectionError\.$")
 
 
 @pytest.mark.parametrize(("length", "kind"), [(4096, "RAW"), (4097, "DIGEST")])

@@ -1,4 +1,4 @@
-"""The life of a license, lived in a browser with the portal and the panel both running."""
+"""The license lifecycle in a browser, with portal and panel running."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def page(chromium: Browser, portal: Server) -> Iterator[Page]:
 
 @pytest.fixture
 def desk(chromium: Browser, panel: Server) -> Iterator[Page]:
-    """Where a member of staff sits."""
+    """A browser page where staff are signed in."""
     with new_page(chromium, panel.url) as page:
         yield page
 
@@ -75,7 +75,7 @@ def test_a_license_is_requested_bought_renewed_and_replaced(
     page.goto(f"{panel.url}/panel/licenses")
     page.locator("section.license").nth(1).get_by_role("link", name="replacement").click()
     page.get_by_label("Reason").fill("It was in a chat.")
-    page.get_by_role("button", name="Replace it").click()
+    page.get_by_role("button", name="Replace license").click()
     expect(page.get_by_text("Here is the new key.")).to_be_visible()
     compromised = page.locator("section.license").nth(2)
     expect(compromised.locator(".badge")).to_have_text("Replaced")
@@ -88,7 +88,7 @@ def test_a_license_is_requested_bought_renewed_and_replaced(
 
 
 def newest_key(page: Page) -> str:
-    """The key of the license on top of the list, as the file that one downloads."""
+    """Downloads the key of the first license in the list."""
     with page.expect_download() as downloading:
         page.locator("section.license").first.get_by_role("link", name="Download").click()
     return downloading.value.path().read_text().strip()

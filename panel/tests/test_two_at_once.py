@@ -1,4 +1,4 @@
-"""Two people, or two clicks, at the same moment."""
+"""Concurrent requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def outcome(request: Callable[[], Any]) -> Any:
-    """What it gives, or the reason why it is refused."""
+    """Returns the result, or the refusal."""
     try:
         return request()
     except Refused as refused:

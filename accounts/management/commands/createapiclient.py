@@ -8,36 +8,36 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.api_auth import SCOPES
 
-NAME_MAX_LENGTH = 100  # characters; what the table holds
+NAME_MAX_LENGTH = 100  # characters; the size of the column
 
 
 class Command(BaseCommand):
     help = (
-        "Makes a client of the API and prints its id and secret, once: the portal keeps only a hash"
-        " of the secret. Delete the client in the Django admin to take its access away."
+        "Creates an API client and prints its id and secret. The secret is shown only once: the"
+        " portal stores a hash. To revoke access, delete the client in the Django admin."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="who it is; the log of changes shows it")
+        parser.add_argument("name", help="the name of the client; the change log shows it")
         parser.add_argument(
             "--scope",
             action="append",
             dest="scopes",
             default=[],
-            help=f"what it may do: {' or '.join(SCOPES)}; give it once for each",
+            help=f"a scope to grant: {', '.join(SCOPES)}; repeat the option for several",
         )
 
     def handle(self, *, name: str, scopes: list[str], **options: Any) -> None:
         name = name.strip()
         if not name or len(name) > NAME_MAX_LENGTH or not name.isprintable():
-            msg = f"A name has 1 to {NAME_MAX_LENGTH} printable characters."
+            msg = f"The name must have 1 to {NAME_MAX_LENGTH} printable characters."
             raise CommandError(msg)
         unknown = [scope for scope in scopes if scope not in SCOPES]
         if unknown or not scopes:
-            wrong = f"There is no scope {', '.join(unknown)}." if unknown else "No scope given."
-            msg = f"{wrong} Give one or more of: --scope {', --scope '.join(SCOPES)}."
+            wrong = f"Unknown scope: {', '.join(unknown)}." if unknown else "No scope given."
+            msg = f"{wrong} Pass one or more of --scope {', --scope '.join(SCOPES)}."
             raise CommandError(msg)
-        secret = secrets.token_urlsafe(32)  # 256 bits, in characters that no shell or header minds
+        secret = secrets.token_urlsafe(32)  # 256 bits, safe in shells and headers
         client = Client(
             name=name, response_types="", grant_types=Client.GrantType.CLIENT_CREDENTIALS
         )
@@ -46,4 +46,4 @@ class Command(BaseCommand):
         client.set_secret(secret)
         client.save()
         self.stdout.write(f"CLIENT_ID={client.pk}\nCLIENT_SECRET={secret}")
-        self.stderr.write("Keep the secret now; it is not shown again.", self.style.WARNING)
+        self.stderr.write("Store the secret now. It is not shown again.", self.style.WARNING)

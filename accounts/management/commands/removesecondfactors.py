@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 class Command(BaseCommand):
     help = (
-        "Removes a person's second factors, passkeys and recovery codes, for who has lost them all."
-        " The password alone signs them in then; where a factor is demanded, they enroll a new one."
+        "Removes the second factors, passkeys and recovery codes of a user who has lost them. The"
+        " user can then sign in with the password only, and must enroll a new factor if one is"
+        " required."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -15,8 +15,8 @@ from panel.security_log import record
 
 class Command(BaseCommand):
     help = (
-        "Makes a member of staff, who signs in with a code that is mailed and a second factor, and"
-        " works in the Django admin. Somebody who has signed up already becomes one."
+        "Creates a staff user, or makes an existing user staff. Staff sign in with an e-mailed code"
+        " and a second factor, and work in the Django admin."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             validate_email(email)
         except ValidationError:
-            msg = f"{email!r} is no e-mail address."
+            msg = f"{email!r} is not an e-mail address."
             raise CommandError(msg) from None
         user = User.objects.filter(email=email).first() or User.objects.create_user(email, email)
         if not user.is_staff:
@@ -36,11 +36,11 @@ class Command(BaseCommand):
             user.save(update_fields=["is_staff"])
             record("made_staff", user=user)
         user.groups.add(Group.objects.get(name="licensing staff"))
-        # Where the code goes; it counts as theirs once they have entered one.
+        # Codes are sent here. The address is verified when the user enters one.
         EmailAddress.objects.get_or_create(user=user, email=email, defaults={"primary": True})
-        self.stdout.write(f"{email} is a member of staff.")
+        self.stdout.write(f"{email} is staff.")
         if not second_factor.is_set_up(user):
             self.stdout.write(
-                "They have no second factor yet. The first sign-in asks them to set one up, before"
-                " anything else opens: let them do it now."
+                "This user has no second factor. The first sign-in requires setting one up."
+                " Ask them to sign in now."
             )

@@ -12,9 +12,9 @@ from django.db import transaction
 
 class Command(BaseCommand):
     help = (
-        "Removes the second factors and recovery codes of somebody who has lost them, and ends"
-        " their sessions. Make sure that it is them who asks: the next sign-in needs the mailed"
-        " code alone, and staff set up a new second factor then."
+        "Removes the second factors and recovery codes of a user who has lost them, and ends their"
+        " sessions. Verify the user's identity first: the next sign-in requires only the e-mailed"
+        " code. Staff must then set up a new second factor."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,10 +24,12 @@ class Command(BaseCommand):
     def handle(self, *, email: str, **options: Any) -> None:
         user = User.objects.filter(email__iexact=email).first()
         if user is None:
-            msg = f"Nobody has the e-mail address {email!r}."
+            msg = f"No user has the e-mail address {email!r}."
             raise CommandError(msg)
         removed, _ = Authenticator.objects.filter(user=user).delete()
         for session in Session.objects.iterator():
             if session.get_decoded().get(SESSION_KEY) == str(user.pk):
                 session.delete()
-        self.stdout.write(f"Removed {removed} second factors of {user.email}; no session is left.")
+        self.stdout.write(
+            f"Removed {removed} second factors of {user.email} and ended all sessions."
+        )

@@ -11,8 +11,8 @@ from storage.encryption import reencrypt
 
 class Command(BaseCommand):
     help = (
-        "Encrypts the secrets of second factors with the first of ENCRYPTION_KEYS. Afterwards the"
-        " other keys can be removed."
+        "Re-encrypts the secrets of second factors with the first key of ENCRYPTION_KEYS. After"
+        " that, you can remove the other keys."
     )
 
     def handle(self, **options: Any) -> None:
@@ -20,7 +20,7 @@ class Command(BaseCommand):
             rows = reencrypt(Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN))
         except InvalidToken:
             msg = (
-                "A second factor was encrypted with a key that ENCRYPTION_KEYS does not hold."
+                "A second factor is encrypted with a key that is not in ENCRYPTION_KEYS."
                 " Nothing was changed."
             )
             raise CommandError(msg) from None

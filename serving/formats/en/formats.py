@@ -1,4 +1,4 @@
-"""Dates in Django's admin, as storage.instants writes them everywhere else."""
+"""Date formats of the Django admin, the same as in storage.instants."""
 
 from __future__ import annotations
 
