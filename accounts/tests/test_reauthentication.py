@@ -17,9 +17,9 @@ EMAIL = "/accounts/email/"
 ADD = {"email": "new@example.com", "action_add": ""}
 
 
-@pytest.mark.parametrize(("hours", "goes_on"), [(1, True), (25, False)])
+@pytest.mark.parametrize(("hours", "goes_on"), [(0.5, True), (25, False)])
 def test_a_write_that_waits_for_the_password_goes_on_only_with_a_license(
-    viewer: User, viewer_client: Client, hours: int, goes_on: bool
+    viewer: User, viewer_client: Client, hours: float, goes_on: bool
 ) -> None:
     install(make_license(days=1))
     asked = viewer_client.post(EMAIL, ADD)
