@@ -1,5 +1,5 @@
 // <button data-copy="ID" hidden>Copy</button> copies the text of the element with that id.
-// Browsers offer the clipboard on https and localhost alone; elsewhere the button stays hidden.
+// Browsers provide the clipboard API only on https and localhost; elsewhere the button stays hidden.
 const SHOWN_FOR = 2000; // milliseconds
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -12,7 +12,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
       button.textContent = "Copied";
     } catch {
-      button.textContent = "Not copied";
+      button.textContent = "Copy failed";
     }
     setTimeout(() => { button.textContent = label; }, SHOWN_FOR);
   });

@@ -1,4 +1,4 @@
-// A file that is dropped on <div data-drop><textarea></div> becomes its text.
+// Dropping a file on <div data-drop><textarea></div> puts the file's text into the textarea.
 const LARGEST = 32 * 1024; // bytes; a key has at most 8 KiB
 
 for (const zone of document.querySelectorAll("[data-drop]")) {
@@ -7,7 +7,7 @@ for (const zone of document.querySelectorAll("[data-drop]")) {
 
   const hasFile = (event) => event.dataTransfer.types.includes("Files");
   zone.addEventListener("dragover", (event) => {
-    if (!hasFile(event)) return; // text finds its own way
+    if (!hasFile(event)) return; // the browser handles dropped text itself
     event.preventDefault();
     zone.dataset.drop = "over";
   });
@@ -17,7 +17,7 @@ for (const zone of document.querySelectorAll("[data-drop]")) {
   zone.addEventListener("drop", async (event) => {
     const [file] = event.dataTransfer.files;
     if (!file) return;
-    event.preventDefault(); // or the browser would open it
+    event.preventDefault(); // otherwise the browser opens the file
     field.value = await file.slice(0, LARGEST).text();
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.focus();

@@ -1,8 +1,8 @@
-// Asks the browser for a passkey when a form with data-passkey is sent, and sends it along.
-//   data-passkey="create"  makes one; data-passkey="get" proves one
-//   data-passkey-options   the id of the JSON with the server's challenge; without it, the form's
-//                          own address is asked for one
-//   [data-passkey-error]   where the form says what went wrong
+// Asks the browser for a passkey when a form with data-passkey is submitted, and submits it too.
+//   data-passkey="create"  registers a passkey; data-passkey="get" signs in with one
+//   data-passkey-options   the id of the JSON element that holds the server's challenge; without
+//                          it, the script fetches a challenge from the form's action URL
+//   [data-passkey-error]   the element that shows the error message
 
 async function challenge(form) {
   const inPage = document.getElementById(form.dataset.passkeyOptions ?? "");
@@ -14,7 +14,7 @@ async function challenge(form) {
     throw new Error("Too many attempts. Try again in a minute.");
   }
   if (!response.ok) {
-    throw new Error("The portal did not answer. Try again.");
+    throw new Error("The portal did not respond. Try again.");
   }
   return response.json();
 }
@@ -43,11 +43,11 @@ const ceremonies = { create, get };
 function inWords(error) {
   switch (error.name) {
     case "NotAllowedError":
-      return "The browser did not use a passkey: it was cancelled, or took too long.";
+      return "The passkey request was canceled or timed out.";
     case "InvalidStateError":
       return "This passkey or security key is already registered.";
     case "SecurityError":
-      return "Passkeys need https, and the host name that they were made for.";
+      return "Passkeys require https and the host name that they were created for.";
     default:
       return error.message;
   }
@@ -61,7 +61,7 @@ async function send(event) {
   try {
     const credential = await ceremonies[form.dataset.passkey](form);
     form.elements.credential.value = JSON.stringify(credential);
-    form.submit(); // not requestSubmit: that would ask again
+    form.submit(); // not requestSubmit, which would run this handler again
   } catch (error) {
     complaint.textContent = inWords(error);
     complaint.hidden = false;

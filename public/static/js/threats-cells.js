@@ -1,11 +1,12 @@
-// Holds what is saved and what is staged, and shows in every cell what applies: by the same rule
-// as resolve() in findings/policy.py, and in the same words as findings/threats.py.
+// Keeps the saved policy and the staged changes, and shows the action that applies in every cell.
+// It resolves actions like resolve() in findings/policy.py and labels them like
+// findings/threats.py.
 const root = document.querySelector("[data-policy]");
 const keyOf = (service, type, severity) => [service, type, severity].join(" ");
 const inWords = (text) => text.charAt(0) + text.slice(1).toLowerCase();
 const severityInWords = (severity) => (severity ? inWords(severity) : "every severity");
 
-const cells = new Map(); // key -> what the cell is about, and where its action may come from
+const cells = new Map(); // key -> the cell's target, and the settings that it can inherit from
 for (const element of root.querySelectorAll(".cell")) {
   const { type } = element.closest("tr").dataset;
   const { service } = element.closest("[data-service]").dataset;
@@ -19,7 +20,7 @@ for (const element of root.querySelectorAll(".cell")) {
 }
 
 let saved = new Map([...cells].filter(([, { element }]) => "set" in element.dataset).map(([key, { element }]) => [key, element.dataset.action]));
-const staged = new Map(); // key -> action, or null to take the setting back
+const staged = new Map(); // key -> action, or null to remove the setting
 const setting = (key) => (staged.has(key) ? staged.get(key) : saved.get(key)) ?? null;
 
 function inherited({ above }) {
@@ -38,7 +39,7 @@ function show(key, cell) {
   element.dataset.below = `${inWords(below.action)}, ${below.origin.charAt(0).toLowerCase()}${below.origin.slice(1)}`;
   element.toggleAttribute("data-set", here !== null);
   element.toggleAttribute("data-staged", staged.has(key));
-  element.title = staged.has(key) ? `${origin}, not saved yet` : origin;
+  element.title = staged.has(key) ? `${origin}, not saved` : origin;
 }
 
 function describe(key) {
@@ -49,7 +50,7 @@ function describe(key) {
     name: type || `Every ${service} type`,
     severity: severityInWords(severity),
     from: saved.has(key) ? inWords(saved.get(key)) : "not set",
-    to: staged.get(key) ? inWords(staged.get(key)) : "taken back",
+    to: staged.get(key) ? inWords(staged.get(key)) : "removed",
     policy: { ...(type ? { finding_type: type } : { service }), severity: severity || null, action: staged.get(key) },
   };
 }

@@ -1,4 +1,5 @@
-// Filters as you type. What matches is unfolded meanwhile; without a filter, the folds are as before.
+// Filters rows as you type. While a filter is set, services with matches are expanded; clearing the
+// filter restores the previous state.
 const root = document.querySelector("[data-policy]");
 const filter = document.querySelector("[data-filter]");
 const input = filter.querySelector("input");
@@ -63,4 +64,4 @@ for (const button of filter.querySelectorAll("[data-fold]")) {
     for (const { element } of services) element.open = Boolean(button.dataset.fold);
   });
 }
-if (input.value) apply(); // browsers bring back what was typed
+if (input.value) apply(); // browsers restore typed text on reload

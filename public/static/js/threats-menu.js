@@ -1,4 +1,4 @@
-// One menu of actions for all the cells: opened beside the cell, it tells the cell what was chosen.
+// One action menu for all cells. It opens next to the clicked cell and dispatches the choice to it.
 const menu = document.querySelector("[data-menu]");
 const takeBack = menu.querySelector("[data-menu-take-back]");
 const undo = menu.querySelector("[data-menu-undo]");
@@ -13,7 +13,7 @@ function open(clicked) {
   const name = row.dataset.type || `Every ${cell.closest("[data-service]").dataset.service} type`;
   const column = severity ? severity.charAt(0) + severity.slice(1).toLowerCase() : "Every severity";
   menu.querySelector("[data-menu-target]").textContent = `${name} · ${column}`;
-  menu.querySelector("[data-menu-origin]").textContent = `Now ${cell.textContent}. ${cell.title}.`;
+  menu.querySelector("[data-menu-origin]").textContent = `Current action: ${cell.textContent}. ${cell.title}.`;
   for (const item of menu.querySelectorAll("[role=menuitemradio]")) {
     item.hidden = item.dataset.choose === "REVOKE" && !("revoke" in row.dataset);
     item.setAttribute("aria-checked", String("set" in cell.dataset && item.dataset.choose === cell.dataset.action));
@@ -32,7 +32,7 @@ function place() {
   const below = at.bottom + GAP;
   const top = below + height <= window.innerHeight ? below : Math.max(GAP, at.top - GAP - height);
   menu.style.top = `${top}px`;
-  const right = document.body.getBoundingClientRect().right - GAP; // where the scrollbar's gutter begins
+  const right = document.body.getBoundingClientRect().right - GAP; // the left edge of the scrollbar gutter
   menu.style.left = `${Math.max(GAP, Math.min(at.left, right - width))}px`;
 }
 

@@ -1,5 +1,5 @@
-// Says what the staged changes would have done to the last days' findings. Where the portal cannot
-// say it, nothing is said: saving needs no preview.
+// Shows how the staged changes would have affected recent findings. If the request fails, it shows
+// nothing: saving does not depend on the preview.
 const region = document.querySelector("[data-staged-preview]");
 const PAUSE = 300; // milliseconds
 let asking = new AbortController();
@@ -19,15 +19,15 @@ async function ask(changes, signal) {
   try {
     const answer = await fetch(region.dataset.url, {
       method: "POST",
-      redirect: "manual", // to the sign-in page
+      redirect: "manual", // do not follow a redirect to the sign-in page
       headers: { "Accept": "text/html", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
       body: JSON.stringify({ policies: changes.map(({ policy }) => policy) }),
       signal,
     });
     show(answer.ok ? await answer.text() : "");
   } catch (error) {
-    if (signal.aborted) return; // a later answer is on its way
-    if (!(error instanceof TypeError)) throw error; // fetch's word for "no answer"
+    if (signal.aborted) return; // a newer request replaced this one
+    if (!(error instanceof TypeError)) throw error; // fetch raises TypeError if there is no response
     show("");
   }
 }

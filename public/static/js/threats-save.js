@@ -1,4 +1,5 @@
-// Sends the staged changes as one PUT. A refusal keeps them all, and says why and what to do next.
+// Sends the staged changes in one PUT. If the portal rejects it, all changes stay staged, and the
+// page shows the reason and the next step.
 const bar = document.querySelector("[data-staged-bar]");
 const refusal = bar.querySelector("[data-refusal]");
 const saved = bar.querySelector("[data-saved]");
@@ -8,7 +9,7 @@ let { etag } = bar.dataset;
 let changes = [];
 
 const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
-// From the cookie, not from the page: signing in again in another tab changes it.
+// Read from the cookie, not from the page: signing in again in another tab changes the token.
 const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "";
 
 function refuse({ kind = "", title, detail = "", errors = [] }) {
@@ -35,9 +36,9 @@ async function explain(answer) {
   const { code = "", title = "", detail = "", errors } = problem;
   if (code.startsWith("license_")) refuse({ kind: "license", title: `Writes are off: ${title.toLowerCase()}.`, detail });
   else if (answer.status === 401) refuse({ kind: "session", title: "Your session has ended.", detail: "Sign in again, then save." });
-  else if (answer.status === 412) refuse({ kind: "conflict", title: "Somebody else has changed the policy since you loaded it.", detail: "Nothing was saved." });
+  else if (answer.status === 412) refuse({ kind: "conflict", title: "Another user changed the policy after you loaded it.", detail: "Nothing was saved." });
   else if (isProblem) refuse({ title: `${title}.`, detail, errors });
-  else refuse({ title: `The portal answered ${answer.status}.`, detail: "Save again in a moment; if it stays so, ask your administrator." });
+  else refuse({ title: `The portal returned error ${answer.status}.`, detail: "Try again in a moment. If the error persists, contact your administrator." });
 }
 
 async function busy(button, work) {
@@ -46,7 +47,7 @@ async function busy(button, work) {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // fetch's word for "no answer"
+    if (!(error instanceof TypeError)) throw error; // fetch raises TypeError if there is no response
     offline();
   } finally {
     button.ariaDisabled = "false";
@@ -63,7 +64,7 @@ async function put() {
   if (!answer.ok) return explain(answer);
   etag = answer.headers.get("ETag");
   refusal.hidden = true;
-  bar.querySelector("[data-writes-off]")?.remove(); // a license has come meanwhile
+  bar.querySelector("[data-writes-off]")?.remove(); // a license was installed in the meantime
   saved.textContent = sent.length === 1 ? "1 change saved." : `${sent.length} changes saved.`;
   saved.hidden = false;
   tell("policy:saved", sent);

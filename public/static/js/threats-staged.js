@@ -1,4 +1,4 @@
-// Lists the staged changes, offers them as a file, and asks before they are lost.
+// Lists the staged changes, offers them as a download, and warns before the user loses them.
 const bar = document.querySelector("[data-staged-bar]");
 const list = bar.querySelector("[data-staged-list]");
 const details = bar.querySelector("[data-staged-details]");
@@ -22,7 +22,7 @@ function entry({ element, name, severity, from, to }) {
     element.dispatchEvent(new CustomEvent("policy:undo", { bubbles: true }));
     const next = list.children[Math.min(place, list.children.length - 1)];
     const focus = next?.querySelector("button") ?? element;
-    (focus.checkVisibility() ? focus : filter).focus(); // the cell may be folded or filtered away
+    (focus.checkVisibility() ? focus : filter).focus(); // the cell may be collapsed or filtered out
   });
   item.append(target, change, undo);
   return item;
@@ -55,7 +55,7 @@ document.addEventListener("policy:staged", ({ detail: changes }) => {
   bar.querySelector("[data-save]").textContent = `Save ${words}`;
   list.replaceChildren(...changes.map(entry));
   offerFile(changes);
-  // Only while there is something to lose: the listener keeps the page out of the back/forward cache.
+  // Only while there are changes: the listener keeps the page out of the back/forward cache.
   const listen = count ? window.addEventListener : window.removeEventListener;
   listen.call(window, "beforeunload", askBeforeLeaving);
 });
