@@ -1,4 +1,4 @@
-"""The AWS accounts that findings come from, and what people call them."""
+"""AWS accounts that findings come from, and their display names."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Account:
+    """An AWS account with its display name and finding statistics."""
+
     account_id: str
-    name: str  # "": it has none
-    findings: int
-    seen_at: datetime | None  # None: no finding has come from it
+    name: str  # "" if it has no name
+    findings: int  # number of findings
+    seen_at: datetime | None  # last seen; None if it has no findings
 
 
 class NameForm(forms.ModelForm[AccountName]):
-    """The name of an account. An empty one is taken away."""
+    """Sets the display name of an account. An empty name removes it."""
 
     account_id = forms.CharField(
         max_length=64,
@@ -39,20 +41,20 @@ class NameForm(forms.ModelForm[AccountName]):
 
     def clean_account_id(self) -> str:
         account_id = str(self.cleaned_data["account_id"])
-        # Some findings come with their account masked. What is listed can be named and unnamed.
+        # Some findings have a masked account ID. Any listed account can be named.
         listed = (model.objects.filter(account_id=account_id) for model in (Finding, AccountName))
         if not _ACCOUNT_ID.fullmatch(account_id) and not any(rows.exists() for rows in listed):
-            raise forms.ValidationError("An AWS account has 12 digits.")
+            raise forms.ValidationError("An AWS account ID has 12 digits.")
         return account_id
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
         if not name.isprintable():
-            raise forms.ValidationError("The name has characters that cannot be shown.")
+            raise forms.ValidationError("The name contains characters that cannot be displayed.")
         return name
 
     def validate_unique(self) -> None:
-        """A name that is there is replaced."""
+        """Skips the check: `save` replaces an existing name."""
 
     def save(self, commit: bool = True) -> AccountName:
         account_id, name = self.cleaned_data["account_id"], self.cleaned_data["name"]
@@ -64,7 +66,7 @@ class NameForm(forms.ModelForm[AccountName]):
 
 
 def known() -> list[Account]:
-    """Every account that a finding has come from or that has a name, by number."""
+    """Returns every account that has findings or a name, ordered by account ID."""
     names = dict(AccountName.objects.values_list("account_id", "name"))
     rows = Finding.objects.exclude(account_id="").values("account_id")
     seen = {
@@ -82,7 +84,7 @@ def known() -> list[Account]:
 
 
 def give_names(findings: Iterable[Finding]) -> None:
-    """Sets `account_name` of each, in one query."""
+    """Sets `account_name` on each finding, "" if the account has no name. Runs one query."""
     findings = list(findings)
     ids = {finding.account_id for finding in findings}
     rows = AccountName.objects.filter(account_id__in=ids)

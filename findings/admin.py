@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 
 
 class ThreatPolicyForm(forms.ModelForm[ThreatPolicy]):
-    """Judges a setting by the rules of PUT /findings."""
+    """Validates a setting with the rules of PUT /findings."""
 
     class Meta:
         model = ThreatPolicy
         fields = ["service", "finding_type", "severity", "action"]
         widgets = {"service": forms.Select}
         help_texts = {
-            "service": "Every finding type of a service. Choose this or name a finding type.",
-            "finding_type": "Like UnauthorizedAccess:EC2/SSHBruteForce.",
-            "severity": "Empty: every severity.",
-            "action": "Revoke only where a finding can name a credential.",
+            "service": "Applies to every finding type of the service. Set a service or a finding"
+            " type, not both.",
+            "finding_type": "For example, UnauthorizedAccess:EC2/SSHBruteForce.",
+            "severity": "Leave empty for every severity.",
+            "action": "Revoke requires a finding type whose findings can name a credential.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +47,7 @@ class ThreatPolicyForm(forms.ModelForm[ThreatPolicy]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        # What cannot be edited is not in the form.
+        # Read-only fields are not in the form.
         values = {
             name: cleaned.get(name, getattr(self.instance, name)) or None
             for name in ("service", "finding_type", "severity", "action")
@@ -64,7 +65,7 @@ class ThreatPolicyForm(forms.ModelForm[ThreatPolicy]):
 
 @admin.register(ThreatPolicy)
 class ThreatPolicyAdmin(OwnFiltersOnly, admin.ModelAdmin[ThreatPolicy]):
-    """Every write goes through policy.set_policies, which logs it."""
+    """Edits the threat policy. Every write goes through `policy.set_policies`, which logs it."""
 
     form = ThreatPolicyForm
     list_display = ["about", "severity", "action"]
@@ -74,6 +75,7 @@ class ThreatPolicyAdmin(OwnFiltersOnly, admin.ModelAdmin[ThreatPolicy]):
 
     @admin.display(description="service or finding type", ordering="finding_type")
     def about(self, setting: ThreatPolicy) -> str:
+        """Returns the service or finding type that the setting applies to."""
         return setting.service or setting.finding_type
 
     def get_readonly_fields(
@@ -102,7 +104,7 @@ class ThreatPolicyAdmin(OwnFiltersOnly, admin.ModelAdmin[ThreatPolicy]):
         self._set(request, queryset, action="")
 
     def _set(self, request: HttpRequest, rows: Iterable[ThreatPolicy], *, action: str) -> None:
-        user = cast(User, request.user)  # the admin lets nobody else in
+        user = cast(User, request.user)  # the admin requires a signed-in user
         policy.set_policies(
             [Setting(Target(row.service, row.finding_type, row.severity), action) for row in rows],
             by=Caller(name=user.get_username(), user=user),
@@ -113,7 +115,7 @@ class ThreatPolicyAdmin(OwnFiltersOnly, admin.ModelAdmin[ThreatPolicy]):
 
 @admin.register(PolicyChange)
 class PolicyChangeAdmin(OwnFiltersOnly, admin.ModelAdmin[PolicyChange]):
-    """Read-only, whoever asks: the log cannot be edited."""
+    """Shows the policy change log. It is read-only for every user, superusers included."""
 
     list_display = [
         "changed_at",

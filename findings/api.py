@@ -1,4 +1,4 @@
-"""GET and PUT /findings, GET /findings/events. The errors are told in threatreaction/api.py."""
+"""GET and PUT /findings, GET /findings/events. threatreaction/api.py handles the errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ router = Router(tags=["Findings"])
 
 _ETAG = {
     "ETag": {
-        "description": "The version of the whole policy, whatever was asked for."
+        "description": "The version of the whole policy, regardless of filters."
         " Send it as If-Match with the next PUT.",
         "schema": {"type": "string"},
         "example": '"5d41402abc4b2a76b9719d911017c592"',
@@ -47,7 +47,7 @@ _ETAG = {
         "responses": {
             200: {"description": "The settings.", "headers": _ETAG},
             304: {
-                "description": "The policy is the one named in If-None-Match.",
+                "description": "The policy matches If-None-Match.",
                 "headers": _ETAG,
             },
         },
@@ -61,12 +61,12 @@ def get_findings(
         str | None,
         P(
             alias="If-None-Match",
-            description="The ETag of an earlier answer: if the policy has not changed since, the"
-            " answer is 304 without a body.",
+            description="The ETag of an earlier response. If the policy has not changed since, the"
+            " response is 304 without a body.",
         ),
     ] = None,
 ) -> dict[str, Any] | Status[None]:
-    """Lists the settings, in the form in which PUT takes them; without filters, all of them."""
+    """Lists the policy settings in the format that PUT accepts. Without filters, lists all."""
     _refuse_unknown_parameters(request, PolicyFilter)
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
@@ -91,7 +91,7 @@ def get_findings(
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:write"]}],
         "responses": {
-            200: {"description": "All of it was set.", "headers": _ETAG},
+            200: {"description": "All settings were applied.", "headers": _ETAG},
             412: {"headers": _ETAG},
         },
     },
@@ -104,16 +104,15 @@ def put_findings(
         str | None,
         P(
             alias="If-Match",
-            description="The ETag of the policy that this change was made for: if it has changed"
-            " since, the answer is 412 and nothing is set.",
+            description="The ETag of the policy that this change is based on. If the policy has"
+            " changed since, the response is 412 and nothing is changed.",
         ),
     ] = None,
 ) -> dict[str, Any]:
-    """Sets the policies that the body lists and leaves the rest; all or none.
+    """Applies the settings in the body and leaves all others unchanged. Applies all or none.
 
-    The same body twice changes nothing and says so. What applies to a finding is the most specific
-    setting: finding type and severity, then finding type, then service and severity, then service,
-    else REPORT.
+    The request is idempotent: repeating it changes nothing. The most specific setting applies to a
+    finding: type and severity, type, service and severity, service. The default is REPORT.
     """
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
     changes = policy.set_policies(
@@ -133,18 +132,18 @@ def put_findings(
     auth=callers_who(permission="findings.view_finding", scope="findings:read"),
     response={200: EventList, frozenset({401, 403, 422, 500}): Problem},
     operation_id="getEvents",
-    summary="Read what was found",
+    summary="List findings",
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:read"]}],
-        "responses": {200: {"description": "A page of the findings."}},
+        "responses": {200: {"description": "A page of findings."}},
     },
 )
 def get_events(
     request: HttpRequest, response: HttpResponse, wanted: Query[EventQuery]
 ) -> dict[str, Any]:
-    """Lists the findings, newest first, 25 a page, as the Events page does.
+    """Lists findings, newest first, 25 per page, as the Events page does.
 
-    What arrives meanwhile moves no page: `next` leads to the findings that are older than these.
+    New findings do not shift later pages: `next` points to the findings older than this page.
     """
     form, after = asked_of(request, wanted, EventFilter)
     response["Cache-Control"] = "private, no-cache"
@@ -154,7 +153,10 @@ def get_events(
 def asked_of(
     request: HttpRequest, wanted: BaseModel, filters: type[FilterForm]
 ) -> tuple[FilterForm, str]:
-    """The filter of a list's page, valid, and the cursor. Raises ValidationError."""
+    """Returns the valid filter form of a list and the cursor of the page ("" for the first).
+
+    Raises ValidationError for an unknown or repeated parameter or an invalid value.
+    """
     _refuse_unknown_parameters(request, type(wanted))
     asked = wanted.model_dump(exclude_none=True)
     after = asked.pop("after", "")
@@ -171,13 +173,13 @@ def asked_of(
 
 
 def _refuse_unknown_parameters(request: HttpRequest, filters: type[BaseModel]) -> None:
-    """A filter with a typing error would otherwise list everything, and seem to have worked."""
+    """Raises ValidationError for unknown parameters: a mistyped filter must not list everything."""
     known = ", ".join(filters.model_fields)
     errors = [
         {
             "loc": ("query", name),
             "type": "value_error",
-            "msg": f"The filters are {known}, each once.",
+            "msg": f"The supported parameters are {known}. Use each at most once.",
         }
         for name, values in request.GET.lists()
         if name not in filters.model_fields or len(values) > 1
@@ -187,7 +189,7 @@ def _refuse_unknown_parameters(request: HttpRequest, filters: type[BaseModel]) -
 
 
 def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:
-    """What PolicyList describes. A dict: an instance for each setting would cost more than SQL."""
+    """Returns the data of a PolicyList, as a dict: model instances would cost more than the SQL."""
     return {
         "policies": [
             {**_named(target), "action": action}
@@ -198,7 +200,7 @@ def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:
 
 
 def _updated(changes: PolicyChanges) -> dict[str, Any]:
-    """What PolicyUpdated describes."""
+    """Returns the data of a PolicyUpdated."""
     return {
         "changed": [
             {**_named(target), "from": before or None, "to": after or None}
@@ -214,7 +216,7 @@ def _named(target: Target) -> dict[str, str | None]:
 
 
 def _events(page: Page[Finding]) -> dict[str, Any]:
-    """What EventList describes."""
+    """Returns the data of an EventList."""
     return {
         "findings": [
             {

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 
 
 class FindingsConfig(AppConfig):
+    """The findings app, and the permissions that each role has in it."""
+
     name = "findings"
     role_permissions = {
         "viewers": [
@@ -15,4 +17,4 @@ class FindingsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from findings import problems  # noqa: F401  (it registers them)
+        from findings import problems  # noqa: F401  (registers the problem types)

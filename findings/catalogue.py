@@ -1,8 +1,8 @@
-"""The finding types that the portal knows, and what may be asked of each.
+"""The catalog of known finding types and their properties.
 
-It is a catalogue to offer, never a closed set to reject by: GuardDuty adds types several times a
-year. The data is in findings/data: GuardDuty's types, from the AWS GuardDuty User Guide of
-September 2026, and our own detectors.
+It offers choices and does not limit them: GuardDuty adds types several times a year, so unknown
+types are accepted. The data is in findings/data: GuardDuty's types, from the AWS GuardDuty User
+Guide of September 2026, and our own detectors.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from django.db.models import TextChoices
 
 _DATA = Path(__file__).parent / "data"
 
-# ThreatPurpose:Resource/Family, where the family goes on as in "C&CActivity.B!DNS". AWS documents
-# the form, not the alphabet; the longest type of today has 85 characters.
+# ThreatPurpose:Resource/Family, with suffixes as in "C&CActivity.B!DNS". AWS documents the format
+# but not the allowed characters. The longest current type has 85 characters.
 FINDING_TYPE_PATTERN = r"^[A-Za-z0-9]+:[A-Za-z0-9]+/[A-Za-z0-9][A-Za-z0-9&!.-]*$"
 FINDING_TYPE_MAX_LENGTH = 100
 _finding_type = re.compile(FINDING_TYPE_PATTERN)
 
-# AWS writes IAM in two ways, in UnauthorizedAccess:IAMUser/... and in UserDefined:IAM/...
+# AWS uses two names for IAM: UnauthorizedAccess:IAMUser/... and UserDefined:IAM/...
 SERVICE_ALIASES = {"IAMUser": "IAM"}
 
 
 class Severity(TextChoices):
+    """GuardDuty's severity levels, lowest first."""
+
     LOW = "LOW", "Low"
     MEDIUM = "MEDIUM", "Medium"
     HIGH = "HIGH", "High"
@@ -35,52 +37,59 @@ class Severity(TextChoices):
 
 
 class Source(TextChoices):
+    """The service that produces a finding."""
+
     THREATREACTION = "threatreaction", "ThreatReaction"
     GUARDDUTY = "guardduty", "GuardDuty"
 
 
 @dataclass(frozen=True, slots=True)
 class FindingType:
+    """A finding type in the catalog."""
+
     name: str
-    title: str  # "" for GuardDuty's: their name is their title
+    title: str  # "" for GuardDuty types, which are shown by name
     service: str
     source: Source
-    data_source: str  # what has to be on in AWS; "" for our own detectors
+    data_source: str  # the AWS data source that must be enabled; "" for our own detectors
     severities: tuple[Severity, ...]
-    names_credential: bool  # whether there is something to revoke
+    names_credential: bool  # whether its findings can name a credential to revoke
     source_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """An AWS service in the catalog, with its finding types."""
+
     name: str
     source: Source
     types: tuple[FindingType, ...]
 
     @property
     def names_credential(self) -> bool:
+        """Whether findings of any of its types can name a credential."""
         return any(finding_type.names_credential for finding_type in self.types)
 
 
 def has_form(finding_type: str) -> bool:
-    """Whether the text has the form of a GuardDuty finding type, known or not."""
+    """Returns whether the text has the format of a GuardDuty finding type, known or unknown."""
     return len(finding_type) <= FINDING_TYPE_MAX_LENGTH and bool(
         _finding_type.fullmatch(finding_type)
     )
 
 
 def service_of(finding_type: str) -> str:
-    """The resource part of a type that has the form: "EC2" of "Trojan:EC2/DropPoint"."""
+    """Returns the service of a well-formed finding type: "EC2" for "Trojan:EC2/DropPoint"."""
     return canonical_service(finding_type.partition(":")[2].partition("/")[0])
 
 
 def canonical_service(name: str) -> str:
-    """The one name of a service to which AWS gives two: "IAM" for "IAMUser"."""
+    """Returns the canonical name of a service: "IAM" for the alias "IAMUser"."""
     return SERVICE_ALIASES.get(name, name)
 
 
 def source_of(*, service: str = "", finding_type: str = "") -> Source:
-    """Whose findings a setting is about, also when it is not in the catalogue."""
+    """Returns the source of a service's or type's findings; GuardDuty if it is not cataloged."""
     if finding_type:
         ours = finding_type.startswith("ThreatReaction:")
         return Source.THREATREACTION if ours else Source.GUARDDUTY
@@ -89,10 +98,9 @@ def source_of(*, service: str = "", finding_type: str = "") -> Source:
 
 
 def can_revoke(*, service: str = "", finding_type: str = "") -> bool:
-    """Whether a finding of this type, or some finding of this service, can name a credential.
+    """Returns whether findings of this type or service can name a credential.
 
-    A type outside the catalogue is judged by its service; where that is unknown too, nobody can
-    say no.
+    For a type that is not in the catalog, the service decides; True if that is also unknown.
     """
     if finding_type in FINDING_TYPES:
         return FINDING_TYPES[finding_type].names_credential
@@ -141,6 +149,6 @@ def _group(types: Mapping[str, FindingType]) -> dict[str, Service]:
     return services
 
 
-# In the order of the files: our detectors first.
+# In file order: our detectors first.
 FINDING_TYPES: Mapping[str, FindingType] = {t.name: t for t in _read()}
 SERVICES: Mapping[str, Service] = _group(FINDING_TYPES)

@@ -1,4 +1,4 @@
-"""What findings have named: how often, since when, and in how many kinds of threat."""
+"""The list of entities that findings name, with statistics per entity."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from findings.models import Entity
 from storage.paging import NumberPager
 
 PAGER = NumberPager(50)
-STALE = timedelta(days=90)  # after which nobody has seen it any more
+STALE = timedelta(days=90)  # an entity not seen for longer is marked stale
 
 
 class EntityFilter(forms.Form):
-    """Everything is optional. The names are those of the address."""
+    """Filters the entity list. All fields are optional; field names are the query parameters."""
 
     kind = forms.ChoiceField(
         required=False,
         choices=[("", "Any"), *((kind.value, kind.value.capitalize()) for kind in Kind)],
     )
-    name = forms.CharField(required=False, max_length=512, help_text="a piece of it is enough")
+    name = forms.CharField(required=False, max_length=512, help_text="Partial match")
 
     def narrow(self, entities: QuerySet[Entity]) -> QuerySet[Entity]:
-        """What a valid filter leaves of them."""
+        """Returns the entities that match this filter, which must be valid."""
         if kind := self.cleaned_data["kind"]:
             entities = entities.filter(kind=kind)
         if name := self.cleaned_data["name"]:
@@ -34,7 +34,10 @@ class EntityFilter(forms.Form):
 
 
 def with_statistics(entities: QuerySet[Entity]) -> QuerySet[Entity]:
-    """With `findings`, `types`, `first_seen_at` and `last_seen_at`; of several types first."""
+    """Annotates entities with `findings` and `types` (counts), `first_seen_at` and `last_seen_at`.
+
+    Entities with the most finding types come first.
+    """
     return entities.annotate(
         findings=Count("mention__finding", distinct=True),
         types=Count("mention__finding__finding_type", distinct=True),

@@ -1,6 +1,6 @@
-"""The shapes that GET /findings/events gives: they are the validation and the document.
+"""Response schemas of GET /findings/events, which OpenAPI documents.
 
-What it takes is EventQuery of findings.events.
+The query parameters are in findings.events.EventQuery.
 """
 
 from __future__ import annotations
@@ -14,35 +14,37 @@ from findings.models import Action
 
 
 class Event(BaseModel):
-    """What was found. Text that is empty was not said."""
+    """A finding. Empty text means that the finding does not include the value."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     id: int
     account_id: str
     region: str
-    finding_id: str = Field(description="GuardDuty's.")
+    finding_id: str = Field(description="The GuardDuty finding ID.")
     finding_type: str
-    severity: Severity | None = Field(description="Null: not said.")
-    score: float | None = Field(description="GuardDuty's number, 1.0 to 10.0; null: not said.")
+    severity: Severity | None = Field(description="Null if unknown.")
+    score: float | None = Field(
+        description="GuardDuty's numeric severity, 1.0 to 10.0. Null if unknown."
+    )
     title: str
     description: str
-    count: int = Field(description="How often it was seen.")
+    count: int = Field(description="How many times GuardDuty observed it.")
     first_seen_at: datetime | None
     seen_at: datetime = Field(
-        description="When it was last seen; when it arrived, where it does not say."
+        description="When it was last seen, or when it arrived if the finding does not include it."
     )
     received_at: datetime
-    action: Action = Field(description="What the policy said when it arrived.")
-    set_at: str = Field(description="Which setting said so. Empty: nothing was set.")
-    problem: str = Field(description="Why it could not be understood. Empty: it was.")
-    url: str = Field(description="Its page in this portal.")
+    action: Action = Field(description="The policy action when it arrived.")
+    set_at: str = Field(description="The setting that applied. Empty if the default applied.")
+    problem: str = Field(description="Why it could not be parsed. Empty if it was parsed.")
+    url: str = Field(description="The page of the finding in this portal.")
 
 
 class EventList(BaseModel):
-    """The findings, newest first, a page at a time."""
+    """A page of findings, newest first."""
 
     findings: list[Event]
     next: str | None = Field(
-        description="Send it as `after` for the next page. Null: there is none."
+        description="Send this as `after` to get the next page. Null on the last page."
     )

@@ -1,4 +1,4 @@
-"""The list of findings, newest first: what it can be narrowed to, and page by page."""
+"""The list of findings, newest first, with filters and paging."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Parsed(TextChoices):
 
 
 class EventQuery(BaseModel):
-    """Which findings to list; all of those given have to hold."""
+    """Filters for findings. A finding must match all given filters."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     since: Annotated[Instant | None, Filter("seen_at__gte", "From (UTC)")] = Field(
-        None, description="Last seen at this instant, or after it."
+        None, description="Last seen at or after this time."
     )
     until: Annotated[Instant | None, Filter("seen_at__lt", "To (UTC)")] = Field(
-        None, description="Last seen before this instant."
+        None, description="Last seen before this time."
     )
     severity: Annotated[SeverityOrUnknown | None, Filter()] = None
     action: Annotated[Action | None, Filter("action")] = Field(
-        None, description="What the policy said when it arrived."
+        None, description="The policy action when it arrived."
     )
     type: Annotated[Name | None, Filter("finding_type", "Finding type")] = Field(
         None, max_length=200, description="The finding type."
@@ -55,17 +55,17 @@ class EventQuery(BaseModel):
     account: Annotated[Name | None, Filter("account_id", "AWS account")] = Field(
         None, max_length=64, description="The AWS account."
     )
-    entity: Annotated[Name | None, Filter(help_text="an address, an id, a name")] = Field(
+    entity: Annotated[Name | None, Filter(help_text="Address, ID or name")] = Field(
         None,
         max_length=512,
-        description="An address, an id or a name that the finding names.",
+        description="An entity that the finding names: an address, an ID or a name.",
         examples=["198.51.100.7"],
     )
     parsed: Annotated[Parsed | None, Filter()] = Field(
         None, description="Whether the portal could parse the finding."
     )
     after: str | None = Field(
-        None, pattern=f"^{PAGER.pattern}$", description="`next` of the page before."
+        None, pattern=f"^{PAGER.pattern}$", description="The value of `next` on the previous page."
     )
 
 
@@ -73,9 +73,12 @@ EventFilter = filters.form_of(EventQuery)
 
 
 def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
-    """The findings that fit what a valid EventFilter asks; what the list does not show is left."""
+    """Returns the findings that match the values of a valid EventFilter.
+
+    Defers `raw`, which the list does not show.
+    """
     findings = Finding.objects.all()
-    if "entity" in asked:  # first what few findings have
+    if "entity" in asked:  # first, because it matches few findings
         named = Mention.objects.filter(entity__name=asked["entity"])
         findings = findings.filter(pk__in=named.values("finding"))
     if severity := asked.get("severity"):
@@ -88,12 +91,14 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
 
 
 class Actor(NamedTuple):
+    """An entity that acted in a finding."""
+
     entity: Entity
-    origin: Address | None  # where it is, of an address of which the finding says so
+    origin: Address | None  # the location of an address, if the finding includes it
 
 
 def named_by(finding: Finding) -> tuple[list[Actor], list[Entity]]:
-    """Those that acted, and what was acted upon, as far as the finding says."""
+    """Returns the finding's actors and its affected resources, in the order of the finding."""
     rows = Mention.objects.filter(finding=finding).select_related("entity").order_by("pk")
     parsed = finding.parsed
     origins = {said.address: said for said in parsed.addresses} if parsed else {}

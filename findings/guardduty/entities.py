@@ -1,4 +1,4 @@
-"""What a finding names, and who of them acted. Pure: no Django, no clock."""
+"""Extracts the entities and the principal that a finding names. Pure: no Django, no clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRINCIPAL_TYPE_MAX_LENGTH = 64
 
 
 class Kind(StrEnum):
-    """What findings name."""
+    """The kinds of entities."""
 
     ADDRESS = "address"
     INSTANCE = "instance"
@@ -32,11 +32,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """Something that a finding names. `is_actor`: it acted; else it was acted upon."""
+    """An entity that a finding names: an actor or an affected resource."""
 
     kind: Kind
-    name: str  # an address in its canonical form, an id, a name or an ARN; never empty
-    is_actor: bool
+    name: str  # a canonical address, an ID, a name or an ARN; never empty
+    is_actor: bool  # False if it is an affected resource
 
 
 _KINDS_OF_PRINCIPAL = {
@@ -51,7 +51,7 @@ _KINDS_OF_PRINCIPAL = {
     "role": Kind.ROLE,
 }
 
-# In "AwsEc2Instance", "AWS::EC2::Instance" and "EC2_INSTANCE" alike, see `_folded`.
+# Matches "AwsEc2Instance", "AWS::EC2::Instance" and "EC2_INSTANCE"; see `_folded`.
 _KINDS_OF_RESOURCE = {
     "ec2instance": Kind.INSTANCE,
     "iamrole": Kind.ROLE,
@@ -67,7 +67,7 @@ _KINDS_OF_RESOURCE = {
     "rdsdbcluster": Kind.DATABASE,
 }
 
-# Where a finding's `resource` names things: under which key, and in which fields of it.
+# Entities in a finding's `resource`: the kind, the path of keys, and the fields with the name.
 _RESOURCES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
     (Kind.INSTANCE, ("instanceDetails",), ("instanceId",)),
     (Kind.BUCKET, ("s3BucketDetails",), ("name", "arn")),
@@ -93,7 +93,10 @@ def _folded(name: Any) -> str:
 
 
 def principal_in(finding: Mapping[str, Any]) -> tuple[str, str]:
-    """The name and the type of who acted; a database's and a cluster's users have no type."""
+    """Returns the name and type of the principal that acted, each "" if unknown.
+
+    Database and Kubernetes users have no type.
+    """
     principals = [
         *each(field(finding, "resource", "accessKeyDetails")),
         *_actors_as_access_keys(field(finding, "service")),
@@ -131,7 +134,10 @@ def _actors_as_access_keys(service: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[Entity, ...]:
-    """Each once, in the order of the finding; what acted in any of its parts is an actor."""
+    """Returns each entity of the finding once, in order. `addresses` are those of the actors.
+
+    An entity that acted in any part of the finding is an actor.
+    """
     found: dict[tuple[Kind, str], bool] = {}
     actors = [(Kind.ADDRESS, address) for address in addresses]
     actors += _acting(finding)
@@ -148,7 +154,7 @@ def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[E
 
 
 def resource_acted(finding: Mapping[str, Any]) -> bool:
-    """Whether the account's own resource acted: it scanned others, or sent them spam."""
+    """Returns whether the account's own resource acted, for example scanned others or sent spam."""
     return _folded(field(finding, "service", "resourceRole")) == "actor"
 
 
@@ -187,7 +193,7 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         if kind is None:
             continue
         uid = field(resource, "uid")
-        # The name of an instance is its tag; an ARN holds the name of everything else.
+        # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
         is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
             isinstance(uid, str) and uid.startswith("arn:")
         )
@@ -197,7 +203,7 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
 
 
 def _named(kind: Kind, value: Any) -> str:
-    """The name as other findings say it: out of an ARN, but for a task's, which has no other."""
+    """Returns the name that other findings use, taken from an ARN. A task keeps its full ARN."""
     text = text_in(value, ENTITY_NAME_MAX_LENGTH)
     if text.startswith("AWS::"):  # Security Hub's "AWS::IAM::AccessKey:AKIA..."
         return text.rpartition(":")[2] or text
@@ -215,5 +221,5 @@ def _named(kind: Kind, value: Any) -> str:
 
 
 def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
-    """The actors, resources, endpoints or signals of an attack sequence."""
+    """Yields one `part` of an attack sequence: its actors, resources, endpoints or signals."""
     return each(field(service, "detection", "sequence", part))

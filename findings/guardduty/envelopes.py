@@ -1,4 +1,4 @@
-"""What a finding comes wrapped in, and how it is taken out. Pure: no Django, no clock."""
+"""Extracts findings from envelopes such as EventBridge, SNS and SQS. Pure: no Django, no clock."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from typing import Any
 from findings.guardduty.lenient_json import field, from_json, pascal
 from findings.guardduty.security_hub import is_security_hub
 
-MAX_DEPTH = 8  # objects and arrays around a finding; Lambda over SQS over SNS needs 5
+MAX_DEPTH = 8  # nested objects and arrays around a finding; SNS to SQS to Lambda needs 5
 
-# An event of GuardDuty's may also tell of a scan that found nothing, or of an API call.
+# Other GuardDuty events report a scan without results or an API call.
 _FINDING_EVENTS = {
     "guardduty finding",
     "security hub findings - imported",
-    "security hub findings - custom action",  # somebody has sent it on purpose
+    "security hub findings - custom action",  # sent by a user on purpose
 }
 _DETAIL_TYPE = ("detail-type", "Detail-Type", "detailType", "DetailType")
 _NO_DETAIL: tuple[Any, ...] = (None, "", {}, [])
 
-# SNS asks this of an endpoint that it does not know yet.
+# SNS sends these to confirm the subscription of an endpoint.
 _SUBSCRIPTIONS = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
-# In the order in which they are looked for: `aws guardduty get-findings`, Lambda's event,
-# `aws sqs receive-message`, its SNS record, SNS itself, an SQS message.
+# In search order: `aws guardduty get-findings`, a Lambda event, `aws sqs receive-message`, a Lambda
+# event's SNS record, an SNS notification, an SQS message.
 _WRAPPERS = ("findings", "records", "messages", "sns", "message", "body")
 
 
 @dataclass(frozen=True, slots=True)
 class Unparsed:
-    """A document that was meant as a finding, and why it cannot be read as one."""
+    """A document that should be a finding but cannot be parsed, and the reason."""
 
     reason: str
 
 
 def unwrap(document: Any) -> Iterator[Mapping[str, Any] | Unparsed]:
-    """The findings inside whatever wraps them, as they are; nothing for an event that is none."""
+    """Yields the unchanged findings inside any envelopes, or Unparsed where one cannot be read.
+
+    Yields nothing for events that are not findings. Never raises.
+    """
     return _unwrap(document, depth=0)
 
 

@@ -1,6 +1,6 @@
-"""The findings in a file: JSON lines, arrays, what the AWS command line prints, an export to S3.
+"""Reads findings from a file: JSON lines, JSON arrays, AWS CLI output or a GuardDuty S3 export.
 
-It may be compressed, and is read as a stream, however long it is.
+The file can be gzip-compressed. It is streamed, so its size is not limited by memory.
 """
 
 from __future__ import annotations
@@ -18,32 +18,35 @@ import ijson
 
 from findings.guardduty.parser import Unparsed, unwrap
 
-MAX_FINDING = 1024 * 1024  # bytes, with what wraps it, as in SQS; GuardDuty's have some 10 KiB
-MAX_OPENED = 1000  # brackets of one finding
-# A compressed file may unpack to so many times its size, and to the first bytes in any case.
+MAX_FINDING = 1024 * 1024  # bytes, with its envelope, as in SQS; GuardDuty's have about 10 KiB
+MAX_OPENED = 1000  # nested brackets in one finding
+# A compressed file may unpack to MAX_RATIO times its size, or to ANY_RATIO bytes if that is more.
 MAX_RATIO = 50
 ANY_RATIO = 4 * 1024 * 1024  # bytes
 
 Stream = io.BufferedReader | gzip.GzipFile
 
-_BUFFER = 4 * 1024  # bytes: a nest that opens and closes within it is not noticed
+_BUFFER = 4 * 1024  # bytes; nesting that opens and closes within one buffer is not counted
 _TOO_LONG = f"It is longer than {MAX_FINDING // 1024} KiB."
 _GZIP = b"\x1f\x8b"
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)  # or what a piece has of one
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+("|\\?\Z)', re.DOTALL)  # or the part of one in this buffer
 _LIST = re.compile(rb'\{\s*"([Ff]indings)"\s*:\s*\[')
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding, or why there is none to be read, and where it stands."""
+    """A finding or a parse failure, and its position in the file."""
 
-    place: str  # "line 7", or "item 7" of a document that is not made of lines
+    place: str  # "line 7", or "item 7" if the document is not JSON lines
     finding: Mapping[str, Any] | Unparsed
 
 
 def read_findings(stream: Stream) -> Iterator[Found]:
-    """Everything in the stream, in its order. Of lines, one that is no JSON is told and the next is
-    read; any other document ends where it is no JSON, and each where it cannot be read."""
+    """Yields the findings in the stream, in order, and an Unparsed for each failure.
+
+    An invalid line of JSON lines is reported and skipped. Other documents end at the first invalid
+    JSON, and every stream ends at a read error. Never raises for the content of the file.
+    """
     place = "its beginning"
     try:
         if stream.peek(2).startswith(_GZIP):
@@ -57,15 +60,15 @@ def read_findings(stream: Stream) -> Iterator[Found]:
     except _TooMuch:
         yield Found(f"after {place}", Unparsed("It unpacks to too many times its size."))
     except (OSError, EOFError, zlib.error):
-        yield Found(f"after {place}", Unparsed("From here on it cannot be read."))
+        yield Found(f"after {place}", Unparsed("It cannot be read. The rest is not read."))
 
 
 class _TooMuch(Exception):
-    """What is compressed unpacks to far more than findings do."""
+    """The compressed file unpacks to far more data than findings would."""
 
 
 class _Packed(io.RawIOBase):
-    """Counts what is read of a compressed file."""
+    """Counts the bytes read from a compressed file."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -78,7 +81,7 @@ class _Packed(io.RawIOBase):
 
 
 class _Unpacked(gzip.GzipFile):
-    """Raises _TooMuch where a small file would unpack to gigabytes."""
+    """Unpacks a gzip file. Raises _TooMuch if it unpacks to too many times its size."""
 
     def __init__(self, stream: Stream) -> None:
         self.packed = _Packed(stream)
@@ -98,7 +101,10 @@ class _Unpacked(gzip.GzipFile):
 
 
 class _Limited:
-    """What ijson reads from: no more than one finding may have, until `next` is called."""
+    """A stream for ijson that limits the size and nesting of each finding.
+
+    Call `next` after each finding to reset the limits.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -114,7 +120,7 @@ class _Limited:
             raise _TooLong
         data = self.stream.read(size)
         self.left -= len(data)
-        # ijson keeps the whole path for each level, so that memory grows with their square.
+        # ijson keeps the whole path for each level, so memory grows with the depth squared.
         outside = self._outside_of_texts(data)
         self.opened += sum(map(outside.count, (b"[", b"{")))
         self.opened -= sum(map(outside.count, (b"]", b"}")))
@@ -123,9 +129,9 @@ class _Limited:
         return data
 
     def _outside_of_texts(self, data: bytes) -> bytes:
-        """What is left without texts, whose brackets could hide how deep the rest is nested."""
+        """Returns the data without strings, whose brackets do not count as nesting."""
         data = self.begun + data
-        self.begun = b""  # of a text that goes on in the next piece
+        self.begun = b""  # the start of a string that continues in the next buffer
         for text in _TEXT.finditer(data):
             if text[1] != b'"':
                 self.begun = b'"' + text[1]
@@ -133,7 +139,7 @@ class _Limited:
 
 
 class _TooLong(Exception):
-    """A finding is longer than any finding is."""
+    """A finding exceeds MAX_FINDING."""
 
 
 def _is_lines(start: bytes) -> bool:
@@ -164,7 +170,7 @@ def _lines(stream: Stream) -> Iterator[tuple[str, Any]]:
 def _parsed(line: bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:  # a wrong encoding too
+    except ValueError:  # includes a wrong encoding
         return Unparsed("It is not JSON.")
     except RecursionError:
         return Unparsed("It is nested too deeply.")
@@ -182,8 +188,8 @@ def _items(stream: Stream, start: bytes) -> Iterator[tuple[str, Any]]:
             yield f"item {number}", document
             limited.next()
     except _TooLong:
-        yield f"item {number + 1}", Unparsed(f"{_TOO_LONG} What follows is not read.")
+        yield f"item {number + 1}", Unparsed(f"{_TOO_LONG} The rest is not read.")
     except RecursionError:
         yield f"item {number + 1}", Unparsed("It is nested too deeply. The rest is not read.")
-    except (ijson.JSONError, ValueError):  # also a number of too many digits
-        yield f"item {number + 1}", Unparsed("From here on it is not JSON.")
+    except (ijson.JSONError, ValueError):  # includes a number with too many digits
+        yield f"item {number + 1}", Unparsed("It is not JSON. The rest is not read.")

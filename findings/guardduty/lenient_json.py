@@ -1,4 +1,4 @@
-"""How to look into JSON that anybody may have written, and never fail. Pure: no Django."""
+"""Reads values from untrusted JSON. No function here raises for its input. Pure: no Django."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def field(value: Any, *path: str) -> Any:
-    """What stands under the camelCase keys or their PascalCase twins; None where nothing does."""
+    """Returns the value at the path of camelCase keys, or None.
+
+    Each key also matches in PascalCase.
+    """
     for key in path:
         if not isinstance(value, (dict, Mapping)):
             return None
@@ -31,14 +34,14 @@ def field(value: Any, *path: str) -> Any:
 
 
 def each(value: Any) -> Iterator[Mapping[str, Any]]:
-    """The objects in an array; an object alone counts as one."""
+    """Yields the objects in an array. A single object counts as an array of one."""
     for item in value if isinstance(value, list | tuple) else (value,):
         if isinstance(item, Mapping):
             yield item
 
 
 def from_json(text: Any) -> Any:
-    """What the JSON says, or None where the text is none."""
+    """Returns the decoded JSON, or None if the value is not a string of valid JSON."""
     if not isinstance(text, str):
         return None
     try:
@@ -47,16 +50,17 @@ def from_json(text: Any) -> Any:
         return None
 
 
-@cache  # of the few keys that we ask for; never of what a finding holds
+@cache  # for the few keys in our code; never call it with keys from a finding
 def pascal(key: str) -> str:
+    """Returns a camelCase key in PascalCase."""
     return key[:1].upper() + key[1:]
 
 
 def text_in(value: Any, limit: int) -> str:
-    """Text that a database can hold, of at most `limit` characters; "" for no text.
+    """Returns text that a database can store, cut to `limit` characters; "" if it is not text.
 
-    NUL is removed and half of a surrogate pair replaced. The words "null" and "None" are what a
-    program writes that had no text.
+    Removes NUL and replaces lone surrogates. "null" and "None" count as no text, because programs
+    write them for a missing value.
     """
     if not isinstance(value, str) or value.strip() in _NO_TEXT:
         return ""
@@ -67,20 +71,25 @@ def text_in(value: Any, limit: int) -> str:
 
 
 def first_in(value: Any, *paths: tuple[str, ...], limit: int) -> str:
-    """The text under the first of the paths that leads to any."""
+    """Returns the text at the first path that has any, cut to `limit` characters; else ""."""
     return next(filter(None, (text_in(field(value, *path), limit) for path in paths)), "")
 
 
 def number_in(value: Any) -> int | float | None:
+    """Returns the number, also from a string of digits; None if it is not a number."""
     if isinstance(value, str) and _number.fullmatch(value.strip()):
         return float(value) if "." in value else int(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def instant_in(value: Any) -> datetime | None:
+    """Returns a time as an aware datetime in UTC; None if it is not a time.
+
+    Accepts ISO 8601 with date and time, and Unix time in seconds or milliseconds.
+    """
     try:
         if isinstance(value, str) and (parts := _time.fullmatch(value.strip())):
-            # Without an offset it is UTC, as everything that GuardDuty says.
+            # Without an offset it is UTC, like all times from GuardDuty.
             offset = (parts["offset"] or "Z").upper()
             return datetime.fromisoformat(f"{parts['date']}T{parts['time']}{offset}").astimezone(
                 UTC
@@ -89,23 +98,26 @@ def instant_in(value: Any) -> datetime | None:
         if number is None or not 0 <= number < 10**14:
             return None
         if isinstance(value, str) and number < 10**8:
-            return None  # "2025" or "20250225": a date, which is no instant
-        # As seconds, 10**11 is the year 5138; as milliseconds, 1973: before GuardDuty.
+            return None  # "2025" or "20250225" is a date, not a time
+        # 10**11 seconds is the year 5138; 10**11 milliseconds is 1973, before GuardDuty existed.
         if number < 10**11:
             return _EPOCH + timedelta(seconds=number)
         return _EPOCH + timedelta(milliseconds=number)
-    except (ValueError, OverflowError):  # the 30th of February; an offset beyond the year 1
+    except (ValueError, OverflowError):  # February 30, or an offset to before the year 1
         return None
 
 
 def address_in(value: Any) -> str:
-    """The canonical form, or "". An IPv4 address that is mapped into IPv6 is that IPv4 address."""
+    """Returns an IP address in canonical form, or "" if it is not one.
+
+    An IPv4-mapped IPv6 address is returned as the IPv4 address.
+    """
     return _canonical(value) if isinstance(value, str) and len(value) < 100 else ""
 
 
-@lru_cache(maxsize=4096)  # a batch of findings names the same ones again and again
+@lru_cache(maxsize=4096)  # a batch of findings often repeats addresses
 def _canonical(value: str) -> str:
-    if "%" in value:  # a zone means something on its own host only
+    if "%" in value:  # a zone ID is valid only on its own host
         return ""
     try:
         address = ipaddress.ip_address(value.strip())
@@ -116,4 +128,5 @@ def _canonical(value: str) -> str:
 
 
 def is_true(value: Any) -> bool:
+    """Returns whether the value is true or the string "true" in any case."""
     return value is True or (isinstance(value, str) and value.strip().casefold() == "true")

@@ -1,4 +1,4 @@
-"""What a GuardDuty finding says, however it is wrapped and spelled. Pure: no Django, no clock."""
+"""Parses GuardDuty findings in all their formats. Pure: no Django, no clock."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ __all__ = [
     "unwrap",
 ]
 
-# Longer text is cut: an attacker writes some of it, and a column has an end.
-ACCOUNT_ID_MAX_LENGTH = 32  # 12 digits, or what masks them
+# Longer text is cut: an attacker can write some of it, and database columns are limited.
+ACCOUNT_ID_MAX_LENGTH = 32  # 12 digits, or a mask
 REGION_MAX_LENGTH = 32
-FINDING_ID_MAX_LENGTH = 300  # the most that GuardDuty's API takes
+FINDING_ID_MAX_LENGTH = 300  # the maximum in GuardDuty's API
 FINDING_TYPE_MAX_LENGTH = 100  # as in findings.catalogue, which needs Django
 TITLE_MAX_LENGTH = 256
 DESCRIPTION_MAX_LENGTH = 4096
@@ -56,12 +56,12 @@ ACTION_TYPE_MAX_LENGTH = 64
 PLACE_MAX_LENGTH = 128
 ORGANIZATION_MAX_LENGTH = 256
 USER_AGENT_MAX_LENGTH = 1024
-COUNT_MAX = 2**31 - 1  # an integer column's
+COUNT_MAX = 2**31 - 1  # the maximum of an integer column
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an actor came from. What the finding does not say is ""."""
+    """The address and location of an actor. Missing values are ""."""
 
     address: str  # IPv4 or IPv6 in canonical form
     country: str = ""
@@ -71,7 +71,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFinding:
-    """What a finding says. What it does not say is "", None or empty; nothing is guessed."""
+    """The content of a finding. Missing values are "", None or empty; nothing is guessed."""
 
     account_id: str
     region: str
@@ -80,22 +80,25 @@ class ParsedFinding:
     severity: float | None  # GuardDuty's number, 1.0 to 10.0
     title: str
     description: str
-    count: int  # how often it was seen; 1 where it does not say
+    count: int  # how many times it was observed; 1 if missing
     first_seen_at: datetime | None  # aware
     last_seen_at: datetime | None
     action_type: str  # "NETWORK_CONNECTION", ...
     addresses: tuple[Address, ...]
-    own_addresses: frozenset[str]  # of what was acted upon: the victim's, in canonical form
-    resource_acted: bool  # the account's own resource acted, so that the addresses are its targets'
+    own_addresses: frozenset[str]  # canonical addresses of the account's own resources
+    resource_acted: bool  # the account's own resource acted, so `addresses` are its targets
     entities: tuple[Entity, ...]
     user_agent: str
-    principal: str  # who acted: a user name, a role, "Root", ...
+    principal: str  # the principal that acted: a user name, a role, "Root", ...
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
     is_sample: bool
 
 
 def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
-    """What the finding says. Never raises, whatever the finding holds."""
+    """Returns the parsed finding, or Unparsed with the reason. Never raises.
+
+    Accepts findings in GuardDuty's and in Security Hub's format.
+    """
     if not isinstance(finding, Mapping):
         return Unparsed("It is not an object.")
     if is_security_hub(finding):
@@ -138,7 +141,7 @@ def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
 
 def _account_id(value: Any) -> str:
     if isinstance(value, int) and 10**11 <= value < 10**12:
-        return str(value)  # shorter ones have lost their zeros: whose they are is not said
+        return str(value)  # a shorter number has lost its leading zeros and is ambiguous
     return text_in(value, ACCOUNT_ID_MAX_LENGTH)
 
 
@@ -149,14 +152,14 @@ def _severity(value: Any) -> float | None:
 
 def _count(value: Any) -> int:
     number = number_in(value)
-    if number is None or not 1 <= number < float("inf"):  # nor NaN
+    if number is None or not 1 <= number < float("inf"):  # excludes NaN too
         return 1
     if number >= COUNT_MAX:
         return COUNT_MAX
     return int(number) if number == int(number) else 1
 
 
-# Where the actors came from
+# Addresses of the actors
 
 _REMOTE = (
     "networkConnectionAction",
@@ -167,7 +170,7 @@ _REMOTE = (
 
 
 def _addresses(service: Any) -> Iterator[Address]:
-    """Each address once, with what is said of it first."""
+    """Yields each address once, with the first location that the finding gives for it."""
     seen = set()
     for address in _said_addresses(service):
         if address.address and address.address not in seen:
@@ -201,7 +204,7 @@ def _said_addresses(service: Any) -> Iterator[Address]:
                 )
     caller = field(action, "kubernetesApiCallAction")
     sources = field(caller, "sourceIPs") or field(caller, "sourceIps")
-    # The caller and the proxies before it: which is which is said only where there is but one.
+    # The list holds the caller and its proxies, so only a single entry is certainly the caller.
     if (
         field(caller, "remoteIpDetails") is None
         and isinstance(sources, list | tuple)

@@ -1,4 +1,4 @@
-"""Findings to try the portal with, in GuardDuty's form. Pure: no Django, no clock."""
+"""Builds sample findings in GuardDuty's format. Pure: no Django, no clock."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from storage.instants import iso
 
-# Public by form, so that a rule acts on them, and nobody's: RFC 7526 took the network out of use.
+# Public addresses, so containment rules apply, but unassigned: RFC 7526 deprecated this network.
 ADDRESSES = ipaddress.IPv4Network("192.88.99.0/24")
 
 _SCORES = {"LOW": 2.0, "MEDIUM": 5.0, "HIGH": 8.0, "CRITICAL": 9.5}  # GuardDuty's severity
 
-# What is attacked, by the service of the finding type; in other services it is an instance.
+# The affected resource by the service of the finding type; an instance for all other services.
 _RESOURCES: dict[str, dict[str, Any]] = {
     "S3": {"s3BucketDetails": [{"name": "sample-bucket"}]},
     "Kubernetes": {"eksClusterDetails": {"name": "sample-cluster"}},
@@ -51,8 +51,12 @@ def sample_finding(
     has_credential: bool,
     at: datetime,
 ) -> dict[str, Any]:
-    """A finding of this type, marked as a sample. The IPv4 or IPv6 address is who acted, and with
-    `has_credential` also a user, or the role of an instance whose credentials were taken."""
+    """Returns a GuardDuty finding of this type, marked as a sample.
+
+    The actor is the IPv4 or IPv6 `address`. With `has_credential`, the actor is also a user, or an
+    instance role for types of credential exfiltration. Raises KeyError for an unknown `severity`
+    and ValueError for an invalid address.
+    """
     version = ipaddress.ip_address(address).version
     remote = {"remoteIpDetails": {f"ipAddressV{version}": address}}
     seen_at = iso(at)
@@ -73,7 +77,7 @@ def sample_finding(
         "type": finding_type,
         "severity": _SCORES[severity],
         "title": f"Sample of {finding_type}",
-        "description": "A sample, to try the portal with. Nothing happened.",
+        "description": "A sample finding for testing. Nothing happened.",
         "createdAt": seen_at,
         "updatedAt": seen_at,
         "resource": resource,

@@ -1,6 +1,6 @@
-"""What GuardDuty said in a finding of Security Hub's, in GuardDuty's own shape.
+"""Converts GuardDuty findings from Security Hub's format (ASFF) to GuardDuty's own.
 
-Security Hub flattens it into ProductFields, and writes the type in its own way.
+Security Hub flattens the finding into ProductFields and changes the format of the type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_SEGMENTS = 16
 _MAX_INDEX = 500
 _item = re.compile(r"(?P<name>.+)\.(?P<index>\d{1,3})_")  # "portProbeDetails.0_"
 
-# AWS lists them: docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
+# The types in Security Hub: docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
 _type = re.compile(r"(?P<purpose>[A-Za-z0-9]+):(?P<resource>[A-Za-z0-9]+)-(?P<family>[^/]+)")
 _type_without_purpose = re.compile(r"(?P<resource>[A-Za-z0-9]+)-(?P<family>[^/:]+)")
 _ODD_TYPES = {
@@ -27,6 +27,7 @@ _ODD_TYPES = {
 
 
 def is_security_hub(document: Mapping[str, Any]) -> bool:
+    """Returns whether the document is a finding in Security Hub's format."""
     return not isinstance(field(document, "type"), str) and (
         isinstance(field(document, "productFields"), Mapping)
         or isinstance(field(document, "productArn"), str)
@@ -34,13 +35,16 @@ def is_security_hub(document: Mapping[str, Any]) -> bool:
 
 
 def is_guardduty(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding of Security Hub's comes from GuardDuty, as far as it says."""
+    """Returns whether a Security Hub finding comes from GuardDuty; True if it names no product."""
     arn = field(finding, "productArn")
     return not isinstance(arn, str) or arn.endswith("/aws/guardduty")
 
 
 def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The finding as GuardDuty would say it. Its resources are in `resources`, as in a sequence."""
+    """Returns the Security Hub finding in GuardDuty's format.
+
+    Its resources are in `resources`, as in an attack sequence.
+    """
     said = _unflattened(field(finding, "productFields"))
     service = said.get("service")
     service = dict(service) if isinstance(service, Mapping) else {}
@@ -72,7 +76,7 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _unflattened(fields: Any) -> dict[str, Any]:
-    """{"aws/guardduty/service/count": "7"} as {"service": {"count": "7"}}."""
+    """Converts {"aws/guardduty/service/count": "7"} to {"service": {"count": "7"}}."""
     root: dict[str, Any] = {}
     for key, value in fields.items() if isinstance(fields, Mapping) else ():
         if not isinstance(key, str) or not key.startswith(_PREFIX):
@@ -90,7 +94,7 @@ def _unflattened(fields: Any) -> dict[str, Any]:
 
 def _inside(node: Any, folder: str) -> Any:
     if not isinstance(node, dict):
-        return None  # one key says that it is a text, another that it is a folder
+        return None  # conflicting keys: one makes it a value, another an object
     item = _item.fullmatch(folder)
     if item is None:
         return node.setdefault(folder, {})
@@ -103,7 +107,7 @@ def _inside(node: Any, folder: str) -> Any:
 
 
 def _type_in(types: Any) -> Any:
-    """GuardDuty's type out of "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"."""
+    """Returns GuardDuty's type from "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"."""
     first = types[0] if isinstance(types, list | tuple) and types else types
     if not isinstance(first, str):
         return None
@@ -126,7 +130,7 @@ def _type_in(types: Any) -> Any:
 
 
 def _severity_in(severity: Any) -> Any:
-    """GuardDuty's own number, or Security Hub's, whose classes are ours times ten."""
+    """Returns GuardDuty's severity, or a tenth of Security Hub's, which goes from 0 to 100."""
     product = field(severity, "product")
     normalized = field(severity, "normalized")
     if product is None and isinstance(normalized, int | float) and 0 <= normalized <= 100:
