@@ -10,7 +10,7 @@ from storage.admin_filters import OwnFiltersOnly
 
 
 class ReadOnly:
-    """Whoever asks: the log cannot be edited."""
+    """Makes an admin read-only for every user, superusers included."""
 
     def has_add_permission(self, *args: Any) -> bool:
         return False
@@ -23,6 +23,8 @@ class ReadOnly:
 
 
 class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Reaction]):
+    """Shows the attempts of an action."""
+
     model = Attempt
     fields = ["at", "succeeded", "answer"]
     ordering = ["pk"]
@@ -30,6 +32,8 @@ class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Reaction]):
 
 @admin.register(Reaction)
 class ReactionAdmin(ReadOnly, OwnFiltersOnly, admin.ModelAdmin[Reaction]):
+    """Shows the log of actions."""
+
     list_display = ["decided_at", "kind", "target", "state", "outcome"]
     list_filter = ["kind", "state"]
     search_fields = ["target"]

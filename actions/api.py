@@ -1,4 +1,4 @@
-"""GET /actions. The errors are told in threatreaction/api.py."""
+"""GET /actions. threatreaction/api.py handles the errors."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ router = Router(tags=["Actions"])
     auth=callers_who(permission="actions.view_reaction", scope="findings:read"),
     response={200: ActionList, frozenset({401, 403, 422, 500}): Problem},
     operation_id="getActions",
-    summary="Read what was done about findings",
+    summary="List actions taken on findings",
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:read"]}],
-        "responses": {200: {"description": "A page of the actions."}},
+        "responses": {200: {"description": "A page of actions."}},
     },
 )
 def get_actions(
     request: HttpRequest, response: HttpResponse, wanted: Query[ActionQuery]
 ) -> dict[str, Any]:
-    """Lists the actions, newest first, 25 a page, as the Actions page does.
+    """Lists actions, newest first, 25 per page, as the Actions page does.
 
-    What is added meanwhile moves no page: `next` leads to the actions that are older than these.
+    New actions do not shift later pages: `next` points to the actions older than this page.
     """
     form, after = asked_of(request, wanted, ActionFilter)
     response["Cache-Control"] = "private, no-cache"
@@ -46,7 +46,7 @@ _SAME = ActionTaken.model_fields.keys() - {"action", "finding_type", "account_id
 
 
 def _listed(page: Page[Reaction]) -> dict[str, Any]:
-    """What ActionList describes."""
+    """Returns the data of an ActionList."""
     return {
         "actions": [
             {

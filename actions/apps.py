@@ -4,6 +4,8 @@ from django.apps import AppConfig
 
 
 class ActionsConfig(AppConfig):
+    """The actions app, and the permissions that each role has in it."""
+
     name = "actions"
     role_permissions = {
         "viewers": ["actions.view_reaction"],
@@ -11,4 +13,4 @@ class ActionsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from actions import checks  # noqa: F401  (registers them)
+        from actions import checks  # noqa: F401  (registers the checks)

@@ -1,4 +1,4 @@
-"""The circuit breaker: too many containments within an hour, and somebody has to look first."""
+"""The circuit breaker, which stops containment after too many containments within one hour."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ LOCK = "actions.breaker"
 
 
 def tripped() -> Trip | None:
-    """The trip that nobody has reset yet."""
+    """Returns the trip that has not been reset, or None."""
     return Trip.objects.filter(reset_at=None).first()
 
 
 def waiting() -> int:
-    """How many containments wait for somebody."""
+    """Returns the number of pending containments."""
     return Reaction.objects.filter(kind__in=CONTAINMENT, state=State.PENDING).count()
 
 
 def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:
-    """Those of them, in their order, that may be carried out now. Trips where they are more than
-    the limit allows.
+    """Returns the reactions that can be carried out now, in order. Trips if they exceed the limit.
 
-    For a transaction that holds LOCK, so that two workers do not count at once, and for a breaker
-    that has not tripped. A target counts once, however many findings and attempts are about it.
+    Call it in a transaction that holds LOCK, so that only one worker counts at a time, and only if
+    the breaker has not tripped. Each target counts once, regardless of findings and attempts.
     """
     if not any(one.kind in CONTAINMENT for one in asked):
         return asked
@@ -42,7 +41,7 @@ def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:
         if one.kind in CONTAINMENT and (one.kind, one.target) not in counted:
             if len(counted) >= settings.MAX_CONTAINMENTS_PER_HOUR:
                 Trip.objects.create(tripped_at=at, limit=settings.MAX_CONTAINMENTS_PER_HOUR)
-                return asked[:number]  # what follows may be about the same target
+                return asked[:number]  # the rest can have the same target
             counted.add((one.kind, one.target))
     return asked
 
@@ -60,14 +59,17 @@ def _counted_since(begin: datetime) -> set[tuple[str, str]]:
 
 @transaction.atomic
 def reset(*, by: User, at: datetime, drop: bool) -> int:
-    """Containment goes on: with what has waited, or, `drop`, without. How many were dropped."""
+    """Resets the breaker so that containment resumes.
+
+    With `drop`, also cancels the pending containments. Returns how many were canceled.
+    """
     advisory_lock(LOCK)
     if not Trip.objects.filter(reset_at=None).update(reset_at=at, reset_by=by):
-        return 0  # somebody else was faster: what they have let go on is not dropped
+        return 0  # another user reset it first; do not cancel what they released
     if not drop:
         return 0
     return Reaction.objects.filter(kind__in=CONTAINMENT).settle(
         State.PREVENTED,
         at=at,
-        outcome=f"Dropped by {by.get_username()}, who reset the circuit breaker.",
+        outcome=f"Canceled by {by.get_username()} when resetting the circuit breaker.",
     )

@@ -1,4 +1,4 @@
-"""Whether the portal acts on AWS, or only writes down what it would do."""
+"""The containment switch: whether the portal acts on AWS or only logs what it would do."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ NOTHING_DONE = f"Nothing was done: CONTAINMENT is {DRY_RUN}."  # the outcome of 
 
 
 def is_on() -> bool:
-    """True if actions are carried out; False in a dry run, and for a value that means nothing."""
+    """Returns whether actions are carried out; False in a dry run and for an invalid value."""
     return bool(settings.CONTAINMENT == ON)

@@ -9,9 +9,9 @@ from actions import breaker, containment
 
 
 def circuit_breaker(request: HttpRequest) -> dict[str, Any]:
-    """`trip`, for the banner: lazy, so that a page without one costs no query."""
+    """Provides `trip` for the banner; lazy, so a page that does not use it runs no query."""
     user = getattr(request, "user", None)
-    # A stranger is told nothing; and in a dry run nothing is stopped.
+    # Hidden from anonymous users, and in a dry run, where there is nothing to stop.
     if user is None or not user.is_authenticated or not containment.is_on():
         return {"trip": None}
     return {"trip": SimpleLazyObject(breaker.tripped)}

@@ -1,4 +1,4 @@
-"""What is done about findings that have just come in: one row for each action, none carried out."""
+"""Decides which actions to take on new findings, and stores them. Carries out none."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ from findings.ingest import New
 from findings.models import Action, Finding
 from storage import bulk
 
-# Findings about IAM credentials: for them BLOCK also revokes.
+# For findings about IAM credentials, BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
-_ALLOWED = "Reported only: the allowlist has {} for {}."
+_ALLOWED = "Reported only: {} is on the allowlist for {}."
 
 
 class Wish(NamedTuple):
-    """An action that the policy asks for, and why it must not be done, if it must not."""
+    """An action that the policy requires."""
 
     kind: ReactionKind
     target_kind: str
     target: str
-    prevented: str = ""
+    prevented: str = ""  # the reason if a safeguard or the allowlist prevents it
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything beside a finding that decides what is done about it, read once for many."""
+    """The settings and the allowlist that decisions depend on, read once per batch."""
 
-    allowed: Collection[tuple[str, str, str]]  # kind and name of an entity, and a finding type
+    allowed: Collection[tuple[str, str, str]]  # entity kind, entity name, finding type
     never_block: list[Network]
     is_dry_run: bool
     topic: str
 
     @classmethod
     def now(cls) -> Self:
+        """Reads the current settings and allowlist. Raises ValueError if NEVER_BLOCK is invalid."""
         return cls(
             allowed=frozenset(
                 Allowance.objects.in_force().values_list("kind", "name", "finding_type")
@@ -56,7 +57,7 @@ class Rules:
 
 
 def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
-    """Stores what is to be done about each."""
+    """Stores the actions for each new finding. `at` is the time of the decision."""
     bulk.insert(
         Reaction,
         _COLUMNS,
@@ -117,15 +118,13 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
             yield from _revocations(parsed, rules)
     if finding.action == Action.SAVE:
         yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
-    if rules.topic:  # last: it tells what has become of the others
+    if rules.topic:  # last: the message lists the other actions
         yield Wish(ReactionKind.NOTIFY, "topic", rules.topic)
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
     if not parsed.addresses:
-        yield Wish(
-            ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no address of an actor."
-        )
+        yield Wish(ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no actor address.")
     targets = [(Kind.ADDRESS.value, said.address) for said in parsed.addresses]
     for kind, address in targets:
         prevented = _allowed(kind, address, parsed, rules) or safeguards.against_blocking(
@@ -151,9 +150,11 @@ def _can_be_revoked(kind: str, name: str) -> bool:
 
 
 def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
-    """Why the allowlist spares this target: it is there itself, or else something that the finding
-    names and that is no target, an instance or a user. One scanner's address that is allowed does
-    not spare the other addresses of the same finding."""
+    """Returns why the allowlist exempts this target, or "".
+
+    An entry matches the target itself, or another entity of the finding that cannot be a target,
+    such as an instance or a user. An allowed address does not exempt other addresses.
+    """
     if not rules.allowed:
         return ""
     sparing = [(kind, name)] + [
@@ -168,12 +169,12 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
 
 
 def _object_key(finding: Finding) -> str:
-    """account/region/yyyy/mm/dd/id.json, by the day on which it was last seen (UTC)."""
+    """Returns account/region/yyyy/mm/dd/id.json, with the UTC day of the last sighting."""
     parts: Sequence[str] = [
         finding.account_id or "unknown-account",
         finding.region or "unknown-region",
         *f"{finding.seen_at:%Y/%m/%d}".split("/"),
         f"{finding.finding_id}.json",
     ]
-    # An attacker may write ids: none of them leads into another folder.
+    # An attacker can control IDs, so replace characters that would change the folder.
     return "/".join(re.sub(r"[^A-Za-z0-9_.=-]|^\.+", "_", part) for part in parts)

@@ -1,4 +1,4 @@
-"""Carries out what has been decided: claim, do, write down. Any number of workers may."""
+"""Carries out pending actions: claim, execute, record. Any number of workers can run it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from storage.locks import advisory_lock
 logger = logging.getLogger(__name__)
 
 
-BATCH = 1000  # actions that are claimed, and folded, at once
-BATCH_OF_CALLS = 5  # where each is a call to AWS of its own
-# A worker that dies leaves what it had claimed to the others after this long: longer than an AWS
-# that hangs can hold up a batch.
+BATCH = 1000  # actions that are claimed and merged into one call
+BATCH_OF_CALLS = 5  # actions that are claimed if each needs its own AWS call
+# After this time, other workers take over the claims of a worker that died. It is longer than a
+# batch can take when AWS hangs.
 LEASE = timedelta(minutes=5)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -45,7 +45,7 @@ _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
 
 
 def carry_out_due(session: boto3.Session) -> int:
-    """One round: at most a batch of each kind. How many actions were tried."""
+    """Carries out at most one batch of each kind. Returns the number of attempted actions."""
     return sum(_carry_out(session, kinds, limit, service) for kinds, limit, service in _AT_ONCE)
 
 
@@ -54,7 +54,7 @@ def _carry_out(
 ) -> int:
     claimed = _claim(kinds, at=timezone.now(), limit=limit)
     if not containment.is_on():
-        # They were decided on before somebody turned it off.
+        # They were decided before containment was turned off.
         Reaction.objects.filter(pk__in=[one.pk for one in claimed]).settle(
             State.DRY_RUN, at=timezone.now(), outcome=containment.NOTHING_DONE
         )
@@ -66,7 +66,7 @@ def _carry_out(
 
 @transaction.atomic
 def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[Reaction]:
-    """Takes a lease on those that are due, so that nobody else tries them meanwhile."""
+    """Takes a lease on due actions, so that no other worker attempts them at the same time."""
     is_containment = not set(kinds).isdisjoint(CONTAINMENT)
     if is_containment:
         advisory_lock(breaker.LOCK)
@@ -86,7 +86,7 @@ def _claim(kinds: Sequence[ReactionKind], *, at: datetime, limit: int) -> list[R
 def _as_they_come(
     outcomes: Iterable[Outcome], kinds: Sequence[ReactionKind]
 ) -> Iterator[Sequence[Outcome]]:
-    """All at once where they were one call; else each when it is known, before the next begins."""
+    """Yields all outcomes at once if they are one call; else each before the next call starts."""
     if kinds == AT_THE_FIREWALL:
         yield list(outcomes)
     else:
@@ -95,7 +95,7 @@ def _as_they_come(
 
 @transaction.atomic
 def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
-    """An attempt for each, and what follows from it. Whoever was faster has settled it already."""
+    """Records an attempt for each outcome and updates the states, unless already settled."""
     Attempt.objects.bulk_create(
         [
             Attempt(reaction=one.reaction, at=at, succeeded=not one.error, answer=one.answer)

@@ -1,4 +1,4 @@
-"""The one way in: findings are stored, and what is to be done about them, in one transaction."""
+"""The only entry point for findings: stores them and their actions in one transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from findings.models import ThreatPolicy
 
 
 def ingest(findings: Iterable[Mapping[str, Any] | Unparsed], *, at: datetime) -> IngestResult:
-    """Holds a batch of findings against the policy and the allowlist as they are now."""
+    """Ingests a batch of findings under the current policy and allowlist, all or none.
+
+    `at` is the time of arrival. Returns the counts of the outcomes. Database errors propagate.
+    """
     return findings_ingest.ingest(
         findings,
         settings=ThreatPolicy.objects.actions(),

@@ -1,4 +1,4 @@
-"""The log of actions, newest first: what it can be narrowed to, and page by page."""
+"""The log of actions, newest first, with filters and paging."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from storage.paging import CursorPager
 
 PAGER = CursorPager(25)
 
-_SHOWN_NOW = (("", "Everything"), ("blocked", "Blocked now"), ("revoked", "Revoked now"))
+_SHOWN_NOW = (("", "All"), ("blocked", "Currently blocked"), ("revoked", "Currently revoked"))
 
 
 class ActionQuery(BaseModel):
-    """Which actions to list; all of those given have to hold."""
+    """Filters for actions. An action must match all given filters."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     now: Annotated[
         Literal["blocked", "revoked"] | None, Filter(label="Show", choices=_SHOWN_NOW)
-    ] = Field(None, description="What is blocked, or revoked, at this moment.")
+    ] = Field(None, description="Targets that are currently blocked or revoked.")
     action: Annotated[ReactionKind | None, Filter("kind")] = None
     state: Annotated[State | None, Filter("state")] = None
     since: Annotated[Instant | None, Filter("decided_at__gte", "From (UTC)")] = Field(
-        None, description="Decided at this instant, or after it."
+        None, description="Decided at or after this time."
     )
     until: Annotated[Instant | None, Filter("decided_at__lt", "To (UTC)")] = Field(
-        None, description="Decided before this instant."
+        None, description="Decided before this time."
     )
-    target: Annotated[Name | None, Filter("target", help_text="an address, a key, a role")] = Field(
+    target: Annotated[Name | None, Filter("target", help_text="Address, key or role")] = Field(
         None,
         max_length=512,
-        description="An address, an access key, a role.",
+        description="The target: an address, an access key or a role.",
         examples=["198.51.100.7"],
     )
     type: Annotated[Name | None, Filter("finding__finding_type", "Finding type")] = Field(
@@ -47,7 +47,7 @@ class ActionQuery(BaseModel):
         None, max_length=64, description="The AWS account."
     )
     after: str | None = Field(
-        None, pattern=f"^{PAGER.pattern}$", description="`next` of the page before."
+        None, pattern=f"^{PAGER.pattern}$", description="The value of `next` on the previous page."
     )
 
 
@@ -55,7 +55,7 @@ ActionFilter = filters.form_of(ActionQuery)
 
 
 def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
-    """The actions that fit what a valid ActionFilter asks, with all that the log shows of them."""
+    """Returns the actions that match the values of a valid ActionFilter, for display in the log."""
     reactions = Reaction.objects.all()
     if now := asked.get("now"):
         kind = ReactionKind.BLOCK if now == "blocked" else ReactionKind.REVOKE
@@ -69,7 +69,10 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
 
 
 def undoable(shown: Iterable[Reaction]) -> set[int]:
-    """The keys of those among them that block an address now, and that nobody is unblocking."""
+    """Returns the primary keys of the actions that can be unblocked.
+
+    These block an address now, and no unblock is pending for them.
+    """
     pks = [one.pk for one in shown if one.kind == ReactionKind.BLOCK]
     standing = Reaction.objects.in_force().filter(pk__in=pks)
     return {one.pk for one in standing if not one.is_being_undone}

@@ -21,6 +21,8 @@ from storage.append_only import (
 
 
 class ReactionKind(models.TextChoices):
+    """The kinds of actions on AWS."""
+
     BLOCK = "BLOCK", "Block"
     UNBLOCK = "UNBLOCK", "Unblock"
     REVOKE = "REVOKE", "Revoke"
@@ -29,6 +31,8 @@ class ReactionKind(models.TextChoices):
 
 
 class State(models.TextChoices):
+    """The states of an action. Only PENDING changes; all others are final."""
+
     PENDING = "pending", "Pending"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
@@ -36,36 +40,40 @@ class State(models.TextChoices):
     PREVENTED = "prevented", "Prevented"
 
 
-# What the circuit breaker counts and stops.
+# The kinds that the circuit breaker counts and stops.
 CONTAINMENT = (ReactionKind.BLOCK, ReactionKind.REVOKE)
 AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
 
 
 class ReactionQuerySet(KeptQuerySet["Reaction"]):
-    """Rows are added; then only their state moves forward, by the three methods here."""
+    """Queries of actions. `settle`, `postpone` and `start` are the only ways to update rows."""
 
     def _move(self, **fields: object) -> int:
         pending = self.filter(state=State.PENDING)
         return models.QuerySet.update(pending, **fields)
 
     def settle(self, state: State, *, at: datetime, outcome: str) -> int:
-        """Ends those that are still pending; how many these were."""
+        """Moves the pending actions to a final state. Returns how many there were."""
         return self._move(state=state, settled_at=at, due_at=None, outcome=outcome)
 
     def postpone(self, until: datetime) -> int:
-        """Nobody tries them before then."""
+        """Delays the pending actions until then. Returns how many there were."""
         return self._move(due_at=until)
 
     def start(self, at: datetime) -> int:
-        """Remembers when they were first tried."""
+        """Records the first attempt of pending actions. Returns how many had none before."""
         return self.filter(started_at=None)._move(started_at=at)
 
     def due(self, at: datetime) -> Self:
+        """Returns the pending actions that are due at this time."""
         return self.filter(state=State.PENDING, due_at__lte=at)
 
     def in_turn(self, at: datetime, *, held: Sequence[str] = ()) -> Self:
-        """Without those of the kinds that are held back, and those about a target of which an
-        earlier one is held, or is pending and not due: somebody is at it, or it has failed."""
+        """Returns the actions that need not wait for another one.
+
+        Excludes the `held` kinds, and targets with an earlier block or unblock that is held, or
+        pending and not yet due because a worker is attempting it or it has failed.
+        """
         earlier = Reaction.objects.filter(
             Q(due_at__gt=at) | Q(kind__in=held),
             state=State.PENDING,
@@ -76,8 +84,10 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         return self.exclude(kind__in=held).exclude(Exists(earlier))
 
     def in_force(self) -> Self:
-        """The newest of those that block an address or revoke a credential, for each target, where
-        nobody has taken it back since. Those that failed or were prevented count for nothing."""
+        """Returns, per target, the newest block or revocation that has not been undone since.
+
+        Ignores failed and prevented actions. Annotates `is_being_undone`.
+        """
         standing = [State.PENDING, State.DONE]
         newer = Reaction.objects.filter(target=OuterRef("target"), pk__gt=OuterRef("pk"))
         both_dry = Q(state=State.DRY_RUN) & Q(state=OuterRef("state"))
@@ -95,10 +105,10 @@ ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 
 
 class Reaction(KeptModel):
-    """One action: what is done, to what, because of which finding, why, and how far it has come.
+    """One action on a target because of a finding, with its reason and state.
 
-    `decisions.py` and `undo.py` add the rows; `execution.py` alone moves their state forward. No
-    other column changes, and no row is deleted; triggers see to it.
+    `decisions.py` and `undo.py` add rows; `execution.py` and `breaker.py` update their state.
+    Database triggers prevent all other updates and all deletes.
     """
 
     finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")
@@ -106,19 +116,19 @@ class Reaction(KeptModel):
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
     why = models.TextField()
-    outcome = models.TextField(blank=True)  # what came of it, once it is settled
+    outcome = models.TextField(blank=True)  # the result, once it is settled
     state = models.CharField(max_length=16, choices=State)
     decided_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True)  # when it is tried next; null: never
-    started_at = models.DateTimeField(null=True)  # when it was first tried
+    due_at = models.DateTimeField(null=True)  # time of the next attempt; null if there is none
+    started_at = models.DateTimeField(null=True)  # time of the first attempt
     settled_at = models.DateTimeField(null=True)
-    # Policy decides for nobody in particular; an Unblock has somebody who asked for it.
+    # Null and "" if the policy requires the action. An unblock has the user who requested it.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     requested_by_name = models.CharField(max_length=200, blank=True)
 
-    is_being_undone: bool  # only of those that `in_force` reads
+    is_being_undone: bool  # set only by `in_force`
 
     objects = ReactionManager()
 
@@ -151,23 +161,24 @@ class Reaction(KeptModel):
 
     @property
     def can_be_allowed(self) -> bool:
-        """Whether the allowlist can spare its target from now on."""
+        """Whether the target can be added to the allowlist."""
         return self.kind in CONTAINMENT and bool(self.target)
 
     @property
     def gives_up_at(self) -> datetime:
+        """The time after which there are no more attempts."""
         return self.decided_at + timedelta(days=1)
 
 
 class AttemptQuerySet(AppendOnlyQuerySet["Attempt"]):
-    """Rows are added, and that is all."""
+    """Queries of attempts, which are append-only."""
 
 
 AttemptManager = models.Manager.from_queryset(AttemptQuerySet)
 
 
 class Attempt(AppendOnlyModel):
-    """One try at an action, and what AWS answered."""
+    """One attempt at an action, and AWS's answer."""
 
     reaction = models.ForeignKey(Reaction, on_delete=models.PROTECT, related_name="attempts")
     at = models.DateTimeField()
@@ -185,7 +196,10 @@ class Attempt(AppendOnlyModel):
 
 
 class AllowanceQuerySet(models.QuerySet["Allowance"]):
+    """Queries of the allowlist."""
+
     def in_force(self) -> Self:
+        """Returns the entries that have not been removed."""
         return self.filter(taken_back_at=None)
 
 
@@ -193,7 +207,7 @@ AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
 
 
 class Allowance(models.Model):
-    """An entry of the allowlist: this entity, for this finding type, is reported and no more."""
+    """An allowlist entry: findings of this type never block or revoke this entity."""
 
     kind = models.CharField(max_length=16)
     name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
@@ -224,10 +238,10 @@ class Allowance(models.Model):
 
 
 class Trip(models.Model):
-    """That the circuit breaker has stopped containment, until somebody resets it."""
+    """A trip of the circuit breaker, which stops containment until a user resets it."""
 
     tripped_at = models.DateTimeField()
-    limit = models.PositiveIntegerField()  # MAX_CONTAINMENTS_PER_HOUR, as it was
+    limit = models.PositiveIntegerField()  # MAX_CONTAINMENTS_PER_HOUR at that time
     reset_at = models.DateTimeField(null=True)
     reset_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

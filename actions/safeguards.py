@@ -1,4 +1,4 @@
-"""What must not be done, whatever the policy says. Each answers with the reason, or ""."""
+"""Safeguards, which prevent an action regardless of the policy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def against_blocking(address: str, parsed: ParsedFinding, *, never: list[Network]) -> str:
-    """Why this address of an actor is left alone. `never` is what `never_block` reads."""
+    """Returns why this actor's address must not be blocked, or "".
+
+    `address` is canonical and `never` comes from `never_block`.
+    """
     if parsed.resource_acted:
-        return "The account's own resource acted: this is the address of its target."
+        return "The account's own resource acted, so this is the address of its target."
     if address in parsed.own_addresses:
-        return "The finding names it as an address of the account's own resource."
+        return "The address belongs to one of the account's own resources."
     number = ipaddress.ip_address(address)
     if _is_not_public(number):
         return "The address is private or reserved."
     inside = next((network for network in never if number in network), None)
     if inside:
-        return f"The address is in {inside}, which NEVER_BLOCK names."
+        return f"The address is in {inside}, which is in NEVER_BLOCK."
     if address in _addresses_of_the_portal(settings.PORTAL_URL):
-        return "It is the portal's own address."
+        return "The address belongs to the portal itself."
     return ""
 
 
@@ -40,30 +43,33 @@ def _is_not_public(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> boo
 
 
 def never_block() -> list[Network]:
-    """NEVER_BLOCK, read. Raises ValueError; actions.checks has told it before."""
+    """Returns the networks of NEVER_BLOCK. Raises ValueError if one is invalid.
+
+    A system check reports an invalid value at startup.
+    """
     return [ipaddress.ip_network(cidr.strip(), strict=False) for cidr in settings.NEVER_BLOCK]
 
 
-@cache  # for as long as the process lives: an attacker gets no look-up for each finding
+@cache  # for the lifetime of the process, so findings cannot trigger DNS look-ups
 def _addresses_of_the_portal(url: str) -> frozenset[str]:
     try:
         found = socket.getaddrinfo(urlsplit(url).hostname, None)
     except OSError:
-        return frozenset()  # it has no public name
+        return frozenset()  # it has no public DNS name
     return frozenset(str(address[0]) for *_, address in found)
 
 
 def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
-    """Why this credential of an actor is left alone."""
+    """Returns why this actor's credential must not be revoked, or ""."""
     if parsed.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
-        return "It is the root user's, which is only reported."
+        return "It belongs to the root user, so it is only reported."
     if not settings.AWS_ACCOUNT_ID or parsed.account_id != settings.AWS_ACCOUNT_ID:
         return (
-            f"It belongs to the account {parsed.account_id or 'that the finding does not name'},"
-            f" and the portal acts in {settings.AWS_ACCOUNT_ID or 'none: AWS_ACCOUNT_ID is empty'}."
+            f"It belongs to {parsed.account_id or 'an unknown account'}, but the portal acts only"
+            f" in {settings.AWS_ACCOUNT_ID or 'its own, and AWS_ACCOUNT_ID is not set'}."
         )
     if kind == Kind.ROLE and name.startswith("AWSServiceRole"):
-        return "AWS lets nobody change a service-linked role."
+        return "AWS does not allow changes to a service-linked role."
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
-        return "A temporary key cannot be made inactive; its role's sessions can be revoked."
+        return "A temporary key cannot be deactivated. Revoke the sessions of its role instead."
     return ""

@@ -1,6 +1,6 @@
-"""The shapes that GET /actions gives: they are the validation and the document.
+"""Response schemas of GET /actions, which OpenAPI documents.
 
-What it takes is ActionQuery of actions.log.
+The query parameters are in actions.log.ActionQuery.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actions.models import ReactionKind, State
 
 
 class Tried(BaseModel):
-    """One try, and what AWS answered."""
+    """One attempt, and AWS's answer."""
 
     at: datetime
     succeeded: bool
@@ -21,30 +21,30 @@ class Tried(BaseModel):
 
 
 class ActionTaken(BaseModel):
-    """What was done, or is to be done, about a finding."""
+    """An action on a finding, carried out or pending."""
 
     model_config = ConfigDict(use_enum_values=True)
 
     id: int
     action: ReactionKind
     target_kind: str
-    target: str = Field(description="Empty: the finding names nothing that could be acted on.")
+    target: str = Field(description="Empty if the finding names no target.")
     finding_id: int = Field(description="`id` in GET /findings/events.")
     finding_type: str
     account_id: str
-    why: str = Field(description="What the policy said, or who asked for it.")
+    why: str = Field(description="The policy setting or the user that required it.")
     state: State
-    outcome: str = Field(description="What came of it. Empty while it is pending.")
+    outcome: str = Field(description="The result. Empty while it is pending.")
     decided_at: datetime
     settled_at: datetime | None
-    due_at: datetime | None = Field(description="When it is tried next. Null: never.")
+    due_at: datetime | None = Field(description="Time of the next attempt. Null if none.")
     attempts: list[Tried]
 
 
 class ActionList(BaseModel):
-    """The actions, newest first, a page at a time."""
+    """A page of actions, newest first."""
 
     actions: list[ActionTaken]
     next: str | None = Field(
-        description="Send it as `after` for the next page. Null: there is none."
+        description="Send this as `after` to get the next page. Null on the last page."
     )

@@ -1,4 +1,4 @@
-"""What a person decides about what was done: unblock, allow, and take an allowance back."""
+"""Actions that a user takes: unblock an address, and add or remove an allowlist entry."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ if TYPE_CHECKING:
 
 @transaction.atomic
 def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
-    """Has the address unblocked. None where it is not blocked, or its unblocking waits already."""
+    """Adds an unblock of the address, which a worker carries out.
+
+    Returns None if the address is not blocked or an unblock is already pending.
+    """
     advisory_lock("actions.undo")
     standing = Reaction.objects.in_force().filter(pk=block.pk, kind=ReactionKind.BLOCK).first()
     if standing is None or standing.is_being_undone:
         return None
-    # A block that was a dry run is undone as one. Any other is undone by the worker, whose
-    # CONTAINMENT decides, not this process's.
+    # The unblock of a dry-run block is a dry run too. For all others, the worker's CONTAINMENT
+    # setting decides, not that of this process.
     is_dry_run = standing.state == State.DRY_RUN
     return Reaction.objects.create(
         finding_id=block.finding_id,
         kind=ReactionKind.UNBLOCK,
         target_kind=block.target_kind,
         target=block.target,
-        why=f"{by.get_username()} asked for it.",
+        why=f"Requested by {by.get_username()}.",
         state=State.DRY_RUN if is_dry_run else State.PENDING,
-        outcome="Nothing was done: the block was a dry run." if is_dry_run else "",
+        outcome="Nothing was done, because the block was a dry run." if is_dry_run else "",
         decided_at=at,
         due_at=None if is_dry_run else at,
         settled_at=at if is_dry_run else None,
@@ -41,7 +44,10 @@ def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
 
 
 def allow(reaction: Reaction, *, by: User, at: datetime) -> bool:
-    """From now on the target is only reported in findings of this type. False: it was already."""
+    """Adds the target to the allowlist for the finding type. Returns False if it is already there.
+
+    Does not undo actions that were already carried out.
+    """
     try:
         with transaction.atomic():
             Allowance.objects.create(
@@ -57,6 +63,6 @@ def allow(reaction: Reaction, *, by: User, at: datetime) -> bool:
 
 
 def take_back(allowance: Allowance, *, by: User, at: datetime) -> bool:
-    """The policy applies again. False: somebody else was faster."""
+    """Removes an allowlist entry. Returns False if another user already removed it."""
     in_force = Allowance.objects.in_force().filter(pk=allowance.pk)
     return bool(in_force.update(taken_back_at=at, taken_back_by=by))

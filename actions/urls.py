@@ -6,7 +6,7 @@ from actions import views
 
 app_name = "actions"
 urlpatterns = [
-    # GET /actions itself is in threatreaction/api.py: a page for people, a resource for programs.
+    # threatreaction/api.py serves GET /actions: a page for browsers, JSON for programs.
     path("actions/allowlist", views.allowlist, name="allowlist"),
     path("actions/allowlist/<int:pk>/take-back", views.take_back, name="take_back"),
     path("actions/<int:pk>/unblock", views.unblock, name="unblock"),

@@ -1,7 +1,7 @@
-"""What `manage.py processfindings` does until it is told to stop: two loops, side by side.
+"""The two concurrent loops of `manage.py processfindings`.
 
-One takes findings from the queue; the other carries out what was decided, so that an AWS that hangs
-there holds up no finding here.
+One ingests findings from the queue; the other carries out actions. They are separate, so that AWS
+calls that hang in the second do not delay the first.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ from findings.guardduty.parser import Unparsed, unwrap
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 5.0  # seconds, after AWS or the database has failed
-IDLE = 1.0  # seconds, until it is asked again whether an action is due
-STOP_CHECK = 0.2  # seconds, between two looks at whether to stop during a poll of the queue
+PAUSE = 5.0  # seconds to wait after an error of AWS or the database
+IDLE = 1.0  # seconds to wait if no action is due
+STOP_CHECK = 0.2  # seconds between checks of `stop` during a poll of the queue
 
 Finding = Mapping[str, Any] | Unparsed
 
 
 class Poison(Exception):
-    """A message that no later try can read. The text holds nothing of it."""
+    """A message that can never be read. The text contains nothing from the message."""
 
 
 def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> None:
-    """Returns when `stop` is set and what is in hand is finished."""
+    """Runs both loops until `stop` is set, then finishes the work in progress and returns.
+
+    Without a queue, runs only the actions. Logs errors and tries again after PAUSE seconds.
+    """
     acting = threading.Thread(target=_until, args=(stop, lambda: act(session, stop)))
     acting.start()
     if queue:
@@ -57,28 +60,29 @@ def _until(stop: threading.Event, work: Callable[[], None]) -> None:
             close_old_connections()
             work()
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
-            logger.error("It is tried again in %s s. %s", PAUSE, _told(error))
+            logger.error("Retrying in %s s. %s", PAUSE, _told(error))
             stop.wait(PAUSE)
-        except Exception:  # a bug must not end the worker in silence, nor for ever
-            logger.exception("It is tried again in %s s.", PAUSE)
+        except Exception:  # a bug must be logged and must not stop the worker
+            logger.exception("Retrying in %s s.", PAUSE)
             stop.wait(PAUSE)
     connections.close_all()
 
 
 def _told(error: Exception) -> str:
-    """Others than AWS's may repeat a finding, so that of them only the kind is told."""
+    """Returns the text of an AWS error, else only the class: other texts can quote a finding."""
     is_aws = isinstance(error, BotoCoreError | ClientError)
     return str(error) if is_aws else type(error).__name__
 
 
 def act(session: boto3.Session, stop: threading.Event) -> None:
+    """Carries out one round of due actions; waits up to IDLE seconds if there are none."""
     if not execution.carry_out_due(session):
         stop.wait(IDLE)
 
 
 def receive(queue: Queue, stop: threading.Event) -> None:
-    """Ingests one batch of messages, and deletes them once their findings are committed."""
-    # Without a database no message is received: each receipt counts towards the dead-letter queue.
+    """Ingests one batch of messages, and deletes them after their findings are committed."""
+    # Check the database first: each receive counts toward the limit of the dead-letter queue.
     connection.ensure_connection()
     messages = _poll(queue, stop)
     if not messages:
@@ -89,17 +93,16 @@ def receive(queue: Queue, stop: threading.Event) -> None:
             ingest.ingest([one for each in readable.values() for one in each], at=timezone.now())
             taken: Sequence[Message] = list(readable)
         except (OperationalError, InterfaceError):
-            raise  # it is the database, and no finding
-        except Exception:  # one of them did it; the next lines find and tell which
+            raise  # the database failed, not a finding
+        except Exception:  # one message caused it; ingest each alone to find and log it
             taken = [message for message in readable if _taken_alone(message, readable[message])]
         queue.delete(taken)
 
 
 def _poll(queue: Queue, stop: threading.Event) -> list[Message]:
-    """The next messages; none as soon as `stop` is set, however long SQS holds the poll open.
+    """Returns the next messages, or none as soon as `stop` is set, even during a long poll.
 
-    A poll that is left behind ends with the process. What SQS still hands to it, SQS hands out
-    again after VISIBILITY.
+    An abandoned poll ends with the process. SQS delivers its messages again after VISIBILITY.
     """
     answer: Future[list[Message]] = Future()
 
@@ -116,8 +119,10 @@ def _poll(queue: Queue, stop: threading.Event) -> list[Message]:
 
 
 def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:
-    """The findings in each. A poison message stays in the queue, which moves it to its
-    dead-letter queue after as many tries as that allows."""
+    """Returns the findings in each message, without poison messages.
+
+    Those stay in the queue, which moves them to its dead-letter queue after its maximum receives.
+    """
     found = {}
     for message in messages:
         try:
@@ -138,7 +143,7 @@ def _unwrap(body: str) -> list[Finding]:
 
 
 def _taken_alone(message: Message, findings: list[Finding]) -> bool:
-    """After a batch has failed: the one that did it must not keep the others out."""
+    """Ingests one message of a failed batch. Returns whether it succeeded, and logs a failure."""
     try:
         ingest.ingest(findings, at=timezone.now())
     except (OperationalError, InterfaceError):

@@ -1,4 +1,4 @@
-"""`make bench`."""
+"""Runs the benchmarks: `make bench`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 import django
 
-import tests.environment  # noqa: F401  (before Django reads its settings)
+import tests.environment  # noqa: F401  (must precede Django's settings)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "threatreaction.settings")
 django.setup()
 
-from benchmarks import portal  # noqa: E402  (its models need the line above)
+from benchmarks import portal  # noqa: E402  (its models need django.setup())
 
 portal.main()

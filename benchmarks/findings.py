@@ -1,4 +1,4 @@
-"""What it costs to take findings in, to list them, and to look one up in the policy."""
+"""Benchmarks of ingesting findings, listing them, and resolving the policy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from findings.models import Entity, Finding, Mention, Target, ThreatPolicy
 SAMPLE = (
     Path(__file__).parents[1] / "findings/data/samples/UnauthorizedAccess-EC2-SSHBruteForce.json"
 )
-BATCH = 500  # in one transaction, as manage.py importfindings has it
+BATCH = 500  # findings in one transaction, as in manage.py importfindings
 ROUNDS = 7
 MANY = 1_000_000
 
 
 def intake_of_findings(operator: User, folder: Path) -> str:
-    """The whole path, from JSON lines to rows, against the bare driver inserting the same rows."""
+    """Compares ingest, from JSON lines to rows, with the bare driver inserting the same rows."""
     ThreatPolicy.objects.all().delete()
     ThreatPolicy.objects.create(finding_type="UnauthorizedAccess:EC2/SSHBruteForce", action="BLOCK")
     files = [_lines(number * BATCH) for number in range(ROUNDS + 2)]
@@ -53,12 +53,12 @@ def intake_of_findings(operator: User, folder: Path) -> str:
     found = compare(ours, theirs, rounds=ROUNDS)
     assert Finding.objects.count() == BATCH * (2 * ROUNDS + 2)  # noqa: S101
     rate = BATCH / found.ours * 1000
-    text = ratio(f"taking in {BATCH} findings", found, goal=5)
-    return f"{text}; {rate:,.0f} a second"
+    text = ratio(f"ingest of {BATCH} findings", found, goal=5)
+    return f"{text}; {rate:,.0f} per second"
 
 
 def _lines(first: int) -> bytes:
-    """Findings of their own ids and addresses, as JSON lines."""
+    """Returns findings with distinct IDs and addresses, as JSON lines."""
     sample = json.loads(SAMPLE.read_text())["detail"]
     written = []
     for number in range(first, first + BATCH):
@@ -75,7 +75,7 @@ def _bare() -> Any:
 
 
 def _inserts(number: int) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """The rows of the first batch again, with keys and ids that are not taken."""
+    """Yields INSERT statements with the rows of the first batch under new keys and IDs."""
     cursor = _bare()
     mark = "%s" if connection.vendor == "postgresql" else "?"
     further = number * 10_000_000
@@ -98,7 +98,7 @@ def _inserts(number: int) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def look_up(operator: User, folder: Path) -> str:
-    """policy.resolve with every type set at every severity, against four look-ups in a dict."""
+    """Compares policy.resolve, with all types and severities set, with four dict look-ups."""
     settings = {Target("", name, level): "BLOCK" for name in FINDING_TYPES for level in Severity}
     name = list(FINDING_TYPES)[-1]
     keys = [("", name, "HIGH"), ("", name, ""), ("EC2", "", "HIGH"), ("EC2", "", "")]
@@ -112,12 +112,12 @@ def look_up(operator: User, folder: Path) -> str:
             for key in keys:
                 settings.get(key)  # type: ignore[call-overload]
 
-    found = compare(ours, theirs, rounds=50)  # milliseconds for a thousand: microseconds for one
+    found = compare(ours, theirs, rounds=50)  # ms per 1,000 calls = µs per call
     return line("microseconds of policy.resolve", found.ours, 10, f"a dict: {found.theirs:.2f}")
 
 
 def pages_of_events(operator: User, folder: Path) -> str:
-    """/events, its first page and one deep inside, at a million findings and at ten thousand."""
+    """Compares the first and a middle page of /events with 1,000,000 and with 10,000 findings."""
     client = browser(operator)
     took: dict[int, Comparison] = {}
     for count in (10_000, MANY):
@@ -136,7 +136,7 @@ def pages_of_events(operator: User, folder: Path) -> str:
         ratio(f"{page} page of /events, 1,000,000 : 10,000", Comparison(*pair), goal=1.5)
         for page, *pair in (
             ("first", many.ours, few.ours),
-            ("a deep", many.theirs, few.theirs),
+            ("middle", many.theirs, few.theirs),
         )
     )
 
@@ -153,7 +153,7 @@ _MINUTES_AGO = {
 
 
 def _fill_up_to(count: int) -> None:
-    """Adds findings of the last 60 days until there are so many."""
+    """Adds findings from the last 60 days until the table has `count`."""
     numbers = _NUMBERS[connection.vendor].format(Finding.objects.count() + 1, count)
     at = _MINUTES_AGO[connection.vendor]
     with connection.cursor() as cursor:

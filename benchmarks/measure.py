@@ -1,5 +1,4 @@
-"""Two sides take turns, and their medians are compared: what else the machine does, it does to
-both."""
+"""Compares the medians of two functions that run alternately, so other load affects both."""
 
 from __future__ import annotations
 
@@ -10,17 +9,19 @@ from typing import NamedTuple
 
 
 class Comparison(NamedTuple):
-    """Medians, in milliseconds."""
+    """Median times of both sides, in milliseconds."""
 
     ours: float
     theirs: float
 
     @property
     def ratio(self) -> float:
+        """Our time divided by theirs."""
         return self.ours / self.theirs
 
 
 def compare(ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int) -> Comparison:
+    """Calls both functions `rounds` times each, alternating, and returns their median times."""
     sides = [(ours, list[float]()), (theirs, list[float]())]
     (_, mine), (_, yours) = sides
     for _ in range(rounds):
@@ -33,10 +34,12 @@ def compare(ours: Callable[[], object], theirs: Callable[[], object], *, rounds:
 
 
 def line(name: str, measured: float, goal: float, note: str) -> str:
+    """Formats one line of output. The goal is met if `measured` is at most `goal`."""
     result = "met" if measured <= goal else "MISSED"
     return f"  {name:<42} {measured:6.2f}   goal {goal:4.2f} {result:<6}   {note}"
 
 
 def ratio(name: str, found: Comparison, *, goal: float) -> str:
-    note = f"{found.ours:.3f} ms against {found.theirs:.3f} ms"
+    """Formats one line of output that compares the ratio with the goal."""
+    note = f"{found.ours:.3f} ms vs. {found.theirs:.3f} ms"
     return line(name, found.ratio, goal, note)

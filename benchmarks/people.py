@@ -5,7 +5,7 @@ from django.test import Client
 
 
 def browser(user: User) -> Client:
-    """A client with a middleware stack of its own, as the settings are now."""
+    """Returns a signed-in client whose middleware stack uses the current settings."""
     client = Client()
     client.force_login(user)
     client.get("/healthz")

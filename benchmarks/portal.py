@@ -1,7 +1,7 @@
-"""What the portal costs, as ratios that are each measured in one run.
+"""Benchmarks of the portal. Most are ratios whose two sides are measured in the same run.
 
-The portal's side goes through the whole Django stack in this process; the gate is measured a second
-time over HTTP, where gunicorn and the network make both sides longer.
+The portal's side runs the whole Django stack in this process. The license check is measured again
+over HTTP, where gunicorn and the network add time to both sides.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ TARGETS = [(name, severity) for name in FINDING_TYPES for severity in Severity.v
 
 
 def main() -> None:
+    """Runs all benchmarks on a new database and prints one line or more for each."""
     folder = Path(tempfile.mkdtemp())
     (folder / "public-key.pem").write_bytes(keys.public_pem())
     with override_settings(
@@ -47,7 +48,7 @@ def main() -> None:
         STATIC_ROOT=str(folder),
         ALLOWED_HOSTS=["testserver"],
     ):
-        # A file, not memory: what is measured is what is deployed.
+        # A file, as in deployments, not an in-memory database.
         connection.settings_dict["TEST"]["NAME"] = (
             str(folder / "bench.sqlite3") if connection.vendor == "sqlite" else "bench"
         )
@@ -75,12 +76,13 @@ def main() -> None:
 
 
 def put(client: Client, policies: list[dict[str, Any]]) -> None:
+    """Sends PUT /findings. Raises AssertionError if the response is not 200."""
     answer = client.put("/findings", {"policies": policies}, content_type="application/json")
     assert answer.status_code == 200, answer.content  # noqa: S101
 
 
 def gate(operator: User, folder: Path) -> str:
-    """PUT of one policy, with the license check and with it bypassed."""
+    """Compares PUT of one policy with and without the license check."""
     actions = cycle(["BLOCK", "SAVE"])
 
     def changes(client: Client) -> Callable[[], None]:
@@ -93,11 +95,11 @@ def gate(operator: User, folder: Path) -> str:
     with override_settings(MIDDLEWARE=ungated.MIDDLEWARE):
         bypassed = browser(operator)
     found = compare(changes(licensed), changes(bypassed), rounds=500)
-    return ratio("the gate, in process", found, goal=1.10)
+    return ratio("license check, in process", found, goal=1.10)
 
 
 def gate_over_http(operator: User, folder: Path) -> str:
-    """The same by a program's token, each side a gunicorn of its own."""
+    """Compares the same with an access token over HTTP, with one gunicorn per side."""
     actions = cycle(["BLOCK", "SAVE"])
 
     def changes(server: Server) -> Callable[[], None]:
@@ -118,11 +120,11 @@ def gate_over_http(operator: User, folder: Path) -> str:
     ):
         licensed.install(keys.make_license())
         found = compare(changes(licensed), changes(bypassed), rounds=500)
-    return ratio("the gate, over HTTP", found, goal=1.10)
+    return ratio("license check, over HTTP", found, goal=1.10)
 
 
 def verification(operator: User, folder: Path) -> str:
-    """token.verify against the bare signature of as many octets."""
+    """Compares token.verify with the bare signature check of the same bytes."""
     key, ring, now = keys.make_license(), keys.keyring(), timezone.now()
     signed = key.rpartition(".")[0].encode()
     public_key = keys.vendor_key().public_key()
@@ -136,7 +138,7 @@ def verification(operator: User, folder: Path) -> str:
 
 
 def whole_catalogue(operator: User, folder: Path) -> str:
-    """PUT of every type at every severity, against the same rows written by hand-written SQL."""
+    """Compares PUT of every type at every severity with hand-written SQL for the same rows."""
     client = browser(operator)
     actions = cycle(["BLOCK", "SAVE"])
 
@@ -178,7 +180,7 @@ def whole_catalogue(operator: User, folder: Path) -> str:
 
 
 def threats_page(operator: User, folder: Path) -> str:
-    """How many queries, and how long, with every type set at every severity."""
+    """Counts the queries of /threats, and measures it, with every type set at every severity."""
     client = browser(operator)
     with CaptureQueriesContext(connection) as captured:
         page = client.get("/threats")
@@ -186,5 +188,5 @@ def threats_page(operator: User, folder: Path) -> str:
     queries = len(captured)  # now: the next request clears Django's record of them
     assert queries, "nothing was recorded"  # noqa: S101
     found = compare(lambda: client.get("/threats"), lambda: client.get("/healthz"), rounds=50)
-    note = f"{found.ours:.1f} ms; a bare answer takes {found.theirs:.1f} ms"
+    note = f"{found.ours:.1f} ms; /healthz takes {found.theirs:.1f} ms"
     return line("queries of /threats", queries, 6, note)

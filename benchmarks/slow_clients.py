@@ -1,4 +1,4 @@
-"""How long a normal request takes beside 400 slow clients: the 99th percentile."""
+"""Benchmark of request latency while 400 slow clients are connected."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ GOAL = 1.0  # second
 
 
 def slow_clients_beside(operator: User, folder: Path) -> str:
+    """Measures the 99th percentile in seconds, with and without slow clients."""
     with running(Databases(folder)) as server:
         alone = _percentile(server)
         with slow_clients(server, CLIENTS):
             beside = _percentile(server)
     note = f"p99 {beside * 1000:.0f} ms, alone {alone * 1000:.0f} ms"
-    return line(f"seconds beside {CLIENTS} slow clients, p99", beside, GOAL, note)
+    return line(f"seconds with {CLIENTS} slow clients, p99", beside, GOAL, note)
 
 
 def _percentile(server: Server) -> float:

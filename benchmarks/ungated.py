@@ -1,4 +1,4 @@
-"""The settings of the tests' servers without the license check: the other side of a ratio."""
+"""The settings of the test servers without the license check, for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last 30 days at a glance: what was found, and what was done about it."""
+"""The dashboard: findings and actions of the last 30 days."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from storage.instants import shown
 DAYS = 30
 TOP = 10  # types, and entities
 
-# Of the drawing, in its own units.
+# Sizes of the chart, in SVG units.
 HEIGHT = 160
 STEP = 24
 BAR = 18
 
-# From the axis upwards.
+# In stacking order, from the axis upward.
 SEVERITIES: Mapping[str, str] = {**dict(reversed(Severity.choices)), "": "Unknown"}
 
 
 class UTCDay(Func):
-    """The day of an instant, as text: "2026-11-23"."""
+    """The UTC day of a datetime expression, as text: "2026-11-23"."""
 
     output_field = CharField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        # Django's own TruncDate calls Python for each row. The text is in UTC as it is stored.
+        # Django's TruncDate calls Python for each row. The stored text is in UTC.
         return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)")
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
@@ -44,28 +44,30 @@ class UTCDay(Func):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The findings of one severity on one day, and where they are drawn."""
+    """The findings of one severity on one day, and their position in the chart."""
 
     severity: str
     label: str
     count: int
     y: float
     height: float
-    query: str  # of the Events page
+    query: str  # the query string of the Events page that lists them
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
+    """One day of the chart."""
+
     date: datetime
     x: int
     segments: list[Segment]
-    counts: list[int]  # of each severity, in the order of SEVERITIES
+    counts: list[int]  # per severity, in the order of SEVERITIES
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something, how often, and the query of the page that lists it."""
+    """A name with a count, and the query string of the page that lists the items."""
 
     name: str
     kind: str
@@ -75,9 +77,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
+    """The data of the dashboard."""
+
     days: list[Day]
-    highest: int  # findings of the day that had most
-    total: int
+    highest: int  # findings on the day with the most
+    total: int  # findings in the period
     actions: list[Line]
     reactions: list[Line]
     types: list[Line]
@@ -85,7 +89,10 @@ class Dashboard:
 
 
 def dashboard(now: datetime) -> Dashboard:
-    """In four queries, each grouped by the database."""
+    """Returns the dashboard of the DAYS days (UTC) that end with the day of `now`.
+
+    Runs four queries, each grouped by the database.
+    """
     today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     begin = today - timedelta(days=DAYS - 1)
     since = shown(begin, "day")
@@ -140,7 +147,7 @@ def _drawn(
         segments = []
         for (severity, label), count in zip(SEVERITIES.items(), counts, strict=True):
             if count:
-                height = max(2.0, HEIGHT * count / highest)  # 2: the smallest that can be clicked
+                height = max(2.0, HEIGHT * count / highest)  # at least 2, so it can be clicked
                 y -= height
                 query = urlencode(
                     {

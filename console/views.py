@@ -1,4 +1,4 @@
-"""Pages that show several rooms at once."""
+"""Pages that combine several apps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from findings.models import Finding
 
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
+    """Shows the dashboard; redirects to the Threats page without permission to view findings."""
     if not request.user.has_perm("findings.view_finding"):
         return redirect("findings:threats")
     shown = overview.dashboard(timezone.now())
@@ -34,6 +35,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def event(request: HttpRequest, pk: int) -> HttpResponse:
+    """Shows one finding with its actions, actor, affected resources and raw JSON."""
     finding = get_object_or_404(Finding, pk=pk)
     accounts.give_names([finding])
     actors, resources = events.named_by(finding)

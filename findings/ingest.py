@@ -1,4 +1,4 @@
-"""How findings come in: read, held against the policy, and stored, each once."""
+"""Ingests findings: parses them, applies the policy, and stores each once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from findings.models import Action, Entity, Finding, Mention
 from findings.policy import Policy
 from storage import bulk
 
-Identity = tuple[str, str, str]  # AWS account, region, finding id
+Identity = tuple[str, str, str]  # AWS account, region, finding ID
 
 _COLUMNS = [field.attname for field in Finding._meta.concrete_fields if not field.primary_key]
 _UPDATED = ["severity", "score", "title", "description", "count", "first_seen_at", "seen_at", "raw"]
@@ -26,13 +26,13 @@ _UPDATED = ["severity", "score", "title", "description", "count", "first_seen_at
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of some findings. One that came twice among them is counted once."""
+    """Counts the outcomes of a batch. A finding that is in the batch twice counts once."""
 
     stored: int = 0
     updated: int = 0
     unchanged: int = 0
-    ignored: int = 0  # by the policy
-    unparsed: int = 0  # stored whole, and marked
+    ignored: int = 0  # by the policy, not stored
+    unparsed: int = 0  # among those above; stored whole and marked
 
     def __add__(self, other: IngestResult) -> IngestResult:
         return IngestResult(
@@ -41,7 +41,10 @@ class IngestResult:
 
 
 def severity_of(score: float | None) -> Severity | None:
-    """GuardDuty's bands: LOW from 1.0, MEDIUM from 4.0, HIGH from 7.0, CRITICAL from 9.0."""
+    """Returns the severity level of a GuardDuty score from 1.0 to 10.0; None for None.
+
+    LOW starts at 1.0, MEDIUM at 4.0, HIGH at 7.0, CRITICAL at 9.0.
+    """
     if score is None:
         return None
     if score >= 9:
@@ -52,10 +55,10 @@ def severity_of(score: float | None) -> Severity | None:
 
 
 class New(NamedTuple):
-    """A finding that has just been stored for the first time, and what it says."""
+    """A finding that was just stored for the first time, and its parsed content."""
 
     finding: Finding
-    parsed: ParsedFinding | None  # None: it was not understood
+    parsed: ParsedFinding | None  # None if it is unparsed
 
 
 def ingest(
@@ -65,11 +68,10 @@ def ingest(
     at: datetime,
     decide: Callable[[Sequence[New]], None] = lambda new: None,
 ) -> IngestResult:
-    """Stores a batch of findings, all or none. The number of queries grows with the batch only as
-    far as a database takes no more at once.
+    """Stores a batch of findings in one transaction, and returns the counts of the outcomes.
 
-    `decide` is called with those that nobody has stored before, in the transaction that stores
-    them: what it writes is there if and only if they are.
+    `settings` is the policy and `at` the time of arrival. Calls `decide` with the findings that are
+    new, in the same transaction, so its writes commit with them. Database errors propagate.
     """
     incoming: dict[Identity, New] = {}
     ignored = 0
@@ -85,7 +87,7 @@ def ingest(
         return IngestResult(ignored=ignored)
     try:
         known, updated = _store(incoming, decide)
-    except IntegrityError:  # another worker has just stored one of them; now it is known
+    except IntegrityError:  # another worker stored one of them at the same time; the retry finds it
         known, updated = _store(incoming, decide)
     return IngestResult(
         stored=len(incoming) - known,
@@ -100,9 +102,9 @@ def ingest(
 def _store(
     incoming: Mapping[Identity, New], decide: Callable[[Sequence[New]], None]
 ) -> tuple[int, int]:
-    """How many were known already, and how many of these were updated."""
+    """Returns how many findings were already stored, and how many of these were updated."""
     known = _known(incoming)
-    # In one order in every worker: two that insert the same ones wait, and do not lock each other.
+    # Sorted, so that two workers that insert the same findings wait and do not deadlock.
     new = {identity: incoming[identity] for identity in sorted(incoming) if identity not in known}
     bulk.insert(
         Finding,
@@ -118,7 +120,7 @@ def _store(
     ]
     for one in newer:
         one.finding.pk = known[_identity(one.finding)].pk
-    # GuardDuty's updates have a higher count. What was decided when it first came stays.
+    # GuardDuty's updates have a higher count. The action from the first arrival does not change.
     Finding.objects.bulk_update([one.finding for one in newer], _UPDATED)
     _mention([*new.values(), *newer])
     if new:

@@ -16,7 +16,7 @@ from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class Action(models.TextChoices):
-    """What to do when a finding arrives."""
+    """The policy action for a finding when it arrives."""
 
     IGNORE = "IGNORE", "Ignore"
     REPORT = "REPORT", "Report"
@@ -26,7 +26,7 @@ class Action(models.TextChoices):
 
 
 class Target(NamedTuple):
-    """What a setting is about: a service or a finding type, at one severity or, "", at all."""
+    """The target of a setting: a service or a finding type, at one severity or, if "", at all."""
 
     service: str
     finding_type: str
@@ -34,8 +34,10 @@ class Target(NamedTuple):
 
 
 class ThreatPolicyQuerySet(models.QuerySet["ThreatPolicy"]):
+    """Queries of the policy settings."""
+
     def actions(self) -> dict[Target, str]:
-        """The action of each setting, in one query."""
+        """Returns the action of each setting, in one query."""
         rows = self.values_list("service", "finding_type", "severity", "action")
         return {
             Target(service, finding_type, severity): action
@@ -47,7 +49,7 @@ ThreatPolicyManager = models.Manager.from_queryset(ThreatPolicyQuerySet)
 
 
 class ThreatPolicy(models.Model):
-    """One setting. It is written by `policy.set_policies` alone, which logs what it changes."""
+    """One policy setting. Only `policy.set_policies` writes it, and logs each change."""
 
     service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
@@ -59,7 +61,7 @@ class ThreatPolicy(models.Model):
     class Meta:
         verbose_name = "threat policy"
         verbose_name_plural = "threat policies"
-        default_permissions = ("view", "change")  # adding and removing a setting is a change too
+        default_permissions = ("view", "change")  # adding and removing a setting count as changes
         constraints = [
             models.UniqueConstraint(
                 fields=["service", "finding_type", "severity"], name="one_setting_per_target"
@@ -78,8 +80,10 @@ class ThreatPolicy(models.Model):
 
 
 class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
+    """Queries of the policy change log."""
+
     def matching(self, words: str) -> Self:
-        """Each of the words is in the service, in the finding type, or in who changed it."""
+        """Returns the changes whose service, finding type or author contains every word."""
         found = self
         for word in words.split():
             found = found.filter(
@@ -90,23 +94,26 @@ class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
         return found
 
     def newest_first(self) -> Self:
-        return self.order_by("-changed_at", "-pk")  # the changes of one PUT share their instant
+        """Returns the changes, newest first."""
+        return self.order_by("-changed_at", "-pk")  # the changes of one PUT have the same time
 
 
 PolicyChangeManager = models.Manager.from_queryset(PolicyChangeQuerySet)
 
 
 class PolicyChange(AppendOnlyModel):
-    """One line of the log that no one can edit: who changed what, when, from what, to what."""
+    """One entry of the append-only policy change log."""
 
     class Source(models.TextChoices):
+        """Where a change was made."""
+
         PAGE = "page", "Threats page"
         API = "api", "API"
         ADMIN = "admin", "Django admin"
         COMMAND = "command", "Command"
 
     changed_at = models.DateTimeField(db_index=True)
-    # A program has no user: then the client is named.
+    # Null for a program, which `client_id` identifies.
     changed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -116,8 +123,8 @@ class PolicyChange(AppendOnlyModel):
     service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     severity = models.CharField(max_length=8, blank=True, choices=Severity)
-    action_before = models.CharField(max_length=8, blank=True, choices=Action)  # "": not set
-    action_after = models.CharField(max_length=8, blank=True, choices=Action)  # "": taken back
+    action_before = models.CharField(max_length=8, blank=True, choices=Action)  # "" if not set
+    action_after = models.CharField(max_length=8, blank=True, choices=Action)  # "" if removed
 
     objects = PolicyChangeManager()
 
@@ -132,11 +139,14 @@ class PolicyChange(AppendOnlyModel):
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
+    """Queries of the findings."""
+
     def seen_since(self, instant: datetime) -> Self:
+        """Returns the findings last seen at or after `instant`."""
         return self.filter(seen_at__gte=instant)
 
     def of_kinds(self, kinds: Iterable[tuple[str, str]]) -> Self:
-        """Those of any of these finding types at that severity."""
+        """Returns the findings of any of these pairs of finding type and severity."""
         types: dict[str, list[str]] = defaultdict(list)
         for finding_type, severity in kinds:
             types[severity].append(finding_type)
@@ -150,25 +160,25 @@ FindingManager = models.Manager.from_queryset(FindingQuerySet)
 
 
 class Finding(models.Model):
-    """What GuardDuty found. `ingest.ingest` writes it; the same finding again updates its row."""
+    """A GuardDuty finding. `ingest.ingest` writes it, and updates the row when it arrives again."""
 
     account_id = models.CharField("AWS account", max_length=64)
     region = models.CharField(max_length=64)
     finding_id = models.CharField(max_length=300)
     finding_type = models.CharField(max_length=200)
-    severity = models.CharField(max_length=8, blank=True, choices=Severity)  # "": not said
-    score = models.FloatField("severity", null=True)  # GuardDuty's number, 1.0 to 10.0
+    severity = models.CharField(max_length=8, blank=True, choices=Severity)  # "" if unknown
+    score = models.FloatField("severity", null=True)  # GuardDuty's numeric severity, 1.0 to 10.0
     title = models.TextField(blank=True)
     description = models.TextField(blank=True)
     count = models.PositiveIntegerField("seen", default=1)
     first_seen_at = models.DateTimeField(null=True)
-    seen_at = models.DateTimeField("last seen")  # when it arrived, where the finding does not say
+    seen_at = models.DateTimeField("last seen")  # the time of arrival if missing
     received_at = models.DateTimeField()
-    # What the policy said when it arrived, and which setting did; "": nothing was set.
+    # The policy action when it arrived, and the setting that applied; "" for the default.
     action = models.CharField(max_length=8, choices=Action)
     set_at = models.CharField(max_length=300, blank=True)
-    problem = models.TextField(blank=True)  # why it could not be understood; "": it was
-    raw = models.TextField()  # JSON, ASCII alone: no database refuses what it says
+    problem = models.TextField(blank=True)  # why it could not be parsed; "" if it was
+    raw = models.TextField()  # JSON in ASCII, which every database can store
 
     objects = FindingManager()
 
@@ -183,24 +193,24 @@ class Finding(models.Model):
             models.Index(fields=["-seen_at", "-id"], name="finding_newest_first"),
             models.Index(fields=["finding_type", "-seen_at"], name="finding_by_type"),
             models.Index(fields=["severity", "-seen_at"], name="finding_by_severity"),
-            # The preview of the Threats page counts in it, and never opens the rows.
+            # A covering index for the counts of the Threats page's preview.
             models.Index(fields=["finding_type", "severity", "seen_at"], name="finding_by_kind"),
         ]
 
-    account_name = ""  # what people call the account, where findings.accounts has looked it up
+    account_name = ""  # the account's display name, set by findings.accounts.give_names
 
     def __str__(self) -> str:
-        return self.finding_type or "a finding that was not understood"
+        return self.finding_type or "Unparsed finding"
 
     @property
     def parsed(self) -> ParsedFinding | None:
-        """What it says, read anew from what was stored; None where it was not understood."""
+        """The content, parsed again from `raw`; None if it cannot be parsed."""
         parsed = parse(json.loads(self.raw))
         return parsed if isinstance(parsed, ParsedFinding) else None
 
 
 class Entity(models.Model):
-    """Something that findings have named: an address, an instance, an access key."""
+    """An entity that findings name, such as an address, an instance or an access key."""
 
     kind = models.CharField(max_length=16)
     name = models.CharField(max_length=512)
@@ -218,7 +228,7 @@ class Entity(models.Model):
 
 
 class Mention(models.Model):
-    """That a finding names an entity: as the one that acted, or as what was acted upon."""
+    """Links a finding to an entity that it names, as an actor or as an affected resource."""
 
     finding = models.ForeignKey(Finding, on_delete=models.CASCADE)
     entity = models.ForeignKey(Entity, on_delete=models.PROTECT)
@@ -237,13 +247,13 @@ class Mention(models.Model):
 
 
 class AccountName(models.Model):
-    """What people call an AWS account."""
+    """The display name of an AWS account."""
 
     account_id = models.CharField("AWS account", max_length=64, unique=True)
     name = models.CharField(max_length=100)
 
     class Meta:
-        default_permissions = ("change",)  # giving and taking a name are changes too
+        default_permissions = ("change",)  # adding and removing a name count as changes
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,4 @@
-"""What the policy says, and the one way to change it."""
+"""Resolves the threat policy for a finding, and changes it."""
 
 from __future__ import annotations
 
@@ -18,46 +18,59 @@ from storage.locks import advisory_lock
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-Policy = Mapping[Target, str]  # what ThreatPolicy.objects.actions() reads
+Policy = Mapping[Target, str]  # from ThreatPolicy.objects.actions()
 
 
 class Author(Protocol):
-    """Who changes policy: a person, or a program (then `user` is None and `client_id` names it)."""
+    """The author of a policy change: a user, or a program."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The user name or the name of the program."""
+
     @property
-    def user(self) -> User | None: ...
+    def user(self) -> User | None:
+        """The user; None for a program."""
+
     @property
-    def client_id(self) -> str: ...
+    def client_id(self) -> str:
+        """The client ID of a program; "" for a user."""
 
 
 class Setting(NamedTuple):
+    """A setting to apply."""
+
     target: Target
-    action: str  # "" takes the setting back, so that what it overrode applies again
+    action: str  # "" removes the setting, so that a less specific one applies
 
 
 class Change(NamedTuple):
+    """A setting that changed."""
+
     target: Target
-    before: str  # "": not set
-    after: str
+    before: str  # "" if it was not set
+    after: str  # "" if it was removed
 
 
 class Resolution(NamedTuple):
+    """The action that applies to a target, and where it is set."""
+
     action: str
-    set_at: Target | None  # None: nothing is set, so REPORT applies
+    set_at: Target | None  # None if the default, REPORT, applies
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChanges:
+    """The result of `set_policies`."""
+
     changed: list[Change]
-    unchanged: int
-    not_in_catalogue: list[str]
-    etag: str
+    unchanged: int  # number of settings that already had this action
+    not_in_catalogue: list[str]  # finding types that are unknown but were set
+    etag: str  # of the new policy
 
 
 class StalePolicy(Exception):
-    """The policy is not what the caller last saw. Nothing was changed."""
+    """The policy has changed since the caller read it. Nothing was changed. `etag` is current."""
 
     def __init__(self, *, etag: str) -> None:
         super().__init__("The policy has changed since you read it.")
@@ -67,9 +80,10 @@ class StalePolicy(Exception):
 def resolve(
     policy: Policy, *, service: str = "", finding_type: str = "", severity: str = ""
 ) -> Resolution:
-    """What applies to a finding type, or to a service: the most specific setting, else REPORT.
+    """Returns the action for a finding type or a service: the most specific setting, else REPORT.
 
-    Without a severity: what applies where nothing is set for one severity alone.
+    The order is type and severity, type, service and severity, service. Without `severity`, ignores
+    the settings for a single severity.
     """
     candidates: list[Target] = []
     if finding_type:
@@ -83,7 +97,7 @@ def resolve(
 
 
 def etag(policy: Policy) -> str:
-    """A strong entity tag (RFC 9110, 8.8.3) of the content of the whole policy."""
+    """Returns a strong entity tag (RFC 9110, 8.8.3) of the whole policy."""
     content = json.dumps(sorted((*target, action) for target, action in policy.items()))
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
@@ -96,10 +110,10 @@ def set_policies(
     at: datetime,
     if_match: Iterable[str] | None = None,
 ) -> PolicyChanges:
-    """Sets what is listed and leaves the rest; all or nothing, in a constant number of queries.
+    """Applies all settings in one transaction, logs the changes, and returns them.
 
-    The settings have been validated and name no target twice. `if_match` holds entity tags, or "*";
-    where none of them is the policy's own, StalePolicy is raised.
+    Runs a constant number of queries. The settings must be valid, with each target at most once.
+    `if_match` holds entity tags or "*"; raises StalePolicy if none of them matches the policy.
     """
     settings = list(settings)
     with transaction.atomic():
@@ -130,9 +144,9 @@ def set_policies(
     )
 
 
-# Hand-written, because the ORM needs a query for each 999 parameters on SQLite, and an instance for
-# each row. Here the rows travel as one parameter, a JSON array of arrays, however many they are.
-# Both databases read it alike, but for the name of the function that ROWS stands for.
+# Hand-written SQL, because the ORM needs a query per 999 parameters on SQLite and an instance per
+# row. Here all rows are one parameter, a JSON array of arrays. Only the function that replaces ROWS
+# differs between the databases.
 
 _SET = """
     INSERT INTO findings_threatpolicy (service, finding_type, severity, action)

@@ -1,4 +1,4 @@
-"""What staged settings would have done to the findings of the last days, before they are saved."""
+"""Previews how staged settings would have affected the findings of the last 30 days."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from findings.models import Action, Finding, Mention, ThreatPolicy
 from findings.policy import Policy, Setting
 
 DAYS = 30
-NAMED = 20  # addresses
-# Whoever blocks more than this wants to know that it is very many, within a second.
+NAMED = 20  # addresses listed by name
+# Beyond these limits the preview says "more than", so that it takes less than a second.
 MAX_FINDINGS = 10_000
 MAX_KINDS = 1_000
 
@@ -25,20 +25,21 @@ Kinds = Mapping[tuple[str, str], int]  # finding type and severity -> how many f
 
 
 class Addresses(NamedTuple):
-    """Of those who acted; those of the most findings first."""
+    """Addresses of actors, those with the most findings first."""
 
-    named: list[str]
+    named: list[str]  # at most NAMED
     total: int
-    is_all: bool  # else there are more than `total`
+    is_all: bool  # False if there are more than `total`
 
     @property
     def in_words(self) -> str:
+        """The number of addresses as text: "1 address", "more than 5 addresses"."""
         many = f"{self.total:,} address{'' if self.total == 1 else 'es'}"
         return many if self.is_all else f"more than {many}"
 
     @property
     def others(self) -> str:
-        """How many are not named; "" where all are."""
+        """The number of addresses not in `named`, as text; "" if there are none."""
         count = self.total - len(self.named)
         if not self.is_all:
             return f"more than {count:,} others"
@@ -47,7 +48,7 @@ class Addresses(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How many findings would have come to an action, and how many would have left it."""
+    """How many findings each action would have gained and lost."""
 
     gained: Mapping[str, int]
     lost: Mapping[str, int]
@@ -55,33 +56,38 @@ class Effect:
 
     @property
     def findings(self) -> int:
+        """The number of findings with another action."""
         return sum(self.gained.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
+    """The preview of staged settings, with its text for the page."""
+
     days: int
-    findings: int  # that there were
+    findings: int  # total in the period
     effect: Effect
-    addresses: Addresses
-    is_partial: bool  # findings that were ignored when they arrived are not there to be counted
+    addresses: Addresses  # of the findings that would newly be blocked
+    is_partial: bool  # findings that were ignored on arrival are not stored, so not counted
 
     @property
     def heading(self) -> str:
+        """The first sentence of the preview."""
         if not self.findings:
-            return f"No finding was seen in the last {self.days} days."
+            return f"There were no findings in the last {self.days} days."
         if not self.effect.findings:
             return (
-                f"No finding of the last {self.days} days would have been treated differently"
-                f" ({self.findings:,} in all)."
+                "These changes would not have affected any of the"
+                f" {self.findings:,} finding{'' if self.findings == 1 else 's'} in the last"
+                f" {self.days} days."
             )
         return (
-            f"Of the findings of the last {self.days} days ({self.findings:,} in all),"
-            " with these changes:"
+            f"Effect of these changes on the {self.findings:,}"
+            f" finding{'' if self.findings == 1 else 's'} in the last {self.days} days:"
         )
 
     def sentences(self) -> Iterator[str]:
-        """What would have been otherwise, what weighs most first."""
+        """Yields one sentence for each difference, the most important first."""
         gained, lost = self.effect.gained, self.effect.lost
         if count := gained.get(Action.BLOCK):
             origin = f", from {self.addresses.in_words}" if self.addresses.total else ""
@@ -89,18 +95,18 @@ class Preview:
         if count := lost.get(Action.BLOCK):
             yield f"{count:,} would no longer have been blocked."
         if count := gained.get(Action.IGNORE):
-            yield f"{count:,} would have been ignored, and no longer reported."
+            yield f"{count:,} would have been ignored instead of reported."
         if count := lost.get(Action.IGNORE):
-            yield f"{count:,} that are ignored now would have been reported."
+            yield f"{count:,} that were ignored would have been reported."
         for action in (Action.REVOKE, Action.SAVE):
             if count := gained.get(action):
-                yield f"{count:,} more would have been answered by {action.label}."
+                yield f"{count:,} more would have had the action {action.label}."
             if count := lost.get(action):
-                yield f"{count:,} would no longer have been answered by {action.label}."
+                yield f"{count:,} would no longer have had the action {action.label}."
 
 
 def preview(settings: Iterable[Setting], *, at: datetime) -> Preview:
-    """The saved policy beside the one with these settings, over the findings until `at`."""
+    """Compares the saved policy with these settings, over the findings of DAYS days before `at`."""
     settings = list(settings)
     since = at - timedelta(days=DAYS)
     before = ThreatPolicy.objects.actions()
@@ -117,7 +123,7 @@ def preview(settings: Iterable[Setting], *, at: datetime) -> Preview:
 
 
 def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
-    """The policy as it would be with these settings saved."""
+    """Returns a copy of the policy with these settings applied."""
     after = dict(saved)
     for target, action in settings:
         if action:
@@ -128,7 +134,7 @@ def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
 
 
 def effect(kinds: Kinds, before: Policy, after: Policy) -> Effect:
-    """What the second policy makes of the findings otherwise than the first."""
+    """Returns the differences in action between two policies for these findings."""
     gained, lost, newly_blocked = Counter[str](), Counter[str](), Counter[tuple[str, str]]()
     for (finding_type, severity), count in kinds.items():
         was, is_now = (
@@ -145,7 +151,7 @@ def effect(kinds: Kinds, before: Policy, after: Policy) -> Effect:
 
 
 def _uncovers(settings: Iterable[Setting], before: Policy, after: Policy) -> bool:
-    """Whether something is no longer ignored: of that, the database knows only what came before."""
+    """Returns whether a setting stops ignoring a target, whose ignored findings were not stored."""
     return any(
         policy.resolve(before, **target._asdict()).action == Action.IGNORE
         and policy.resolve(after, **target._asdict()).action != Action.IGNORE
@@ -166,7 +172,7 @@ def _addresses(kinds: Kinds, since: datetime) -> Addresses:
         return Addresses([], 0, is_all=True)
     largest = Counter(kinds).most_common(MAX_KINDS)
     findings = Finding.objects.seen_since(since).of_kinds(kind for kind, _ in largest)
-    # The kind is looked at here: in the query it lures SQLite into beginning with every address.
+    # Filter by kind in Python: in the query, it makes SQLite start with every address.
     rows = list(
         Mention.objects.filter(is_actor=True, finding__in=findings.values("pk")[:MAX_FINDINGS])
         .values_list("entity__kind", "entity__name")

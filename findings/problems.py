@@ -1,4 +1,4 @@
-"""The problems of this room, for problems.catalog."""
+"""The problem types of the findings app, for problems.catalog."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from problems.catalog import ProblemType, register
 
 @register
 def problem_types() -> list[ProblemType]:
+    """Returns the problem types of this app."""
     return [
         ProblemType(
             code="stale_policy",
             title="The policy has changed",
             status=412,
-            cause="The change was made for a policy that somebody else has changed since: its ETag"
-            " is no longer the one in `If-Match`. Nothing was set, so nobody's change is lost.",
-            fix="Read the policy again, see what has changed, and send the change with the new"
+            cause="Another caller changed the policy after you read it, so its ETag no longer"
+            " matches `If-Match`. Nothing was changed, and no changes are lost.",
+            fix="Read the policy again, review what changed, and send your change with the new"
             " ETag.",
             command='curl -i -H "Authorization: Bearer $TOKEN" PORTAL_URL/findings',
         ),

@@ -1,4 +1,4 @@
-"""The shapes that GET and PUT /findings take and give: they are the validation and the document."""
+"""Request and response schemas of GET and PUT /findings, which validate and document them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from findings.catalogue import FINDING_TYPE_MAX_LENGTH, FINDING_TYPE_PATTERN, Se
 from findings.models import Action, Target
 from findings.policy import Setting
 
-# Models with `use_enum_values` hold plain text, which is hashed and written ten times as fast.
+# Models with `use_enum_values` store plain strings, which are hashed and serialized ten times as
+# fast.
 
-MAX_POLICIES = 10_000  # ten times the whole catalogue at every severity
+MAX_POLICIES = 10_000  # ten times the whole catalog at every severity
 
 
 def _known_service(name: str) -> str:
     name = catalogue.canonical_service(name)
     if name not in catalogue.SERVICES:
         known = ", ".join(sorted(catalogue.SERVICES))
-        raise ValueError(f"There is no such service. The catalogue has {known}.")
+        raise ValueError(f"Unknown service. The known services are {known}.")
     return name
 
 
@@ -46,8 +47,8 @@ ServiceName = Annotated[
 def _of_a_finding_type(text: str) -> str:
     if not catalogue.has_form(text):
         raise ValueError(
-            "A finding type has the form ThreatPurpose:Resource/Family,"
-            " as in UnauthorizedAccess:EC2/SSHBruteForce."
+            "A finding type has the format ThreatPurpose:Resource/Family,"
+            " for example UnauthorizedAccess:EC2/SSHBruteForce."
         )
     return text
 
@@ -60,7 +61,7 @@ FindingTypeName = Annotated[
 
 
 class PolicySetting(BaseModel):
-    """What to do about one finding type, or about every type of one service."""
+    """The action for one finding type, or for every type of one service."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -81,22 +82,24 @@ class PolicySetting(BaseModel):
 
     service: ServiceName | None = Field(
         None,
-        description="Every finding type of this service, instead of one finding_type. IAMUser is"
-        " another name of IAM.",
+        description="Applies to every finding type of this service. Set either this or"
+        " finding_type. IAMUser is an alias of IAM.",
     )
     finding_type: FindingTypeName | None = Field(
         None,
-        description="A GuardDuty finding type, in the catalogue or not, or one of our detectors.",
+        description="A GuardDuty finding type, which need not be in the catalog, or one of our"
+        " detectors.",
         examples=["UnauthorizedAccess:EC2/SSHBruteForce"],
     )
-    severity: Severity | None = Field(None, description="Null or absent: every severity.")
+    severity: Severity | None = Field(None, description="Null or absent for every severity.")
     action: Action | None = Field(
-        description="Null takes the setting back, so that what it overrode applies again."
-        " REVOKE only where a finding can name a credential."
+        description="Null removes the setting, so that a less specific one applies."
+        " REVOKE requires a finding type whose findings can name a credential."
     )
 
     @property
     def target(self) -> Target:
+        """The target of the setting, with "" for null."""
         return Target(self.service or "", self.finding_type or "", self.severity or "")
 
 
@@ -110,7 +113,7 @@ def _error(*loc: int | str, detail: str) -> InitErrorDetails:
 
 
 def _across_members(policies: list[Any]) -> Iterator[InitErrorDetails]:
-    """What is wrong with items as a whole and with one beside another, whatever else is wrong."""
+    """Yields the errors that span several members of an item, or several items."""
     seen: dict[tuple[str | None, ...], tuple[int, str | None]] = {}
     for index, item in enumerate(policies):
         if not isinstance(item, dict):
@@ -121,26 +124,26 @@ def _across_members(policies: list[Any]) -> Iterator[InitErrorDetails]:
             continue
         service = service and catalogue.canonical_service(service)
         if service is None and finding_type is None:
-            yield _error(index, detail="Name either a service or a finding_type.")
+            yield _error(index, detail="Set either service or finding_type.")
             continue
         if service is not None and finding_type is not None:
-            yield _error(index, detail="Name either a service or a finding_type, not both.")
+            yield _error(index, detail="Set either service or finding_type, not both.")
             continue
         if action == "REVOKE" and not catalogue.can_revoke(
             service=service or "", finding_type=finding_type or ""
         ):
-            yield _error(index, "action", detail="No credential is named that could be revoked.")
+            yield _error(index, "action", detail="Its findings name no credential to revoke.")
         first, first_action = seen.setdefault((service, finding_type, severity), (index, action))
         if action != first_action:
-            yield _error(index, detail=f"/policies/{first} sets the same to another action.")
+            yield _error(index, detail=f"/policies/{first} sets another action for it.")
 
 
 def _check(policies: Any, validate: ValidatorFunctionWrapHandler) -> list[PolicySetting]:
-    """Reports every error at once: those of single members, and those between them."""
+    """Validates the items and the relations between them, and reports all errors at once."""
     errors: list[InitErrorDetails] = []
     settings: list[PolicySetting] = []
     if isinstance(policies, list) and len(policies) > MAX_POLICIES:
-        raise ValueError(f"At most {MAX_POLICIES} policies go into one request.")
+        raise ValueError(f"A request can contain at most {MAX_POLICIES} policies.")
     try:
         settings = validate(policies)
     except ValidationError as refused:
@@ -158,7 +161,7 @@ def _check(policies: Any, validate: ValidatorFunctionWrapHandler) -> list[Policy
 
 
 class PolicyUpdate(BaseModel):
-    """The settings to change. What is not listed stays as it is."""
+    """The settings to change. Settings that are not listed stay unchanged."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -186,15 +189,15 @@ class PolicyUpdate(BaseModel):
     ]
 
     def settings(self) -> list[Setting]:
-        """One for each target, in the order of the request."""
+        """Returns one setting per target, in the order of the request."""
         actions = {setting.target: setting.action for setting in self.policies}
         return [Setting(target, action or "") for target, action in actions.items()]
 
 
 class PolicyFilter(BaseModel):
-    """Which settings to list; all of those given have to hold."""
+    """Filters for settings. A setting must match all given filters."""
 
-    source: Source | None = Field(None, description="Whose findings the setting is about.")
+    source: Source | None = Field(None, description="The source of the setting's findings.")
     service: str | None = Field(
         None,
         max_length=FINDING_TYPE_MAX_LENGTH,
@@ -202,14 +205,15 @@ class PolicyFilter(BaseModel):
         examples=["EC2"],
     )
     finding_type: FindingTypeName | None = Field(
-        None, description="Settings of this very type, not those that it inherits."
+        None, description="Settings of exactly this type, without inherited ones."
     )
     severity: Severity | None = Field(
-        None, description="Settings of this very severity, not those for every severity."
+        None, description="Settings of exactly this severity, without those for every severity."
     )
     action: Action | None = None
 
     def admits(self, target: Target, action: str) -> bool:
+        """Returns whether a setting matches all filters."""
         about = target.service or catalogue.service_of(target.finding_type)
         source = catalogue.source_of(service=target.service, finding_type=target.finding_type)
         return (
@@ -222,6 +226,8 @@ class PolicyFilter(BaseModel):
 
 
 class SettingInForce(BaseModel):
+    """A policy setting."""
+
     model_config = ConfigDict(use_enum_values=True)
 
     service: str | None
@@ -231,24 +237,28 @@ class SettingInForce(BaseModel):
 
 
 class PolicyList(BaseModel):
-    """The settings, in the form in which PUT takes them."""
+    """The policy settings, in the format that PUT accepts."""
 
     policies: list[SettingInForce]
 
 
 class PolicyChangeMade(BaseModel):
+    """A setting that this request changed."""
+
     model_config = ConfigDict(use_enum_values=True)
 
     service: str | None
     finding_type: str | None
     severity: Severity | None
-    from_: Action | None = Field(alias="from", description="Null: it was not set.")
-    to: Action | None = Field(description="Null: it was taken back.")
+    from_: Action | None = Field(alias="from", description="Null if it was not set.")
+    to: Action | None = Field(description="Null if it was removed.")
 
 
 class PolicyUpdated(BaseModel):
+    """The result of a policy update."""
+
     changed: list[PolicyChangeMade]
-    unchanged: int = Field(description="How many of the settings were so already.")
+    unchanged: int = Field(description="How many settings already had the requested action.")
     not_in_catalogue: list[str] = Field(
-        description="Finding types that this portal does not know; they were set all the same."
+        description="Finding types that are not in the catalog. They were set anyway."
     )

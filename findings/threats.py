@@ -1,4 +1,4 @@
-"""The rows of the Threats page: every service and finding type with the action that applies."""
+"""Builds the rows of the Threats page: every service and finding type with its action."""
 
 from __future__ import annotations
 
@@ -17,43 +17,50 @@ _SEVERITIES: Mapping[str, str] = {"": "every severity", **dict(Severity.choices)
 
 
 class Cell(NamedTuple):
-    """What applies to one row at one severity; at "", where nothing is set for a severity alone."""
+    """The action of one row at one severity; "" is the column for every severity."""
 
     severity: str
     action: str
     label: str
-    is_set: bool  # here, and not inherited
-    origin: str  # in words; public/static/js/threats-cells.js says it in the same ones
+    is_set: bool  # set on this row, not inherited
+    origin: str  # where the action is set, as text; threats-cells.js uses the same words
 
 
 class Row(NamedTuple):
-    finding_type: str  # "" in the row of a service
+    """The row of a service or of a finding type."""
+
+    finding_type: str  # "" for a service
     note: str
-    can_set: bool  # PUT /findings takes settings of known services alone, and of any type
+    can_set: bool  # False for an unknown service, which PUT /findings rejects
     can_revoke: bool
-    cells: list[Cell | None]  # None: it never has this severity
+    cells: list[Cell | None]  # None if findings of this type never have the severity
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRows:
+    """The rows of a service."""
+
     name: str
     rows: list[Row]  # the service itself first, then its types
-    settings: int  # how many are set here, on the service and on its types
-    starts_open: bool
+    settings: int  # number of settings on the service and its types
+    starts_open: bool  # whether the page shows it expanded
 
     @property
     def types(self) -> int:
+        """The number of finding types."""
         return len(self.rows) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """The services of one source of findings."""
+
     source: Source
     services: list[ServiceRows]
 
 
 def sections(settings: Policy) -> list[Section]:
-    """Everything in the catalogue, and after it what is set about anything else."""
+    """Returns one section per source: the whole catalog, then settings for uncataloged types."""
     strangers = _outside_the_catalogue(settings)
     services = dict.fromkeys([*catalogue.SERVICES, *strangers])
     rows = [_service(name, strangers.get(name, []), settings) for name in services]
@@ -77,7 +84,7 @@ def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRo
         _type(finding_type.name, finding_type.title, finding_type.severities, settings)
         for finding_type in (known.types if known else ())
     ]
-    types += [_type(stranger, "Not in the catalogue", (), settings) for stranger in strangers]
+    types += [_type(stranger, "Not in the catalog", (), settings) for stranger in strangers]
     has = {cell.severity for row in types for cell in row.cells if cell}
     row = Row(
         finding_type="",

@@ -25,6 +25,7 @@ CHANGES = NumberPager(50)
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def event_list(request: HttpRequest) -> HttpResponse:
+    """Shows the Events page: the findings, newest first, with filters."""
     wanted = paging.wanted(request)
     form = events.EventFilter(wanted)
     if not form.is_valid():
@@ -38,6 +39,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def entities(request: HttpRequest) -> HttpResponse:
+    """Shows the Entities page, with filters."""
     wanted = paging.wanted(request)
     form = entity_list.EntityFilter(wanted)
     if not form.is_valid():
@@ -55,6 +57,7 @@ def entities(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("findings.view_finding", raise_exception=True)
 def accounts(request: HttpRequest) -> HttpResponse:
+    """Shows the AWS accounts; POST sets or removes the name of one."""
     may_change = request.user.has_perm("findings.change_accountname")
     if request.method == "POST":
         if not may_change:
@@ -63,13 +66,13 @@ def accounts(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             form.save()
             name, account_id = form.cleaned_data["name"], form.cleaned_data["account_id"]
-            told = f"is called {name}" if name else "has no name"
-            messages.success(request, f"{account_id} {told} now.")
+            text = f"is now named {name}" if name else "no longer has a name"
+            messages.success(request, f"{account_id} {text}.")
             return redirect("findings:accounts")
     known = aws_accounts.known()
     if request.method != "POST":
         asked = request.GET.get("account_id", "")
-        # The name that it has: a form that forgot it would take it away.
+        # Fill in the current name: submitting the form with an empty name removes it.
         name = next((one.name for one in known if one.account_id == asked), "")
         form = aws_accounts.NameForm(initial={"account_id": asked, "name": name})
     context = {"form": form, "known": known, "may_change": may_change}
@@ -79,6 +82,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_threatpolicy", raise_exception=True)
 def threats(request: HttpRequest) -> HttpResponse:
+    """Shows the Threats page: the policy for every service and finding type."""
     settings = ThreatPolicy.objects.actions()
     shown = sections(settings)
     return render(
@@ -98,7 +102,10 @@ def threats(request: HttpRequest) -> HttpResponse:
 @require_POST
 @permission_required(["findings.view_threatpolicy", "findings.view_finding"], raise_exception=True)
 def preview_changes(request: HttpRequest) -> HttpResponse:
-    """What a body of PUT /findings would have done to the last days' findings; it sets nothing."""
+    """Previews the effect of a PUT /findings body on recent findings, as an HTML fragment.
+
+    Changes nothing. Returns a problem document if the body is invalid.
+    """
     update = read_as(PolicyUpdate, request)
     if isinstance(update, HttpResponse):
         return update
@@ -109,6 +116,7 @@ def preview_changes(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_policychange", raise_exception=True)
 def changes(request: HttpRequest) -> HttpResponse:
+    """Shows the policy change log, newest first; `q` filters it by words."""
     wanted = request.GET.get("q", "").replace("\0", "").strip()
     matching = PolicyChange.objects.matching(wanted).newest_first()
     context = {"shown": CHANGES.shown(request, matching), "wanted": wanted}

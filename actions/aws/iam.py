@@ -1,4 +1,4 @@
-"""REVOKE: an access key is made inactive; the sessions that a role has given out are denied."""
+"""REVOKE: deactivates an IAM user's access key, or denies a role's existing sessions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from actions.models import Reaction
 from findings.guardduty.parser import Kind
 from storage.instants import iso
 
-# The name under which AWS's own console keeps it when it revokes a role's sessions.
+# The name that the AWS console uses when it revokes a role's sessions.
 POLICY_NAME = "AWSRevokeOlderSessions"
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    """Revokes the credential of each reaction, and yields the outcomes in order."""
     iam = session.client("iam", config=CONFIG)
     sts = session.client("sts", config=CONFIG)
 
@@ -35,25 +36,25 @@ def _deactivate(iam: Any, key_id: str) -> str:
     user = iam.get_access_key_last_used(AccessKeyId=key_id).get("UserName")
     if not user or user == "<root_account>":
         raise ContainmentError(
-            "It is no IAM user's key, so that it is only reported.", permanent=True
+            "The key does not belong to an IAM user, so it is only reported.", permanent=True
         )
     iam.update_access_key(UserName=user, AccessKeyId=key_id, Status="Inactive")
-    return f"The access key of {user} is inactive."
+    return f"The access key of {user} was deactivated."
 
 
 def _deny_older_sessions(iam: Any, sts: Any, role: str, *, before: datetime) -> str:
     if f":assumed-role/{role}/" in sts.get_caller_identity()["Arn"]:
         raise ContainmentError(
-            "It is the role that the portal itself runs as: revoking it would end containment.",
+            "The portal itself runs as this role, so revoking it would stop containment.",
             permanent=True,
         )
     instant = iso(before, timespec="milliseconds")
     if (denied := _denied_before(iam, role)) >= instant:
-        return f"Sessions issued before {denied} were denied already."
+        return f"Sessions issued before {denied} were already denied."
     iam.put_role_policy(
         RoleName=role, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(_policy(instant))
     )
-    return f"Sessions issued before {instant} are denied."
+    return f"Sessions issued before {instant} are now denied."
 
 
 def _policy(instant: str) -> dict[str, Any]:
@@ -71,15 +72,15 @@ def _policy(instant: str) -> dict[str, Any]:
 
 
 def _denied_before(iam: Any, role: str) -> str:
-    """The instant of the policy that is there already, or "": a later one is never moved back."""
+    """Returns the time in the existing policy, or "". A later time is never moved back."""
     try:
         document = iam.get_role_policy(RoleName=role, PolicyName=POLICY_NAME)["PolicyDocument"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchEntity":
-            return ""  # also where there is no such role: then the next call says so
+            return ""  # or the role does not exist, which the next call reports
         raise
     try:
         found = document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
     except (KeyError, IndexError, TypeError):
-        return ""  # somebody else's, in another form
+        return ""  # a policy in another format, not from us
     return found if document == _policy(found) else ""

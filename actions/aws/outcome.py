@@ -1,7 +1,7 @@
-"""How AWS is asked, and how its answers are told: the one interface of the modules beside this.
+"""The interface of the modules in this package, which carry out actions on AWS.
 
-Each has `carry_out(session, reactions)`, which yields an Outcome for every reaction, whatever AWS
-does, and may be called again for the same ones: the second time changes nothing more.
+Each has `carry_out(session, reactions)`, which yields an Outcome for every reaction, also if AWS
+fails. It is idempotent: calling it again for the same reactions changes nothing more.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from actions.models import Reaction
 
-# All tries together end within the lease that execution.py takes.
+# All retries together end within the lease that execution.py takes.
 CONFIG = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
 )
 ANSWER_MAX_LENGTH = 1000
 
-# What no later try can mend. Everything else may pass: throttling, an outage, a permission that an
-# administrator has yet to give.
+# Errors that retries cannot fix. All others can be temporary: throttling, an outage, a permission
+# that an administrator has yet to grant.
 _PERMANENT = {
     "InvalidParameter",
     "InvalidParameterValue",
@@ -34,7 +34,7 @@ _PERMANENT = {
 
 
 class ContainmentError(Exception):
-    """AWS did not do what it was asked. `permanent`: nor will it, however often it is asked."""
+    """An action failed on AWS. `permanent` means that a retry cannot succeed."""
 
     def __init__(self, text: str, *, permanent: bool = False) -> None:
         super().__init__(text)
@@ -42,18 +42,23 @@ class ContainmentError(Exception):
 
 
 class Outcome(NamedTuple):
+    """The result of one attempt at a reaction."""
+
     reaction: Reaction
-    answer: str  # of AWS
-    error: ContainmentError | None = None  # None: it is done
+    answer: str  # from AWS, for the log
+    error: ContainmentError | None = None  # None if it succeeded
 
 
 class CarryOut(Protocol):
+    """The type of `carry_out`."""
+
     def __call__(
         self, session: boto3.Session, reactions: Iterable[Reaction]
     ) -> Iterator[Outcome]: ...
 
 
 def failure(error: BotoCoreError | ClientError) -> ContainmentError:
+    """Converts an error from boto3, cut to ANSWER_MAX_LENGTH characters."""
     if isinstance(error, ClientError):
         said = error.response.get("Error", {})
         code = said.get("Code", "")
@@ -65,7 +70,10 @@ def failure(error: BotoCoreError | ClientError) -> ContainmentError:
 def one_by_one(
     reactions: Iterable[Reaction], carry_out: Callable[[Reaction], str]
 ) -> Iterator[Outcome]:
-    """The outcome of each, where each is a call of its own; `carry_out` tells AWS's answer."""
+    """Yields the outcome of each reaction, calling `carry_out` for one at a time.
+
+    `carry_out` returns AWS's answer. Its ContainmentError and boto3 errors become outcomes.
+    """
     for reaction in reactions:
         try:
             yield Outcome(reaction, carry_out(reaction))
@@ -77,6 +85,6 @@ def one_by_one(
 
 
 def region_of(arn: str) -> str:
-    """The region in an ARN; IAM's and S3's have none."""
+    """Returns the region in an ARN; "" if it has none, as for IAM and S3."""
     parts = arn.split(":")
     return parts[3] if len(parts) > 5 else ""

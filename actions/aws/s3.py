@@ -1,4 +1,4 @@
-"""SAVE: the finding, as it came, as an object in S3."""
+"""SAVE: stores the raw finding as an object in S3."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from actions.models import Reaction
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    """Saves the finding of each reaction to SAVE_BUCKET, and yields the outcomes in order."""
     s3 = session.client("s3", config=CONFIG)
 
     def save(reaction: Reaction) -> str:

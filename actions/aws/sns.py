@@ -1,4 +1,4 @@
-"""Notify: one message for each finding, to an SNS topic, as JSON."""
+"""NOTIFY: publishes one JSON message per finding to an SNS topic."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from actions.aws.outcome import CONFIG, Outcome, one_by_one, region_of
 from actions.models import Reaction
 from storage.instants import iso
 
-LISTED = 100  # actions in one message, which SNS takes up to 256 KiB
+LISTED = 100  # actions in one message, because SNS accepts at most 256 KiB
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    """Publishes a message for each reaction to its topic, and yields the outcomes in order."""
     clients: dict[str, Any] = {}
 
     def notify(reaction: Reaction) -> str:
@@ -26,8 +27,8 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
         region = region_of(topic)
         if region not in clients:
             clients[region] = session.client("sns", region_name=region or None, config=CONFIG)
-        # A topic of type FIFO drops what it was sent before; of any other, a message that AWS took
-        # while we died comes twice, with the same action_id.
+        # A FIFO topic drops duplicates. On a standard topic, a message that AWS accepted just
+        # before this process died arrives twice, with the same action_id.
         fifo = {"MessageGroupId": "findings", "MessageDeduplicationId": str(reaction.pk)}
         answer = clients[region].publish(
             TopicArn=topic,
@@ -49,7 +50,10 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
 
 
 def message(reaction: Reaction) -> dict[str, Any]:
-    """What subscribers get: the finding, what the policy says, and what has become of it so far."""
+    """Returns the message for subscribers: the finding, the policy action, and the other actions.
+
+    It lists at most LISTED actions of the finding, in their current states.
+    """
     finding = reaction.finding
     others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]
     return {

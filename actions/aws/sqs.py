@@ -1,4 +1,4 @@
-"""The queue that EventBridge feeds with findings."""
+"""The SQS queue to which EventBridge sends findings."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 logger = logging.getLogger(__name__)
 
-LONG_POLL = 20  # seconds, the most that SQS waits for a message
-BATCH = 10  # messages, the most that SQS hands out at once
-VISIBILITY = 60  # seconds for which nobody else sees a message that was received
+LONG_POLL = 20  # seconds, the longest that SQS waits for a message
+BATCH = 10  # messages, the most that SQS returns at once
+VISIBILITY = 60  # seconds for which a received message is hidden from other consumers
 
 
 class Message(NamedTuple):
+    """A message received from the queue."""
+
     message_id: str
     receipt: str
     body: str
 
 
 class Queue:
-    """Raises BotoCoreError and ClientError, but for `being_extended`, which logs them."""
+    """A client of one SQS queue, identified by its URL.
+
+    The constructor and the methods raise BotoCoreError and ClientError, except `being_extended`,
+    which logs them.
+    """
 
     def __init__(self, session: boto3.Session, url: str) -> None:
         self.url = url
@@ -42,6 +48,7 @@ class Queue:
         )
 
     def receive(self) -> list[Message]:
+        """Returns the next messages, at most BATCH; waits up to LONG_POLL seconds for one."""
         answer = self._sqs.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=BATCH,
@@ -54,7 +61,10 @@ class Queue:
         ]
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """What cannot be deleted comes again, and is known then."""
+        """Deletes the messages and logs those that SQS does not delete.
+
+        These arrive again later, and ingesting them again changes nothing.
+        """
         if messages:
             answer = self._sqs.delete_message_batch(QueueUrl=self.url, Entries=_entries(messages))
             for failed in answer.get("Failed", []):
@@ -62,7 +72,7 @@ class Queue:
 
     @contextmanager
     def being_extended(self, messages: Sequence[Message]) -> Iterator[None]:
-        """Keeps the messages invisible to others, however long the block takes."""
+        """Keeps the messages hidden from other consumers until the block ends."""
         done = threading.Event()
         thread = threading.Thread(target=self._extend, args=(messages, done), daemon=True)
         thread.start()
@@ -90,7 +100,9 @@ def _entries(messages: Sequence[Message], **more: int) -> list[dict[str, object]
 
 
 def region_of(url: str) -> str | None:
-    """ "eu-central-1" of https://sqs.eu-central-1.amazonaws.com/123456789012/findings; None, which
-    leaves it to the environment, of any other."""
+    """Returns the region in the URL of an AWS queue; None for any other URL.
+
+    For https://sqs.eu-central-1.amazonaws.com/123456789012/findings, returns "eu-central-1".
+    """
     parts = (urlsplit(url).hostname or "").split(".")
     return parts[1] if parts[0] == "sqs" and "amazonaws" in parts else None

@@ -1,7 +1,7 @@
-"""BLOCK and UNBLOCK: addresses into the IP sets of BLOCK_IP_SETS, and out of them.
+"""BLOCK and UNBLOCK: adds addresses to the IP sets of BLOCK_IP_SETS, and removes them.
 
-The sets of one place (the load balancers of a region, or CloudFront) hold the addresses together:
-where one is full, the next takes them. Of an address, each place has one copy.
+The sets of one place (a region, or CloudFront) share the addresses: if one set is full, the next
+takes them. Each place has each address once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from django.conf import settings
 from actions.aws.outcome import CONFIG, ContainmentError, Outcome, failure
 from actions.models import Reaction, ReactionKind
 
-CAPACITY = 10_000  # addresses in one set, which is AWS's limit
+CAPACITY = 10_000  # addresses in one set, AWS's limit
 IN_A_SET = (
-    "It is in an IP set: the web ACLs that refer to the set block its HTTP requests. Other traffic,"
-    " such as SSH, does not pass a web ACL and is not blocked."
+    "Added to an IP set. Web ACLs that use the set block its HTTP requests. Other traffic,"
+    " such as SSH, does not pass through a web ACL and is not blocked."
 )
-TRIES = 5  # where somebody else changes a set at the same time
+TRIES = 5  # if another client changes a set at the same time
 
 _ARN = re.compile(
     r"arn:aws[a-z-]*:wafv2:(?P<region>[a-z0-9-]+):[0-9]{12}:(?P<scope>regional|global)/ipset/"
@@ -35,15 +35,17 @@ _ARN = re.compile(
 
 
 class IPSet(NamedTuple):
+    """A WAFv2 IP set, from its ARN."""
+
     region: str
-    scope: str  # "REGIONAL", or "CLOUDFRONT"
+    scope: str  # "REGIONAL" or "CLOUDFRONT"
     name: str
     id: str
 
 
 @dataclass(slots=True)
 class Content:
-    """A set as AWS has it, and what is to become of it."""
+    """The current addresses of a set, and the addresses that it should have."""
 
     ip_set: IPSet
     description: str
@@ -53,7 +55,7 @@ class Content:
 
 
 def configured() -> list[IPSet]:
-    """The sets of BLOCK_IP_SETS. Raises ValueError, which tells the ARN that is none."""
+    """Returns the sets of BLOCK_IP_SETS. Raises ValueError with the first invalid ARN."""
     return [_parsed(arn.strip()) for arn in settings.BLOCK_IP_SETS]
 
 
@@ -66,7 +68,10 @@ def _parsed(arn: str) -> IPSet:
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
-    """Folds all of them into one update of each set. Of one address, the last decides."""
+    """Blocks and unblocks addresses with one update per set, and yields the outcomes in order.
+
+    The last reaction for an address decides.
+    """
     reactions = list(reactions)
     last = {_cidr(reaction.target): reaction for reaction in reactions}
     blocked = {cidr for cidr, one in last.items() if one.kind == ReactionKind.BLOCK}
@@ -77,14 +82,14 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     for reaction in reactions:
         why_not = left_out.get(_cidr(reaction.target))
         is_blocked = reaction.kind == ReactionKind.BLOCK
-        done = IN_A_SET if is_blocked else "It is in no IP set any more."
+        done = IN_A_SET if is_blocked else "Removed from all IP sets."
         yield Outcome(reaction, str(why_not) if why_not else done, why_not)
 
 
 def _apply(
     session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
-    """What could not be done, and why."""
+    """Updates all places. Returns the addresses that failed, with the reasons."""
     places = defaultdict(list)
     for ip_set in configured():
         places[ip_set.region, ip_set.scope].append(ip_set)
@@ -126,7 +131,7 @@ def _apply_in_one_place(
 def _plan(
     contents: Iterable[Content], blocked: Collection[str], unblocked: Collection[str], version: int
 ) -> dict[str, ContainmentError]:
-    """Fills `wanted` of each set; what found no room."""
+    """Sets `wanted` of each set. Returns the addresses that do not fit, with the reason."""
     contents = list(contents)
     missing = sorted(set(blocked).difference(*(content.present for content in contents)))
     for content in contents:
@@ -135,8 +140,8 @@ def _plan(
         content.wanted.update(missing[:room])
         missing = missing[room:]
     full = ContainmentError(
-        f"No set of BLOCK_IP_SETS has room for another IPv{version} address. Add one, here and to"
-        " the web ACL."
+        f"The IPv{version} sets of BLOCK_IP_SETS are full. Create another set, and add it to"
+        " BLOCK_IP_SETS and to the web ACL."
     )
     return dict.fromkeys(missing, full)
 

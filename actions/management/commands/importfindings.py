@@ -21,14 +21,18 @@ BATCH = 500  # findings in one transaction
 
 
 class Command(BaseCommand):
+    """`manage.py importfindings FILE...`. Raises CommandError if anything is rejected."""
+
     help = (
-        "Takes in findings from files: what `aws guardduty get-findings` prints, EventBridge"
-        " events, JSON arrays or lines, the export to S3; also compressed. The policy that is set"
-        " now decides what becomes of each. What is known already is updated, not stored twice."
+        "Imports findings from files: output of `aws guardduty get-findings`, EventBridge events,"
+        " JSON arrays or JSON lines, or a GuardDuty S3 export. Files can be gzip-compressed. The"
+        " current policy applies to each finding. Findings that are already stored are updated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help='a file, or "-"')
+        parser.add_argument(
+            "files", nargs="+", metavar="FILE", help='a file, or "-" for standard input'
+        )
 
     def handle(self, *, files: list[str], **options: Any) -> None:
         self.refused = 0
@@ -40,12 +44,12 @@ class Command(BaseCommand):
             except OSError as error:
                 self._refuse(name, f"{error.strerror}.")
         self.stdout.write(
-            f"{total.stored} stored, {total.updated} updated, {total.unchanged} known already,"
-            f" {total.ignored} ignored by the policy, {total.unparsed} stored though not"
-            f" understood, {self.refused} refused."
+            f"{total.stored} stored, {total.updated} updated, {total.unchanged} unchanged,"
+            f" {total.ignored} ignored by the policy, {total.unparsed} stored unparsed,"
+            f" {self.refused} rejected."
         )
         if self.refused:
-            msg = f"Refused: {self.refused}."
+            msg = f"Rejected: {self.refused}."
             raise CommandError(msg)
 
     def _import(self, name: str, stream: Stream) -> IngestResult:

@@ -15,11 +15,13 @@ from actions.aws.sqs import Queue, region_of
 
 
 class Command(BaseCommand):
+    """`manage.py processfindings`. Raises CommandError if the AWS configuration is invalid."""
+
     help = (
-        "Takes findings from the queue FINDINGS_QUEUE_URL, and carries out what the policy asks"
-        " for, until it is told to stop (SIGTERM, or Ctrl-C): then it finishes what is in hand."
-        " Run as many of it as you like, on as many machines. Without FINDINGS_QUEUE_URL it only"
-        " carries out actions."
+        "Ingests findings from the queue FINDINGS_QUEUE_URL and carries out the policy's actions"
+        " until it receives SIGTERM or Ctrl-C; then it finishes the work in progress. You can run"
+        " any number of these processes on any number of machines. Without FINDINGS_QUEUE_URL it"
+        " only carries out actions."
     )
 
     def handle(self, **options: Any) -> None:
@@ -31,20 +33,20 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
         try:
-            # Most services have their region in an address or an ARN. The rest follow the queue's:
-            # containers have AWS_REGION, which boto3 does not read.
+            # Most services get their region from a URL or an ARN. The rest use the queue's region:
+            # containers set AWS_REGION, which boto3 does not read.
             region = boto3.Session().region_name or region_of(settings.FINDINGS_QUEUE_URL)
             session = boto3.Session(region_name=region or "us-east-1")
             queue = None
             if settings.FINDINGS_QUEUE_URL:
                 queue = Queue(session, settings.FINDINGS_QUEUE_URL)
         except (BotoCoreError, ValueError) as error:
-            msg = f"AWS cannot be asked. {error}"
+            msg = f"The AWS configuration is invalid. {error}"
             raise CommandError(msg) from error
-        whence = settings.FINDINGS_QUEUE_URL or "no queue: FINDINGS_QUEUE_URL is not set"
+        queue_name = settings.FINDINGS_QUEUE_URL or "none (FINDINGS_QUEUE_URL is not set)"
         self.stdout.write(
-            f"Findings come from {whence}. Containment is"
-            f" {'on' if containment.is_on() else 'a dry run: nothing is done on AWS'}."
+            f"Queue: {queue_name}. Containment:"
+            f" {'on' if containment.is_on() else 'dry run, nothing changes in AWS'}."
         )
         self.stdout.flush()
         worker.run(queue, session, stop)

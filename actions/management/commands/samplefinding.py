@@ -19,9 +19,11 @@ from findings.models import Finding
 
 
 class Command(BaseCommand):
+    """`manage.py samplefinding`. Raises CommandError if containment is on or input is invalid."""
+
     help = (
-        "Takes in one sample finding, as if it had come from GuardDuty, and prints what became of"
-        " it under the policy that is set. Only in dry run: with CONTAINMENT=on it is refused."
+        "Ingests a sample finding as if GuardDuty had sent it, and prints the result under the"
+        " current policy. It works only in a dry run, not with CONTAINMENT=on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,18 +32,18 @@ class Command(BaseCommand):
             nargs="?",
             metavar="TYPE",
             default="UnauthorizedAccess:EC2/SSHBruteForce",
-            help="a GuardDuty finding type; %(default)s",
+            help="a GuardDuty finding type (default: %(default)s)",
         )
         parser.add_argument(
             "--severity",
             type=str.upper,
             choices=Severity.values,
-            help="the highest that GuardDuty gives the type",
+            help="the severity (default: the highest that GuardDuty gives the type)",
         )
         parser.add_argument(
             "--address",
             default=str(ADDRESSES[1]),
-            help="of who acted, IPv4 or IPv6; %(default)s, which belongs to nobody",
+            help="the actor's IPv4 or IPv6 address (default: %(default)s, which is unassigned)",
         )
 
     def handle(
@@ -49,7 +51,7 @@ class Command(BaseCommand):
     ) -> None:
         if not Rules.now().is_dry_run:
             msg = (
-                "CONTAINMENT is on: a sample would be acted on like a real finding. None was sent."
+                "CONTAINMENT is on, so a sample would trigger real actions. No sample was ingested."
             )
             raise CommandError(msg)
         canonical = address_in(address)
@@ -73,7 +75,7 @@ class Command(BaseCommand):
         self._line("finding", f"{finding_type}, {severity}, from {canonical}")
         stored = Finding.objects.filter(finding_id=finding["id"]).first()
         if stored is None:
-            self._line("policy", "IGNORE is set: it was not stored.")
+            self._line("policy", "IGNORE is set, so the finding was not stored.")
             return
         why = f"is set for {stored.set_at}" if stored.set_at else "by default"
         self._line("policy", f"{stored.action} {why}.")
@@ -83,17 +85,17 @@ class Command(BaseCommand):
                 "action", f"{what}: {reaction.get_state_display().lower()}. {reaction.outcome}"
             )
         if not stored.reactions.exists():
-            self._line("action", "None: it is only reported.")
+            self._line("action", "None. The finding is only reported.")
         self._line("page", settings.PORTAL_URL + reverse("console:event", args=[stored.pk]))
 
     def _line(self, name: str, value: str) -> None:
         self.stdout.write(f"{name + ':':<9}{value}")
 
     def _tell_unknown(self, finding_type: str) -> None:
-        """Raises CommandError for what has not even the form of a finding type."""
+        """Warns about an unknown type. Raises CommandError if its format is invalid."""
         near = difflib.get_close_matches(finding_type, catalogue.FINDING_TYPES, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         if not catalogue.has_form(finding_type):
-            msg = f"{finding_type!r} is not like ThreatPurpose:Resource/Family.{hint}"
+            msg = f"{finding_type!r} does not have the format ThreatPurpose:Resource/Family.{hint}"
             raise CommandError(msg)
-        self.stderr.write(f"{finding_type} is not in the catalogue; it is sent all the same.{hint}")
+        self.stderr.write(f"{finding_type} is not in the catalog. It is ingested anyway.{hint}")

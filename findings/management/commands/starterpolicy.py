@@ -13,8 +13,8 @@ from findings.models import Action, PolicyChange
 from findings.schemas import PolicySetting, PolicyUpdate
 from license import status
 
-# What a finding type of the catalogue has in its name, and the action to begin with. The rest is
-# reported, as without any policy.
+# Part of the name of a finding type in the catalog -> its first action. All other types keep the
+# default, REPORT.
 _STARTER = {
     "BruteForce": Action.BLOCK,
     "MaliciousIPCaller": Action.BLOCK,
@@ -25,10 +25,12 @@ _STARTER = {
 
 
 class Command(BaseCommand):
+    """`manage.py starterpolicy`. Raises CommandError if a policy is set or writes are off."""
+
     help = (
-        "Sets a policy to begin with, where none is set: BLOCK for brute force and for callers"
-        " that are known to be malicious or come from Tor, REVOKE for credentials used outside of"
-        " their instance or resource, SAVE for attack sequences. Everything else is reported."
+        "Sets a starter policy if no policy is set: BLOCK for brute force, known malicious callers"
+        " and Tor; REVOKE for credentials used outside their instance or resource; SAVE for attack"
+        " sequences. All other findings are reported."
     )
 
     def handle(self, **options: Any) -> None:
@@ -45,7 +47,7 @@ class Command(BaseCommand):
                 if_match=[policy.etag({})],
             )
         except policy.StalePolicy:
-            msg = "A policy is set already. Nothing was changed."
+            msg = "A policy is already set. Nothing was changed."
             raise CommandError(msg) from None
         self.stdout.write(f"Set the action of {len(changes.changed)} finding types.")
 
