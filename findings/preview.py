@@ -77,13 +77,12 @@ class Preview:
             return f"There were no findings in the last {self.days} days."
         if not self.effect.findings:
             return (
-                "These changes would not have affected any of the"
-                f" {self.findings:,} finding{'' if self.findings == 1 else 's'} in the last"
-                f" {self.days} days."
+                "These changes would not have affected any findings in the last"
+                f" {self.days} days ({self.findings:,} in total)."
             )
         return (
-            f"Effect of these changes on the {self.findings:,}"
-            f" finding{'' if self.findings == 1 else 's'} in the last {self.days} days:"
+            f"Effect of these changes on findings in the last {self.days} days"
+            f" ({self.findings:,} in total):"
         )
 
     def sentences(self) -> Iterator[str]:

@@ -37,14 +37,14 @@ def test_it_follows_what_is_staged_until_it_is_saved(
 
     choose(threats, cell(threats, BRUTE_FORCE), "Ignore")
     expect(preview(threats)).to_contain_text("3 would no longer have been blocked.")
-    expect(preview(threats)).to_contain_text("3 would have been ignored, and no longer reported.")
+    expect(preview(threats)).to_contain_text("3 would have been ignored instead of reported.")
 
     choose(threats, cell(threats, BRUTE_FORCE), "Report")
     expect(preview(threats)).not_to_contain_text("ignored")
     choose(threats, cell(threats, "", "HIGH"), "Report")
     choose(threats, cell(threats, BRUTE_FORCE), "Block")
     expect(preview(threats)).to_contain_text(
-        "No finding of the last 30 days would have been treated differently (3 in all)."
+        "These changes would not have affected any findings in the last 30 days (3 in total)."
     )
     save(threats)
     expect(threats.get_by_text("2 changes saved.")).to_be_focused()
@@ -64,7 +64,7 @@ def test_the_addresses_stay_unfolded(threats: Page, server: Server, tmp_path: Pa
 
     choose(threats, cell(threats, BRUTE_FORCE), "Block")
     expect(preview(threats)).to_contain_text("3 more would have been blocked, from 3 addresses.")
-    preview(threats).get_by_text("Which addresses").click()
+    preview(threats).get_by_text("Show addresses").click()
     expect(preview(threats).get_by_text("198.51.100.2")).to_be_visible()
     choose(threats, cell(threats, DENIAL), "Block")
     expect(count(threats)).to_have_text("2 changes")

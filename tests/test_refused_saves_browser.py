@@ -55,7 +55,7 @@ def test_a_save_without_a_license_keeps_everything(threats: Page, server: Server
 def test_while_writes_are_off_it_says_so_at_the_save_button(page: Page, server: Server) -> None:
     sign_in(page, "oscar")
     page.goto("/threats")
-    page.get_by_role("button", name="Unfold all").click()
+    page.get_by_role("button", name="Expand all").click()
     stage_two(page)
     button = page.locator("[data-save]")
 
@@ -97,7 +97,7 @@ def test_a_save_after_somebody_elses_keeps_everything_and_merges(
     )
 
     save(threats)
-    _assert_all_is_kept(threats, why="Somebody else has changed the policy")
+    _assert_all_is_kept(threats, why="Another user changed the policy")
     threats.get_by_role("button", name="changes, keep mine").click()
 
     expect(cell(threats, "", "", service="S3")).to_have_text("Revoke")
@@ -115,7 +115,7 @@ def test_a_save_after_the_session_has_ended_keeps_everything(threats: Page, serv
 
     _assert_all_is_kept(threats, why="Your session has ended.")
     with threats.context.expect_page() as opened:
-        threats.get_by_role("link", name="Sign in, in a new tab").click()
+        threats.get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value, "oscar")
     save(threats)
     expect(threats.get_by_text("2 changes saved.")).to_be_visible()
@@ -174,7 +174,7 @@ def test_the_file_of_the_staged_changes_can_be_sent_later(
     save(threats)
 
     with threats.expect_download() as download:
-        threats.get_by_role("link", name="Keep them as a JSON file").click()
+        threats.get_by_role("link", name="Download changes as a JSON file").click()
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     answer = server.put(json.loads(path.read_bytes()))

@@ -55,12 +55,12 @@ def test_everything_that_inherits_follows_at_once(threats: Page) -> None:
     expect(inheriting).to_have_attribute("title", f"From {DENIAL}, every severity")
 
     choose(threats, inheriting, "Block")
-    expect(inheriting).to_have_attribute("title", "Set here, not saved yet")
+    expect(inheriting).to_have_attribute("title", "Set here, not saved")
 
 
 def test_the_page_shows_after_staging_what_the_server_shows_after_saving(threats: Page) -> None:
     everything = "cells => cells.map(c => [c.textContent, c.dataset.action, 'set' in c.dataset])"
-    threats.get_by_role("button", name="Unfold all").click()
+    threats.get_by_role("button", name="Expand all").click()
     stage_two(threats)
     choose(threats, cell(threats, "", ""), "Block")
     choose(threats, cell(threats, "", "", service="S3"), "Revoke")
@@ -77,15 +77,15 @@ def test_the_menu_says_what_applies_and_where_it_comes_from(threats: Page) -> No
     menu = threats.get_by_role("menu")
 
     cell(threats, DENIAL, "HIGH").click()
-    expect(menu).to_have_accessible_description("Now Block. From EC2, High.")
+    expect(menu).to_have_accessible_description("Current action: Block. From EC2, High.")
     threats.keyboard.press("Escape")
     cell(threats, "", "HIGH").click()
-    expect(menu).to_have_accessible_description("Now Block. Set here.")
+    expect(menu).to_have_accessible_description("Current action: Block. Set here.")
 
 
 def test_a_setting_can_be_taken_back(threats: Page, server: Server) -> None:
     cell(threats, "", "HIGH").click()
-    threats.get_by_role("menuitem", name="Take back then Report, by default").click()
+    threats.get_by_role("menuitem", name="Remove setting then Report, by default").click()
     expect(cell(threats, DENIAL, "HIGH")).to_have_text("Report")
 
     save(threats)

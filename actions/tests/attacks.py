@@ -1,4 +1,4 @@
-"""Findings that something is done about, and the policy that asks for it."""
+"""Findings that lead to actions, and the policy that requires the actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def set_action(action: str, *, finding_type: str = BRUTE_FORCE, severity: str = 
 
 
 def attack(number: int = 1, *addresses: str, **members: Any) -> dict[str, Any]:
-    """A brute force attack from addresses of the Internet."""
+    """Returns a brute force finding whose actors have public addresses."""
     probes = [
         {"remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one}}
         for one in addresses or [f"81.2.{number // 250}.{number % 250 + 1}"]
@@ -40,7 +40,7 @@ def attack(number: int = 1, *addresses: str, **members: Any) -> dict[str, Any]:
 
 
 def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser") -> Any:
-    """A finding about a credential."""
+    """Returns a finding about a credential."""
     details = {"accessKeyId": key, "userName": name, "userType": kind, "principalId": "AIDA"}
     resource = {"resourceType": "AccessKey", "accessKeyDetails": details}
     return attack(number, type=STOLEN, resource=resource)

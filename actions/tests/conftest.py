@@ -15,7 +15,7 @@ def session(cloud: Cloud) -> boto3.Session:
 
 @pytest.fixture
 def ip_set(cloud: Cloud, settings: Settings) -> str:
-    """Containment is on; the ARN of the one set for IPv4 addresses."""
+    """Turns containment on, and returns the ARN of the only IPv4 IP set."""
     arn = cloud.ip_set("blocked")
     settings.CONTAINMENT = "on"
     settings.BLOCK_IP_SETS = [arn]

@@ -1,4 +1,4 @@
-"""The Actions page: the log, what is blocked now, and how operators undo it."""
+"""The Actions page: the log, current blocks, and undo by operators."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_log_comes_newest_first_a_page_at_a_time(
         found = re.findall(TARGET, html)
         assert len(found) == size
         shown += found
-        arrive(attack(1000 + size))  # another is decided on meanwhile
+        arrive(attack(1000 + size))  # another is decided between pages
         older = re.search(r'rel="next" href="([^"]+)"', html)
         query = older[1].replace("&amp;", "&") if older else ""
     assert shown == [f"81.2.0.{number + 1}" for number in reversed(range(60))]
@@ -103,16 +103,16 @@ def test_allow_for_this_threat_only_and_take_it_back(
     set_action("BLOCK", finding_type="Recon:EC2/Portscan")
     arrive(attack(1))
     path = f"/actions/{Reaction.objects.get().pk}/allow"
-    for told in ("is only reported", "was allowed"):
+    for told in ("is on the allowlist for", "is already on the allowlist"):
         assert told in operator_client.post(path, follow=True, headers=HTML).content.decode()
     arrive(attack(2, "81.2.0.2"), attack(3, "81.2.0.2", type="Recon:EC2/Portscan"))
     assert [one.state for one in Reaction.objects.order_by("pk")[1:]] == ["prevented", "dry run"]
     allowance = Allowance.objects.get()
     operator_client.post(f"/actions/allowlist/{allowance.pk}/take-back")
-    assert "Nothing is allowed" in page(operator_client, "/actions/allowlist")
+    assert "No exceptions yet" in page(operator_client, "/actions/allowlist")
     arrive(attack(4, "81.2.0.2"))
     assert Reaction.objects.latest("pk").state == "dry run"
-    assert Allowance.objects.get().taken_back_at  # what was allowed, and by whom, stays known
+    assert Allowance.objects.get().taken_back_at  # the removed entry stays on record
 
 
 WRITES = ["/actions/{}/unblock", "/actions/{}/allow", "/actions/breaker/reset"]
@@ -152,7 +152,7 @@ def test_the_tripped_breaker_is_on_every_page_until_it_is_reset(
     answer = operator_client.post(
         "/actions/breaker/reset", {"waiting": "drop"}, follow=True, headers=HTML
     )
-    assert "What waited was dropped: 1." in answer.content.decode()
+    assert "Pending actions canceled: 1." in answer.content.decode()
     assert "Containment has stopped" not in page(operator_client)
     assert Reaction.objects.get().state == "prevented"
 

@@ -1,4 +1,4 @@
-"""Whatever a finding says: it is stored, something is decided about it, and nothing breaks."""
+"""Any finding is stored and decided on without an error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ JUNK = st.one_of(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in a document."""
+    """Returns the path to every value in a document."""
     inside = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in inside:
         yield (*path, key)
@@ -86,7 +86,7 @@ def change_and_send(data: st.DataObject) -> None:
 
 
 def put(document: Any, path: tuple[Any, ...], value: Any) -> None:
-    """Another value at that place, if it is still there."""
+    """Replaces the value at a path, if the path still exists."""
     *outer, last = path
     for key in outer:
         try:

@@ -1,4 +1,4 @@
-"""A setting that would make containment do the wrong thing, or nothing, is named."""
+"""System checks report containment settings that are invalid or have no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has been decided is carried out on AWS, once, whatever AWS does."""
+"""Actions are carried out on AWS once, also if AWS fails."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_an_access_key_is_made_inactive(cloud: Cloud, ip_set: str, session: boto
     key = iam_key(cloud)
     other = cloud.client("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
     set_action("REVOKE", finding_type=STOLEN)
-    arrive(stolen(key, name="not bob"))  # the finding's word for the user is not what is asked
+    arrive(stolen(key, name="not bob"))  # AWS, not the finding, decides whose key it is
     carry_out_due(session)
     listed = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
     assert {one["AccessKeyId"]: one["Status"] for one in listed} == {
@@ -294,7 +294,7 @@ def test_who_acts_decides_about_an_unblock_and_not_who_asks(
     set_action("BLOCK")
     arrive(attack(1))
     carry_out_due(session)
-    settings.CONTAINMENT = "dry-run"  # in the portal, beside a worker that acts
+    settings.CONTAINMENT = "dry-run"  # in the portal process; the worker has "on"
     assert undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
     settings.CONTAINMENT = "on"
     carry_out_due(session)
@@ -323,7 +323,7 @@ def test_an_unblock_waits_for_the_block_before_it(
 ) -> None:
     set_action("BLOCK")
     arrive(attack(1))
-    execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # elsewhere, slowly
+    execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # by another, slow worker
     undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
     assert carry_out_due(session) == 0
     with later(minutes=6):
@@ -340,7 +340,7 @@ def test_the_circuit_breaker_stops_containment_until_it_is_reset(
     set_action("BLOCK")
     arrive(*(attack(number, f"81.2.69.{number % 3}") for number in range(9)))
     carry_out_due(session)
-    assert breaker.tripped() is None  # three addresses, however many findings name them
+    assert breaker.tripped() is None  # three addresses, each with several findings
     arrive(attack(20), attack(21))
     for _ in range(3):
         carry_out_due(session)
@@ -349,7 +349,7 @@ def test_the_circuit_breaker_stops_containment_until_it_is_reset(
     assert breaker.waiting() == 2
     with later(hours=2):
         carry_out_due(session)
-    assert len(cloud.addresses(ip_set)) == 3  # time alone resets nothing
+    assert len(cloud.addresses(ip_set)) == 3  # time alone does not reset it
     breaker.reset(by=operator, at=timezone.now(), drop=False)
     carry_out_due(session)
     assert len(cloud.addresses(ip_set)) == 5
@@ -363,7 +363,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     monkeypatch.setattr(execution, "_AT_ONCE", [(AT_THE_FIREWALL, 3, wafv2.carry_out)])
     settings.MAX_CONTAINMENTS_PER_HOUR = 2
     set_action("BLOCK")
-    arrive(*(attack(number) for number in range(9)))  # more than one batch has to wait
+    arrive(*(attack(number) for number in range(9)))  # more than one batch is pending
     carry_out_due(session)
     carry_out_due(session)
     assert breaker.tripped()
@@ -376,7 +376,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     settings.MAX_CONTAINMENTS_PER_HOUR = 100
     while carry_out_due(session):
         pass
-    assert f"{waiting.target}/32" not in cloud.addresses(ip_set)  # its block came before
+    assert f"{waiting.target}/32" not in cloud.addresses(ip_set)  # its block was decided earlier
 
 
 def test_what_waits_can_be_dropped(

@@ -1,4 +1,4 @@
-"""GET /actions: the log for programs, at the address of the page."""
+"""GET /actions: the log for programs, at the URL of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small file cannot make the import take gigabytes or hours, nor keep the other files out."""
+"""A small file cannot exhaust memory or time, and does not prevent the import of other files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from findings.models import Finding
 from findings.tests.findings import finding
 
 MIB = 1024 * 1024
-SIZE = 16 * MIB  # unpacked; packed it is some 80 KiB at most
+SIZE = 16 * MIB  # unpacked; compressed it is at most about 80 KiB
 
 
 def packed(piece: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
-    """16 MiB of the piece, compressed."""
+    """Returns 16 MiB of the repeated piece, compressed."""
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
         file.write(before)
@@ -79,7 +79,7 @@ def read(data: bytes) -> list[Found]:
 
 
 def read_in_little_memory(data: bytes) -> str:
-    """What the reader says of the last thing, in a process that may have 400 MiB."""
+    """Returns the reader's last result, from a process that is limited to 400 MiB."""
     script = (
         "import io, sys\n"
         "from findings.guardduty.files import read_findings\n"
@@ -97,7 +97,7 @@ def read_in_little_memory(data: bytes) -> str:
     done = subprocess.run(  # noqa: S603  (our own interpreter, and no shell)
         [sys.executable, "-c", script],
         input=data,
-        # The limits are for the code alone: `make cover` does not measure this process.
+        # The limits leave no room for coverage: `make cover` does not measure this process.
         env={k: v for k, v in os.environ.items() if k != "COVERAGE_PROCESS_CONFIG"},
         capture_output=True,
         check=False,

@@ -1,4 +1,4 @@
-"""`manage.py importfindings`, with files as people have them."""
+"""`manage.py importfindings` with realistic files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_form_is_read(
     assert Finding.objects.count() == 3
     assert "3 stored" in capsys.readouterr().out
     call_command("importfindings", str(file))
-    assert "0 stored, 0 updated, 3 known already" in capsys.readouterr().out
+    assert "0 stored, 0 updated, 3 unchanged" in capsys.readouterr().out
 
 
 def test_standard_input_is_read(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_what_is_refused_is_told_with_its_line_and_the_rest_is_stored(
     assert f"{file}, line 4: It is not JSON" in printed.err
     assert f"{tmp_path / 'missing'}: No such file or directory" in printed.err
     assert "3 stored" in printed.out
-    assert "3 refused" in printed.out
+    assert "3 rejected" in printed.out
 
 
 @pytest.mark.parametrize("form", ["the command line's", "a pretty array", "compressed"])

@@ -1,4 +1,4 @@
-"""`manage.py samplefinding`: one finding that fires, and what became of it."""
+"""`manage.py samplefinding` ingests a sample and prints the result."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def test_a_rule_fires_and_the_command_says_where_to_look(sent: Any) -> None:
     parsed = finding.parsed
     assert isinstance(parsed, ParsedFinding) and parsed.is_sample
     sent()
-    assert Finding.objects.count() == 2  # each is a finding of its own
+    assert Finding.objects.count() == 2  # each call creates a new finding
 
 
 def test_type_severity_and_address_are_chosen(sent: Any) -> None:
     set_action("BLOCK", severity="HIGH")
-    assert "REPORT by default.\naction:  None: it is only reported." in sent("--severity", "low")
+    assert "REPORT by default.\naction:  None. The finding is only reported." in sent(
+        "--severity", "low"
+    )
     assert "Block 2606:4700::1: dry run." in sent("--address", "2606:4700:0::1")
     assert "Block 10.0.0.9: prevented. The address is private or reserved." in sent(
         "--address", "10.0.0.9"
@@ -56,7 +58,7 @@ def test_type_severity_and_address_are_chosen(sent: Any) -> None:
     set_action("SAVE", finding_type=SEQUENCE)
     assert f"{SEQUENCE}, CRITICAL" in sent(SEQUENCE)
     set_action("IGNORE", finding_type="Recon:EC2/Portscan")
-    assert "IGNORE is set: it was not stored." in sent("Recon:EC2/Portscan")
+    assert "IGNORE is set, so the finding was not stored." in sent("Recon:EC2/Portscan")
 
 
 def test_every_type_of_the_catalogue_fires(sent: Any) -> None:
@@ -80,7 +82,7 @@ def test_nothing_is_sent_while_containment_is_on(db: None, settings: Settings) -
         (["--severity", "WORSE"], "choose from"),
         (["--address", "1.2.3"], "'1.2.3' is not an IPv4 or IPv6 address"),
         (["--address", "fe80::1%eth0"], "is not an IPv4 or IPv6 address"),
-        (["SSHBruteForce"], "is not like ThreatPurpose:Resource/Family"),
+        (["SSHBruteForce"], "does not have the format ThreatPurpose:Resource/Family"),
         (
             ["UnauthorizedAccess:EC2:SSHBruteForce"],
             "Did you mean UnauthorizedAccess:EC2/SSHBruteForce",
@@ -98,5 +100,5 @@ def test_a_type_that_is_not_in_the_catalogue_is_sent_and_told(
 ) -> None:
     set_action("BLOCK", finding_type="NewPurpose:EC2/NewFamily")
     call_command("samplefinding", "NewPurpose:EC2/NewFamily")
-    assert "is not in the catalogue; it is sent all the same" in capsys.readouterr().err
+    assert "is not in the catalog. It is ingested anyway" in capsys.readouterr().err
     assert Reaction.objects.get().state == State.DRY_RUN

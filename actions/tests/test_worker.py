@@ -1,4 +1,4 @@
-"""Findings come from a queue, at least once, and each is taken in once."""
+"""The queue delivers findings at least once, and the worker ingests each once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def event(detail: Any) -> dict[str, Any]:
 
 
 def left(cloud: Cloud, queue: Queue) -> int:
-    """Messages that nobody has deleted."""
+    """Returns the messages that are still in the queue."""
     attributes = cloud.client("sqs").get_queue_attributes(
         QueueUrl=queue.url, AttributeNames=["All"]
     )["Attributes"]

@@ -1,4 +1,4 @@
-"""The dashboard: 30 days at a glance."""
+"""The dashboard of the last 30 days."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def dashboard(client: Client) -> str:
 
 
 def table(page: str) -> dict[str, list[int]]:
-    """The days with the numbers of Critical, High, Medium, Low, Not said, and all."""
+    """Returns each day with its counts of Critical, High, Medium, Low, Unknown, and in total."""
     rows = re.findall(r'<th scope="row"><time datetime="([^"]+)">(.*?)</tr>', page)
     return {day: [int(n) for n in re.findall(r">(\d+)</td>", cells)] for day, cells in rows}
 

@@ -7,9 +7,9 @@ from django.db.models import Exists, OuterRef
 
 
 def name_it_once(apps: Any, schema_editor: Any) -> None:
-    """AWS writes IAM and IAMUser in finding types: both are the service IAM now.
+    """Merges the service IAMUser into IAM: AWS uses both names in finding types.
 
-    Where both were set at one severity, the setting of IAMUser stays: almost every finding was its.
+    If both were set at one severity, IAMUser's setting stays, because it applied to most findings.
     """
     policies = apps.get_model("findings", "ThreatPolicy").objects
     of_users = policies.filter(service="IAMUser")

@@ -1,4 +1,4 @@
-"""What the tests of GET and PUT /findings share."""
+"""Helpers for the tests of GET and PUT /findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def put_raw(
 
 
 def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    """Checks what every problem has, and returns it."""
+    """Asserts the common members of a problem document, and returns it."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/problem+json"
     assert answer["Cache-Control"] == "no-store"

@@ -1,4 +1,4 @@
-"""Findings for tests, as GuardDuty writes them."""
+"""Findings for tests, in GuardDuty's format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BRUTE_FORCE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
 
 def finding(number: int = 1, **members: Any) -> dict[str, Any]:
-    """A brute force attack from an address of its own; what `service` gives goes into it."""
+    """Returns a brute force finding with its own actor address; `service` extends its service."""
     service = {
         "count": 1,
         "eventFirstSeen": "2026-11-23T10:00:00Z",

@@ -1,4 +1,4 @@
-"""What the tests of the reader have in common."""
+"""Helpers for the tests of the parser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load(name: str) -> Any:
 
 
 def only(document: Any) -> ParsedFinding:
-    """What is parsed from the one finding in the document."""
+    """Returns the parsed form of the only finding in the document."""
     (finding,) = unwrap(document)
     assert not isinstance(finding, Unparsed)
     understood = parse(finding)
@@ -30,7 +30,7 @@ def finding(**said: Any) -> dict[str, Any]:
 
 
 def pascal(value: Any) -> Any:
-    """The same with its keys as `aws guardduty get-findings` spells them."""
+    """Returns the document with its keys in PascalCase, as in `aws guardduty get-findings`."""
     if isinstance(value, dict):
         return {key[:1].upper() + key[1:]: pascal(inside) for key, inside in value.items()}
     return [pascal(inside) for inside in value] if isinstance(value, list) else value

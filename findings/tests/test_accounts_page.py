@@ -1,4 +1,4 @@
-"""AWS accounts have names that people know."""
+"""The Accounts page, where AWS accounts get display names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_name_stands_wherever_the_account_does(
 ) -> None:
     arrive(finding())
     page = name(operator_client, "Production")
-    assert re.findall(r"[^<>]*is called[^<>]*", page) == [f"{ACCOUNT} is called Production now."]
+    assert re.findall(r"[^<>]*is now named[^<>]*", page) == [f"{ACCOUNT} is now named Production."]
     for path in ("/accounts", "/events", f"/events/{Finding.objects.get().pk}"):
         assert "Production" in operator_client.get(path).content.decode()
 
@@ -35,7 +35,7 @@ def test_a_name_is_replaced_and_taken_away(operator_client: Client, valid_licens
     name(operator_client, "Production")
     assert AccountName.objects.get().name == "Production"
     page = name(operator_client, "")
-    assert re.findall(r"[^<>]*has no name now[^<>]*", page) == [f"{ACCOUNT} has no name now."]
+    assert re.findall(r"[^<>]*no longer has[^<>]*", page) == [f"{ACCOUNT} no longer has a name."]
     assert not AccountName.objects.exists()
 
 
@@ -67,10 +67,10 @@ def test_an_account_that_a_finding_masks_is_named_too(
     operator_client: Client, valid_license: License
 ) -> None:
     arrive(finding(accountId="XXXXXXXXXXXX"))
-    assert "is called Masked now" in name(operator_client, "Masked", "XXXXXXXXXXXX")
+    assert "is now named Masked" in name(operator_client, "Masked", "XXXXXXXXXXXX")
     assert "Masked" in operator_client.get("/events").content.decode()
     Finding.objects.all().delete()
-    assert "has no name now" in name(operator_client, "", "XXXXXXXXXXXX")
+    assert "no longer has a name" in name(operator_client, "", "XXXXXXXXXXXX")
 
 
 def test_an_empty_post_is_told_what_is_missing(

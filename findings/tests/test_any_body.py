@@ -1,4 +1,4 @@
-"""Whatever a caller sends, the answer is a result or a problem document, never a 500."""
+"""Any request body gets a result or a problem document, never a 500."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from findings.tests.api import put, put_raw
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
 
-# One client and one database serve all examples of a test: each example may follow any other.
+# All examples of a test share one client and one database, in any order.
 examples = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -79,9 +79,9 @@ def test_anything_else_is_no_finding_type(finding_type: str) -> None:
         ("Persistence:IAMUser/AnomalousBehavior", True),  # found by CloudTrail
         ("UnauthorizedAccess:EC2/SSHBruteForce", False),  # found by VPC flow logs
         ("ThreatReaction:Ransomware/Write", True),
-        ("NewPurpose:IAMUser/NewFamily", True),  # unknown, of a service with credentials
-        ("NewPurpose:Kubernetes/NewFamily", False),  # unknown, of a service without
-        ("NewPurpose:NewService/NewFamily", True),  # nobody can say no
+        ("NewPurpose:IAMUser/NewFamily", True),  # unknown type of a service with credentials
+        ("NewPurpose:Kubernetes/NewFamily", False),  # unknown type of a service without credentials
+        ("NewPurpose:NewService/NewFamily", True),  # unknown type and service
     ],
 )
 def test_a_credential_can_be_revoked_only_where_one_is_named(

@@ -57,7 +57,7 @@ def test_a_setting_that_was_taken_back_is_said_to_be(viewer_client: Client) -> N
 
     assert "Every S3 type" in newest
     assert "Every severity" in newest
-    assert newest.index(">Block<") < newest.index("taken back")
+    assert newest.index(">Block<") < newest.index("removed")
 
 
 def _many(count: int) -> None:
@@ -109,7 +109,7 @@ def test_the_filter_goes_along_to_older_pages(viewer_client: Client) -> None:
 
 def test_empty_pages_say_what_to_do_next(viewer_client: Client) -> None:
     assert "Set the first action on the Threats page" in _page(viewer_client)
-    assert "No change matches “nothing&lt;b&gt;”" in _page(viewer_client, "?q=nothing<b>")
+    assert "No changes match “nothing&lt;b&gt;”" in _page(viewer_client, "?q=nothing<b>")
     assert "There are no older changes" in _page(viewer_client, "?page=7")
 
 

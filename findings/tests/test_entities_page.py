@@ -1,4 +1,4 @@
-"""What findings have named."""
+"""The Entities page."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_what_several_kinds_of_threat_name_comes_first(viewer_client: Client) ->
         finding(1),
         finding(2),
         finding(3, type="Recon:EC2/Portscan", resource={"instanceDetails": {"instanceId": "i-9"}}),
-        finding(258, type="Recon:EC2/Portscan"),  # from the address of the second
-        *(finding(256 * times + 1) for times in range(1, 4)),  # more often, and of one type
+        finding(258, type="Recon:EC2/Portscan"),  # same address as the second
+        *(finding(256 * times + 1) for times in range(1, 4)),  # more findings, but one type
     )
     assert names(viewer_client) == [
         "i-0123456789abcdef0",

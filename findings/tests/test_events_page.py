@@ -35,7 +35,7 @@ def numbers(client: Client, query: str = "") -> list[int]:
 def test_events_come_newest_first_a_page_at_a_time(
     viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    minutes = {number: number * 37 % 20 for number in range(60)}  # three at each
+    minutes = {number: number * 37 % 20 for number in range(60)}  # three per minute
     arrive(*(seen(number, minutes=minutes[number]) for number in range(60)))
     shown: list[int] = []
     query = ""
@@ -46,7 +46,7 @@ def test_events_come_newest_first_a_page_at_a_time(
         found = [int(number) for number in re.findall(r"Number (\d+)\.", page)]
         assert len(found) == size
         shown += found
-        arrive(seen(1000 + size, minutes=500))  # another arrives meanwhile
+        arrive(seen(1000 + size, minutes=500))  # another arrives between pages
         older = re.search(r'rel="next" href="([^"]+)"', page)
         query = older[1].replace("&amp;", "&") if older else ""
     assert shown == sorted(minutes, key=lambda number: (minutes[number], number), reverse=True)
@@ -104,7 +104,7 @@ def test_an_event_opens_to_everything_that_is_known(viewer_client: Client) -> No
 def test_what_was_not_understood_opens_too(viewer_client: Client) -> None:
     arrive({"accountId": 7})
     page = viewer_client.get(f"/events/{Finding.objects.get().pk}").content.decode()
-    assert "could not be understood" in page
+    assert "was stored unparsed" in page
 
 
 def test_who_has_no_role_sees_no_event(stranger_client: Client, viewer_client: Client) -> None:

@@ -1,4 +1,4 @@
-"""GET /findings/events: the list of the Events page, for programs."""
+"""GET /findings/events: the list of findings for programs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_a_finding_does_not_say_is_null_or_empty(viewer_client: Client) -> 
 def test_pages_follow_each_other_however_many_arrive_meanwhile(
     viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    minutes = {number: number * 37 % 20 for number in range(60)}  # three at each
+    minutes = {number: number * 37 % 20 for number in range(60)}  # three per minute
     arrive(*(seen(number, minutes=minutes[number]) for number in range(60)))
     shown: list[str] = []
     answer(viewer_client)  # a session's first request notes when it was
@@ -143,7 +143,7 @@ def test_a_filter_goes_on_to_the_next_page(viewer_client: Client) -> None:
         ("after=1.2.3", "after"),
         ("after=1.2%0a", "after"),
         ("after=" + "9" * 18 + ".1", "after"),
-        ("after=%EF%BC%91.1", "after"),  # a digit, but none of ASCII
+        ("after=%EF%BC%91.1", "after"),  # a digit, but not an ASCII digit
         ("sevrity=HIGH", "sevrity"),
         ("severity=HIGH&severity=LOW", "severity"),
     ],

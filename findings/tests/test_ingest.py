@@ -1,4 +1,4 @@
-"""What becomes of a finding that comes in."""
+"""Ingest of findings."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_update_with_a_higher_count_updates_and_an_older_one_does_not(db: Non
     stored = Finding.objects.get()
     assert (stored.count, stored.severity) == (5, "CRITICAL")
     assert stored.seen_at == datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
-    assert stored.action == "REPORT"  # what was decided when it first came
+    assert stored.action == "REPORT"  # the action from the first arrival
 
 
 @pytest.mark.parametrize("member", ["accountId", "region", "id"])

@@ -1,4 +1,4 @@
-"""Whatever wraps a finding and however it is spelled, it is read as what it says, or refused."""
+"""The parser reads findings in any envelope and spelling, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from findings.guardduty.envelopes import MAX_DEPTH
 from findings.guardduty.parser import Address, Entity, Kind, ParsedFinding, Unparsed, parse, unwrap
 from findings.tests.parsed import acting, actor, at, finding, load, only, pascal, target
 
-# The wrappings
+# Envelopes
 
 BARE = finding(title="Probed")
 ENVELOPE = {
@@ -61,7 +61,7 @@ SNS = {"Type": "Notification", "MessageId": "2", "Message": json.dumps(ENVELOPE)
         ({"Records": [{"eventSource": "aws:sqs", "body": json.dumps(ENVELOPE)}]}, 1),
         ({"Records": [{"eventSource": "aws:sqs", "body": json.dumps(SNS)}]}, 1),
         ({"Messages": [{"MessageId": "3", "Body": json.dumps(ENVELOPE)}]}, 1),
-        # Events that tell of something else, or of nothing.
+        # Events that contain no finding.
         ({**ENVELOPE, "detail": {}}, 0),
         ({**ENVELOPE, "detail": None}, 0),
         ({**ENVELOPE, "detail": "", "Detail": None}, 0),
@@ -348,7 +348,7 @@ def test_count(said: Any, count: int) -> None:
         ("123456789012", "123456789012"),
         ("XXXXXXXXXXXX", "XXXXXXXXXXXX"),
         (123456789012, "123456789012"),
-        (57372331974, ""),  # it was 057372331974, or another
+        (57372331974, ""),  # ambiguous: it may have been 057372331974
         (10**5000, ""),
         (None, ""),
         ({}, ""),
@@ -483,7 +483,7 @@ def test_the_user_agent(service: Any) -> None:
     assert only(finding(service=service)).user_agent == "curl/8"
 
 
-# Who acted, and upon what
+# Actors and affected resources
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever comes in: the reader never fails, and what it reads can be stored."""
+"""The parser never raises for any input, and its results can be stored."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ip_details = {
     "organization": {"asnOrg": None, "isp": None, "org": None},
 }
 _call = {"userAgent": None, "remoteIpDetails": _ip_details, "sourceIPs": [None]}
-# AWS's names, from the API reference of GuardDuty. A list: any number of what is in it.
+# AWS's names, from GuardDuty's API reference. A list stands for any number of its item.
 SHAPE: dict[str, Any] = {
     "accountId": None,
     "region": None,
@@ -112,7 +112,7 @@ ASFF_SHAPE: dict[str, Any] = {
 
 @st.composite
 def shaped(draw: st.DrawFn, shape: Any) -> Any:
-    """The shape in either spelling, with any of its parts missing, null or something else."""
+    """Generates the shape in either spelling, with any part missing, null or of another type."""
     if shape is None or draw(st.integers(0, 15)) == 0:
         return draw(scalars if shape is None else anything)
     if isinstance(shape, list):

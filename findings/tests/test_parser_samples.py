@@ -1,4 +1,4 @@
-"""Real findings are read as what they say."""
+"""The parser reads real findings correctly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GENERATED_KEY = actor(Kind.ACCESS_KEY, "GeneratedFindingAccessKeyId")
 GENERATED_USER = actor(Kind.USER, "GeneratedFindingUserName")
 
 
-# By hand, out of the files.
+# Expected values, copied by hand from the files.
 SAID: dict[str, dict[str, Any]] = {
     "AttackSequence-IAM-CompromisedCredentials.camel.json": {
         "account_id": "123456789012",
@@ -68,7 +68,7 @@ SAID: dict[str, dict[str, Any]] = {
             generated("198.51.100.0", organization="GeneratedFindingOrg"),
             generated(f"{V6}0", organization="GeneratedFindingOrg"),
         ),
-        # Its type of user is none that AWS documents: whether a user or a role is not said.
+        # AWS does not document this user type, so it can be a user or a role.
         "entities": (
             *acting(generated("198.51.100.0"), generated(f"{V6}0")),
             GENERATED_KEY,
@@ -80,7 +80,7 @@ SAID: dict[str, dict[str, Any]] = {
         "is_sample": True,
     },
     "Recon-EC2-PortProbeUnprotectedPort.json": {
-        "account_id": "1234567891234",  # masked, with a digit too many
+        "account_id": "1234567891234",  # masked, with one digit too many
         "region": "us-east-1",
         "finding_id": "6e4632e9929d47c393f3622da097fe9a",
         "finding_type": "Recon:EC2/PortProbeUnprotectedPort",
@@ -194,7 +194,7 @@ SAID: dict[str, dict[str, Any]] = {
             GENERATED_KEY,
             INSTANCE,
             target(Kind.BUCKET, "bucketName"),
-            target(Kind.BUCKET, "GeneratedFindingS3Bucket"),  # out of affectedResources
+            target(Kind.BUCKET, "GeneratedFindingS3Bucket"),  # from affectedResources
         ),
         "principal": "GeneratedFindingUserName",
         "principal_type": "IAMUser",
@@ -235,7 +235,7 @@ SAID: dict[str, dict[str, Any]] = {
         "entities": (actor(Kind.ADDRESS, "198.51.100.0"), INSTANCE),
     },
     "eb-unauthorizedaccess-iamuser-toripcaller-cloud-custodian.json": {
-        "account_id": "883606788610",  # the envelope says 101010101111
+        "account_id": "883606788610",  # the envelope has 101010101111
         "finding_id": "36b01b60fc22bb4edb19d62d9899e953",
         "finding_type": "UnauthorizedAccess:IAMUser/TorIPCaller",
         "severity": 5.0,
@@ -265,7 +265,7 @@ SAID: dict[str, dict[str, Any]] = {
             generated("1.2.3.4", organization="GeneratedFindingOrg"),
             generated(f"{V6}0", organization="GeneratedFindingOrg"),
         ),
-        # A database's user is no user of IAM's.
+        # A database user is not an IAM user.
         "entities": (
             *acting(generated("1.2.3.4"), generated(f"{V6}0")),
             target(Kind.DATABASE, "dbshardgroupidentifier"),
@@ -341,5 +341,5 @@ def test_every_sample_is_in_the_table_and_of_the_type_that_the_index_tells() -> 
 def test_both_spellings_of_the_keys_say_the_same(name: str) -> None:
     (found,) = unwrap(load(name))
     assert isinstance(found, Mapping)
-    # AWS::S3::Bucket and the like start with a capital in either spelling.
+    # AWS::S3::Bucket and similar keys start with a capital letter in both spellings.
     assert parse(pascal(found)) == parse(found)

@@ -1,4 +1,4 @@
-"""What staged changes would have done to the last 30 days' findings."""
+"""The preview of staged changes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_what_would_have_been_blocked_is_told_with_its_addresses() -> None:
     arrive(1, 2, 3)
     shown = tried(BLOCK_EC2)
     assert list(shown.sentences()) == ["3 more would have been blocked, from 3 addresses."]
-    assert shown.heading == "Of the findings of the last 30 days (3 in all), with these changes:"
+    assert shown.heading == "Effect of these changes on findings in the last 30 days (3 in total):"
     assert shown.addresses.named == ["198.51.100.1", "198.51.100.2", "198.51.100.3"]
 
 
@@ -112,8 +112,8 @@ def test_findings_without_an_address_are_counted_all_the_same() -> None:
         ("BLOCK", "REPORT", "1 would no longer have been blocked."),
         ("REPORT", "IGNORE", "1 would have been ignored, and no longer reported."),
         ("IGNORE", "REPORT", "1 that are ignored now would have been reported."),
-        ("SAVE", "REPORT", "1 would no longer have been answered by Save."),
-        ("REPORT", "REVOKE", "1 more would have been answered by Revoke."),
+        ("SAVE", "REPORT", "1 would no longer have had the action Save."),
+        ("REPORT", "REVOKE", "1 more would have had the action Revoke."),
     ],
 )
 def test_every_other_way_is_told_too(before: str, after: str, sentence: str) -> None:
@@ -187,11 +187,11 @@ def test_what_the_policy_says_now_counts_and_not_what_it_said_then() -> None:
 
 
 def test_where_nothing_would_differ_it_says_so() -> None:
-    assert tried(BLOCK_EC2).heading == "No finding was seen in the last 30 days."
+    assert tried(BLOCK_EC2).heading == "There were no findings in the last 30 days."
     arrive(1)
     shown = tried(set_to("BLOCK", PORTSCAN))
     assert shown.heading == (
-        "No finding of the last 30 days would have been treated differently (1 in all)."
+        "These changes would not have affected any findings in the last 30 days (1 in total)."
     )
     assert list(shown.sentences()) == []
 
@@ -203,7 +203,7 @@ def test_it_says_that_what_was_ignored_is_not_there_to_be_counted() -> None:
     assert not tried(set_to("BLOCK", "Discovery:S3/TorIPCaller")).is_partial
 
 
-# Much of it
+# Large numbers
 
 
 def test_20_addresses_are_named_and_the_others_counted() -> None:
@@ -238,7 +238,7 @@ def test_the_number_of_queries_does_not_grow(
         tried(BLOCK_EC2, *(set_to("BLOCK", f"NewPurpose:EC2/New{n}") for n in range(2, 40)))
 
 
-# The address that the page asks
+# The URL that the page requests
 
 
 def test_an_operator_is_told_in_a_fragment_of_a_page(operator_client: Client) -> None:

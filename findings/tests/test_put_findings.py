@@ -94,7 +94,7 @@ def test_the_same_target_twice_with_one_action_is_one_setting(operator_client: C
         ({"finding_type": TYPE, "severity": "high", "action": "BLOCK"}, "/severity"),
         ({"finding_type": TYPE, "severity": 8, "action": "BLOCK"}, "/severity"),
         ({"finding_type": TYPE, "severity": "", "action": "BLOCK"}, "/severity"),
-        ({"finding_type": TYPE}, "/action"),  # to take back is never an oversight
+        ({"finding_type": TYPE}, "/action"),  # removing a setting requires an explicit null
         ({"finding_type": TYPE, "action": "EXPLODE"}, "/action"),
         ({"finding_type": TYPE, "action": True}, "/action"),
         ({"finding_type": TYPE, "action": "REVOKE"}, "/action"),

@@ -5,7 +5,7 @@ from findings.models import Target
 
 TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
-# From the most specific to the least.
+# From most to least specific.
 SETTINGS = {
     Target("", TYPE, "HIGH"): "BLOCK",
     Target("", TYPE, ""): "SAVE",

@@ -1,4 +1,4 @@
-"""`manage.py starterpolicy`: a policy to begin with, and never over another."""
+"""`manage.py starterpolicy` sets a first policy and never replaces one."""
 
 from __future__ import annotations
 

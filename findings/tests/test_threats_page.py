@@ -31,7 +31,7 @@ def _row(page: str, *, service: str, finding_type: str = "") -> str:
 
 
 def _cell(row: str, severity: str) -> tuple[str, bool, str]:
-    """The word in the cell, whether it is set here, and its origin in words."""
+    """Returns the label of the cell, whether it is set there, and its origin as text."""
     pattern = rf'data-severity="{severity}" [^>]*?(data-set )?title="([^"]*)">(\w+)<'
     found = re.search(pattern, row)
     assert found, row
@@ -108,10 +108,10 @@ def test_settings_of_types_outside_the_catalogue_are_shown_and_marked(
     unknown = _row(page, service="Satellite", finding_type="Trojan:Satellite/Unheard")
 
     assert _cell(known, "") == ("Block", True, "Set here")
-    assert "Not in the catalogue" in known
+    assert "Not in the catalog" in known
     assert _cell(unknown, "") == ("Save", True, "Set here")
     assert "<button" in unknown
-    assert "<button" not in _row(page, service="Satellite")  # PUT would refuse such a service
+    assert "<button" not in _row(page, service="Satellite")  # PUT rejects an unknown service
 
 
 def test_revoke_is_offered_where_a_credential_can_be_named(operator_client: Client) -> None:
