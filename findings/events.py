@@ -18,7 +18,7 @@ PAGER = CursorPager(25, by="seen_at")
 
 
 class SeverityOrUnknown(TextChoices):
-    """What the list can be narrowed to: a severity, or none in the finding."""
+    """The values of the severity filter: a severity level, or unknown."""
 
     LOW = "LOW", "Low"
     MEDIUM = "MEDIUM", "Medium"
