@@ -98,7 +98,7 @@ def test_a_save_after_somebody_elses_keeps_everything_and_merges(
 
     save(threats)
     _assert_all_is_kept(threats, why="Another user changed the policy")
-    threats.get_by_role("button", name="changes, keep mine").click()
+    threats.get_by_role("button", name="keep my changes").click()
 
     expect(cell(threats, "", "", service="S3")).to_have_text("Revoke")
     expect(count(threats)).to_have_text("1 change")  # the other one they had made too
@@ -152,7 +152,7 @@ def _proxy_error(route: Route) -> None:
     [
         (_broken, f"{BRUTE_FORCE}, every severity: It must be one of"),
         (_too_large, "A request body is at most 1 MiB."),
-        (_proxy_error, "The portal answered 502."),
+        (_proxy_error, "The portal returned error 502."),
     ],
 )
 def test_a_save_that_fails_otherwise_keeps_everything(
