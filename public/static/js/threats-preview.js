@@ -27,7 +27,7 @@ async function ask(changes, signal) {
     show(answer.ok ? await answer.text() : "");
   } catch (error) {
     if (signal.aborted) return; // a newer request replaced this one
-    if (!(error instanceof TypeError)) throw error; // fetch raises TypeError if there is no response
+    if (!(error instanceof TypeError)) throw error; // fetch throws TypeError if there is no response
     show("");
   }
 }

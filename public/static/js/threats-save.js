@@ -47,7 +47,7 @@ async function busy(button, work) {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error; // fetch raises TypeError if there is no response
+    if (!(error instanceof TypeError)) throw error; // fetch throws TypeError if there is no response
     offline();
   } finally {
     button.ariaDisabled = "false";
