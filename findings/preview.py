@@ -96,7 +96,7 @@ class Preview:
         if count := gained.get(Action.IGNORE):
             yield f"{count:,} would have been ignored instead of reported."
         if count := lost.get(Action.IGNORE):
-            yield f"{count:,} that were ignored would have been reported."
+            yield f"{count:,} that the current policy ignores would have been reported."
         for action in (Action.REVOKE, Action.SAVE):
             if count := gained.get(action):
                 yield f"{count:,} more would have had the action {action.label}."

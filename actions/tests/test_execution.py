@@ -61,7 +61,7 @@ def test_a_full_set_overflows_into_the_next(
     assert (len(cloud.addresses(ip_set)), len(cloud.addresses(second))) == (3, 3)
     assert sorted(states()) == ["done"] * 6 + ["pending"]
     failed = Attempt.objects.get(succeeded=False)
-    assert "has room" in failed.answer
+    assert "sets of BLOCK_IP_SETS are full" in failed.answer
 
 
 def test_what_others_put_into_the_set_stays(
@@ -308,7 +308,9 @@ def test_the_log_says_what_an_ip_set_stops(
     set_action("BLOCK")
     arrive(attack(1))
     carry_out_due(session)
-    assert "SSH, does not pass a web ACL and is not blocked" in Reaction.objects.get().outcome
+    assert (
+        "SSH, does not pass through a web ACL and is not blocked" in Reaction.objects.get().outcome
+    )
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])

@@ -68,7 +68,7 @@ def test_what_is_refused_is_told_with_its_line_and_the_rest_is_stored(
     file = tmp_path / "findings.jsonl"
     first, second, third = lines(THREE).splitlines(keepends=True)
     file.write_bytes(first + b'{"broken": \n' + second + b"\xff\n" + third)
-    with pytest.raises(CommandError, match="Refused: 3"):
+    with pytest.raises(CommandError, match="Rejected: 3"):
         call_command("importfindings", str(file), str(tmp_path / "missing"))
     printed = capsys.readouterr()
     assert f"{file}, line 2: It is not JSON" in printed.err
@@ -85,7 +85,7 @@ def test_of_a_file_that_breaks_off_the_beginning_is_stored(
     whole = FORMS[form]()
     file = tmp_path / "findings"
     file.write_bytes(whole[: len(whole) - (9 if form == "compressed" else 400)])
-    with pytest.raises(CommandError, match="Refused: 1"):
+    with pytest.raises(CommandError, match="Rejected: 1"):
         call_command("importfindings", str(file))
     assert Finding.objects.count() in {2, 3}
 

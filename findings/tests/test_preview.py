@@ -110,8 +110,8 @@ def test_findings_without_an_address_are_counted_all_the_same() -> None:
     ("before", "after", "sentence"),
     [
         ("BLOCK", "REPORT", "1 would no longer have been blocked."),
-        ("REPORT", "IGNORE", "1 would have been ignored, and no longer reported."),
-        ("IGNORE", "REPORT", "1 that are ignored now would have been reported."),
+        ("REPORT", "IGNORE", "1 would have been ignored instead of reported."),
+        ("IGNORE", "REPORT", "1 that the current policy ignores would have been reported."),
         ("SAVE", "REPORT", "1 would no longer have had the action Save."),
         ("REPORT", "REVOKE", "1 more would have had the action Revoke."),
     ],
@@ -127,7 +127,7 @@ def test_from_one_action_to_another_both_are_told() -> None:
     arrive(1)
     assert told(set_to("IGNORE")) == [
         "1 would no longer have been blocked.",
-        "1 would have been ignored, and no longer reported.",
+        "1 would have been ignored instead of reported.",
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_setting_that_is_taken_back_lets_through_what_it_overrode() -> None:
     arrive(1)
     assert told(set_to("")) == [
         "1 more would have been blocked, from 1 address.",
-        "1 that are ignored now would have been reported.",
+        "1 that the current policy ignores would have been reported.",
     ]
 
 

@@ -36,7 +36,7 @@ def test_it_sets_what_its_help_says_and_logs_it(
 
 def test_an_existing_policy_stays(valid_license: License) -> None:
     ThreatPolicy.objects.create(service="S3", action="SAVE")
-    with pytest.raises(CommandError, match="A policy is set already"):
+    with pytest.raises(CommandError, match="A policy is already set"):
         call_command("starterpolicy")
     assert ThreatPolicy.objects.actions() == {Target("S3", "", ""): "SAVE"}
     assert not PolicyChange.objects.exists()
