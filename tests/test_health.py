@@ -18,7 +18,13 @@ def test_a_stranger_learns_that_all_is_well(path: str) -> None:
     response = Client().get(path)
     assert (response.status_code, response.json()["status"]) == (200, "ok")
     assert "no-store" in response.headers["Cache-Control"]
-    assert Client().post(path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_another_method_is_refused_in_words(path: str) -> None:
+    refused = Client().post(path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
+    assert refused.json()["code"] == "method_not_allowed"
 
 
 @pytest.mark.django_db

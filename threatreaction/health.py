@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable
 
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponseNotAllowed, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
 from license.middleware import SAFE_METHODS
+from problems import responses
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,12 @@ class HealthMiddleware:
         if answer is None:
             return self.get_response(request)
         if request.method not in SAFE_METHODS:
-            return HttpResponseNotAllowed(["GET", "HEAD"])
+            # Here, before the middleware that gives any other 405 its body.
+            return responses.respond(
+                code="method_not_allowed",
+                detail="This address answers GET, HEAD. Nothing was changed.",
+                headers={"Allow": "GET, HEAD"},
+            )
         response = answer()
         response["Cache-Control"] = "no-store"
         response["Content-Length"] = str(len(response.content))  # no other middleware sets it
