@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from gunicorn.http import get_parser
+from gunicorn.workers.base import Worker
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_SECONDS = 10  # to receive the request line and headers, from the first to the last byte
@@ -152,6 +153,17 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not ty
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.worker_connections: int = max(1, min(self.cfg.worker_connections, files - SPARE_FILES))
         self.max_keepalived = self.worker_connections - self.cfg.threads
+        self.is_quitting = False
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Ends the process. Ctrl-C calls it twice: by the terminal, and by the master.
+
+        gunicorn's own takes the lock of the thread pool. The thread that a signal interrupts may
+        hold it already, and would wait for itself until the master kills the process.
+        """
+        if not self.is_quitting:
+            self.is_quitting = True
+            Worker.handle_quit(self, sig, frame)
 
     def accept(self, listener: socket.socket) -> None:
         """Accepts a connection. At the connection limit, closes another one for it."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import selectors
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from gunicorn.config import Config
 
 from license.tests.keys import make_license
 from serving import worker
@@ -243,3 +246,22 @@ def test_what_cannot_be_measured_is_refused_at_once(
         client.sendall(PUT + headers + b"Connection: close\r\n\r\n0\r\n\r\n")
         said = until_closed(client)
     assert said.startswith(b"HTTP/1.1 %d " % status), said
+
+
+def test_a_signal_in_the_middle_of_handing_on_a_request_ends_the_process() -> None:
+    process = worker.BufferingWorker(0, 0, [], None, 30, Config(), None)
+    process.tpool = process.get_thread_pool()
+    exits = []
+
+    def interrupted() -> None:
+        with process.tpool._shutdown_lock:  # as ThreadPoolExecutor.submit holds it
+            try:
+                process.handle_quit(signal.SIGINT, None)
+            except SystemExit as exiting:
+                exits.append(exiting.code)
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    process.tmp.close()
+    assert exits == [0]
