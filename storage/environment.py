@@ -24,6 +24,10 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # environ is not typed
 
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
         try:
+            value = self.ENVIRON.get(var)
+            if isinstance(value, str) and value.startswith("$"):
+                # django-environ would look for a variable of that name, and tell it if none is set.
+                return self.parse_value(value, cast)
             return super().get_value(var, cast, *args, **kwargs)
         except ValueError:
             what = "a whole number" if cast is int else "readable"

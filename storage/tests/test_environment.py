@@ -35,3 +35,18 @@ def test_a_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any
     # Under a name of its own: what is read from a file is remembered.
     monkeypatch.setenv("NUMBER_FILE", str(tmp_path / "number"))
     assert env.int("NUMBER") == 7
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (env.str, "$ecret"),
+        (lambda name: env.str(name, default=""), "$ecret"),
+        (lambda name: env.list(name, default=[]), ["$ecret"]),
+    ],
+)
+def test_a_secret_may_begin_with_a_dollar(
+    read: Callable[[str], Any], said: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAME", "$ecret")
+    assert read("NAME") == said
