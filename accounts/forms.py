@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from allauth.account import forms as account_forms
-from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
     AuthenticateWebAuthnForm,
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
@@ -21,6 +21,7 @@ from django.http import HttpRequest
 from accounts import background
 from accounts.models import EventKind, SecurityEventQuerySet
 from accounts.security_log import record
+from serving.passkeys import CredentialForm, wrong_answer
 
 
 class EndSessionsForm(forms.Form):
@@ -101,18 +102,15 @@ class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
         super().save(request, **kwargs)
 
 
-class _PasskeyForm:
+class _PasskeyForm(CredentialForm):
     """Records failed passkeys: allauth sends a signal for wrong codes only."""
 
     user: User | None
 
     def clean_credential(self) -> Authenticator:
         try:
-            return super().clean_credential()  # type: ignore[misc]  # of the other base class
-        except (AttributeError, KeyError) as malformed:
-            # The JSON is malformed. In allauth 65.21 this results in a 500.
-            self._tell()
-            raise get_adapter().validation_error("incorrect_code") from malformed
+            with wrong_answer():
+                return super().clean_credential()  # type: ignore[misc]  # of the other base class
         except forms.ValidationError as error:
             if error.code == "incorrect_code":
                 self._tell()
@@ -132,3 +130,11 @@ class PasskeyAuthenticateForm(_PasskeyForm, AuthenticateWebAuthnForm):  # type: 
 
 class PasskeyReauthenticateForm(_PasskeyForm, ReauthenticateWebAuthnForm):  # type: ignore[misc]
     """A passkey or security key to reauthenticate."""
+
+
+class PasskeyAddForm(CredentialForm, AddWebAuthnForm):  # type: ignore[misc]
+    """A new passkey or security key."""
+
+    def clean(self) -> Any:
+        with wrong_answer():
+            return super().clean()

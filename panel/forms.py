@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from allauth.account import forms as account_forms
 from allauth.core import context
-from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.webauthn import forms as webauthn_forms
 from django import forms
 from django.core.exceptions import ValidationError
@@ -16,6 +14,7 @@ from django.core.exceptions import ValidationError
 from panel import codes
 from panel.adapters import CODE
 from panel.models import Order, account_id_field_validator
+from serving.passkeys import CredentialForm, wrong_answer
 
 
 class AccountIdField(forms.CharField):
@@ -107,37 +106,27 @@ class ConfirmEmailVerificationCodeForm(account_forms.ConfirmEmailVerificationCod
         return str(super().clean_code())
 
 
-def _refusing_malformed(clean: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Turns malformed JSON into a validation error. In allauth 65.21 it results in a 500."""
-
-    def cleaned(form: Any) -> Any:
-        try:
-            return clean(form)
-        except (AttributeError, KeyError, TypeError, ValueError) as malformed:
-            raise get_mfa_adapter().validation_error("incorrect_code") from malformed
-
-    return cleaned
+class _PasskeyForm(CredentialForm):
+    def clean_credential(self) -> Any:
+        with wrong_answer():
+            return super().clean_credential()  # type: ignore[misc]  # of the form beside it
 
 
-class AuthenticateWebAuthnForm(webauthn_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]
+class AuthenticateWebAuthnForm(_PasskeyForm, webauthn_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]
     """Rejects a malformed credential with a validation error."""
 
-    clean_credential = _refusing_malformed(webauthn_forms.AuthenticateWebAuthnForm.clean_credential)
 
-
-class ReauthenticateWebAuthnForm(webauthn_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+class ReauthenticateWebAuthnForm(_PasskeyForm, webauthn_forms.ReauthenticateWebAuthnForm):  # type: ignore[misc]
     """Rejects a malformed credential with a validation error."""
 
-    clean_credential = AuthenticateWebAuthnForm.clean_credential
 
-
-class LoginWebAuthnForm(webauthn_forms.LoginWebAuthnForm):  # type: ignore[misc]
+class LoginWebAuthnForm(_PasskeyForm, webauthn_forms.LoginWebAuthnForm):  # type: ignore[misc]
     """Rejects a malformed credential with a validation error."""
 
-    clean_credential = AuthenticateWebAuthnForm.clean_credential
 
-
-class AddWebAuthnForm(webauthn_forms.AddWebAuthnForm):  # type: ignore[misc]
+class AddWebAuthnForm(CredentialForm, webauthn_forms.AddWebAuthnForm):  # type: ignore[misc]
     """Rejects a malformed credential with a validation error."""
 
-    clean = _refusing_malformed(webauthn_forms.AddWebAuthnForm.clean)
+    def clean(self) -> Any:
+        with wrong_answer():
+            return super().clean()

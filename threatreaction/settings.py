@@ -232,6 +232,7 @@ MFA_FORMS = {
     "login_webauthn": "accounts.forms.PasskeyLoginForm",
     "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
     "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",
+    "add_webauthn": "accounts.forms.PasskeyAddForm",
 }
 MFA_TOTP_ISSUER = "Threat Reaction"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION

@@ -236,7 +236,17 @@ def test_a_forged_write_is_not_held(staff: User, order: Order, clock: Traveller)
     assert "held_write" not in client.session
 
 
-MALFORMED = ["", "null", "[]", "{}", "1", '{"id": 1}', '{"rawId": "AA", "response": []}', "x"]
+MALFORMED = [
+    "",
+    "null",
+    "[]",
+    "{}",
+    "1",
+    '{"id": 1}',
+    '{"rawId": "AA", "response": []}',
+    "x",
+    "[" * 5000,
+]
 
 
 @pytest.mark.parametrize("credential", MALFORMED)
