@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.core.checks import run_checks
@@ -249,6 +251,31 @@ def test_who_is_put_out_writes_nothing_afterwards(who: str, request: pytest.Fixt
         status = writing.result().status_code
     assert status in {200, 401}
     assert PolicyChange.objects.count() == written == int(status == 200)
+
+
+class WatchedHasher(MD5PasswordHasher):
+    """Notes whether other writers wait while it hashes."""
+
+    seen: ClassVar[list[bool]] = []
+
+    def encode(self, *args: Any, **kwargs: Any) -> str:
+        self.seen.append(connection.in_atomic_block)
+        return super().encode(*args, **kwargs)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
+@pytest.mark.parametrize("path", ["/accounts/login/", "/oauth/token"])
+def test_no_writer_waits_while_a_secret_of_a_stranger_is_hashed(
+    settings: Settings, client: Client, path: str, scheme: str
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.WatchedHasher"]
+    WatchedHasher.seen.clear()
+    sent = {"login": "vera", "password": "x", "client_id": "nobody", "client_secret": "x"}
+    header = {"Authorization": f"{scheme} {base64.b64encode(b'nobody:x').decode()}"}
+    client.post(path, sent | {"grant_type": "client_credentials"}, headers=header)
+    assert WatchedHasher.seen
+    assert not any(WatchedHasher.seen)
 
 
 def test_the_check_wants_it_last(settings: Settings) -> None:
