@@ -42,7 +42,7 @@ class IdleTimeoutMiddleware:
         session = request.session
         if SESSION_KEY in session:
             now = int(timezone.now().timestamp())
-            began, seen = session.get(ACTIVE, (now, now))
+            began, seen = session.get(ACTIVE, (0, 0))  # it began before sessions had limits
             if sessions.has_expired(began, now):
                 _end(request, detail="after 12 hours")
             elif sessions.has_idled(seen, now):
@@ -51,11 +51,7 @@ class IdleTimeoutMiddleware:
             elif now - seen >= NOTED_EVERY:
                 session[ACTIVE] = (began, now)
                 _note(request)
-        response = self.get_response(request)
-        if SESSION_KEY in session and ACTIVE not in session:  # the request has signed in
-            now = int(timezone.now().timestamp())
-            session[ACTIVE] = (now, now)
-        return response
+        return self.get_response(request)
 
 
 def _end(request: HttpRequest, *, detail: str) -> None:

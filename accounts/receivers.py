@@ -24,8 +24,10 @@ from license.signals import write_refused
 
 @receiver(user_logged_in)
 def signed_in(request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """Records a sign-in with the authentication methods that allauth stored in the session."""
-    session = getattr(request, "session", {})
+    """Records a sign-in with the authentication methods that allauth stored in the session, and
+    starts the limits of the session."""
+    session: Any = getattr(request, "session", {})
+    sessions.begin(session)
     methods = [
         record.get("type") or record.get("provider") or record["method"]
         for record in session.get("account_authentication_methods", [])

@@ -51,6 +51,11 @@ class OpenSession:
         return f"{browser or 'Unknown browser'} on {system}" if system else browser
 
 
+def begin(session: SessionBase) -> None:
+    now = int(timezone.now().timestamp())
+    session[ACTIVE] = (now, now)
+
+
 def open_sessions(user: User, current_key: str | None) -> list[OpenSession]:
     """Returns the user's valid sessions: the current one, then the most recently used."""
     found = []
@@ -59,7 +64,7 @@ def open_sessions(user: User, current_key: str | None) -> list[OpenSession]:
         if get_session_user(session) != user:
             continue
         now = int(timezone.now().timestamp())
-        began, seen = session.get(ACTIVE, (now, now))
+        began, seen = session.get(ACTIVE, (0, 0))
         if has_idled(seen, now) or has_expired(began, now):
             continue
         found.append(

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
+from accounts.sessions import ACTIVE
 from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
 from accounts.tests.test_second_factor import enrol
 
@@ -48,8 +49,16 @@ def test_activity_keeps_it_until_twelve_hours_have_passed(viewer: User, client: 
         assert not is_signed_in(client)
 
 
-def test_being_active_does_not_write_with_each_request(viewer_client: Client) -> None:
+def test_a_session_from_before_there_was_a_limit_has_ended(viewer_client: Client) -> None:
+    session = viewer_client.session
+    session.pop(ACTIVE, None)
+    session.save()
+    assert not is_signed_in(viewer_client)
+
+
+def test_being_active_does_not_write_with_each_request(viewer: User, viewer_client: Client) -> None:
     with travel(timezone.now(), tick=False) as clock:
+        viewer_client.force_login(viewer)
         is_signed_in(viewer_client)
         for seconds, written in [(10, 0), (49, 0), (1, 1), (59, 0)]:
             clock.shift(seconds)
