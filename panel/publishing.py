@@ -72,16 +72,16 @@ def revocation_list() -> str:
     tolerates portals whose clock is slow.
     """
     seq = Revocation.objects.count() + 1
-    listed = Revocation.objects.filter(license__expires_at__gt=timezone.now() - KEPT)
-    # If the list is too long, omit the oldest Trials first. Anybody can create and replace Trials,
-    # and must not be able to push Paid licenses off the list.
-    paid_first = listed.order_by("license__plan", "-pk")
-    rows = list(paid_first.values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
     key = signing_key()
     # Cache the signed list: each signature by AWS KMS takes time and money.
     name = f"revocations:{thumbprint(key.public_key())}:{seq}"
     text = cache.get(name)
     if text is None:
+        listed = Revocation.objects.filter(license__expires_at__gt=timezone.now() - KEPT)
+        # If the list is too long, omit the oldest Trials first. Anybody can create and replace
+        # Trials, and must not be able to push Paid licenses off the list.
+        paid_first = listed.order_by("license__plan", "-pk")
+        rows = list(paid_first.values_list("license__jti", "revoked_at")[: MAX_LISTED + 1])
         if len(rows) > MAX_LISTED / 2:
             logger.error(
                 "The revocation list has %d of at most %d licenses. Portals read at most 1 MiB:"

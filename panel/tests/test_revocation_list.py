@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from time_machine import travel
 
@@ -55,6 +57,16 @@ def test_a_license_leaves_the_list_some_time_after_it_has_expired(
     with travel(issued.expires_at + KEPT + 2 * DAY):
         later = published(client)
     assert (later.revoked, later.seq) == (frozenset(), first.seq)
+
+
+def test_a_signed_list_is_not_gathered_again_for_each_reader(
+    client: Client, alice: Customer, staff: User, buy: Buy
+) -> None:
+    issuing.revoke(buy(alice, months=1), by=staff, why="leaked", at=timezone.now())
+    first = published(client)
+    with CaptureQueriesContext(connection) as queries:
+        assert published(client) == first
+    assert not [query for query in queries if "panel_issuedlicense" in query["sql"]]
 
 
 def test_many_expired_ones_keep_no_revocation_from_anybody(
