@@ -10,6 +10,7 @@ from allauth.idp.oidc.models import Token
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.messages.storage import default_storage
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -168,7 +169,11 @@ class WriteMiddleware:
                 ended = None if license_status.allows_writes else license_status
             if ended or response.status_code >= 500:
                 transaction.set_rollback(True)
-        return refusal.refuse(request, ended) if ended else response
+        if not ended:
+            return response
+        request.license_status = ended
+        request._messages = default_storage(request)  # type: ignore[attr-defined]  # as if unsent
+        return refusal.refuse(request, ended)
 
 
 def _is_sign_in(request: HttpRequest) -> bool:

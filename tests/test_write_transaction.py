@@ -93,7 +93,9 @@ def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, 
             slow.clock.stop()
     assert slow.is_late
     assert answer.status_code == 403
-    assert "expired" in answer.content.decode()
+    page = answer.content.decode()
+    assert "The license expired" in page
+    assert "is called production now" not in page
     assert nothing_is_written()
     assert SecurityEvent.objects.filter(kind=EventKind.WRITE_REFUSED).count() == 1
 
