@@ -126,5 +126,6 @@ def _send_held(request: HttpRequest) -> None:
         return
     del request.session[HELD]
     if time.time() - held["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+        request.FILES  # noqa: B018  (reading it first would replace POST by an empty one later)
         request.method = request.META["REQUEST_METHOD"] = "POST"
         request.POST = QueryDict(held["body"])

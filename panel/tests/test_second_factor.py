@@ -194,6 +194,20 @@ def test_a_write_shows_it_again_and_loses_nothing_that_was_typed(
     assert Act.objects.filter(kind=Act.Kind.PAID).count() == 1
 
 
+def test_a_held_form_of_the_admin_ends_as_its_button_says(
+    staff: User, client: Client, clock: Traveller
+) -> None:
+    User.objects.filter(pk=staff.pk).update(is_superuser=True)
+    secret = with_app(client)
+    clock.shift(11 * MINUTE)
+    path = "/panel/admin/auth/user/add/"
+    sent = {"username": "kim", "usable_password": "false", "_addanother": "1"}
+    client.post(path, sent)
+    client.post(SHOW, {"code": totp(secret), "next": path})
+    assert client.get(path)["Location"] == path
+    assert User.objects.filter(username="kim").exists()
+
+
 def test_a_held_write_waits_for_ten_minutes_at_most(
     staff: User, client: Client, order: Order, clock: Traveller
 ) -> None:
