@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -157,3 +159,18 @@ def test_a_list_of_ten_thousand_licenses_is_read(publish: Publish) -> None:
     install(make_license(jti="last", days=3, begins=timedelta(0)))
     publish(1, [*(f"{number:036}" for number in range(10_000)), "last"])
     assert code() == "license_revoked"
+
+
+def test_a_long_list_is_read_once_however_many_keys_there_are(publish: Publish) -> None:
+    publish(1, [str(uuid.uuid4()) for _ in range(15_000)])
+    for _ in range(100):
+        row = {"jti": "x", "plan_untrusted": "paid", "source": License.Source.COMMAND}
+        dates = {"expires_at_untrusted": keys.now(), "installed_at": keys.now()}
+        License.objects.create(key="nothing like a key", **row, **dates)
+    status.current()  # stores the list
+    [stored] = SeenRevocations.objects.values_list("token", flat=True)
+    tracemalloc.start()
+    status.current()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * len(stored)
