@@ -92,6 +92,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; the response to a larger bod
 # Only one backend: each attempt costs one password hash, whether or not the account exists.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Threat Reaction] "
+SESSION_SERIALIZER = "storage.session_serializer.EncryptedSerializer"
 ACCOUNT_SESSION_REMEMBER = False  # a session ends with the browser
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True

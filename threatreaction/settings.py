@@ -207,7 +207,6 @@ if REQUIRE_SECOND_FACTOR not in {"none", "administrators", "everyone"}:
     )
     raise ImproperlyConfigured(msg)
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
-SESSION_SERIALIZER = "accounts.session_serializer.EncryptedSerializer"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"

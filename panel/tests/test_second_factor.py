@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.core import mail
+from django.core import mail, signing
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -283,6 +284,13 @@ def test_a_malformed_passkey_is_a_wrong_answer(
         assert not is_signed_in(client)
 
 
+class InTheClear:
+    """Shows what a session's row says."""
+
+    def loads(self, data: bytes) -> str:
+        return data.decode()
+
+
 def stored() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT data FROM mfa_authenticator")
@@ -307,6 +315,15 @@ def test_secrets_lie_encrypted_and_keys_are_rotated(
     settings.ENCRYPTION_KEYS = ["another"]
     with pytest.raises(CommandError, match="Nothing was changed"):
         call_command("rotateencryptionkey")
+
+
+def test_a_secret_that_is_being_set_up_lies_encrypted(staff: User, client: Client) -> None:
+    sign_in(client, SAM)
+    secret = client.get(f"{FACTORS}totp/activate/").context["form"].secret
+    assert client.session["mfa.totp.secret"] == secret
+    [row] = Session.objects.all()
+    salt = f"django.contrib.sessions.{SessionStore.__name__}"
+    assert secret not in signing.loads(row.session_data, salt=salt, serializer=InTheClear)
 
 
 def test_who_has_lost_it_is_reset_and_out_everywhere(staff: User, client: Client) -> None:
