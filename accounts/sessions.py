@@ -52,6 +52,7 @@ class OpenSession:
 
 
 def begin(session: SessionBase) -> None:
+    """Starts the limits of a session at sign-in."""
     now = int(timezone.now().timestamp())
     session[ACTIVE] = (now, now)
 

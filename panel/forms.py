@@ -107,9 +107,11 @@ class ConfirmEmailVerificationCodeForm(account_forms.ConfirmEmailVerificationCod
 
 
 class _PasskeyForm(CredentialForm):
+    """Rejects a malformed credential with a validation error."""
+
     def clean_credential(self) -> Any:
         with wrong_answer():
-            return super().clean_credential()  # type: ignore[misc]  # of the form beside it
+            return super().clean_credential()  # type: ignore[misc]  # of the other base class
 
 
 class AuthenticateWebAuthnForm(_PasskeyForm, webauthn_forms.AuthenticateWebAuthnForm):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What portal and panel add to allauth's passkey forms, to which strangers can send any JSON."""
+"""Makes allauth's passkey forms reject malformed credentials. Portal and panel use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from allauth.mfa.adapter import get_adapter
 
 
 class Decoder(json.JSONDecoder):
+    """Reports JSON that is nested too deeply as invalid JSON."""
+
     def decode(self, s: str, *rest: Any) -> Any:
+        """Decodes a document. Raises JSONDecodeError."""
         try:
             return super().decode(s, *rest)
         except RecursionError:
@@ -19,7 +22,7 @@ class Decoder(json.JSONDecoder):
 
 
 class CredentialForm:
-    """JSON that is nested too deeply is no JSON to its field. It stands before allauth's form."""
+    """Rejects JSON that is nested too deeply. Put it before allauth's form in the list of bases."""
 
     fields: dict[str, Any]
 
@@ -30,7 +33,7 @@ class CredentialForm:
 
 @contextmanager
 def wrong_answer() -> Iterator[None]:
-    """JSON that no browser makes is a wrong answer. In allauth 65.21 it is a 500."""
+    """Turns malformed JSON into a validation error. In allauth 65.21 it results in a 500."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as malformed:
