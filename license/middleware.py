@@ -53,7 +53,7 @@ class LicenseMiddleware:
 
 
 def _read_body(request: HttpRequest) -> HttpResponse | None:
-    """Read the body before any decision, so that a caller cannot delay the write after it.
+    """Read the whole body first, so that the license is checked only once the request is complete.
 
     Return an error response if the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE or incomplete,
     else None. Django would log a traceback for these errors.
