@@ -42,14 +42,16 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
 
     def get_fieldsets(self, request: HttpRequest, obj: License | None = None) -> Any:
         if obj is None:
-            help_text = "The portal validates the key before it stores it. A rejected key changes nothing."
+            help_text = (
+                "The portal validates the key before it stores it. A rejected key changes nothing."
+            )
             return [(None, {"fields": ["key", "confirm"], "description": help_text})]
         return [
             (
                 "Claims of the key at installation",
                 {
                     "fields": ["masked_key", "jti", "plan_untrusted", "expires_at_untrusted"],
-                    "description": "Copied for the history. Only the signed key determines the license status.",
+                    "description": "Copies for the history. Only the signed key has an effect.",
                 },
             ),
             ("Installation", {"fields": ["installed_at", "installed_by", "source"]}),

@@ -33,7 +33,9 @@ class LicenseStatusDocument(Schema):
     plan: Literal["trial", "paid"] | None = None
     customer: str | None = None
     license_id: str | None = Field(None, description="The license's jti.")
-    key_id: str | None = Field(None, description="The thumbprint of the public key that verifies it.")
+    key_id: str | None = Field(
+        None, description="The thumbprint of the public key that verifies it."
+    )
     issued_at: datetime | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = Field(

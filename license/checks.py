@@ -28,7 +28,7 @@ def check_public_key(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"{settings.LICENSE_PUBLIC_KEY_PATH.name} cannot verify any license: {error}",
-                hint="Restore the vendor's public-key.pem, or set LICENSE_PUBLIC_KEY_PATH to its path.",
+                hint="Restore the vendor's public-key.pem, or correct LICENSE_PUBLIC_KEY_PATH.",
                 id="license.E001",
             )
         ]

@@ -35,7 +35,9 @@ class LicenseForm(forms.ModelForm[License]):
         model = License
         fields = ["key"]
         labels = {"key": "License key"}
-        help_texts = {"key": "Paste the key from the vendor's email. Spaces and line breaks are ignored."}
+        help_texts = {
+            "key": "Paste the key from the vendor's email. Spaces and line breaks are ignored."
+        }
         widgets = {
             "key": forms.Textarea(
                 attrs={
@@ -91,6 +93,5 @@ def _in_words(done: Installation, at: datetime) -> str:
     if claims.not_before > at:
         return f"License installed. It takes effect automatically on {human(claims.not_before)}."
     return (
-        f"{claims.plan.value.title()} license installed."
-        f" It expires on {human(claims.expires_at)}."
+        f"{claims.plan.value.title()} license installed. It expires on {human(claims.expires_at)}."
     )

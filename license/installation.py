@@ -124,9 +124,7 @@ def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:
     reasons = []
     if claims.expires_at < present.claims.expires_at:
         sooner, later = claims.expires_at, present.claims.expires_at
-        reasons.append(
-            f"It expires before the license in force: {iso(sooner)}, not {iso(later)}."
-        )
+        reasons.append(f"It expires before the license in force: {iso(sooner)}, not {iso(later)}.")
     if (present.claims.plan, claims.plan) == (Plan.PAID, Plan.TRIAL):
         reasons.append("It changes the plan from Paid to Trial.")
     return " ".join(reasons)

@@ -41,7 +41,9 @@ def load_public_keys(pem: bytes) -> Keyring:
     keys: dict[str, RSAPublicKey] = {}
     for block in _BLOCK.finditer(pem):
         if block[1].endswith(b"PRIVATE KEY"):
-            msg = "It contains a private key. Generate a new key pair, and store only the public key here."
+            msg = (
+                "It contains a private key. Generate a new key pair, and store only its public key."
+            )
             raise KeyringError(msg)
         try:
             key = load_pem_public_key(block[0])
@@ -71,10 +73,10 @@ def load_signing_key(pem: bytes) -> RSAPrivateKey:
         msg = "The signing key is encrypted. Decrypt it first: openssl pkey -in KEY -out PLAIN."
         raise KeyringError(msg) from None
     except (ValueError, UnsupportedAlgorithm):
-        msg = "The signing key is not a PEM private key. Create one with `manage.py createsigningkey`."
+        msg = "The signing key is not a PEM private key. Use `manage.py createsigningkey`."
         raise KeyringError(msg) from None
     if not isinstance(key, RSAPrivateKey):
-        msg = "The signing key is not an RSA key. Create one with `manage.py createsigningkey`."
+        msg = "The signing key is not an RSA key. Use `manage.py createsigningkey`."
         raise KeyringError(msg)
     _insist_on_strength(key.public_key())
     return key

@@ -454,7 +454,9 @@ def _open(
         raise LicenseMalformed(f"it is longer than {max_bytes // 1024} KiB")
     if not _COMPACT.fullmatch(compact):
         if typ == LICENSE_TYPE:
-            raise LicenseMalformed("paste only the key, which starts with eyJ and contains two dots")
+            raise LicenseMalformed(
+                "paste only the key, which starts with eyJ and contains two dots"
+            )
         raise LicenseMalformed("it is not three base64url parts separated by two dots")
     header, payload, signature = compact.split(".")
     kid = _kid(_json(header, "header"), typ)

@@ -35,7 +35,7 @@ class OwnFiltersOnly(Base):
         """Return whether this parameter and value may filter the list."""
         if lookup in _parts_of_a_date(self):
             return bool(_DATE_PART.fullmatch(value))  # Django raises an error for invalid dates
-        return "\0" not in value and lookup in set(_offered(self, request))  # PostgreSQL rejects NUL
+        return "\0" not in value and lookup in set(_offered(self, request))  # for PostgreSQL
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any

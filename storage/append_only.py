@@ -52,7 +52,7 @@ class KeptQuerySet(models.QuerySet[_M]):
         *args: Any,
         **kwargs: Any,
     ) -> list[_M]:
-        """Insert rows as in Django. Raises `error` for `update_conflicts`, which overwrites rows."""
+        """Insert rows as Django does. Raises `error` for `update_conflicts`, which overwrites."""
         if update_conflicts:
             self._refuse()
         return super().bulk_create(objs, batch_size, ignore_conflicts, False, *args, **kwargs)

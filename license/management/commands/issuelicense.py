@@ -29,7 +29,9 @@ def _instant(text: str) -> datetime:
 class Command(BaseCommand):
     """Issues a license key."""
 
-    help = "Issues a license key and prints it. Only the vendor, who has the signing key, can use it."
+    help = (
+        "Issues a license key and prints it. Only the vendor, who has the signing key, can use it."
+    )
     requires_system_checks = []  # independent of this deployment
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +40,9 @@ class Command(BaseCommand):
         end = parser.add_mutually_exclusive_group(required=True)
         end.add_argument("--days", type=int, help="the term of the license in days")
         end.add_argument("--expires", type=_instant, help="when it expires (UTC by default)")
-        parser.add_argument("--not-before", type=_instant, help="when it becomes valid (default: now)")
+        parser.add_argument(
+            "--not-before", type=_instant, help="when it becomes valid (default: now)"
+        )
         parser.add_argument("--customer", default="", help="the customer name to display")
         parser.add_argument(
             "--revokes",

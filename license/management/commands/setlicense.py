@@ -31,7 +31,9 @@ class Command(BaseCommand):
         # A pasted key may contain spaces, which split it into several arguments.
         parser.add_argument("key", nargs="*", help='the key, or "-" to read it from standard input')
         parser.add_argument("--file", type=Path, help="read the key from this file")
-        parser.add_argument("--dry-run", action="store_true", help="validate the key without installing it")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="validate the key without installing it"
+        )
         parser.add_argument(
             "--force",
             action="store_true",
