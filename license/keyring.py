@@ -48,7 +48,7 @@ def load_public_keys(pem: bytes) -> Keyring:
         try:
             key = load_pem_public_key(block[0])
         except (ValueError, UnsupportedAlgorithm):
-            msg = f"A PEM block ({block[1].decode()}) is not a public key."
+            msg = f"A PEM block ({block[1].decode()}) is not a valid public key."
             raise KeyringError(msg) from None
         if not isinstance(key, RSAPublicKey):
             msg = "A key is not an RSA key. Licenses are signed with RSA keys of 2048 bits or more."

@@ -61,6 +61,7 @@ class InstantField(forms.DateTimeField):
     )
 
     def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return the submitted value as a datetime; invalid values unchanged."""
         try:
             return self.to_python(data)  # the picker requires this format
         except forms.ValidationError:

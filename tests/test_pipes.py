@@ -39,7 +39,7 @@ def test_a_database_without_tables_is_told_in_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("The database failed: ")
+    assert done.stderr.startswith("Database error: ")
     assert done.stderr.count("\n") == 1
 
 

@@ -199,7 +199,7 @@ def test_the_header_is_complete(name: str) -> None:
     ],
 )
 def test_an_unknown_key_id_selects_nothing(kid: str) -> None:
-    with pytest.raises(LicenseBadSignature, match="does not know"):
+    with pytest.raises(LicenseBadSignature, match="not a trusted key"):
         read(sign(HEADER | {"kid": kid}, CLAIMS))
 
 
@@ -316,9 +316,9 @@ def test_the_same_member_twice_is_refused_at_any_depth() -> None:
         whole[:-1] + ', "x": [{"y": {"a": 1, "a": 1}}]}',
         whole[:-1] + r', "pl\u0061n": "paid"}',
     ):
-        with pytest.raises(LicenseMalformed, match="twice"):
+        with pytest.raises(LicenseMalformed, match="duplicate member"):
             read(sign(HEADER, payload.encode()))
-    with pytest.raises(LicenseMalformed, match="twice"):
+    with pytest.raises(LicenseMalformed, match="duplicate member"):
         read(sign((json.dumps(HEADER)[:-1] + ', "alg": "RS256"}').encode(), CLAIMS))
 
 
@@ -347,7 +347,7 @@ def test_a_date_is_a_json_integer_in_this_century(name: str, date: object) -> No
 def test_a_key_is_not_issued_after_its_end() -> None:
     exp = claims_with()["exp"]
     read(sign(HEADER, claims_with(iat=exp)))
-    with pytest.raises(LicenseMalformed, match="issued"):
+    with pytest.raises(LicenseMalformed, match="issue date"):
         read(sign(HEADER, claims_with(iat=exp + 1)))
 
 
@@ -376,7 +376,7 @@ def test_the_first_and_the_last_second_of_the_years_are_dates() -> None:
 
 @pytest.mark.parametrize("longer", [0, -1, -86400])
 def test_a_key_ends_after_it_begins(longer: int) -> None:
-    with pytest.raises(LicenseMalformed, match="ends"):
+    with pytest.raises(LicenseMalformed, match="expiry"):
         read(sign(HEADER, claims_with(exp=CLAIMS["nbf"] + longer)))  # type: ignore[operator]
 
 

@@ -58,7 +58,7 @@ def test_each_code_has_its_page(code: str) -> None:
     response = Client().get(f"/problems/{code.replace('_', '-')}")
     assert response.status_code == 200
     page = response.content.decode()
-    for part in ("<title>", "<h1>", "<h2>What it means</h2>", "<h2>How to mend it</h2>", "<code>"):
+    for part in ("<title>", "<h1>", "<h2>Cause</h2>", "<h2>Fix</h2>", "<code>"):
         [said] = re.findall(rf"{part}\s*(?:<[^>]+>\s*)*([^<\s]+)", page)[:1]
         assert said
     assert code in page
