@@ -136,8 +136,8 @@ class FixedColumns(AppendOnly):
     def message(self) -> str:
         """The error message of the database."""
         return (
-            f"Rows of the table {self.table} cannot be deleted, and these columns cannot change:"
-            f" {', '.join(self.columns)}. Nothing was changed."
+            f"The table {self.table} is protected: rows cannot be deleted, and these columns cannot"
+            f" change: {', '.join(self.columns)}. Nothing was changed."
         )
 
     def describe(self) -> str:

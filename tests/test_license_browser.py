@@ -27,7 +27,7 @@ def test_the_preview_appears_as_the_key_is_pasted(page: Page, server: Server) ->
 def test_a_file_can_be_dropped_on_the_form(page: Page) -> None:
     sign_in(page, "ada")
     page.goto("/license")
-    expect(page.get_by_text("A file with the key can be dropped here.")).to_be_visible()
+    expect(page.get_by_text("You can also drop a key file here.")).to_be_visible()
     dropped = page.evaluate_handle(
         """key => {
             const data = new DataTransfer();
