@@ -99,7 +99,7 @@ class SigningKey(Protocol):
 REASONS: dict[str, type[LicenseError]] = {}  # by code
 
 _INSTALL_COMMAND = """\
-manage.py license               # what is wrong
+manage.py license               # show the error
 manage.py setlicense - < key.txt"""
 
 

@@ -1,4 +1,4 @@
-""".env and var/.env, as `manage.py` and gunicorn read them, in a checkout of its own."""
+"""Tests of .env and var/.env with `manage.py` and gunicorn, in a copy of the checkout."""
 
 from __future__ import annotations
 

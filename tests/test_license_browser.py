@@ -1,4 +1,4 @@
-"""The License page in a real browser, with scripts and without."""
+"""Tests of the License page in a browser, with and without JavaScript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In every license state an administrator signs in, opens the License page and installs a key."""
+"""In every license status, an administrator can sign in and install a license key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class State(NamedTuple):
 
 
 def revoked() -> list[str]:
-    """A replacement, over by now, has revoked the key that somebody installed after it."""
+    """Return an expired key and a later key that it revokes."""
     return [make_license(begins=-2 * DAY, days=1, revokes=["a"]), make_license(jti="a")]
 
 

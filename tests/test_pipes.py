@@ -1,4 +1,4 @@
-"""The commands in a pipe: one line on stderr for an error, none where the reader had enough."""
+"""Tests of commands in pipes: one line on stderr for an error, none for a closed pipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refused Save on the Threats page keeps every staged change, says why, and what to do next."""
+"""A refused save on the Threats page keeps all staged changes and shows the cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a deployment is named, with its fix."""
+"""Tests of the system checks: each error in a deployment is reported with a fix."""
 
 from __future__ import annotations
 

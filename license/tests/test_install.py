@@ -1,4 +1,4 @@
-"""What it takes for a key to be installed, and that a refused one changes nothing."""
+"""Tests of the installation of keys: a rejected key changes nothing."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, n, 2
 
 
 def roca_modulus() -> int:
-    """Has the form of CVE-2017-15361, a power of 65537 modulo many primes, and no small factor."""
+    """Return a modulus with the ROCA vulnerability (CVE-2017-15361), without small factors."""
     product = 2 * math.prod(prime for prime in SMALL_PRIMES if prime < 170)
     numbers = itertools.count(
         (1 << 2050) // product * product + pow(65537, 12345, product), product
@@ -93,7 +93,7 @@ def roca_modulus() -> int:
 
 
 def close_primes() -> int:
-    """The product of a prime of 1279 bits and the next one."""
+    """Return the product of a prime of 1279 bits and the next prime."""
     prime = 2**1279 - 1
     return prime * next(n for n in range(prime + 2, prime + 10**6, 2) if pow(2, n - 1, n) == 1)
 

@@ -1,4 +1,4 @@
-"""The License page, as the people of the portal see it."""
+"""Tests of the License page for users with different permissions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JTI = "c0ffee00-0000-4000-8000-000000000000"
 
 
 def read(client: Client, path: str = "/license") -> str:
-    """The words of a page."""
+    """Return the text of a page."""
     response = client.get(path)
     assert response.status_code == 200
     return words(response.content)

@@ -1,4 +1,4 @@
-"""Pasting a key into the License page: looked at, refused, confirmed, saved."""
+"""Tests of pasting a key into the License page: preview, rejection, confirmation, success."""
 
 from __future__ import annotations
 

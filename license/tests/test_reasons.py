@@ -1,4 +1,4 @@
-"""A new reason to refuse a license takes what CONTRIBUTING.md lists: one class, and its rule."""
+"""A new reason to reject a license requires only the changes in CONTRIBUTING.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees whose change is refused for want of a license."""
+"""Tests of the page that a user sees when the license refuses a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rule of a license key, tried with real signatures."""
+"""Tests of all rules of license keys, with real signatures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def b64(octets: bytes) -> str:
 
 
 def sign(header: object, claims: object, key: RSAPrivateKey | None = None) -> str:
-    """A token whose signature is good, whatever it says. Bytes are taken as they are."""
+    """Return a token with a valid signature and any content. Bytes are used unchanged."""
     parts = [
         part if isinstance(part, bytes) else json.dumps(part).encode() for part in (header, claims)
     ]
@@ -353,7 +353,7 @@ def test_a_key_is_not_issued_after_its_end() -> None:
 
 @pytest.mark.parametrize(("ahead", "honored"), [(0, True), (300, True), (301, False)])
 def test_a_key_from_the_future_is_honored_once_that_has_come(ahead: int, honored: bool) -> None:
-    """Five minutes are allowed for: the vendor's clock may be ahead of ours."""
+    """The vendor's clock may be up to five minutes ahead."""
     claims = read(
         make_license(begins=timedelta(days=-1), issued_at=now() + timedelta(seconds=ahead))
     )

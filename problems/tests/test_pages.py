@@ -1,4 +1,4 @@
-"""Each `type` of a problem document is a page that the portal serves, to strangers too."""
+"""Each `type` of a problem document is a page of the portal, also without authentication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APPS = ["problems", "license", "accounts", "findings", "actions", "console", "th
 
 
 def answered_codes() -> Iterator[str]:
-    """Every code that is written in the code base: `code="..."` in a call, `code = "..."`."""
+    """Return all problem codes in the source code: `code="..."` in a call, `code = "..."`."""
     for app in APPS:
         for path in sorted((settings.BASE_DIR / app).rglob("*.py")):
             if not {"tests", "migrations"}.intersection(path.parts):

@@ -1,4 +1,4 @@
-"""A variable that cannot be read is named, and its value is not repeated."""
+"""Error messages contain the name of an invalid variable, but not its value."""
 
 from __future__ import annotations
 
