@@ -151,7 +151,7 @@ def _proxy_error(route: Route) -> None:
     ("happening", "why"),
     [
         (_broken, f"{BRUTE_FORCE}, every severity: It must be one of"),
-        (_too_large, "A request body is at most 1 MiB."),
+        (_too_large, "The request body must not exceed 1 MiB."),
         (_proxy_error, "The portal returned error 502."),
     ],
 )
