@@ -82,7 +82,9 @@ def test_a_save_without_the_permission_keeps_everything(threats: Page, server: S
 
     save(threats)
 
-    _assert_all_is_kept(threats, why="This needs the permission findings.change_threatpolicy")
+    _assert_all_is_kept(
+        threats, why="This request requires the permission findings.change_threatpolicy"
+    )
     assert policy(server) == ORIGINALLY
 
 
