@@ -1,4 +1,4 @@
-# The only commands a newcomer needs. They work in .venv and var/, and change nothing else.
+# Commands for development. They write only to .venv and var/.
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -6,7 +6,7 @@ PANEL = $(wildcard panel)
 DEVELOPMENT = $(if $(PANEL),panel/requirements-dev.txt,requirements-dev.txt)
 LOCKED = requirements-uv requirements requirements-dev \
   $(if $(PANEL),panel/requirements panel/requirements-dev)
-# Only files that the lock names by hash, and no package's build step. On a platform that lacks a wheel:
+# Install only wheels, with the hashes in the lock files. On a platform without wheels, run:
 # make WHEELS= run
 WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
@@ -14,20 +14,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: run finding panel test cover lint bench lock audit sbom
 
-# With ARGS=--no-samples the portal starts empty.
+# ARGS=--no-samples starts without a policy and sample findings.
 run: .venv/runtime
 	@scripts/run $(ARGS)
 
-# One sample finding, beside `make run`. ARGS: what `manage.py samplefinding --help` lists.
+# Send a sample finding to the portal of `make run`. ARGS: see `manage.py samplefinding --help`.
 finding: .venv/runtime
 	@DOTENV_PATH=var/.env $(BIN)/python manage.py samplefinding $(ARGS)
 
-# The vendor's own site. Only the vendor has the folder; nothing else here needs it.
+# Run the vendor's panel. Customers do not have the folder panel/, and do not need it.
 panel: .venv/panel
 	@scripts/panel
 
-# docs/testing.md says what runs where. ARGS go to each of the four: ARGS=--randomly-seed=7
-test: export PYTHONDONTWRITEBYTECODE =# the workers of all four read what the first has compiled
+# docs/testing.md lists what runs on which database. All four pytest runs get ARGS: ARGS=--randomly-seed=7
+test: export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
 test: .venv/development
 	scripts/install-test-tools
 	$(BIN)/pytest $(ARGS)
@@ -38,7 +38,7 @@ test: .venv/development
 lint: .venv/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	SECRET_KEY=- $(BIN)/mypy .  # its Django plugin reads the settings
+	SECRET_KEY=- $(BIN)/mypy .  # the Django plugin of mypy reads the settings
 	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --target-version 5.2 --check
 	$(BIN)/lint-imports
 	scripts/check-deployment
@@ -51,7 +51,7 @@ bench: .venv/development
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m benchmarks
 
-# Branch coverage of the portal's tests on SQLite.
+# Measure the branch coverage of the portal's tests on SQLite.
 cover: .venv/development
 	scripts/install-test-tools
 	$(BIN)/pytest --cov --cov-report=
@@ -59,16 +59,16 @@ cover: .venv/development
 	  $(BIN)/coverage report --include "$$app/*" --fail-under 95 || failed=1; \
 	done; exit $${failed:-0}
 
-# Fails on a known vulnerability, and where there is no data to tell. With ARGS=--allow-no-data only on the first.
+# Fail on a known vulnerability, or without vulnerability data (not with ARGS=--allow-no-data).
 audit: .venv/development
 	@$(BIN)/python scripts/audit $(ARGS)
 
-# What the portal is made of, as CycloneDX.
+# Write a software bill of materials (CycloneDX).
 sbom: .venv/development
 	@scripts/sbom var/sbom.json
 	@echo Wrote var/sbom.json
 
-# After a change of an .in file. ARGS=--upgrade also takes the newest of what those files do not pin.
+# Lock the requirements after a change of an .in file. ARGS=--upgrade upgrades unpinned dependencies.
 lock: .venv/development
 	for file in $(LOCKED); do \
 	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(ARGS) \
@@ -77,9 +77,9 @@ lock: .venv/development
 
 .venv/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo 'Python 3.11 or newer is needed: make PYTHON=python3.12 run' >&2; exit 1; }
+	  || { echo 'Python 3.11 or newer is required: make PYTHON=python3.12 run' >&2; exit 1; }
 	@$(PYTHON) -m venv .venv \
-	  || { echo 'Python lacks venv. On Debian: apt-get install python3-venv' >&2; exit 1; }
+	  || { echo 'The Python module venv is missing. On Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(BIN)/pip $(INSTALL) requirements.txt
 	@touch $@
 

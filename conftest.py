@@ -1,4 +1,4 @@
-"""The people that the tests are about."""
+"""Fixtures for all tests of the portal: users, licenses, API clients and AWS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SQLite in a file, as in production: two threads cannot wait for each other in memory."""
+    """Use SQLite in a file, as in production: threads cannot wait for locks in memory."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
 
@@ -48,7 +48,7 @@ def _fast_passwords(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def _any_number_of_strangers(settings: Settings) -> None:
-    """Some tests try everything as a stranger; accounts/tests/test_too_many.py has the limit."""
+    """Disable the rate limit; accounts/tests/test_too_many.py tests it."""
     settings.ANONYMOUS_WRITE_RATE = ""
 
 
@@ -59,7 +59,7 @@ def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _plain_static_names(settings: Settings, _empty_folder: Path) -> None:
-    """The hashed names need a collectstatic; the tests with a real server use them."""
+    """Do not hash static file names, which requires collectstatic."""
     settings.STATIC_ROOT = _empty_folder
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -68,7 +68,7 @@ def _plain_static_names(settings: Settings, _empty_folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def _trusted_vendor(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """This deployment trusts the vendor of `license.tests.keys`, and has read no revocations."""
+    """Trust the vendor of `license.tests.keys`, without a revocation list."""
     folder = tmp_path_factory.mktemp("public")
     settings.LICENSE_PUBLIC_KEY_PATH = folder / "public-key.pem"
     settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem())
@@ -76,7 +76,7 @@ def _trusted_vendor(settings: Settings, tmp_path_factory: pytest.TempPathFactory
 
 
 def install(key: str) -> License:
-    """Puts a key into the history as it is, also one that would be refused today."""
+    """Add a key to the history without validation. Return the row."""
     return License.objects.create(
         key=key,
         jti=f"row {License.objects.count()}",
@@ -89,17 +89,19 @@ def install(key: str) -> License:
 
 @pytest.fixture
 def valid_license(db: None) -> License:
+    """An installed Paid license that expires in 30 days."""
     return install(keys.make_license())
 
 
 @pytest.fixture
 def expired_license(db: None) -> License:
+    """An installed license that has just expired."""
     return install(keys.make_license(not_before=keys.now() - timedelta(days=30)))
 
 
 @pytest.fixture
 def groups(db: None) -> None:
-    """viewers, operators and administrators, with no count of earlier tests against anybody."""
+    """The groups viewers, operators and administrators, with cleared rate limits."""
     cache.clear()
 
 
@@ -118,58 +120,67 @@ def _browser(user: User) -> Client:
 
 @pytest.fixture
 def viewer(groups: None) -> User:
+    """Vera, in the group viewers."""
     return _person("vera", "viewers")
 
 
 @pytest.fixture
 def operator(groups: None) -> User:
+    """Oscar, in the group operators."""
     return _person("oscar", "operators")
 
 
 @pytest.fixture
 def administrator(groups: None) -> User:
+    """Ada, in the group administrators."""
     return _person("ada", "administrators")
 
 
 @pytest.fixture
 def stranger(groups: None) -> User:
-    """Somebody who may sign in, and has no role."""
+    """Stella, a user without a group."""
     return _person("stella")
 
 
 @pytest.fixture
 def superuser(groups: None) -> User:
+    """Root, a superuser."""
     return User.objects.create_superuser("root", "root@example.com", PASSWORD)
 
 
 @pytest.fixture
 def viewer_client(viewer: User) -> Client:
+    """A client with the session of `viewer`."""
     return _browser(viewer)
 
 
 @pytest.fixture
 def operator_client(operator: User) -> Client:
+    """A client with the session of `operator`."""
     return _browser(operator)
 
 
 @pytest.fixture
 def administrator_client(administrator: User) -> Client:
+    """A client with the session of `administrator`."""
     return _browser(administrator)
 
 
 @pytest.fixture
 def stranger_client(stranger: User) -> Client:
+    """A client with the session of `stranger`."""
     return _browser(stranger)
 
 
 @pytest.fixture
 def superuser_client(superuser: User) -> Client:
+    """A client with the session of `superuser`."""
     return _browser(superuser)
 
 
 @pytest.fixture
 def program(db: None) -> Callable[[str], Client]:
-    """A program whose access token has these scopes."""
+    """Return a function that returns a client with an access token for the given scopes."""
 
     def with_scopes(scopes: str) -> Client:
         client = OAuthClient.objects.create(name="pipeline", grant_types="client_credentials")
@@ -188,7 +199,8 @@ def program(db: None) -> Callable[[str], Client]:
 
 @pytest.fixture(scope="session")
 def running_cloud() -> Iterator[Cloud]:
-    from tests import aws  # here: moto takes its time, and few tests need it
+    """The simulated AWS of this process."""
+    from tests import aws  # here because importing moto is slow
 
     with aws.cloud() as cloud:
         yield cloud
@@ -196,7 +208,7 @@ def running_cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def cloud(running_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """AWS, to which every client of boto3 in this process goes, with nothing in it."""
+    """An empty simulated AWS account, which all boto3 clients in this process use."""
     running_cloud.reset()
     for name, value in running_cloud.environment.items():
         monkeypatch.setenv(name, value)

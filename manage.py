@@ -18,15 +18,15 @@ if __name__ == "__main__":
             execute_from_command_line(sys.argv)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as `head` does
+    except BrokenPipeError:  # the reader closed the pipe, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         sys.exit(128 + signal.SIGPIPE)
     except ImproperlyConfigured as error:
-        told = str(error).rstrip(".")
-        lists = "docs/operations.md lists the environment; docs/licensing.md, the panel's"
-        print(f"{told}. {lists}.", file=sys.stderr)  # noqa: T201
-        sys.exit(3)  # never 1 or 2: `manage.py license` means something else by them
+        message = str(error).rstrip(".")
+        see = "See docs/operations.md, or docs/licensing.md for the panel"
+        print(f"{message}. {see}.", file=sys.stderr)  # noqa: T201
+        sys.exit(3)  # 1 and 2 have other meanings in `manage.py license`
     except (OperationalError, ProgrammingError) as error:  # PostgreSQL's "no such table"
         first_line = str(error).partition("\n")[0]
-        print(f"The database failed: {first_line}", file=sys.stderr)  # noqa: T201
+        print(f"Database error: {first_line}", file=sys.stderr)  # noqa: T201
         sys.exit(3)

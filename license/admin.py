@@ -1,4 +1,4 @@
-"""The history of license keys in the Django admin."""
+"""The key history in the Django admin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.admin_filters import OwnFiltersOnly
 
 @admin.register(License)
 class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
-    """The history of keys. Keys can be read and added, but not changed or deleted."""
+    """The key history. Administrators can view and add keys, but not change or delete them."""
 
     form = LicenseForm
     list_display = [
@@ -37,22 +37,24 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
 
     @admin.display(description="key")
     def masked_key(self, installed: License) -> str:
-        """The ends of the key; see License.masked_key."""
+        """Return the first and last characters of the key; see License.masked_key."""
         return installed.masked_key
 
     def get_fieldsets(self, request: HttpRequest, obj: License | None = None) -> Any:
         if obj is None:
-            help_text = "The key is validated before it is stored. A refused key changes nothing."
+            help_text = (
+                "The portal validates the key before it stores it. A rejected key changes nothing."
+            )
             return [(None, {"fields": ["key", "confirm"], "description": help_text})]
         return [
             (
-                "What the key said when it was installed",
+                "Claims of the key at installation",
                 {
                     "fields": ["masked_key", "jti", "plan_untrusted", "expires_at_untrusted"],
-                    "description": "Copies, for the history. Only the signed key decides.",
+                    "description": "Copies for the history. Only the signed key has an effect.",
                 },
             ),
-            ("How it came here", {"fields": ["installed_at", "installed_by", "source"]}),
+            ("Installation", {"fields": ["installed_at", "installed_by", "source"]}),
         ]
 
     def has_change_permission(self, request: HttpRequest, obj: License | None = None) -> bool:
@@ -73,7 +75,7 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
         try:
             return super().add_view(request, form_url, context)
         except (LicenseError, ConfirmationNeeded):
-            # Another key was installed in between; validated again, the form says why.
+            # Another key was installed meanwhile. The form validates again and shows the error.
             return super().add_view(request, form_url, context)
 
     def save_model(
@@ -81,7 +83,7 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
     ) -> None:
         valid = cast(LicenseForm, form)
         done = valid.install(
-            by=cast(User, request.user),  # the admin lets nobody else in
+            by=cast(User, request.user),  # the admin requires sign-in
             source=License.Source.ADMIN,
         )
         obj.pk, obj.jti = valid.instance.pk, valid.instance.jti  # for the admin's own log
@@ -90,5 +92,5 @@ class LicenseAdmin(OwnFiltersOnly, admin.ModelAdmin[License]):
     def response_add(
         self, request: HttpRequest, obj: License, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Redirects to the list. `save_model` has added the message."""
+        """Redirect to the list. `save_model` has already added the message."""
         return self.response_post_save_add(request, obj)

@@ -15,33 +15,35 @@ router = Router(tags=["License"])
 
 
 class Caller(Protocol):
-    """Who calls the API, as accounts.api_auth has it."""
+    """The authenticated or anonymous caller of the API. accounts.api_auth implements it."""
 
     def may(self, *, permission: str, scope: str) -> bool:
-        """Whether a person has the permission, or a program the scope."""
+        """Return whether the user has the permission, or the API client the scope."""
 
 
 class LicenseStatusDocument(Schema):
-    """A caller without the permission or the scope gets `status` to `license_url` only."""
+    """Callers without the permission or the scope get only `status` to `license_url`."""
 
     status: Literal["valid", "expiring_soon", "expired", "missing", "rejected"]
     allows_writes: bool
-    code: str | None = Field(description="Why writes are off; null while they are on.")
+    code: str | None = Field(description="Why writes are disabled; null if they are enabled.")
     license_url: str
     reason: str | None = None
     account_id: str | None = Field(None, description="The AWS account of this deployment.")
     plan: Literal["trial", "paid"] | None = None
     customer: str | None = None
     license_id: str | None = Field(None, description="The license's jti.")
-    key_id: str | None = Field(None, description="The thumbprint of the key that signed it.")
+    key_id: str | None = Field(
+        None, description="The thumbprint of the public key that verifies it."
+    )
     issued_at: datetime | None = None
     not_before: datetime | None = None
     expires_at: datetime | None = Field(
-        None, description="The first instant at which the license is expired."
+        None, description="The first instant at which the license has expired."
     )
     days_left: int | None = Field(None, description="Whole days until expires_at, rounded down.")
     renewal_queued_from: datetime | None = Field(
-        None, description="When a renewal that is installed already takes over by itself."
+        None, description="When an installed renewal takes effect."
     )
 
 
@@ -50,15 +52,15 @@ class LicenseStatusDocument(Schema):
     response={200: LicenseStatusDocument, frozenset({401, 500}): Problem},
     exclude_unset=True,
     operation_id="getLicenseStatus",
-    summary="Read the state of the license",
+    summary="Get the license status",
     openapi_extra={"security": [{}, {"session": []}, {"client": ["license:read"]}]},
     url_name="license-status",
 )
 def get_license_status(request: LicensedRequest, response: HttpResponse) -> dict[str, Any]:
-    """For monitors. The answer is 200 in every state of the license, and never holds the key.
+    """For monitoring. Returns 200 for every license status, and never returns the license key.
 
-    Plan, account, dates and days left need the scope `license:read`, or a session of somebody who
-    may see the license. Without either, the answer says whether writes are on, and why not.
+    Plan, account, dates and days left require the scope `license:read`, or the session of a user
+    with the permission to view the license. Other callers get only the status and its code.
     """
     response["Cache-Control"] = "no-store"
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it

@@ -1,4 +1,4 @@
-"""The app `license`."""
+"""The configuration of the app `license`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class LicenseConfig(AppConfig):
-    """Names the permissions of each group, and registers the system checks."""
+    """Declares the permissions of each group, and registers system checks and problem types."""
 
     name = "license"
     role_permissions = {
@@ -15,4 +15,4 @@ class LicenseConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from license import checks, problems  # noqa: F401  (they register)
+        from license import checks, problems  # noqa: F401  (imported to register)

@@ -1,4 +1,4 @@
-"""The end of the license as a calendar file (RFC 5545)."""
+"""The license expiry as a calendar file (RFC 5545)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ REMIND_BEFORE = timedelta(days=7)
 
 
 def ending(status: LicenseStatus) -> list[LicenseClaims]:
-    """The licenses after whose end no installed license takes over: the one in force, the queued
-    one, both or neither."""
+    """Return the licenses that expire without an installed renewal.
+
+    These are the license in force, the queued renewal, both or neither.
+    """
     in_force = status.claims if status.allows_writes and not status.renewal_takes_over else None
     return [claims for claims in (in_force, status.queued) if claims]
 
 
 def as_ics(licenses: list[LicenseClaims], *, renew_at: str) -> bytes:
-    """A calendar file with an event for the end of each license, and a reminder a week before.
+    """Return a calendar file with an event for the expiry of each license.
 
-    `renew_at` is the URL in the event's text. The same licenses always give the same bytes, so that
-    importing the file again neither moves nor adds an event.
+    Each event has a reminder one week before. `renew_at` is the URL in the event's description. The
+    output is deterministic, so importing the file again does not duplicate events.
     """
     calendar = Calendar()
     calendar.add("version", "2.0")
@@ -37,7 +39,7 @@ def as_ics(licenses: list[LicenseClaims], *, renew_at: str) -> bytes:
 
 
 def _event(claims: LicenseClaims, renew_at: str) -> Event:
-    summary = f"Threat Reaction: the {claims.plan.value} license ends"
+    summary = f"Threat Reaction: the {claims.plan.value} license expires"
     event = Event()
     event.add("uid", f"{claims.jti}@{ISSUER}")
     event.add("dtstamp", claims.issued_at)
@@ -45,10 +47,10 @@ def _event(claims: LicenseClaims, renew_at: str) -> Event:
     event.add("summary", summary)
     event.add(
         "description",
-        f"From then on the threat policy of AWS account {claims.aws_account_id} cannot be changed;"
-        f" what is saved stays in force. Renew the license: {renew_at}",
+        f"After this time, the threat policy of AWS account {claims.aws_account_id} cannot be"
+        f" changed. The saved policy stays in force. Renew the license: {renew_at}",
     )
-    event.add("transp", "TRANSPARENT")  # nobody is busy meanwhile
+    event.add("transp", "TRANSPARENT")  # does not block time in the calendar
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
     alarm.add("description", summary)

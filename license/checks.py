@@ -1,4 +1,4 @@
-"""System checks. What makes the portal unsafe is an Error; what makes it useless is a Warning."""
+"""System checks. An Error means that the portal is unsafe; a Warning, that it is unusable."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MIDDLEWARE = "license.middleware.LicenseMiddleware"
 
 @register(Tags.security)
 def check_public_key(**kwargs: Any) -> list[CheckMessage]:
-    """license.E001 if the file of public keys cannot be read or trusted."""
+    """Return license.E001 if the public key file cannot be read or trusted."""
     try:
         validation.load_keyring()
     except KeyringError as error:
         return [
             Error(
-                f"No license can be verified with {settings.LICENSE_PUBLIC_KEY_PATH.name}: {error}",
-                hint="Restore the vendor's public-key.pem, or point LICENSE_PUBLIC_KEY_PATH to it.",
+                f"{settings.LICENSE_PUBLIC_KEY_PATH.name} cannot verify any license: {error}",
+                hint="Restore the vendor's public-key.pem, or correct LICENSE_PUBLIC_KEY_PATH.",
                 id="license.E001",
             )
         ]
@@ -37,13 +37,13 @@ def check_public_key(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_private_keys(**kwargs: Any) -> list[CheckMessage]:
-    """license.E002 for each file in public/ that holds a private key."""
+    """Return license.E002 for each file in public/ that contains a private key."""
     public = settings.BASE_DIR / "public"
     return [
         Error(
-            f"{path.relative_to(settings.BASE_DIR)} holds a private key.",
-            hint="Delete the file and make a new pair with `manage.py createsigningkey`: whoever"
-            " has seen this one can issue licenses.",
+            f"{path.relative_to(settings.BASE_DIR)} contains a private key.",
+            hint="Delete the file and create a new key pair with `manage.py createsigningkey`:"
+            " anyone who has this private key can issue licenses.",
             id="license.E002",
         )
         for path in sorted(public.rglob("*"))
@@ -60,14 +60,14 @@ def _holds_private_key(path: Path) -> bool:
 
 @register(Tags.security)
 def check_account_id(**kwargs: Any) -> list[CheckMessage]:
-    """license.W001 if AWS_ACCOUNT_ID is not 12 digits."""
+    """Return license.W001 if AWS_ACCOUNT_ID is not 12 digits."""
     if re.fullmatch(r"[0-9]{12}", settings.AWS_ACCOUNT_ID):
         return []
     wrong = "is not 12 digits" if settings.AWS_ACCOUNT_ID else "is not set"
     return [
         checks.Warning(
-            f"AWS_ACCOUNT_ID {wrong}, so that no license can be in force and writes are off.",
-            hint="Set it to what `aws sts get-caller-identity --query Account` prints"
+            f"AWS_ACCOUNT_ID {wrong}, so no license can be in force and writes are disabled.",
+            hint="Set it to the output of `aws sts get-caller-identity --query Account`"
             " (CloudFormation: AWS::AccountId).",
             id="license.W001",
         )
@@ -76,17 +76,17 @@ def check_account_id(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_revocations(**kwargs: Any) -> list[CheckMessage]:
-    """license.E003 if there is a revocation list that cannot be read or trusted."""
+    """Return license.E003 if the revocation list exists but cannot be read or trusted."""
     try:
         revocations.published(validation.load_keyring())
     except KeyringError:
-        return []  # license.E001 says so
+        return []  # license.E001 reports it
     except RevocationsError as error:
         return [
             Error(
                 f"public/revocations.jwt: {error}",
-                hint="Fetch the vendor's list again. Until then only the lists that were read"
-                " before are in force.",
+                hint="Download the vendor's list again. Until then, only the last stored list is in"
+                " force.",
                 id="license.E003",
             )
         ]
@@ -95,20 +95,22 @@ def check_revocations(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
-    """license.E004 if the license middleware is missing, license.E005 if another one can answer a
-    write before it."""
+    """Return license.E004 if LicenseMiddleware is missing.
+
+    Return license.E005 for each earlier middleware that can respond to a write.
+    """
     if MIDDLEWARE not in settings.MIDDLEWARE:
         return [
             Error(
-                f"{MIDDLEWARE} is missing from MIDDLEWARE: writes pass without a license.",
-                hint=f'Put "{MIDDLEWARE}" behind the SecurityMiddleware.',
+                f"{MIDDLEWARE} is missing from MIDDLEWARE: writes do not need a license.",
+                hint=f'Add "{MIDDLEWARE}" after the SecurityMiddleware.',
                 id="license.E004",
             )
         ]
     before = settings.MIDDLEWARE[: settings.MIDDLEWARE.index(MIDDLEWARE)]
     return [
         Error(
-            f"{name} stands before {MIDDLEWARE} and can answer a write first.",
+            f"{name} comes before {MIDDLEWARE} and can respond to a write first.",
             hint=f'Move "{MIDDLEWARE}" before "{name}" in MIDDLEWARE.',
             id="license.E005",
         )
@@ -119,12 +121,12 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.urls)
 def check_exempt_views(**kwargs: Any) -> Iterator[CheckMessage]:
-    """license.W002 for each exempt view that no route has."""
+    """Yield license.W002 for each exempt view name that no route has."""
     named = {route.view_name for route in routes.all_routes()}
     for name in [*settings.LICENSE_EXEMPT_VIEWS, *settings.LICENSE_EXEMPT_WHERE]:
         if name not in named:
             yield checks.Warning(
-                f"{name} is exempt from the license by a setting, and no route has that name.",
-                hint="Remove the line, or correct it: `manage.py checkgate` lists the names.",
+                f"A setting exempts {name} from the license, but no route has this name.",
+                hint="Remove or correct the line. `manage.py checkgate` lists the names.",
                 id="license.W002",
             )

@@ -1,4 +1,4 @@
-"""Compares a pasted key with the license in force, in words for the License page."""
+"""Compares a pasted key with the license in force, for the License page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTHING = "none"
 
 
 class Row(NamedTuple):
-    """A line of the comparison: a claim, its value in force, and its value in the pasted key."""
+    """A row of the comparison: a claim, its value in force, and its value in the pasted key."""
 
     name: str
     present: str
@@ -21,28 +21,30 @@ class Row(NamedTuple):
 
 
 def outcome(preview: InstallPreview) -> tuple[str, str]:
-    """A color ("red", "yellow", "green" or ""), and a sentence on what saving the key does."""
+    """Return a color ("red", "yellow", "green" or "") and a sentence on the effect of saving."""
     if preview.error:
-        return "red", f"{preview.error} Saving it would change nothing."
+        return "red", f"{preview.error} Saving it changes nothing."
     if preview.is_current:
-        return "", "This key is installed already. Saving it again changes nothing."
+        return "", "This key is already installed. Saving it again changes nothing."
     if preview.confirmation:
-        return "yellow", f"{preview.confirmation} Tick the box to install it."
+        return "yellow", f"{preview.confirmation} Select the check box to install it."
     validity = "The key is valid."
     if preview.installed:
         validity = "The key is valid and was installed before."
     if preview.queued and preview.claims:
         begins = human(preview.claims.not_before)
-        return "green", f"{validity} It takes over by itself on {begins}."
+        return "green", f"{validity} It takes effect automatically on {begins}."
     effect = "It takes effect when you save it."
     if not preview.present.allows_writes:
-        effect = "Writes are on again when you save it."
+        effect = "Saving it enables writes again."
     return "green", f"{validity} {effect}"
 
 
 def rows(preview: InstallPreview) -> list[Row]:
-    """The claims of the license in force beside those of the key. Empty for a key whose signature
-    is not trusted."""
+    """Return the claims of the license in force next to those of the key.
+
+    The list is empty for a key whose signature is not trusted.
+    """
     if preview.claims is None:
         return []
     present = preview.present.claims if preview.present.allows_writes else None
@@ -67,7 +69,7 @@ def _said(claims: LicenseClaims, now: datetime) -> dict[str, str]:
 
 
 def distance(at: datetime, now: datetime) -> str:
-    """The time between `at` and `now` in whole days, rounded down: "in 13 days", "1 day ago"."""
+    """Return the distance of `at` from `now` in whole days: "in 13 days", "1 day ago"."""
     days = abs(at - now) // timedelta(days=1)
     span = f"{days} day{'' if days == 1 else 's'}" if days else "less than a day"
     return f"in {span}" if at > now else f"{span} ago"

@@ -1,4 +1,4 @@
-"""The license status in every template."""
+"""Adds the license status to every template context."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from license.status import LicenseStatus
 
 
 def license_status(request: LicensedRequest) -> dict[str, LicenseStatus]:
-    """`license_status`, as LicenseMiddleware put it on the request."""
+    """Return `license_status`, which LicenseMiddleware has set on the request."""
     return {"license_status": request.license_status}

@@ -17,16 +17,16 @@ from storage.instants import human
 
 
 class LicenseForm(forms.ModelForm[License]):
-    """Takes a key and validates it before it is stored. The License page and the admin use it.
+    """Validates and installs a license key. The License page and the admin use it.
 
-    `preview` is what installing the key would do; None until a key has been read.
+    `preview` describes the effect of installing the key; None until `clean` has read a key.
     """
 
     confirm = forms.BooleanField(
         label="Install it anyway",
         required=False,
-        help_text="Needed for a key that ends sooner than the one in force, or goes from Paid to"
-        " Trial.",
+        help_text="Required if the key expires before the license in force, or changes the plan"
+        " from Paid to Trial.",
     )
 
     preview: InstallPreview | None = None
@@ -35,7 +35,9 @@ class LicenseForm(forms.ModelForm[License]):
         model = License
         fields = ["key"]
         labels = {"key": "License key"}
-        help_texts = {"key": "Paste it as it came; spaces and line breaks do no harm."}
+        help_texts = {
+            "key": "Paste the key from the vendor's email. Spaces and line breaks are ignored."
+        }
         widgets = {
             "key": forms.Textarea(
                 attrs={
@@ -46,15 +48,15 @@ class LicenseForm(forms.ModelForm[License]):
                 }
             )
         }
-        error_messages = {"key": {"required": "Paste a license key first."}}
+        error_messages = {"key": {"required": "Paste a license key."}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.at = timezone.now()  # validated and installed at one instant
+        self.at = timezone.now()  # validation and installation use the same time
 
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
-        """Sets `preview`, and adds an error for a refused key or a missing confirmation."""
+        """Set `preview`, and add an error for a rejected key or a missing confirmation."""
         cleaned = super().clean() or self.cleaned_data
         if "key" not in cleaned:
             return cleaned
@@ -63,15 +65,15 @@ class LicenseForm(forms.ModelForm[License]):
             self.add_error("key", f"{self.preview.error} Nothing was changed.")
         elif self.preview.confirmation and not cleaned["confirm"]:
             self.add_error(
-                "confirm", f"{self.preview.confirmation} Tick the box to install it anyway."
+                "confirm", f"{self.preview.confirmation} Select the check box to install it anyway."
             )
         return cleaned
 
     @sensitive_variables()
     def install(self, *, by: User, source: License.Source) -> str:
-        """Installs the key of a valid form and returns a sentence that says what was done.
+        """Install the key of a valid form and return a success message.
 
-        Raises LicenseError or ConfirmationNeeded if another key was installed since `clean`.
+        Raises LicenseError or ConfirmationNeeded if another key was installed after `clean`.
         """
         done = installation.install(
             self.cleaned_data["key"],
@@ -87,10 +89,9 @@ class LicenseForm(forms.ModelForm[License]):
 def _in_words(done: Installation, at: datetime) -> str:
     claims = done.claims
     if not done.created:
-        return "This license was installed already. Nothing was changed."
+        return "This license is already installed. Nothing was changed."
     if claims.not_before > at:
-        return f"The license is installed. It takes over by itself on {human(claims.not_before)}."
+        return f"License installed. It takes effect automatically on {human(claims.not_before)}."
     return (
-        f"The {claims.plan.value.title()} license is installed."
-        f" It runs until {human(claims.expires_at)}."
+        f"{claims.plan.value.title()} license installed. It expires on {human(claims.expires_at)}."
     )

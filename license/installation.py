@@ -1,4 +1,4 @@
-"""Installs license keys: validates a key, compares it with the license in force, and stores it."""
+"""Installs license keys: validates a key, compares it with the license in force, stores it."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ if TYPE_CHECKING:
 
 
 class ConfirmationNeeded(Exception):
-    """The key is valid, but worse than the license in force; the text says why. Installing it needs
-    `confirmed=True`."""
+    """The key is valid, but expires sooner or has a lesser plan than the license in force.
+
+    The message says which. Pass `confirmed=True` to install the key.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class InstallPreview:
-    """What installing a key would do. With an `error` it would be refused."""
+    """The effect of installing a key. If `error` is set, the key would be rejected."""
 
     present: LicenseStatus
     claims: LicenseClaims | None = None
     error: LicenseError | None = None
-    installed: License | None = None  # the newest row that holds this license, if one does
-    is_current: bool = False  # that row is the newest of all, or in force: nothing would change
-    queued: bool = False  # the key becomes valid in the future, and takes over then
-    confirmation: str = ""  # why the installation must be confirmed; "" if it need not be
+    installed: License | None = None  # the newest row with this license, if any
+    is_current: bool = False  # `installed` is the newest row or in force: no change
+    queued: bool = False  # the key becomes valid in the future
+    confirmation: str = ""  # why confirmation is required; "" if it is not
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The row of the history that holds the license, what its key says, and whether this call added
-    the row."""
+    """The result of `install`: the row, its claims, and whether this call added the row."""
 
     installed: License
     claims: LicenseClaims
@@ -50,17 +51,19 @@ class Installation:
 
 @sensitive_variables("key")
 def preview(key: str, at: datetime) -> InstallPreview:
-    """What installing this key would do at this instant. Stores nothing but a revocation list that
-    was not seen before."""
+    """Return the effect of installing `key` at `at`.
+
+    Does not store the key. May store a newer revocation list.
+    """
     history = validation.history(at)
     validations = [entry.validation for entry in history]
     present = status.of(validations, at)
     claims, error = validation.validate_candidate(key, beside=validations, at=at)
-    # A key that was issued in the future but begins in the past is not queued: the clock is wrong.
+    # A key with a future iat but a past nbf is not queued: the clock is wrong.
     queued = isinstance(error, LicenseNotYetValid) and bool(claims and claims.not_before > at)
     if claims is None or (error and not queued):
         return InstallPreview(present, claims=claims, error=error)
-    # By what the stored keys say: the column beside them may have been edited.
+    # Compare the signed claims: the copied columns may have been edited.
     said = [stored.jti if stored else None for stored, _ in validations]
     installed = history[said.index(claims.jti)].row if claims.jti in said else None
     in_force = present.claims.jti if present.allows_writes and present.claims else None
@@ -85,16 +88,14 @@ def install(
     confirmed: bool = False,
     only_new: bool = False,
 ) -> Installation:
-    """Validates a key and adds it to the history, which puts it in force. The License page, the
-    admin, `setlicense` and LICENSE_KEY all call this.
+    """Validate a key and add it to the history. Every way to install a key calls this function.
 
-    A key that was installed before is added again, unless it is the newest or in force; with
-    `only_new` it is never added again. Raises LicenseError for a key that is not valid, and
-    ConfirmationNeeded for one that is worse than the license in force, unless `confirmed`. When it
-    raises, and when it adds no row, the license in force stays in force.
+    An earlier key is added again, unless it is the newest or in force, or `only_new` is True.
+    Raises LicenseError for an invalid key, and ConfirmationNeeded for a lesser one unless
+    `confirmed`. If it raises or adds no row, the license in force does not change.
     """
     with transaction.atomic():
-        advisory_lock("license.install")  # the same key may come twice at once
+        advisory_lock("license.install")  # two requests may install the same key
         found = preview(key, at)
         installed, claims = found.installed, found.claims
         created = claims is not None and not (found.is_current or (installed and only_new))
@@ -112,8 +113,8 @@ def install(
                 source=source,
             )
     if refusal:
-        raise refusal  # only here: a revocation list that was just read stays remembered
-    assert installed and claims  # noqa: S101  (what is not refused has both)
+        raise refusal  # after the commit, so that a new revocation list stays stored
+    assert installed and claims  # noqa: S101  (an accepted key has both)
     return Installation(installed, claims, created=created)
 
 
@@ -123,9 +124,7 @@ def _worse_than(present: LicenseStatus, claims: LicenseClaims) -> str:
     reasons = []
     if claims.expires_at < present.claims.expires_at:
         sooner, later = claims.expires_at, present.claims.expires_at
-        reasons.append(
-            f"It ends sooner than the license in force: {iso(sooner)}, not {iso(later)}."
-        )
+        reasons.append(f"It expires before the license in force: {iso(sooner)}, not {iso(later)}.")
     if (present.claims.plan, claims.plan) == (Plan.PAID, Plan.TRIAL):
-        reasons.append("It goes from Paid to Trial.")
+        reasons.append("It changes the plan from Paid to Trial.")
     return " ".join(reasons)

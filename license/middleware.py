@@ -1,4 +1,4 @@
-"""Refuses writes while the license does not allow them."""
+"""The middleware that refuses writes while no license is in force."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 
 
 class LicensedRequest(HttpRequest):
-    """A request that has passed LicenseMiddleware. Its `license_status` is read on first use."""
+    """A request that LicenseMiddleware has processed. `license_status` is evaluated lazily."""
 
     license_status: LicenseStatus
-    license_exempt: bool  # of a write: whether it needs no license, as decided before the view
+    license_exempt: bool  # whether this write is exempt from the license; False for safe methods
 
 
 class LicenseMiddleware:
-    """Answers 403 to every unsafe method while the license does not allow writes."""
+    """Responds with 403 to every unsafe method while the license does not allow writes.
+
+    Views in LICENSE_EXEMPT_VIEWS and LICENSE_EXEMPT_WHERE are exempt.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -34,13 +37,13 @@ class LicenseMiddleware:
         if request.method not in SAFE_METHODS and (refused := _read_body(request)):
             return refused
         request.license_exempt = False
-        # Lazy: a request that neither writes nor renders a page costs no query.
+        # Lazy: requests that do not need the status run no query.
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
         return self.get_response(request)
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
-        """The refusal, or None to let the request pass."""
-        # Here and not in __call__: only a resolved request has a view name; a path can be dodged.
+        """Return the response with status 403, or None to continue with the request."""
+        # Not in __call__: the view name, unlike the path, is reliable, and known only here.
         if request.method in SAFE_METHODS:
             return None
         request.license_exempt = routes.is_exempt(request)
@@ -50,13 +53,13 @@ class LicenseMiddleware:
 
 
 def _read_body(request: HttpRequest) -> HttpResponse | None:
-    """Reads the body before anything is decided: a caller who sends it slowly gains nothing.
+    """Read the whole body first, so that the license is checked only once the request is complete.
 
-    Returns the refusal of a body over DATA_UPLOAD_MAX_MEMORY_SIZE, which is not read, or of one
-    that ended early. Django would log a traceback for either.
+    Return an error response if the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE or incomplete,
+    else None. Django would log a traceback for these errors.
     """
     try:
-        request.body  # noqa: B018  (the property keeps what it has read)
+        request.body  # noqa: B018  (the property caches the body)
     except (RequestDataTooBig, UnreadablePostError) as error:
         bad_request: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(400)
         return bad_request(request, exception=error)

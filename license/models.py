@@ -1,4 +1,4 @@
-"""What was installed: license keys, and revocation lists."""
+"""The models of the key history and of stored revocation lists."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class LicenseQuerySet(AppendOnlyQuerySet["License"]):
-    """Queries of the history of keys."""
+    """The query set of the key history."""
 
     def newest_first(self) -> Self:
-        """The rows in the order in which their keys count: the newest that verifies is in force."""
-        # By pk too: two keys pasted at one instant still have an order.
+        """Return the rows newest first. The newest valid key is in force."""
+        # Also by pk, because two keys may be installed at the same time.
         return self.order_by("-installed_at", "-pk")
 
 
@@ -24,25 +24,29 @@ LicenseManager = models.Manager.from_queryset(LicenseQuerySet)
 
 
 class License(AppendOnlyModel):
-    """A license key that was installed. Only the signed key decides. The columns that were copied
-    out of it are for lists and history; "untrusted" in a name says that anybody with the database
-    may have changed it."""
+    """An installed license key.
+
+    Only the signed key determines the license status. The columns named "untrusted" are copies for
+    lists and history, which anyone with access to the database may have changed.
+    """
 
     class Source(models.TextChoices):
+        """Where the key was installed from."""
+
         PAGE = "page", "License page"
         ADMIN = "admin", "Django admin"
         COMMAND = "command", "manage.py setlicense"
         ENVIRONMENT = "environment", "LICENSE_KEY"
 
     key = models.TextField()
-    # Not unique: if a stored key was damaged, the same license is installed again beside it.
+    # Not unique: the same license can be installed again, for example if its row is damaged.
     jti = models.CharField("license id", max_length=200)
     plan_untrusted = models.CharField(
         "plan", max_length=5, choices=[(plan.value, plan.value.title()) for plan in Plan]
     )
     expires_at_untrusted = models.DateTimeField("expires at")
     installed_at = models.DateTimeField()
-    # PROTECT: the history names its people; they are deactivated and not deleted.
+    # PROTECT: the history refers to users, who are deactivated instead of deleted.
     installed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -52,8 +56,8 @@ class License(AppendOnlyModel):
 
     class Meta:
         verbose_name = "license"
-        base_manager_name = "objects"  # no other way in that would rewrite the history
-        # Nobody may change or delete one: there is no permission for it to be given.
+        base_manager_name = "objects"  # so that related managers cannot rewrite the history either
+        # There are no permissions to change or delete rows.
         default_permissions = ("add", "view")
 
     def __str__(self) -> str:
@@ -61,12 +65,12 @@ class License(AppendOnlyModel):
 
     @property
     def masked_key(self) -> str:
-        """The first and last four characters of the key: enough to compare, too little to use."""
+        """The first and last four characters of the key."""
         return f"{self.key[:4]}…{self.key[-4:]}"
 
 
 class SeenRevocations(AppendOnlyModel):
-    """A signed revocation list that was read once. The list with the highest `seq` is in force."""
+    """A stored, signed revocation list. The trusted list with the highest `seq` is in force."""
 
     seq = models.BigIntegerField(unique=True)
     token = models.TextField()

@@ -1,4 +1,4 @@
-"""Links to the vendor's panel, where licenses are requested, bought and renewed."""
+"""Links to the vendor's panel, where customers request, buy and renew licenses."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from license.token import Plan
 
 
 class PanelLink(NamedTuple):
-    """The text of a link, and its URL."""
+    """The text and the URL of a link."""
 
     label: str
     url: str
 
 
 def panel_links(status: LicenseStatus) -> list[PanelLink]:
-    """What the License page offers for this status, the most likely step first."""
+    """Return the links that the License page shows for this status, most likely step first."""
     plan = status.claims.plan if status.claims else None
     if status.kind is Kind.REJECTED:
         return [_offer("Request a replacement", plan or Plan.PAID)]

@@ -1,4 +1,4 @@
-"""The problems of this room, for problems.catalog: each reason to refuse a key is one."""
+"""Registers the problem types of this app: one for each reason to reject a license key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from problems.catalog import ProblemType, register
 
 @register
 def problem_types() -> list[ProblemType]:
+    """Return a problem type for each subclass of LicenseError."""
     return [
         ProblemType(
             code=reason.code,

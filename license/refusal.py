@@ -1,4 +1,4 @@
-"""Answers a write that the license does not allow, with a problem document or a page."""
+"""The response to a write that the license does not allow: a problem document or a page."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _SECRET = re.compile(r"csrf|passw|secret|token|key|code|credential", re.IGNORECA
 
 
 def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
-    """A response with status 403: a page for a person, a problem document for a program.
+    """Return a response with status 403: a page for browsers, else a problem document.
 
-    A caller without a session gets no date, plan or account. Sends the signal `write_refused`.
+    The response to an unauthenticated caller contains no date, plan or account. Sends the signal
+    `write_refused`.
     """
     write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
@@ -50,7 +51,7 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
 
 
 def _typed(request: HttpRequest) -> list[tuple[str, str]]:
-    """The fields of a refused form, so that it can be sent again, without the secret ones."""
+    """Return the fields of the refused form, except secrets, so that it can be sent again."""
     return [
         (name, value)
         for name, values in request.POST.lists()

@@ -1,7 +1,7 @@
 """Reads the vendor's published revocation list.
 
-The list is a file, and an update of the deployment may replace it by an older one. So each list
-with a higher `seq` than those before is stored, and the one with the highest `seq` is in force.
+The list is a file, which an update of the deployment may replace with an older one. Therefore each
+list with a higher `seq` is stored in the database, and the list with the highest `seq` is in force.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
-    """The list in public/revocations.jwt, as text and parsed; None if there is no such file.
+    """Return the text and the parsed content of public/revocations.jwt; None without the file.
 
-    Raises RevocationsError for a list that cannot be read or trusted.
+    Raises RevocationsError if the list cannot be read or trusted.
     """
     try:
         text = settings.LICENSE_REVOCATIONS_PATH.read_text(encoding="ascii")
@@ -36,13 +36,16 @@ def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
 
 
 def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozenset[str]:
-    """The `jti`s that the newest list revokes: the one in the file, or `remembered`, the text of
-    the newest stored list. A newer list in the file is stored, as seen at the instant `at`."""
+    """Return the `jti`s in the newest revocation list, from the file or the database.
+
+    `remembered` is the text of the newest stored list. A newer list in the file is stored with the
+    time `at`.
+    """
     stored = _stored(keyring, newest=remembered) if remembered else None
     try:
         found = published(keyring)
-    except RevocationsError as error:  # a system check's Error too; see docs/decisions/0003
-        logger.error("public/revocations.jwt is ignored. %s", error)
+    except RevocationsError as error:  # also reported by a system check; see docs/decisions/0003
+        logger.error("Ignoring public/revocations.jwt. %s", error)
         found = None
     if found and (stored is None or found[1].seq > stored.seq):
         _remember(*found, at=at)
@@ -51,12 +54,14 @@ def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozen
 
 
 def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
-    """The newest stored list that can be trusted. A list cannot be if the key that signed it was
-    withdrawn or the row was damaged; then an older one counts."""
+    """Return the newest trusted stored list.
+
+    A stored list is not trusted if its signing key was removed or its row is damaged.
+    """
     try:
         return read_revocations(newest, keyring)
     except RevocationsError as error:
-        logger.error("A stored revocation list is ignored. %s", error)
+        logger.error("Ignoring a stored revocation list. %s", error)
     for text in SeenRevocations.objects.order_by("-seq").values_list("token", flat=True)[1:]:
         with suppress(RevocationsError):
             return read_revocations(text, keyring)
@@ -65,9 +70,9 @@ def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
 
 def _remember(text: str, found: RevocationList, *, at: datetime) -> None:
     try:
-        with transaction.atomic():  # a savepoint, should the caller be in a transaction
+        with transaction.atomic():  # a savepoint if the caller is in a transaction
             SeenRevocations.objects.get_or_create(
                 seq=found.seq, defaults={"token": "".join(text.split()), "seen_at": at}
             )
-    except DatabaseError:  # read-only just now; the list in the file counts anyway
+    except DatabaseError:  # such as a read-only database; the list in the file is still used
         logger.exception("The revocation list %d could not be stored.", found.seq)

@@ -1,4 +1,4 @@
-"""Which routes need a license, for the middleware, `manage.py checkgate` and the tests."""
+"""Determines which routes require a license, for the middleware and `manage.py checkgate`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ UNSAFE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Route(NamedTuple):
-    """A route, and whether its writes need a license.
+    """A route, and whether its writes require a license.
 
-    `exempt_by` is the line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE that exempts it; "" if
-    none does. `where` names the function that exempts only some of its requests; "" if none does.
+    `exempt_by` is the entry of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE that exempts the route,
+    or "". `where` is the path of the function that exempts only some requests, or "".
     """
 
     path: str
@@ -28,9 +28,9 @@ class Route(NamedTuple):
 
 
 def is_exempt(request: HttpRequest) -> bool:
-    """Whether this resolved request needs no license."""
+    """Return whether this resolved request is exempt from the license."""
     match = request.resolver_match
-    if match is None:  # no view: nothing can be written
+    if match is None:  # no view, so no write
         return False
     if match.view_name in settings.LICENSE_EXEMPT_VIEWS:
         return True
@@ -39,10 +39,10 @@ def is_exempt(request: HttpRequest) -> bool:
 
 
 def all_routes() -> list[Route]:
-    """Every route of the resolver, in its order, without those that an earlier one hides.
+    """Return all routes in the order of the resolver, without those that an earlier one hides.
 
-    `methods` are the unsafe methods that the view takes. A function view does not tell; it counts
-    as taking all of them.
+    `methods` holds the unsafe methods of the view. Function views do not declare their methods, so
+    they are listed with all unsafe methods.
     """
     first: dict[str, Route] = {}
     for route in _walk(get_resolver(), "/", []):
@@ -57,7 +57,7 @@ def _walk(resolver: URLResolver, prefix: str, namespaces: list[str]) -> Iterator
             inner = [*namespaces, entry.namespace] if entry.namespace else namespaces
             yield from _walk(entry, path, inner)
         elif isinstance(entry, URLPattern):
-            # The name that the middleware asks for: an unnamed view is called after its function.
+            # As in the middleware: an unnamed view has the name of its function.
             name = ResolverMatch(
                 entry.callback, (), {}, entry.name, namespaces=[*namespaces]
             ).view_name

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-# The license did not allow a write. Arguments: request; code, the reason.
+# Sent when the license refuses a write. Arguments: `request`; `code`, the problem code.
 write_refused = Signal()

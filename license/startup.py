@@ -1,4 +1,4 @@
-"""Installs LICENSE_KEY when the portal starts to serve."""
+"""Installs LICENSE_KEY when the portal starts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ logger = logging.getLogger(__name__)
 
 @sensitive_variables()
 def install_from_environment() -> None:
-    """Installs the key in LICENSE_KEY if it is valid and was never installed before.
+    """Install the key in LICENSE_KEY if it is valid and was never installed before.
 
-    A start does not install a key again: somebody may have installed another one since. A refusal
-    is logged, and nothing is raised: the portal must start so that somebody can install a key.
+    Logs errors and raises nothing, so that the portal starts and a key can be installed. A restart
+    does not install the key again, because another key may have been installed meanwhile.
     """
     if not settings.LICENSE_KEY:
         return
@@ -45,7 +45,7 @@ def install_from_environment() -> None:
         elif present and present.jti != installation.claims.jti:
             logger.info(
                 "LICENSE_KEY (license %s) was installed before and is not installed again. License"
-                " %s is in force. `manage.py setlicense` puts LICENSE_KEY in force.",
+                " %s is in force. To put LICENSE_KEY in force, use `manage.py setlicense`.",
                 installation.claims.jti,
                 present.jti,
             )

@@ -1,4 +1,4 @@
-"""The status of the license: whether this deployment may write, and what to show."""
+"""The license status: whether writes are allowed, and what the portal shows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXPIRING_SOON = timedelta(days=14)
 
 
 class Kind(models.TextChoices):
-    """The five statuses. Writes are on in the first two."""
+    """The five license statuses. The first two allow writes."""
 
     VALID = "valid", "Valid"
     EXPIRING_SOON = "expiring_soon", "Expiring Soon"
@@ -37,12 +37,11 @@ class Kind(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class LicenseStatus:
-    """Whether this deployment may write at the instant `now`, and why.
+    """The license status of this deployment at `now`.
 
-    `claims` are those of the license in force. Without one they are those of the newest key, if
-    its signature is trusted, and `error` says what is wrong with it. `queued` is the next renewal
-    that becomes valid by itself. `writes_until` is the instant at which writes stop if no other key
-    is installed; None while they are off.
+    `claims` are those of the license in force. Without one, `claims` are those of the newest key if
+    its signature is trusted, and `error` is its validation error. `queued` is the next renewal.
+    `writes_until` is when writes stop if no other key is installed; None while they are disabled.
     """
 
     kind: Kind
@@ -60,37 +59,37 @@ class LicenseStatus:
 
     @property
     def code(self) -> str:
-        """The stable name of the reason why writes are off; "" while they are on."""
+        """The problem code of the reason why writes are disabled; "" if they are enabled."""
         return self.error.code if self.error else ""
 
     @property
     def reason(self) -> str:
-        """Why writes are off, as a sentence; "" while they are on."""
+        """Why writes are disabled, as a sentence; "" if they are enabled."""
         return str(self.error) if self.error else ""
 
     @property
     def remedy(self) -> str:
-        """The next step, in sentences; "" if there is nothing to do."""
+        """The next step, as one or two sentences; "" if nothing needs to be done."""
         if self.error:
             return self.error.remedy
         if self.needs_notice and self.writes_until:
-            ends = f"The license ends on {human(self.writes_until)}."
-            return f"{ends} Renew it now: the new key takes over by itself."
+            expires = f"The license expires on {human(self.writes_until)}."
+            return f"{expires} Renew it now; the new key takes effect automatically."
         return ""
 
     @property
     def color(self) -> str:
-        """The color of the status on a page: "green", "yellow" or "red"."""
+        """The color of the status on pages: "green", "yellow" or "red"."""
         return {Kind.VALID: "green", Kind.EXPIRING_SOON: "yellow"}.get(self.kind, "red")
 
     @property
     def days_left(self) -> int:
-        """Whole days until the license in force ends, rounded down; 0 without one."""
+        """The whole days until `claims` expire, rounded down; 0 without claims."""
         return self.claims.days_left(self.now) if self.claims else 0
 
     @property
     def percent_used(self) -> int:
-        """How much of the term has passed, in percent from 0 to 100; 0 without claims."""
+        """The elapsed part of the term in percent, from 0 to 100; 0 without claims."""
         if self.claims is None:
             return 0
         term = self.claims.expires_at - self.claims.not_before
@@ -98,19 +97,21 @@ class LicenseStatus:
 
     @property
     def needs_notice(self) -> bool:
-        """Whether people are asked to renew."""
+        """Whether pages ask users to renew the license."""
         return self.kind is Kind.EXPIRING_SOON
 
     @property
     def renewal_takes_over(self) -> bool:
-        """Whether the queued renewal begins before the license in force ends, without a gap."""
+        """Whether the queued renewal follows the license in force without a gap."""
         return bool(
             self.claims and self.queued and self.queued.not_before <= self.claims.expires_at
         )
 
     def as_json(self, *, with_details: bool) -> dict[str, Any]:
-        """The status as GET /license/status and `manage.py license --json` tell it. Without details
-        it holds what a caller without permission may know."""
+        """Return the status as in GET /license/status and `manage.py license --json`.
+
+        Without details, it contains only the members that every caller may read.
+        """
         short = {
             "status": self.kind.value,
             "allows_writes": self.allows_writes,
@@ -136,14 +137,16 @@ class LicenseStatus:
 
 
 def current(at: datetime | None = None) -> LicenseStatus:
-    """The status at an instant, by default now. It takes one query and verifies the signatures of
-    all installed keys. Raises django.db.Error."""
+    """Return the status at `at`, by default the current time.
+
+    Runs one query and verifies the signatures of all installed keys. Raises django.db.Error.
+    """
     at = at or timezone.now()
     return of(validation.installed(at), at)
 
 
 def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
-    """The status that follows from the validations of all installed keys, the newest first."""
+    """Return the status at `at`, given the validations of all installed keys, newest first."""
     if not validations:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
     in_force = next((claims for claims, error in validations if claims and not error), None)
@@ -170,7 +173,7 @@ def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
 
 
 def _without_a_gap(in_force: LicenseClaims, renewals: Sequence[LicenseClaims]) -> datetime:
-    """When the license in force ends, or the last of the renewals that follow it without a gap."""
+    """Return the expiry of the license in force or of its last renewal without a gap."""
     until = in_force.expires_at
     for renewal in renewals:
         if renewal.not_before <= until:

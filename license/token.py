@@ -1,11 +1,11 @@
-"""A license key in, LicenseClaims out, or a LicenseError that says which rule the key breaks.
+"""Parses, validates and issues license keys and revocation lists.
 
-A key is a JWS in compact form (RFC 7515) whose claims follow RFC 7519. This module parses and
-validates it. Of PyJWT it uses RSAAlgorithm alone: one call that verifies the RS256 signature with
-cryptography, and one that makes it. PyJWT's decode() accepts several forms that are refused here.
+A license key is a JWS in compact serialization (RFC 7515) whose claims follow RFC 7519. From PyJWT,
+this module uses only RSAAlgorithm, to verify and to create the RS256 signature. It does not use
+PyJWT's decode(), which accepts several malformed inputs that this module rejects.
 
-This module knows no Django, no clock and no settings: the caller passes the keys, the account and
-the time.
+This module does not use Django, the clock or the settings. The caller passes the public keys, the
+AWS account and the time.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ YEARS = range(2020, 2101)
 CLOCK_SKEW = timedelta(minutes=5)  # how far the vendor's clock may be ahead of ours
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
-_ACCOUNT = re.compile(r"[0-9]{12}")  # not \d, which takes the digits of other scripts too
+_ACCOUNT = re.compile(r"[0-9]{12}")  # not \d, which also matches the digits of other scripts
 _rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
 
 
 class Plan(StrEnum):
-    """What was sold. Both plans allow the same."""
+    """The plan of a license. Both plans enable the same features."""
 
     TRIAL = "trial"
     PAID = "paid"
@@ -54,7 +54,10 @@ class Plan(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LicenseClaims:
-    """What a correctly signed key says. Instants are aware, in UTC, to the second."""
+    """The claims of a license key with a trusted signature.
+
+    Datetimes are aware, in UTC, with a resolution of one second.
+    """
 
     kid: str
     jti: str
@@ -62,18 +65,21 @@ class LicenseClaims:
     plan: Plan
     issued_at: datetime
     not_before: datetime
-    expires_at: datetime  # the first instant at which the license is expired
+    expires_at: datetime  # the first instant at which the license has expired
     customer: str = ""
     revokes: tuple[str, ...] = ()
 
     def days_left(self, now: datetime) -> int:
-        """Whole days until `exp`, rounded down; 0 on the last day and after it."""
+        """The whole days from `now` until `exp`, rounded down; 0 on the last day and after it."""
         return max((self.expires_at - now).days, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class RevocationList:
-    """The `jti`s that the vendor has revoked. A list with a higher `seq` replaces this one."""
+    """The `jti`s of the licenses that the vendor has revoked.
+
+    A list with a higher `seq` replaces this one.
+    """
 
     seq: int
     issued_at: datetime
@@ -81,54 +87,58 @@ class RevocationList:
 
 
 class SigningKey(Protocol):
-    """What signs: the vendor's RSAPrivateKey, or a key that never leaves its keeper (AWS KMS)."""
+    """A private key that can sign: an RSAPrivateKey, or a key that stays in AWS KMS."""
 
-    def public_key(self) -> RSAPublicKey: ...
+    def public_key(self) -> RSAPublicKey:
+        """Return the public key that verifies the signatures."""
 
     def sign(self, data: bytes, padding: AsymmetricPadding, algorithm: HashAlgorithm) -> bytes:
-        """The signature of `data`. It is asked for RS256 only: PKCS1v15 and SHA-256."""
+        """Return the signature of `data`. Callers pass PKCS1v15 and SHA-256 only (RS256)."""
 
 
-REASONS: dict[str, type[LicenseError]] = {}  # by their code
+REASONS: dict[str, type[LicenseError]] = {}  # by code
 
 _INSTALL_COMMAND = """\
-manage.py license               # what is wrong
+manage.py license               # show the error
 manage.py setlicense - < key.txt"""
 
 
 class LicenseError(Exception):
-    """A key that must not be honored. The text is for people, `code` for programs; neither holds
-    the key. `claims` is what the key says, where its signature is good.
+    """A license key was rejected. Each subclass is one reason.
 
-    A subclass is a reason, and holds all that is said of it anywhere.
+    The message is for people and `code` is for programs; neither contains the key. `claims` holds
+    the claims of the key if its signature is trusted, else None. The class attributes are the only
+    source of the texts about this reason.
     """
 
     code: ClassVar[str]
     title: ClassVar[str]
-    remedy: ClassVar[str]  # the one next step, as a sentence
-    cause: ClassVar[str]  # on its page; problems.catalog says how this and `fix` are marked up
+    remedy: ClassVar[str]  # the next step, as a sentence
+    cause: ClassVar[str]  # for the problem page; problems.catalog describes the markup
     fix: ClassVar[str]
     command: ClassVar[str] = _INSTALL_COMMAND
-    state: ClassVar[str] = "Rejected"  # in the history of keys
+    state: ClassVar[str] = "Rejected"  # in the key history
     color: ClassVar[str] = "red"
     claims: LicenseClaims | None = None
 
     def __init_subclass__(cls) -> None:
         for name in LicenseError.__annotations__.keys() - {"claims"}:
-            getattr(cls, name)  # a reason that leaves one out fails here
+            getattr(cls, name)  # fails at import if a reason does not define the attribute
         REASONS[cls.code] = cls
 
 
 class LicenseMissing(LicenseError):
+    """No license key is installed."""
+
     code = "license_missing"
     title = "License missing"
     remedy = "Request a license, then paste its key on the License page."
     cause = (
-        "No license key was ever installed here. Everything can be read; every change is refused."
+        "No license key has been installed in this portal. Reading works; all writes are refused."
     )
     fix = (
         "Request a trial or buy a license for the AWS account of this deployment, then paste its"
-        " key on the [License page](/license). Writes are on at once, without a restart."
+        " key on the [License page](/license). Writes are enabled immediately, without a restart."
     )
 
     def __init__(self) -> None:
@@ -136,17 +146,19 @@ class LicenseMissing(LicenseError):
 
 
 class LicenseMalformed(LicenseError):
+    """The text is not a license key. `reason` is a clause that names the broken rule."""
+
     code = "license_malformed"
     title = "License malformed"
-    remedy = "Paste the key again, whole, on the License page."
+    remedy = "Paste the complete key again on the License page."
     cause = (
-        "The text is no license key: it is cut off, has other characters in it, or breaks a rule of"
-        " the format. The reason beside the key says which."
+        "The text is not a license key: it is truncated, contains invalid characters, or breaks"
+        " another rule of the format. The error message on the License page names the rule."
     )
     fix = (
-        "Copy the key again from the vendor's mail, from the first character to the last, and paste"
-        " it on the [License page](/license). Spaces and line breaks do no harm; dropping the file"
-        " avoids copying at all."
+        "Copy the complete key again from the vendor's email and paste it on the"
+        " [License page](/license). Spaces and line breaks are ignored. You can also drop the key"
+        " file onto the form."
     )
     command = "manage.py setlicense --dry-run --file key.txt\nmanage.py setlicense --file key.txt"
 
@@ -156,17 +168,19 @@ class LicenseMalformed(LicenseError):
 
 
 class LicenseBadSignature(LicenseError):
+    """No trusted public key verifies the signature. `reason` is a clause that says why."""
+
     code = "license_bad_signature"
     title = "License signature not trusted"
-    remedy = "Install a key that the vendor signed, or restore the public key."
+    remedy = "Install a key that the vendor signed, or restore the public key file."
     cause = (
-        "None of the public keys in `public/public-key.pem` has signed the installed key; or its"
-        " text was altered; or that file is missing or damaged."
+        "No public key in `public/public-key.pem` verifies the signature of the installed key. The"
+        " vendor did not sign the key, the key was altered, or the file is missing or damaged."
     )
     fix = (
-        "Copy the key again from the vendor's mail, whole, and paste it on the"
-        " [License page](/license). If a key that used to work is refused after an upgrade, compare"
-        " the thumbprints there with the vendor's, and restore the file."
+        "Copy the complete key again from the vendor's email and paste it on the"
+        " [License page](/license). If a key that worked before an upgrade is now rejected, compare"
+        " the thumbprints on that page with the vendor's, and restore the file."
     )
     command = f"manage.py check --tag security  # is the public key readable?\n{_INSTALL_COMMAND}"
 
@@ -176,17 +190,19 @@ class LicenseBadSignature(LicenseError):
 
 
 class LicenseWrongAccount(LicenseError):
+    """The license is for another AWS account than that of this deployment."""
+
     code = "license_wrong_account"
     title = "License for another AWS account"
     remedy = "Install a license for this AWS account, or correct AWS_ACCOUNT_ID."
     cause = (
-        "A license is made for one AWS account. The installed one names another than the account"
-        " that this deployment is told it runs in."
+        "Each license is valid in one AWS account. The installed license is for another account"
+        " than the one that `AWS_ACCOUNT_ID` sets for this deployment."
     )
     fix = (
-        "Compare the two numbers on the [License page](/license). If the portal's is right, ask the"
-        " vendor for a license for it. If it is wrong, correct the environment variable"
-        " `AWS_ACCOUNT_ID` and start the portal again."
+        "Compare the two account IDs on the [License page](/license). If the ID of this deployment"
+        " is correct, request a license for it. Otherwise correct the environment variable"
+        " `AWS_ACCOUNT_ID` and restart the portal."
     )
     command = "aws sts get-caller-identity --query Account\nmanage.py setlicense - < key.txt"
 
@@ -202,54 +218,60 @@ class LicenseWrongAccount(LicenseError):
 
 
 class LicenseRevoked(LicenseError):
+    """The vendor has revoked the license."""
+
     code = "license_revoked"
     title = "License revoked"
-    remedy = "Paste the replacement key on the License page, or ask for one."
+    remedy = "Paste the replacement key on the License page, or request one from the vendor."
     cause = (
-        "The vendor has taken this license back: a replacement key or the vendor's list of"
-        " revocations names it. It never becomes valid again."
+        "The vendor has revoked this license, in a replacement key or in the revocation list. A"
+        " revoked license never becomes valid again."
     )
     fix = (
-        "Paste the replacement key that the vendor sent on the [License page](/license), or ask the"
-        " vendor for one."
+        "Paste the replacement key from the vendor on the [License page](/license), or request one"
+        " from the vendor."
     )
     state = "Revoked"
 
     def __init__(self, claims: LicenseClaims) -> None:
-        super().__init__(f"The license {claims.jti} has been revoked by the vendor.")
+        super().__init__(f"The vendor has revoked the license {claims.jti}.")
         self.claims = claims
 
 
 class LicenseNotYetValid(LicenseError):
+    """The license becomes valid in the future."""
+
     code = "license_not_yet_valid"
     title = "License not yet valid"
-    remedy = "Wait until it begins, or install a license that is valid today."
-    cause = "The installed license begins in the future, and no other is in force."
+    remedy = "Wait until the license becomes valid, or install a license that is valid now."
+    cause = "The installed license becomes valid in the future, and no other license is in force."
     fix = (
-        "Wait: it takes over by itself. To write before that, install a license that is valid today"
-        " on the [License page](/license). If the license should have begun already, look at the"
-        " clock of the machine."
+        "Wait: the license takes effect automatically. To write sooner, install a license that is"
+        " valid now on the [License page](/license). If the license should be valid already, check"
+        " the clock of the server."
     )
-    command = f"date --utc                      # is the clock right?\n{_INSTALL_COMMAND}"
+    command = f"date --utc                      # is the clock correct?\n{_INSTALL_COMMAND}"
     state, color = "Queued", "yellow"
 
     def __init__(self, claims: LicenseClaims) -> None:
         begins = max(claims.not_before, claims.issued_at)
-        super().__init__(f"The license is valid only from {iso(begins)} on.")
+        super().__init__(f"The license becomes valid at {iso(begins)}.")
         self.claims = claims
 
 
 class LicenseExpired(LicenseError):
+    """The license has expired."""
+
     code = "license_expired"
     title = "License expired"
     remedy = "Renew the license, then paste the new key on the License page."
     cause = (
-        "The end of the license has passed. Everything can be read, and the saved threat policy"
-        " stays in force; every change is refused."
+        "The license has expired. Reading works and the saved threat policy stays in force; all"
+        " writes are refused."
     )
     fix = (
-        "Renew the license, then paste the new key on the [License page](/license). A renewal can"
-        " be pasted early: it takes over by itself."
+        "Renew the license, then paste the new key on the [License page](/license). You can install"
+        " a renewal early: it takes effect automatically."
     )
     state, color = "Expired", ""
 
@@ -259,7 +281,7 @@ class LicenseExpired(LicenseError):
 
 
 class RevocationsError(ValueError):
-    """A revocation list that must not be honored. The text says why."""
+    """A revocation list was rejected. The message says why."""
 
 
 def verify(
@@ -270,9 +292,9 @@ def verify(
     now: datetime,
     revoked: Collection[str] = frozenset(),
 ) -> LicenseClaims:
-    """The claims of a key that is valid for this account at the instant `now`.
+    """Return the claims of a key that is valid for the account `account_id` at `now`.
 
-    `revoked` are the `jti`s that are revoked. Raises LicenseError.
+    `revoked` holds the revoked `jti`s. Raises LicenseError if the key is not valid.
     """
     claims = read(key, keyring)
     validate(claims, account_id=account_id, now=now, revoked=revoked)
@@ -280,12 +302,12 @@ def verify(
 
 
 def read(key: str, keyring: Keyring) -> LicenseClaims:
-    """The claims of a key, whatever its account and dates. White space in the key is ignored.
+    """Return the claims of a key without validating its account, dates or revocation.
 
-    Raises LicenseMalformed for a key that breaks a rule of the format, and LicenseBadSignature for
-    one that none of these public keys has signed.
+    Ignores white space in the key. Raises LicenseMalformed for a key that breaks a rule of the
+    format, and LicenseBadSignature for one that no key in `keyring` verifies.
     """
-    compact = "".join(key.split())  # mail clients wrap and indent; nothing else is forgiven
+    compact = "".join(key.split())  # email clients wrap and indent; nothing else is tolerated
     kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
     if claims.get("iss") != ISSUER:
         raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
@@ -301,11 +323,11 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
         revokes=_texts(claims, "revokes") if "revokes" in claims else (),
     )
     if read.expires_at <= read.not_before:
-        raise LicenseMalformed("it ends (exp) no later than it begins (nbf)")
+        raise LicenseMalformed("its expiry (exp) is not later than its start (nbf)")
     if read.expires_at - read.not_before > MAX_TERM:
-        raise LicenseMalformed("its term is over 5 years")
+        raise LicenseMalformed("its term is longer than 5 years")
     if read.issued_at > read.expires_at:
-        raise LicenseMalformed("it was issued (iat) after it ends (exp)")
+        raise LicenseMalformed("its issue date (iat) is later than its expiry (exp)")
     if read.jti in read.revokes:
         raise LicenseMalformed("it revokes itself")
     return read
@@ -314,8 +336,10 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
 def validate(
     claims: LicenseClaims, *, account_id: str, now: datetime, revoked: Collection[str]
 ) -> None:
-    """Raises LicenseError if these claims are for another account, are revoked, or are not valid
-    at the instant `now`. Returns nothing."""
+    """Validate the claims of a key at `now`. Return nothing.
+
+    Raises LicenseWrongAccount, LicenseRevoked, LicenseNotYetValid or LicenseExpired.
+    """
     if claims.aws_account_id != account_id:
         raise LicenseWrongAccount(claims, account_id=account_id)
     if claims.jti in revoked:
@@ -338,8 +362,11 @@ def issue(
     customer: str = "",
     revokes: Iterable[str] = (),
 ) -> str:
-    """A license key with these claims, signed. Instants are aware; fractions of a second are cut
-    off. Raises LicenseError for claims that `read` would refuse."""
+    """Return a signed license key with these claims.
+
+    Datetimes are aware and are truncated to seconds. Raises LicenseError for claims that `read`
+    would reject.
+    """
     claims: dict[str, Any] = {
         "iss": ISSUER,
         "jti": jti,
@@ -359,8 +386,11 @@ def issue(
 
 
 def read_revocations(text: str, keyring: Keyring) -> RevocationList:
-    """The vendor's revocation list, from its signed text. Raises RevocationsError for a text that
-    breaks a rule of the format or that none of these public keys has signed."""
+    """Return the revocation list in a signed text.
+
+    Raises RevocationsError for a text that breaks a rule of the format, or that no key in `keyring`
+    verifies.
+    """
     compact = "".join(text.split())
     try:
         _, claims = _open(compact, REVOCATIONS_TYPE, keyring, max_bytes=MAX_REVOCATIONS_BYTES)
@@ -375,14 +405,17 @@ def read_revocations(text: str, keyring: Keyring) -> RevocationList:
             revoked=frozenset(_texts(claims, "revoked")),
         )
     except (LicenseMalformed, LicenseBadSignature) as refused:
-        msg = f"The revocation list is not to be trusted: {refused.reason}."
+        msg = f"The revocation list is not trusted: {refused.reason}."
         raise RevocationsError(msg) from None
 
 
 def issue_revocations(
     *, signing_key: SigningKey, seq: int, issued_at: datetime, revoked: Iterable[str]
 ) -> str:
-    """A signed list. Raises RevocationsError for what `read_revocations` would refuse."""
+    """Return a signed revocation list.
+
+    Raises RevocationsError for values that `read_revocations` would reject.
+    """
     claims = {
         "iss": ISSUER,
         "iat": int(issued_at.timestamp()),
@@ -397,14 +430,14 @@ def issue_revocations(
 def _sign(claims: Mapping[str, Any], typ: str, signing_key: SigningKey) -> str:
     header = {"alg": ALGORITHM, "kid": thumbprint(signing_key.public_key()), "typ": typ}
     signed = f"{_encode(_serialize(header))}.{_encode(_serialize(claims))}"
-    # PyJWT asks nothing else of the key than `sign`.
+    # PyJWT calls only the method `sign` of the key.
     signature = _rs256.sign(signed.encode(), cast(RSAPrivateKey, signing_key))
     return f"{signed}.{_encode(signature)}"
 
 
 def _serialize(members: Mapping[str, Any]) -> bytes:
     text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="surrogatepass")  # `read` refuses what is not UTF-8
+    return text.encode(errors="surrogatepass")  # `read` rejects invalid UTF-8
 
 
 def _encode(octets: bytes) -> str:
@@ -414,21 +447,25 @@ def _encode(octets: bytes) -> str:
 def _open(
     compact: str, typ: str, keyring: Keyring, *, max_bytes: int
 ) -> tuple[str, dict[str, Any]]:
-    """The `kid` and the claims of a token of this type, once its signature has been checked."""
+    """Return the `kid` and the claims of a token of this type after verifying its signature."""
     if not compact:
         raise LicenseMalformed("it is empty")
     if len(compact) > max_bytes:
         raise LicenseMalformed(f"it is longer than {max_bytes // 1024} KiB")
     if not _COMPACT.fullmatch(compact):
-        raise LicenseMalformed("it is not three base64url parts with two dots between them")
+        if typ == LICENSE_TYPE:
+            raise LicenseMalformed(
+                "paste only the key, which starts with eyJ and contains two dots"
+            )
+        raise LicenseMalformed("it is not three base64url parts separated by two dots")
     header, payload, signature = compact.split(".")
     kid = _kid(_json(header, "header"), typ)
     signed = _decode(signature, "signature")
     if (public_key := keyring.get(kid)) is None:
-        raise LicenseBadSignature("it names a signing key that this deployment does not know")
-    # The algorithm is ours and not the token's: what the header says has been compared, not obeyed.
+        raise LicenseBadSignature("its signing key (kid) is not a trusted key of this deployment")
+    # The algorithm is fixed here. The header does not select it; `_kid` only compares it.
     if not _rs256.verify(f"{header}.{payload}".encode(), public_key, signed):
-        raise LicenseBadSignature("it does not fit the text, which may have been altered")
+        raise LicenseBadSignature("it does not match the key, which may have been altered")
     return kid, _json(payload, "payload")
 
 
@@ -438,7 +475,7 @@ def _kid(header: dict[str, Any], typ: str) -> str:
     if header.get("typ") != typ:
         raise LicenseMalformed(f"its type (typ) is not {typ}")
     if header.keys() != {"alg", "kid", "typ"}:
-        raise LicenseMalformed("its header must hold alg, kid and typ, and nothing else")
+        raise LicenseMalformed("its header must contain exactly alg, kid and typ")
     kid = header["kid"]
     if not isinstance(kid, str):
         raise LicenseMalformed("its key id (kid) is not a string")
@@ -466,21 +503,21 @@ def _decode(segment: str, part: str) -> bytes:
         octets = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except binascii.Error:
         raise LicenseMalformed(f"its {part} is not base64url") from None
-    # The last character may hold bits that mean nothing; two spellings would then be one key.
+    # The last character may have unused bits: several texts would then encode the same key.
     if _encode(octets) != segment:
-        raise LicenseMalformed(f"its {part} is not base64url in its one canonical form")
+        raise LicenseMalformed(f"its {part} is not canonical base64url")
     return octets
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(members)
     if len(unique) != len(members):
-        raise LicenseMalformed("it says the same member twice")
+        raise LicenseMalformed("it contains a duplicate member")
     return unique
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise LicenseMalformed("it holds NaN or Infinity, which JSON does not have")
+    raise LicenseMalformed("it contains NaN or Infinity, which are not valid JSON")
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
@@ -489,20 +526,20 @@ _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 def _instant(claims: Mapping[str, Any], name: str) -> datetime:
     seconds = claims.get(name)
     if type(seconds) is not int:  # bool is an int to isinstance
-        raise LicenseMalformed(f"its {name} is not a date as a whole number of seconds")
+        raise LicenseMalformed(f"its {name} is not a date in whole seconds")
     try:
         instant = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         instant = None
     if instant is None or instant.year not in YEARS:
-        raise LicenseMalformed(f"its {name} lies outside the years {YEARS[0]} to {YEARS[-1]}")
+        raise LicenseMalformed(f"its {name} is outside the years {YEARS[0]} to {YEARS[-1]}")
     return instant
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     if not _is_text(text := claims.get(name)):
         raise LicenseMalformed(
-            f"its {name} is not a printable text of 1 to {MAX_TEXT_LENGTH} characters"
+            f"its {name} is not printable text of 1 to {MAX_TEXT_LENGTH} characters"
         )
     return str(text)
 
@@ -510,7 +547,7 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     texts = claims.get(name)
     if not isinstance(texts, list) or not all(map(_is_text, texts)):
-        raise LicenseMalformed(f"its {name} is not a list of printable texts")
+        raise LicenseMalformed(f"its {name} is not a list of printable strings")
     return tuple(texts)
 
 

@@ -1,4 +1,4 @@
-"""The routes of the License page."""
+"""URL patterns of the License page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validates installed and pasted keys at an instant: signature, account, dates and revocation."""
+"""Validates installed and pasted keys: signature, account, dates and revocation."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from license.token import LicenseBadSignature, LicenseClaims, LicenseError
 
 
 class Validation(NamedTuple):
-    """The claims of a key, None if its signature is not trusted; and what is wrong with the key,
-    None if it is valid."""
+    """The result of validating a key.
+
+    `claims` is None if the signature is not trusted. `error` is None if the key is valid.
+    """
 
     claims: LicenseClaims | None
     error: LicenseError | None
 
 
 class InstalledKey(NamedTuple):
-    """A row of the history, and the validation of its key."""
+    """A row of the key history and the validation of its key."""
 
     row: License
     validation: Validation
 
 
 def load_keyring() -> Keyring:
-    """The trusted public keys, read from their file on each call. Raises KeyringError."""
+    """Read and return the trusted public keys. Raises KeyringError."""
     try:
         pem = settings.LICENSE_PUBLIC_KEY_PATH.read_bytes()
     except OSError as error:
@@ -41,8 +43,8 @@ def load_keyring() -> Keyring:
     return load_public_keys(pem)
 
 
-# Each write asks this, and the ORM takes longer to compile it than to verify the signatures. The
-# list, which may have 1 MiB, comes with the first row alone.
+# Raw SQL because every write runs it, and the ORM would take longer than the signature checks. The
+# revocation list, of up to 1 MiB, comes with the first row only.
 _KEYS_AND_REMEMBERED = """
     SELECT key, CASE WHEN row_number() OVER (ORDER BY installed_at DESC, id DESC) = 1
         THEN (SELECT token FROM license_seenrevocations ORDER BY seq DESC LIMIT 1) END
@@ -52,7 +54,7 @@ _KEYS_AND_REMEMBERED = """
 
 @sensitive_variables()
 def installed(at: datetime) -> list[Validation]:
-    """The validation of each installed key, the newest first, in one query."""
+    """Return the validation at `at` of each installed key, newest first, with one query."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_AND_REMEMBERED)
         rows = cursor.fetchall()
@@ -61,7 +63,7 @@ def installed(at: datetime) -> list[Validation]:
 
 @sensitive_variables()
 def history(at: datetime) -> list[InstalledKey]:
-    """The rows of the history with their validations, the newest first."""
+    """Return the rows of the key history with their validations at `at`, newest first."""
     rows = list(License.objects.newest_first().select_related("installed_by"))
     validations = _of_keys([row.key for row in rows], remembered=_remembered(), at=at)
     return [InstalledKey(*pair) for pair in zip(rows, validations, strict=True)]
@@ -69,8 +71,10 @@ def history(at: datetime) -> list[InstalledKey]:
 
 @sensitive_variables("key")
 def validate_candidate(key: str, *, beside: Sequence[Validation], at: datetime) -> Validation:
-    """The validation of a pasted key. `beside` are those of the installed keys, which may revoke
-    it."""
+    """Return the validation of a pasted key at `at`.
+
+    `beside` holds the validations of the installed keys, which may revoke the pasted key.
+    """
     keyring = _keyring_or_error()
     read = _read(key, keyring)
     if isinstance(keyring, LicenseError):
@@ -82,7 +86,7 @@ def _keyring_or_error() -> Keyring | LicenseError:
     try:
         return load_keyring()
     except KeyringError as error:
-        reason = f"the public key of this deployment is unusable. {error}"
+        reason = f"the public key file of this deployment is not usable. {error}"
         return LicenseBadSignature(reason.rstrip("."))
 
 
@@ -113,8 +117,10 @@ def _read(key: str, keyring: Keyring | LicenseError) -> Validation:
 def _revoked(
     read: Sequence[Validation], keyring: Keyring, *, remembered: str | None, at: datetime
 ) -> frozenset[str]:
-    """The `jti`s that the published list revokes, and those that installed keys revoke. A key
-    revokes from its `nbf` on, also after its end."""
+    """Return the `jti`s that the revocation list or an installed key revokes.
+
+    A key revokes other keys from its `nbf` on, even after it has expired.
+    """
     by_keys = (
         jti for claims, _ in read if claims and claims.not_before <= at for jti in claims.revokes
     )

@@ -1,4 +1,4 @@
-"""The License page. It works in every status of the license, so that a key can be installed."""
+"""The License page. It works in every license status, so that a key can be installed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ from license.validation import InstalledKey
 
 
 class PageRequest(LicensedRequest):
-    """A request that htmx may have sent."""
+    """A request with django-htmx's attribute `htmx`."""
 
     htmx: HtmxDetails
 
 
 class Entry(NamedTuple):
-    """A line of the history. Plan and expiry are those of the key if its signature is trusted, else
-    the copies in the row. `color` is "" or one of the status colors."""
+    """A row of the key history.
+
+    Plan and expiry come from the key if its signature is trusted, else from the copies in the row.
+    `color` is "" or a status color.
+    """
 
     row: License
     plan: str
@@ -49,21 +52,21 @@ class Entry(NamedTuple):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache  # a refused key comes back in the form
+@never_cache  # the response contains the rejected key
 @sensitive_post_parameters("key")
 @sensitive_variables()
 def page(request: LicensedRequest) -> HttpResponse:
-    """GET shows the page. POST installs a key and redirects, or shows the page with the errors."""
+    """Show the page. POST installs a key and redirects, or shows the page with errors."""
     if request.method != "POST":
         return _page(request, LicenseForm())
     if not request.user.has_perm("license.add_license"):
         raise PermissionDenied
     form = LicenseForm(request.POST)
     if not form.is_valid():
-        return _page(request, form, form.preview)  # what was typed stays
+        return _page(request, form, form.preview)  # with the submitted values
     try:
         done = form.install(by=cast(User, request.user), source=License.Source.PAGE)
-    except (LicenseError, ConfirmationNeeded) as refused:  # another key came in between
+    except (LicenseError, ConfirmationNeeded) as refused:  # another key was installed meanwhile
         form.add_error("key", f"{refused} Nothing was changed.")
         return _page(request, form, form.preview)
     messages.success(request, done)
@@ -76,8 +79,10 @@ def page(request: LicensedRequest) -> HttpResponse:
 @sensitive_post_parameters("key")
 @sensitive_variables()
 def preview(request: PageRequest) -> HttpResponse:
-    """The claims of a key beside those in force: a fragment for htmx, else the whole page with the
-    key still in the form."""
+    """Return the claims of a key next to those in force.
+
+    The response is a fragment for htmx, else the whole page with the key in the form.
+    """
     key = request.POST.get("key", "")
     preview = installation.preview(key, timezone.now()) if key.strip() else None
     if request.htmx:
@@ -88,9 +93,9 @@ def preview(request: PageRequest) -> HttpResponse:
 @require_safe
 @permission_required("license.view_license", raise_exception=True)
 def calendar(request: LicensedRequest) -> HttpResponse:
-    """The end of the license as a calendar file; 404 if none is going to end."""
+    """Return the license expiry as a calendar file. Raises Http404 if no license expires."""
     if not (licenses := ending(request.license_status)):
-        raise Http404("No license is going to end.")
+        raise Http404("There is no license expiry to export.")
     return HttpResponse(
         as_ics(licenses, renew_at=f"{settings.PORTAL_URL}/license"),
         content_type="text/calendar; charset=utf-8",
@@ -131,7 +136,7 @@ def _compared(preview: InstallPreview | None) -> dict[str, Any]:
 
 
 def _trusted_keys() -> list[str]:
-    """The thumbprints of the public keys; empty if their file cannot be used."""
+    """Return the thumbprints of the public keys; empty if their file is not usable."""
     try:
         return list(validation.load_keyring())
     except KeyringError:

@@ -1,7 +1,7 @@
-"""Every problem that the portal answers with: one row for each code, and the only place to ask.
+"""The registry of all problem types that the portal returns (RFC 9457).
 
-A row says what the code means, for the answer itself and for its page under /problems. What any
-room may answer is declared here; what belongs to one room is declared in that room and registered.
+The problem document and the page under /problems both read the registry. This module declares the
+problem types that several apps return. Each app registers its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What a code means. `cause` and `fix` are text with `code` and [links](/path) in it.
+    """The meaning of a problem code.
 
-    PORTAL_URL in the command stands for the address of this portal.
+    `cause` and `fix` may contain `code` and [links](/path). In `command`, PORTAL_URL is replaced
+    with the URL of the portal.
     """
 
     code: str
@@ -26,7 +27,7 @@ class ProblemType:
 
 
 class UnknownProblem(LookupError):
-    """No row has this code."""
+    """No problem type has this code."""
 
 
 Source = Callable[[], Iterable[ProblemType]]
@@ -34,22 +35,22 @@ _sources: list[Source] = []
 
 
 def register(source: Source) -> Source:
-    """Adds the rows that `source` returns. They are asked for anew each time."""
+    """Register a function that returns problem types. It is called on each lookup."""
     _sources.append(source)
     return source
 
 
 def every() -> list[ProblemType]:
-    """All rows, those of every room."""
+    """Return all registered problem types."""
     return [row for source in _sources for row in source()]
 
 
 def find(code: str) -> ProblemType:
-    """The row of this code. Raises UnknownProblem."""
+    """Return the problem type with this code. Raises UnknownProblem."""
     for row in every():
         if row.code == code:
             return row
-    msg = f"problems.catalog has no row for {code!r}. Declare it there or in its own room."
+    msg = f"No problem type has the code {code!r}. Declare it in problems.catalog or in its app."
     raise UnknownProblem(msg)
 
 
@@ -66,20 +67,20 @@ def _of_any_room() -> list[ProblemType]:
             code="bad_request",
             title="Bad request",
             status=400,
-            cause="The request cannot be understood: its body is broken off or not in the form it"
-            " declares, it has too many fields, or its `Host` is not a name of this portal."
-            " Nothing was changed.",
-            fix="Send it again. If the portal is reached by a further name, add that name to the"
-            " environment variable `ALLOWED_HOSTS` and start it again.",
+            cause="The portal cannot read the request: its body is incomplete or does not match its"
+            " `Content-Type`, it has too many fields, or its `Host` header is not an allowed host"
+            " name. Nothing was changed.",
+            fix="Send the request again. If clients use another host name for the portal, add it to"
+            " the environment variable `ALLOWED_HOSTS` and restart the portal.",
             command="curl -i PORTAL_URL/healthz",
         ),
         ProblemType(
             code="body_too_large",
-            title="Body too large",
+            title="Request too large",
             status=413,
-            cause="The body of the request is over 1 MiB. Nothing was set. The whole catalogue at"
-            " every severity is a tenth of that.",
-            fix="Send the policies in several requests, or without white space.",
+            cause="The request body is larger than 1 MiB. Nothing was changed. The whole catalog of"
+            " finding types at every severity is a tenth of that size.",
+            fix="Send the policies in several requests, or remove white space.",
             command="python3 -c 'import json, sys; json.dump(json.load(sys.stdin), sys.stdout,"
             ' separators=(",", ":"))\' < policies.json',
         ),
@@ -87,78 +88,76 @@ def _of_any_room() -> list[ProblemType]:
             code="csrf_failed",
             title="CSRF check failed",
             status=403,
-            cause="A change by session must prove that a page of this portal sent it. The proof is"
-            " missing or old: the page was open while somebody signed in or out, or the browser"
-            " keeps no cookies.",
-            fix="Reload the page and send the change again. A program is better off with an access"
-            " token, which needs no such proof.",
+            cause="A write that a session authenticates must contain a valid CSRF token. The token"
+            " is missing or outdated: you signed in or out while the page was open, or the browser"
+            " does not accept cookies.",
+            fix="Reload the page and send the change again. Programs should use an access token,"
+            " which does not require a CSRF token.",
             command=CREDENTIALS_COMMAND,
         ),
         ProblemType(
             code="database_unavailable",
             title="Database unavailable",
             status=503,
-            cause="The portal runs, but cannot use its database: it is down, cannot be reached, is"
-            " locked by another process, or has not been migrated. Nothing was changed.",
-            fix="Try again in a moment. Whoever runs the portal finds the reason in its log."
-            " `/readyz` answers 200 when the database is back.",
+            cause="The portal cannot use its database. The database is down, unreachable, locked by"
+            " another process, or not migrated. Nothing was changed.",
+            fix="Try again later. Operators of the portal can find the reason in its log."
+            " `/readyz` returns 200 when the database is available again.",
             command="curl -i PORTAL_URL/readyz\nmanage.py migrate --check",
         ),
         ProblemType(
             code="internal_error",
             title="Internal error",
             status=500,
-            cause="The portal failed to answer. That is a bug or a fault of its database, never of"
-            " the request. Nothing was changed.",
-            fix="Send the request again. If it fails again, an administrator finds the reason in"
-            " the portal's log, and whether it reaches its database here:",
+            cause="An error occurred in the portal or its database. The request did not cause it."
+            " Nothing was changed.",
+            fix="Send the request again. If it fails again, an administrator can find the reason in"
+            " the portal's log, and check the database connection with this command:",
             command="curl -i PORTAL_URL/readyz",
         ),
         ProblemType(
             code="invalid_request",
             title="Invalid request",
             status=422,
-            cause="The request can be read, but something in it breaks a rule. Nothing of it was"
-            " set.",
-            fix="Mend what `errors` lists. Each `pointer` is a JSON Pointer into the body:"
-            " `/policies/3/action` is the action of the fourth policy. Each `parameter` is a"
-            " parameter of the query. [The API page](/api/docs) has the rules.",
+            cause="The request is well-formed, but validation failed. Nothing was changed.",
+            fix="Fix the errors in `errors`. Each `pointer` is a JSON Pointer into the body:"
+            " `/policies/3/action` is the action of the fourth policy. Each `parameter` is a query"
+            " parameter. The [API page](/api/docs) describes the valid values.",
             command=_OPENAPI_COMMAND,
         ),
         ProblemType(
             code="malformed_json",
             title="Malformed JSON",
             status=400,
-            cause="The body of the request is empty or is not JSON as RFC 8259 has it: UTF-8"
-            " without a byte order mark, no NaN or Infinity, no half of a surrogate pair, and"
-            " nothing nested hundreds deep. Nothing was changed.",
-            fix="Check the body where the problem's `detail` points: it gives the line and the"
-            " column.",
+            cause="The request body is empty or is not valid JSON (RFC 8259). It must be UTF-8"
+            " without a byte order mark, and must not contain NaN, Infinity, unpaired surrogates or"
+            " hundreds of nested levels. Nothing was changed.",
+            fix="Check the body at the line and column in the problem's `detail`.",
             command="python3 -m json.tool policies.json",
         ),
         ProblemType(
             code="method_not_allowed",
             title="Method not allowed",
             status=405,
-            cause="This address does not answer the method of the request. Nothing was changed.",
-            fix="Use one of the methods that the header `Allow` lists. [The API page](/api/docs)"
-            " says what each does.",
+            cause="This URL does not support the method of the request. Nothing was changed.",
+            fix="Use one of the methods in the `Allow` header. The [API page](/api/docs) describes"
+            " the operations.",
             command=_OPENAPI_COMMAND,
         ),
         ProblemType(
             code="not_found",
             title="Not found",
             status=404,
-            cause="There is nothing at this address; or only for people who are signed in.",
-            fix="Compare the address with the [API page](/api/docs). Addresses end without a slash:"
-            " `/findings`.",
+            cause="There is no page or resource at this URL, or you must sign in to see it.",
+            fix="Compare the URL with the [API page](/api/docs). URLs of the API do not end with a"
+            " slash: `/findings`.",
             command=_OPENAPI_COMMAND,
         ),
         ProblemType(
             code="unsupported_media_type",
             title="Unsupported media type",
             status=415,
-            cause="The request does not say that its body is JSON. Nothing was set.",
+            cause="The `Content-Type` of the request is not JSON. Nothing was changed.",
             fix="Send the header `Content-Type: application/json`.",
             command='curl -X PUT -H "Content-Type: application/json"'
             ' -H "Authorization: Bearer $TOKEN" -d @policies.json PORTAL_URL/findings',

@@ -1,4 +1,4 @@
-"""Reads the JSON body of a request, and answers one that is not valid, for the API and pages."""
+"""Parses and validates JSON request bodies, and returns error responses, for API and pages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pydantic_core import from_json
 
 from problems import responses
 
-MAX_ERRORS = 1000  # listed in one answer
-MAX_ECHO = 100  # characters of the caller's own text that an answer repeats
+MAX_ERRORS = 1000  # listed in one response
+MAX_ECHO = 100  # characters of the caller's input that a response repeats
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class NotJSON(Exception):
-    """The Content-Type of the body is not application/json."""
+    """The Content-Type of the request is not application/json."""
 
 
 class MalformedJSON(Exception):
-    """The body is not JSON, although its Content-Type says so. The text says where it fails."""
+    """The body is not valid JSON. The message contains the line and column."""
 
 
 def read_json(request: HttpRequest) -> Any:
-    """The body, parsed as RFC 8259 has it: UTF-8 without NaN, lone surrogates or endless nesting.
+    """Return the parsed body, strictly as in RFC 8259: UTF-8, no NaN, no unpaired surrogates.
 
     Raises NotJSON or MalformedJSON.
     """
@@ -39,8 +39,7 @@ def read_json(request: HttpRequest) -> Any:
 
 
 def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
-    """The body as an instance of a pydantic model, or the response that refuses it, as an operation
-    of the API would."""
+    """Return the body as an instance of a pydantic model, or the error response of the API."""
     try:
         return shape.model_validate(read_json(request))
     except NotJSON:
@@ -53,7 +52,7 @@ def read_as(shape: type[Shape], request: HttpRequest) -> Shape | HttpResponse:
 
 
 def not_json() -> HttpResponse:
-    """The response with status 415."""
+    """Return the response with status 415."""
     return responses.respond(
         code="unsupported_media_type",
         detail="Send the body as JSON, with the header Content-Type: application/json.",
@@ -62,22 +61,22 @@ def not_json() -> HttpResponse:
 
 
 def malformed(detail: str) -> HttpResponse:
-    """The response with status 400; `detail` says what is wrong, for people."""
+    """Return the response with status 400. `detail` describes the error for people."""
     return responses.respond(code="malformed_json", detail=detail)
 
 
 def invalid(errors: Sequence[dict[str, Any]]) -> HttpResponse:
-    """The response with status 422, which lists the errors that pydantic found.
+    """Return the response with status 422, which lists pydantic's validation errors.
 
-    Each error is a dict of pydantic's whose `loc` begins with where the value was, as Ninja's does:
-    "body" and the name of the argument, or "query".
+    Each error is a dict from pydantic whose `loc` begins, as in Ninja, with "body" and the name of
+    the argument, or with "query".
     """
     count = len(errors)
-    detail = "One thing is wrong" if count == 1 else f"{count} things are wrong"
-    listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all"
+    found = "one validation error" if count == 1 else f"{count} validation errors"
+    listed = f"the first {MAX_ERRORS}" if count > MAX_ERRORS else "all of them"
     return responses.respond(
         code="invalid_request",
-        detail=f"{detail} with the request; nothing was changed. `errors` lists {listed}.",
+        detail=f"The request has {found}. Nothing was changed. `errors` lists {listed}.",
         errors=[_as_member(entry) for entry in errors[:MAX_ERRORS]],
     )
 
@@ -90,19 +89,19 @@ def _as_member(entry: dict[str, Any]) -> dict[str, str]:
     members = [str(part) for part in path[1:]]  # path[0] names the argument of the view
     if members and len(members[-1]) > MAX_ECHO:
         members.pop()
-        detail = "It has a member that does not exist."
+        detail = "It contains an unknown member."
     escaped = (member.replace("~", "~0").replace("/", "~1") for member in members)
     return {"pointer": "".join(f"/{member}" for member in escaped), "detail": detail}
 
 
 def describe(error: Mapping[str, Any]) -> str:
-    """What is wrong, from an error of pydantic's, as a sentence for readers of JSON."""
+    """Return the message of a pydantic validation error, as a sentence in the terms of JSON."""
     context = error.get("ctx", {})
     return {
         "enum": f"It must be one of {context.get('expected')}.",
-        "extra_forbidden": "There is no such member.",
+        "extra_forbidden": "This member does not exist.",
         "list_type": "It must be an array.",
-        "missing": "It is missing.",
+        "missing": "It is required.",
         "model_type": "It must be an object.",
         "string_pattern_mismatch": f"It must match {context.get('pattern')}.",
         "string_too_long": f"It has more than {context.get('max_length')} characters.",

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), and the choice between them and a page."""
+"""Returns problem documents (RFC 9457), and decides between them and HTML pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """Whether the Accept header prefers HTML. `*/*`, which curl sends, counts as a program."""
+    """Return whether the Accept header prefers HTML. False for `*/*`, which curl sends."""
     preferred = request.get_preferred_type([MEDIA_TYPE, "application/json", "text/html"])
     return preferred == "text/html"
 
@@ -27,10 +27,10 @@ def respond(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> HttpResponse:
-    """A problem document whose `type` is a page of this portal.
+    """Return a problem document whose `type` is a page of this portal.
 
-    `code` is that of a row of `problems.catalog`, `members` are added to the document. The answer
-    is not cached, unless `headers` say otherwise. Raises UnknownProblem.
+    `code` is registered in `problems.catalog`. `members` are added to the document. The response is
+    not cacheable unless `headers` override it. Raises UnknownProblem.
     """
     problem = catalog.find(code)
     slug = code.replace("_", "-")
@@ -51,5 +51,5 @@ def respond(
 
 
 def absolute(path: str) -> str:
-    """The URL of a path of this portal, from PORTAL_URL. The caller chooses the Host header."""
+    """Return the absolute URL of a path, from PORTAL_URL and not from the untrusted Host header."""
     return f"{settings.PORTAL_URL}{path}"

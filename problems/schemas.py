@@ -1,4 +1,4 @@
-"""The schema of a problem document, for the OpenAPI document."""
+"""The schemas of problem documents in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from pydantic import BaseModel, Field
 
 
 class RequestError(BaseModel):
-    """One error in the request. `pointer` or `parameter` says where."""
+    """A validation error in the request, located by `pointer` or `parameter`."""
 
     pointer: str | None = Field(
         None,
         description="A JSON Pointer (RFC 6901) into the body.",
         examples=["/policies/3/action"],
     )
-    parameter: str | None = Field(None, description="A parameter of the query.")
+    parameter: str | None = Field(None, description="A query parameter.")
     detail: str
 
 
 class Problem(BaseModel):
-    """What was refused, why, and how to fix it (RFC 9457)."""
+    """An error response (RFC 9457)."""
 
-    type: str = Field(description="A page of this portal with the cause, the fix and the command.")
+    type: str = Field(description="The URL of a page with the cause, the fix and the command.")
     title: str
     status: int
-    code: str = Field(description="Stable; one for each reason.")
+    code: str = Field(description="A stable identifier of the reason.")
     detail: str
     errors: list[RequestError] | None = Field(
-        None, description="With status 422: everything that is wrong, not only the first."
+        None, description="All validation errors of the request, with status 422."
     )

@@ -1,4 +1,4 @@
-"""The routes of the pages about problems."""
+"""URL patterns of the problem pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages that the `type` of a problem document leads to."""
+"""The pages to which the `type` of a problem document links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _LINK = re.compile(r"\[([^\]]+)\]\((/[^)\s]*)\)")
 @login_not_required
 @require_safe
 def page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The cause of a problem, the fix, and the command, for anybody."""
+    """Show the cause, the fix and the command of a problem, without authentication.
+
+    Raises Http404 for an unknown problem.
+    """
     if "_" in slug:
         raise Http404("There is no such problem.")
     try:
@@ -38,6 +41,6 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _marked_up(text: str) -> SafeString:
-    """HTML of a text of problems.catalog, with its `code` and its [links](/path)."""
+    """Return the HTML of a text of problems.catalog, with its `code` and [links](/path)."""
     linked = _LINK.sub(r'<a href="\2">\1</a>', _CODE.sub(r"<code>\1</code>", escape(text)))
-    return mark_safe(linked)  # noqa: S308  (escaped above; the marks are ours)
+    return mark_safe(linked)  # noqa: S308  (escaped above)

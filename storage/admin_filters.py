@@ -1,4 +1,4 @@
-"""Limits the filters that the URL of an admin change list may use."""
+"""Restricts the query parameters that can filter an admin change list."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ else:
 
 
 class OwnFiltersOnly(Base):
-    """A ModelAdmin whose change list accepts the parameters of its own filters only.
+    """A ModelAdmin mixin whose change list accepts only the parameters of its own filters.
 
-    Django lets whoever may see the list filter by any column with any lookup, also by columns that
-    are not shown: `?key__regex=^eyJ` tells a secret letter by letter. Another parameter is answered
-    with status 400. Put this class before ModelAdmin in the list of bases.
+    Django lets users who can view the list filter it by any column, also by hidden ones, so that
+    `?key__regex=^eyJ` reveals a secret character by character. Other parameters get status 400. Put
+    this class before ModelAdmin in the list of bases.
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Whether this parameter and value may filter the list."""
+        """Return whether this parameter and value may filter the list."""
         if lookup in _parts_of_a_date(self):
-            return bool(_DATE_PART.fullmatch(value))  # Django fails at what is no date
-        return "\0" not in value and lookup in set(_offered(self, request))  # PostgreSQL has none
+            return bool(_DATE_PART.fullmatch(value))  # Django raises an error for invalid dates
+        return "\0" not in value and lookup in set(_offered(self, request))  # for PostgreSQL
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
-        """Refuses what no row can be called, at which Django or the database would fail."""
+        """Run an action. Raises BadRequest for invalid row IDs, which would cause a 500."""
         for name in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 key = self.opts.pk.to_python(name)

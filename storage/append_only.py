@@ -1,7 +1,7 @@
-"""Models whose rows are added, and then kept: what was installed, who changed what.
+"""Base classes for models whose rows are never changed or deleted, such as audit logs.
 
-They refuse changes in Python, before a query is sent. The triggers of storage.triggers refuse them
-in the database.
+They refuse changes in Python, before a query is sent. The triggers of storage.triggers refuse
+changes in the database.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ _M = TypeVar("_M", bound=models.Model)
 
 
 class RewriteError(TypeError):
-    """Code tried to change or delete a row of a model that keeps its rows."""
+    """Code tried to change or delete a row of a KeptModel."""
 
-    text = "The rows of {rows} are not changed or deleted this way. Nothing was changed."
+    text = "Rows of {rows} cannot be changed or deleted this way. Nothing was changed."
 
     def __init__(self, model: type[models.Model]) -> None:
         super().__init__(self.text.format(rows=model._meta.verbose_name_plural))
 
 
 class AppendOnlyError(RewriteError):
-    """Code tried to change or delete a row of a history."""
+    """Code tried to change or delete a row of an AppendOnlyModel."""
 
     text = (
-        "The history of {rows} is append-only: a row is never changed or deleted."
+        "The history of {rows} is append-only: rows cannot be changed or deleted."
         " Nothing was changed."
     )
 
 
 class KeptQuerySet(models.QuerySet[_M]):
-    """Adds rows and reads them. What changes or deletes rows raises `error`."""
+    """A query set that inserts and reads rows. Methods that change or delete rows raise `error`."""
 
     error: ClassVar[type[RewriteError]] = RewriteError
 
@@ -52,14 +52,14 @@ class KeptQuerySet(models.QuerySet[_M]):
         *args: Any,
         **kwargs: Any,
     ) -> list[_M]:
-        """As Django's. Raises `error` with `update_conflicts`, which overwrites rows."""
+        """Insert rows as Django does. Raises `error` for `update_conflicts`, which overwrites."""
         if update_conflicts:
             self._refuse()
         return super().bulk_create(objs, batch_size, ignore_conflicts, False, *args, **kwargs)
 
 
 class KeptModel(models.Model):
-    """A model whose rows are not deleted, and change only by methods of its own query set."""
+    """A model whose rows are never deleted. Only its own query set methods can change them."""
 
     error: ClassVar[type[RewriteError]] = RewriteError
 
@@ -67,15 +67,18 @@ class KeptModel(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Inserts the row. Raises RewriteError if it was saved or read before, and IntegrityError
-        if its primary key is taken."""
+        """Insert the row.
+
+        Raises RewriteError if it was saved or loaded before, and IntegrityError if its primary key
+        exists.
+        """
         if not self._state.adding:
             raise self.error(type(self))
-        kwargs["force_insert"] = True  # a row with a known key is not overwritten either
+        kwargs["force_insert"] = True  # never overwrites a row with the same primary key
         super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises RewriteError."""
+        """Raise RewriteError."""
         raise self.error(type(self))
 
 
@@ -86,9 +89,9 @@ class AppendOnlyQuerySet(KeptQuerySet[_M]):
 
 
 class AppendOnlyModel(KeptModel):
-    """A model whose rows are never changed or deleted. Changes raise AppendOnlyError.
+    """A model whose rows are never changed or deleted. Attempts raise AppendOnlyError.
 
-    A migration gives its table the triggers of storage.triggers.AppendOnly.
+    A migration must add the triggers of storage.triggers.AppendOnly to its table.
     """
 
     error = AppendOnlyError

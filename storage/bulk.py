@@ -1,4 +1,4 @@
-"""Inserts many rows without the ORM, which makes an object of each row and SQL of each object."""
+"""Inserts many rows without the overhead of the ORM."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def insert(
     *,
     ignore_conflicts: bool = False,
 ) -> None:
-    """Inserts rows. The values of each are in the order of `columns`, which are names of columns.
+    """Insert rows, each a sequence of values in the order of the column names in `columns`.
 
-    Raises IntegrityError for a row that breaks a constraint; with `ignore_conflicts`, rows that
-    break a unique constraint are left out instead. Signals and `save` are not called.
+    Raises IntegrityError if a row violates a constraint. With `ignore_conflicts`, skips rows that
+    violate a unique constraint. Does not send signals or call `save`.
     """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(map(connection.ops.quote_name, columns))
     marks = ", ".join(["%s"] * len(columns))
-    sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (names of our own)
+    sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (trusted names)
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
     adapted = [tuple(map(_adapted, row)) for row in rows]

@@ -1,6 +1,7 @@
-"""Encrypts secrets that are stored in the database, such as those of second factors.
+"""Encrypts secrets in the database, such as those of second factors.
 
-The keys are settings.ENCRYPTION_KEYS, texts of any length. The first encrypts; all decrypt.
+The keys are settings.ENCRYPTION_KEYS, strings of any length. The first key encrypts; every key can
+decrypt.
 """
 
 from __future__ import annotations
@@ -25,31 +26,31 @@ PREFIX = "fernet:"
 
 @sensitive_variables()
 def encrypt(text: str) -> str:
-    """The text, encrypted with the first key, as text that begins with `PREFIX`."""
+    """Return the text encrypted with the first key. The result starts with `PREFIX`."""
     return PREFIX + _fernet().encrypt(text.encode()).decode()
 
 
 @sensitive_variables()
 def decrypt(stored: str) -> str:
-    """The text that was encrypted. A text that was stored unencrypted is returned unchanged.
+    """Return the decrypted text. Text that was stored unencrypted is returned unchanged.
 
-    If no key decrypts it, the error is logged and a random secret is returned, which no code fits.
+    If no key decrypts it, logs an error and returns a random secret, which matches no code.
     """
     if not stored.startswith(PREFIX):
         return stored
     try:
         return _fernet().decrypt(stored.removeprefix(PREFIX)).decode()
     except InvalidToken:
-        logger.error("A stored secret cannot be read with ENCRYPTION_KEYS. Restore the key.")
+        logger.error("ENCRYPTION_KEYS cannot decrypt a stored secret. Restore the key.")
         return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
 @sensitive_variables()
 def reencrypt(authenticators: QuerySet[Any, Any], *, in_the_clear: bool = False) -> int:
-    """Encrypts the secrets of allauth's authenticators with the first key, or with `in_the_clear`
-    stores them unencrypted. Returns the number of authenticators.
+    """Encrypt the secrets of allauth's authenticators again with the first key.
 
-    Raises InvalidToken, and changes nothing, if no key decrypts one of the secrets.
+    With `in_the_clear`, stores them unencrypted. Returns the number of authenticators. Raises
+    InvalidToken and changes nothing if no key decrypts one of the secrets.
     """
     rows = 0
     with transaction.atomic():

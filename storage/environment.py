@@ -1,4 +1,4 @@
-"""The environment as settings read it, and the files that add to it."""
+"""Reads settings from environment variables and .env files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-_LINE = re.compile(r"(#.*|(export )?[A-Za-z_0-9]+=.*)?")  # what django-environ understands
+_LINE = re.compile(r"(#.*|(export )?[A-Za-z_0-9]+=.*)?")  # the syntax that django-environ supports
 
 
 class Env(environ.FileAwareEnv):  # type: ignore[misc]  # environ is not typed
-    """FOO from the environment, or from the file that FOO_FILE names (docker and systemd secrets).
+    """Reads FOO from the environment, or from the file in FOO_FILE (Docker and systemd secrets).
 
-    A value that cannot be read raises ImproperlyConfigured, which names the variable and not the
-    value: it may be a secret.
+    Raises ImproperlyConfigured for an invalid value. The message contains the name of the variable
+    but not its value, which may be secret.
     """
 
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -37,24 +37,27 @@ class Env(environ.FileAwareEnv):  # type: ignore[misc]  # environ is not typed
             raise ImproperlyConfigured(told) from None
 
     def db_url(self, var: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The settings of a database, from a URL such as postgres://user:password@host/name."""
-        with warnings.catch_warnings(action="ignore"):  # environ's own warning repeats the URL
+        """Return the database settings for a URL such as postgres://user:password@host/name.
+
+        Raises ImproperlyConfigured if the variable is not a database URL.
+        """
+        with warnings.catch_warnings(action="ignore"):  # its warning contains the URL
             try:
                 found: dict[str, Any] = super().db_url(var, *args, **kwargs)
             except ValueError:
                 found = {}
         if not found.get("ENGINE"):
-            raise ImproperlyConfigured(f"{var} is not the URL of a database")
+            raise ImproperlyConfigured(f"{var} is not a database URL")
         return found
 
 
 def read_env_files(root: Path, *, only: str | None) -> None:
-    """Adds what the files set to the environment; what the environment has already wins.
+    """Add the variables in the .env files to the environment, without overriding existing ones.
 
-    `only` names the one file to read; "" reads none. With None, `.env` is read, and then, where
-    nothing has set SECRET_KEY, `var/.env`: it trusts a development key, so it must not complete
-    the settings of a deployment. A relative path, of the file or in a variable `..._FILE`, starts
-    at `root`. Raises ImproperlyConfigured, with the line's number and never its text.
+    `only` is the one file to read; "" means no file. By default, reads `.env`, and then `var/.env`
+    if SECRET_KEY is not set: that file trusts a development key and must not complete the settings
+    of a deployment. Relative paths are relative to `root`. Raises ImproperlyConfigured, with the
+    line number but not the line.
     """
     if only is not None:
         if only:
@@ -70,13 +73,13 @@ def _add(path: Path, root: Path, *, is_optional: bool = False) -> None:
     try:
         environ.Env.read_env(io.StringIO(_text(path)), overwrite=False)
     except OSError as error:
-        # A virtual environment may be named .env.
+        # .env may be the directory of a virtual environment.
         if is_optional and isinstance(error, FileNotFoundError | IsADirectoryError):
             return
         msg = f"{path} cannot be read: {error.strerror}"
         raise ImproperlyConfigured(msg) from None
-    except ValueError:  # not UTF-8, or a NUL
-        msg = f"{path} is not text"
+    except ValueError:  # invalid UTF-8, or a NUL
+        msg = f"{path} is not a text file"
         raise ImproperlyConfigured(msg) from None
     for name in set(os.environ) - before:
         if _twin(name) in before:
@@ -88,12 +91,12 @@ def _add(path: Path, root: Path, *, is_optional: bool = False) -> None:
 def _text(path: Path) -> str:
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     for number, line in enumerate(lines, 1):
-        if not _LINE.fullmatch(line):  # django-environ would log it, and it may hold a secret
-            msg = f"{path}, line {number}, is not like NAME=value"
+        if not _LINE.fullmatch(line):  # django-environ would log the line, which may be secret
+            msg = f"{path}, line {number}: expected NAME=value"
             raise ImproperlyConfigured(msg)
     return "\n".join(lines)
 
 
 def _twin(name: str) -> str:
-    """The other name of the same setting: FOO_FILE for FOO, FOO for FOO_FILE."""
+    """Return FOO_FILE for FOO, and FOO for FOO_FILE."""
     return name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"

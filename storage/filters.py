@@ -1,6 +1,6 @@
-"""What a list can be narrowed to, declared once: as the query of the API, a pydantic model.
+"""Filters for lists, declared once as the pydantic model of an API query.
 
-The form of the page is derived from it, and so is what a filter means in the database.
+The form of the page and the database lookups are derived from that model.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _M = TypeVar("_M", bound=Model)
 
 
 def _not_blank(text: str) -> str:
-    """A form takes blank text for none, which would list everything."""
+    """Reject blank text, which a form would treat as no filter."""
     if not text.strip():
-        raise ValueError("It is blank. Leave it out instead.")
+        raise ValueError("It must not be blank. Omit it instead.")
     return text
 
 
@@ -41,18 +41,19 @@ Name = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Beside the type of a query's member: that it is a filter, and how a page shows it."""
+    """Metadata that marks a field of a query as a filter and describes its form field."""
 
-    lookup: str = ""  # of the database; "" where the list narrows itself by it
+    lookup: str = ""  # of the database; "" if the list applies the filter itself
     label: str | None = None
-    choices: tuple[tuple[str, str], ...] = ()  # instead of "Any" and those of the type
+    choices: tuple[tuple[str, str], ...] = ()  # default: "Any" and those of the type
     help_text: str = ""
 
 
 class InstantField(forms.DateTimeField):
-    """An instant in UTC; one that UTC has no date for is refused, since no database takes it.
+    """A datetime in UTC. Rejects values that overflow in UTC.
 
-    The browser shows a picker, to the second. The address may also hold a date, or an offset.
+    The browser shows a picker with seconds. The query parameter may also be a date, or have an
+    offset.
     """
 
     widget = forms.DateTimeInput(
@@ -60,8 +61,9 @@ class InstantField(forms.DateTimeField):
     )
 
     def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return the submitted value as a datetime; invalid values unchanged."""
         try:
-            return self.to_python(data)  # the picker takes one format only
+            return self.to_python(data)  # the picker requires this format
         except forms.ValidationError:
             return data
 
@@ -74,21 +76,21 @@ class InstantField(forms.DateTimeField):
 
 
 class FilterForm(forms.Form):
-    """Everything is optional. The names are those of the address."""
+    """A form of optional filters, whose field names are the query parameters."""
 
     def asked(self) -> dict[str, Any]:
-        """The filters of a valid form that were given."""
+        """Return the filters of a valid form that have a value."""
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
 def form_of(query: type[BaseModel]) -> type[FilterForm]:
-    """The form of a query's filters."""
+    """Return the form class for the filters of a query."""
     fields = {name: _form_field(info, shown) for name, info, shown in _filters(query)}
     return type(f"{query.__name__}Form", (FilterForm,), fields)
 
 
 def narrow(rows: QuerySet[_M], query: type[BaseModel], asked: Mapping[str, Any]) -> QuerySet[_M]:
-    """The rows that fit what is asked, by the lookups that the query declares."""
+    """Return the rows that match the filters in `asked`, with the lookups of the query."""
     return rows.filter(
         **{
             shown.lookup: asked[name]

@@ -1,4 +1,4 @@
-"""The lock that transactions take to follow one another."""
+"""A lock that serializes transactions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from django.db import connection
 
 
 def advisory_lock(name: str) -> None:
-    """Waits for the lock of this name, and holds it until the transaction ends. It must be called
-    in a transaction. Reads are not held up."""
-    # On SQLite the transaction began with the write lock (transaction_mode in settings.py).
+    """Acquire the lock with this name and hold it until the transaction ends.
+
+    Must be called in a transaction. Waits for other holders; does not block reads.
+    """
+    # On SQLite, each transaction holds the write lock (transaction_mode in the settings).
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])

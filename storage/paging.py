@@ -1,4 +1,4 @@
-"""A list, newest first, page by page. templates/_pages.html shows the links of a page."""
+"""Pagination of lists. templates/_pages.html renders the links between pages."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[_M]):
-    """Some rows of a list, and which page follows."""
+    """The rows of a page, and the next page."""
 
     rows: list[_M]
-    next: str = ""  # the cursor or the number of the next page; "" where there is none
+    next: str = ""  # the cursor of the next page; "" if there is none
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPage(Generic[_M]):
-    """A page that an address asks for, with the addresses of those beside it; "" for none."""
+    """The page for a request, with the URLs of the newer and the older page; "" for none."""
 
     rows: list[_M]
     is_first: bool
@@ -37,9 +37,9 @@ class ShownPage(Generic[_M]):
 
 
 class CursorPager:
-    """Newest first by the primary key, or `by` an instant and then by the primary key.
+    """Pages of `size` rows, ordered newest first by primary key, or by the datetime field `by`.
 
-    A page stays where it is, however many rows are added meanwhile.
+    New rows do not shift the pages.
     """
 
     parameter = "after"
@@ -47,22 +47,22 @@ class CursorPager:
     def __init__(self, size: int, *, by: str = "") -> None:
         self.size = size
         self.by = by
-        # An instant is in microseconds since 1970.
+        # A datetime is in microseconds since 1970.
         self.pattern = r"([0-9]{1,17})\.([0-9]{1,18})" if by else "[0-9]{1,18}"
 
     def page(self, rows: QuerySet[_M], *, after: str = "") -> Page[_M]:
-        """The rows behind a cursor. Raises ValueError for a cursor that no page has."""
+        """Return the page after a cursor. Raises ValueError or OverflowError for an invalid one."""
         order = [f"-{self.by}", "-pk"] if self.by else ["-pk"]
         rows = rows.order_by(*order)
         if after:
             rows = self._behind(rows, after)
-        found = list(rows[: self.size + 1])  # one row more tells whether there are older ones
+        found = list(rows[: self.size + 1])  # an extra row shows whether there are older ones
         if len(found) <= self.size:
             return Page(found)
         return Page(found[: self.size], self._cursor(found[self.size - 1]))
 
     def shown(self, request: HttpRequest, rows: QuerySet[_M]) -> ShownPage[_M]:
-        """The page that the address asks for. Raises Http404."""
+        """Return the page for the query parameters of a request. Raises Http404."""
         after = request.GET.get(self.parameter, "")
         try:
             page = self.page(rows, after=after)
@@ -79,12 +79,12 @@ class CursorPager:
 
     def _behind(self, rows: QuerySet[_M], cursor: str) -> QuerySet[_M]:
         if not (match := re.fullmatch(self.pattern, cursor)):
-            msg = "No page of this list has such a cursor."
+            msg = "The cursor is not valid."
             raise ValueError(msg)
         if not self.by:
             return rows.filter(pk__lt=int(cursor))
         instant, pk = _EPOCH + int(match[1]) * _MICROSECOND, int(match[2])
-        # Not as "or": for that, databases would walk the index from its beginning.
+        # Not with OR, which makes databases scan the index from its start.
         return rows.filter(**{f"{self.by}__lte": instant}).exclude(
             **{self.by: instant, "pk__gte": pk}
         )
@@ -96,7 +96,7 @@ class CursorPager:
 
 
 class NumberPager:
-    """Pages by their number, for a list whose order is no order of arrival."""
+    """Numbered pages of `size` rows, for lists that are not ordered by time."""
 
     parameter = "page"
 
@@ -104,7 +104,7 @@ class NumberPager:
         self.size = size
 
     def shown(self, request: HttpRequest, rows: QuerySet[_M]) -> ShownPage[_M]:
-        """The page that the address asks for, in the order of the rows. Raises Http404."""
+        """Return the page for the query parameters of a request. Raises Http404."""
         text = request.GET.get(self.parameter, "1")
         if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
             raise Http404("There is no such page.")
@@ -125,7 +125,7 @@ class NumberPager:
 
 
 def wanted(request: HttpRequest) -> dict[str, str]:
-    """What the address asks a list to be narrowed to: its parameters but for that of the page."""
+    """Return the nonempty query parameters of a request, except those of pagination."""
     pages = {CursorPager.parameter, NumberPager.parameter}
     return {name: str(text) for name, text in request.GET.items() if text and name not in pages}
 

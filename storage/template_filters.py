@@ -1,4 +1,4 @@
-"""The template filters of every page. Settings list this module among the builtins."""
+"""Template filters, available in all templates through the setting `builtins`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ register = template.Library()
 
 @register.filter
 def instant(at: datetime | None, precision: str = "second") -> SafeString | str:
-    """A <time> element; storage.instants.shown says what each precision shows. None: nothing."""
+    """Return a <time> element; "" for None. storage.instants.shown defines the precisions."""
     if at is None:
         return ""
     return format_html(
@@ -25,5 +25,5 @@ def instant(at: datetime | None, precision: str = "second") -> SafeString | str:
 
 @register.filter
 def instant_text(at: datetime, precision: str = "second") -> str:
-    """The same where no element can stand: in a mail, in an attribute."""
+    """Return the same text without an element, for emails and attributes."""
     return instants.shown(at, precision)

@@ -1,11 +1,11 @@
-"""Migration operations that have the database itself keep the rows of a history.
+"""Migration operations that add triggers, which make tables append-only in the database.
 
-The models of storage.append_only refuse in Python; these triggers refuse what comes by other ways,
-such as psql and sqlite3. Whoever owns the tables can still drop the triggers.
+The models of storage.append_only refuse changes in Python. The triggers also refuse changes from
+psql, sqlite3 and other clients. The owner of the tables can still drop the triggers.
 
-A later migration that has to rewrite rows calls `drop`, rewrites, and calls `create`, in one
-RunPython. On SQLite, Django alters a column by copying the table, which loses the triggers: such a
-migration lists the operation again at its end. tests/test_append_only.py fails until it does.
+A later migration that must rewrite rows calls `drop`, rewrites the rows, and calls `create`, in one
+RunPython. On SQLite, Django alters a column by copying the table, which drops the triggers. Such a
+migration must end with this operation; tests/test_append_only.py fails otherwise.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from django.db.migrations.state import ProjectState
 
 
 class AppendOnly(Operation):
-    """Has the database refuse UPDATE, DELETE, TRUNCATE and REPLACE on a table.
+    """Makes the database refuse UPDATE, DELETE, TRUNCATE and REPLACE on a table.
 
-    The refusal is an IntegrityError whose text names the table and says why.
+    The database raises an IntegrityError with `message`.
     """
 
     reduces_to_sql = True
@@ -31,19 +31,19 @@ class AppendOnly(Operation):
 
     @property
     def message(self) -> str:
-        """What the database answers to whoever tries."""
+        """The error message of the database."""
         return (
-            f"The table {self.table} is append-only: a row is never changed or deleted."
+            f"The table {self.table} is append-only: rows cannot be changed or deleted."
             " Nothing was changed."
         )
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns that never change; empty for all of them."""
+        """The columns that cannot change; empty means all columns."""
         return ()
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Triggers are no part of Django's state."""
+        """Do nothing: triggers are not part of Django's migration state."""
 
     def database_forwards(
         self,
@@ -52,7 +52,7 @@ class AppendOnly(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        self.drop(schema_editor)  # so that a later migration may list the operation again
+        self.drop(schema_editor)  # so that a later migration can repeat the operation
         self.create(schema_editor)
 
     def database_backwards(
@@ -65,18 +65,18 @@ class AppendOnly(Operation):
         self.drop(schema_editor)
 
     def create(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Adds the triggers. Raises ProgrammingError or OperationalError if they are there."""
+        """Create the triggers. Raises ProgrammingError or OperationalError if they exist."""
         for statement in self._create(schema_editor):
             schema_editor.execute(statement, params=None)
 
     def drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Removes the triggers, if they are there."""
+        """Drop the triggers if they exist."""
         for statement in self._drop(schema_editor):
             schema_editor.execute(statement, params=None)
 
     def describe(self) -> str:
-        """What `migrate --plan` prints."""
-        return f"Keep the rows of {self.table} as they were written"
+        """Return the description for `migrate --plan`."""
+        return f"Make the table {self.table} append-only"
 
     def _create(self, schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         table, name = self.table, f"{self.table}_append_only"
@@ -86,21 +86,21 @@ class AppendOnly(Operation):
             return [
                 f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
                 f" RAISE restrict_violation USING MESSAGE = '{self.message}'; END $$",
-                # Once for each statement: TRUNCATE knows no rows.
+                # For each statement, because TRUNCATE has no row triggers.
                 f"CREATE TRIGGER {name} BEFORE UPDATE{of} OR DELETE OR TRUNCATE ON {table}"
                 f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
             ]
-        # Not UPDATE OF: `SET rowid` would get by.
+        # Not UPDATE OF, which does not fire for `SET rowid`.
         when = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns) or "true"
         refuse = f"BEGIN SELECT RAISE(ABORT, '{self.message}'); END"
-        fail = f"INSERT OR IGNORE INTO {name} VALUES (0)"  # noqa: S608  (a name of our own)
+        fail = f"INSERT OR IGNORE INTO {name} VALUES (0)"  # noqa: S608  (a trusted name)
         return [
             f"CREATE TRIGGER {name}_update BEFORE UPDATE ON {table} WHEN {when} {refuse}",
             f"CREATE TRIGGER {name}_delete BEFORE DELETE ON {table} {refuse}",
-            # REPLACE deletes rows without firing their triggers. But its way to resolve conflicts
-            # also holds for the statements of a trigger, in place of their own, and a CHECK fails
-            # under REPLACE. So `fail` does nothing in any other INSERT. The table that
-            # it names stays empty.
+            # REPLACE deletes rows without firing DELETE triggers. But its conflict resolution
+            # overrides that of the statements in an INSERT trigger, and under REPLACE a CHECK
+            # constraint fails. So `fail` raises an error for REPLACE, and does nothing for other
+            # inserts. The table in `fail` stays empty.
             f"CREATE TABLE {name} (refused CONSTRAINT"
             f' "{self.message} Use INSERT without OR REPLACE." CHECK (refused))',
             f"CREATE TRIGGER {name}_replace BEFORE INSERT ON {table} BEGIN {fail}; END",
@@ -109,7 +109,7 @@ class AppendOnly(Operation):
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         name = f"{self.table}_append_only"
         if schema_editor.connection.vendor == "postgresql":
-            return [f"DROP FUNCTION IF EXISTS {name}() CASCADE"]  # with its trigger
+            return [f"DROP FUNCTION IF EXISTS {name}() CASCADE"]  # also drops its trigger
         triggers = [f"{name}_{event}" for event in ("update", "delete", "replace")]
         return [
             *(f"DROP TRIGGER IF EXISTS {trigger}" for trigger in triggers),
@@ -118,9 +118,9 @@ class AppendOnly(Operation):
 
 
 class FixedColumns(AppendOnly):
-    """Has the database refuse to change these columns of a table, and to delete its rows.
+    """Makes the database refuse to change these columns of a table, and to delete its rows.
 
-    For tables whose rows change in their other columns.
+    For tables whose other columns can change.
     """
 
     def __init__(self, table: str, columns: Sequence[str]) -> None:
@@ -129,14 +129,16 @@ class FixedColumns(AppendOnly):
 
     @property
     def columns(self) -> Sequence[str]:
+        """The columns that cannot change."""
         return self._columns
 
     @property
     def message(self) -> str:
+        """The error message of the database."""
         return (
-            f"The table {self.table} keeps its rows: none is deleted, and these columns never"
+            f"The table {self.table} is protected: rows cannot be deleted, and these columns cannot"
             f" change: {', '.join(self.columns)}. Nothing was changed."
         )
 
     def describe(self) -> str:
-        return f"Keep the rows of {self.table}, and their {', '.join(self.columns)}"
+        return f"Protect the rows of {self.table}, and their columns {', '.join(self.columns)}"

@@ -27,11 +27,13 @@ CREDENTIALS = {
 
 @dataclass
 class Fault:
-    operation: str  # "UpdateIPSet"; of S3, "PUT"
-    code: str  # AWS's word for what is wrong; "": the answer never comes
+    """An error that the proxy injects for an operation."""
+
+    operation: str  # such as "UpdateIPSet"; for S3, the method
+    code: str  # the AWS error code; "": no response
     status: int
     times: int
-    after: bool = False  # it is done first, and then nobody is told
+    after: bool = False  # whether the operation succeeds before the error
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Cloud:
     url: str
     moto_url: str
     faults: list[Fault] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)  # the operations, in order
+    asked: list[str] = field(default_factory=list)  # the requested operations, in order
     over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -50,9 +52,11 @@ class Cloud:
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
 
     def fail(self, operation: str, code: str, *, status: int = 400, times: int = 100) -> None:
+        """Respond to the next `times` requests for the operation with an error."""
         self.faults.append(Fault(operation, code, status, times))
 
     def hang(self, operation: str, *, after: bool = False) -> None:
+        """Do not respond to the operation; with `after`, carry it out before."""
         self.faults.append(Fault(operation, "", 0, 100, after))
 
     def wait_for(self, operation: str, *, times: int = 1) -> None:
@@ -69,11 +73,13 @@ class Cloud:
         requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
 
     def mend(self) -> None:
+        """Remove all faults, and close the connections of hanging operations."""
         self.faults.clear()
         self.over.set()
         self.over = threading.Event()
 
     def client(self, service: str) -> Any:
+        """Return a boto3 client of this account."""
         return boto3.client(service, endpoint_url=self.url, region_name=REGION)
 
     def ip_set(self, name: str, *, version: int = 4) -> str:
@@ -84,11 +90,13 @@ class Cloud:
         return str(made["Summary"]["ARN"])
 
     def addresses(self, arn: str) -> set[str]:
+        """Return the addresses in an IP set, in CIDR notation."""
         name, ip_set_id = arn.split("/")[-2:]
         answer = self.client("wafv2").get_ip_set(Name=name, Scope="REGIONAL", Id=ip_set_id)
         return set(answer["IPSet"]["Addresses"])
 
     def queue(self, **attributes: str) -> str:
+        """Create an SQS queue and return its URL."""
         made = self.client("sqs").create_queue(QueueName="findings", Attributes=attributes)
         return f"{self.url}/{made['QueueUrl'].partition('://')[2].partition('/')[2]}"
 
@@ -125,7 +133,7 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # else each answer waits 40 ms for the one before
+        disable_nagle_algorithm = True  # avoids a delay of 40 ms for each response
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -192,12 +200,13 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, *about: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # whoever asked was killed
+        if not isinstance(sys.exception(), ConnectionError):  # the client was killed
             super().handle_error(*about)
 
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
+    """Start moto and the proxy, and yield the account."""
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()

@@ -29,13 +29,14 @@ _FLAGS = [
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What all workers of this run have in common."""
+    """The folder that all pytest workers of this run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Databases:
+    """The databases of the servers that this pytest worker starts."""
     return Databases(tmp_path_factory.mktemp("portal"), shared_folder)
 
 
@@ -47,13 +48,16 @@ def _running_portal(databases: Databases) -> Iterator[Server]:
 
 @pytest.fixture
 def server(databases: Databases, _running_portal: Server) -> Server:
-    """Nothing is installed or set; the people and the program of tests.server are there. The
-    process is the same for all tests, and the database is as new for each."""
+    """The shared server with the initial database: the users and the API client of tests.server.
+
+    It has no license and no policy.
+    """
     return servers.restored(_running_portal, databases)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    """The Chromium of the system."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path, "Chromium is missing. On Debian: apt-get install chromium"
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -65,13 +69,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, server: Server) -> Iterator[Page]:
+    """A browser page of `server`, without cookies."""
     with new_page(chromium, server.url) as page:
         yield page
 
 
 @pytest.fixture
 def threats(page: Page, server: Server) -> Page:
-    """The Threats page before an operator, with a license and one setting: EC2 HIGH is BLOCK."""
+    """The Threats page for an operator, with a license and one rule: BLOCK for EC2 at HIGH."""
     server.install(keys.make_license(jti="the first"))
     put(server, setting("BLOCK", service="EC2", severity="HIGH"))
     sign_in(page, "oscar")
@@ -81,7 +86,7 @@ def threats(page: Page, server: Server) -> Page:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """What git tracks, in a folder whose name has a space, with this run's virtual environment."""
+    """A copy of the files in git, in a folder with a space in its name, with this run's .venv."""
     folder = tmp_path / "a checkout"
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True

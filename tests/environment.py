@@ -1,6 +1,6 @@
-"""The environment of a test run: its own, whatever the caller has exported, but for DATABASE_URL.
+"""Sets the environment of a test run, which ignores that of the caller except DATABASE_URL.
 
-Loaded before Django reads its settings.
+pytest loads this plugin before Django loads the settings.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ for name in (
     os.environ.pop(f"{name}_FILE", None)
 
 os.environ |= {
-    "DOTENV_PATH": "",  # neither .env nor var/.env, in this process and in those that it starts
+    "DOTENV_PATH": "",  # disables .env and var/.env, also in child processes
     "EMAIL_URL": "consolemail://",
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PORTAL_URL": "http://testserver",
     "AWS_ACCOUNT_ID": "123456789012",
-    "REQUIRE_SECOND_FACTOR": "none",  # accounts/tests/test_required_factor.py has it
-    # Playwright keeps an event loop in this thread, and Django would refuse every query beside it.
+    "REQUIRE_SECOND_FACTOR": "none",  # accounts/tests/test_required_factor.py tests it
+    # Playwright runs an event loop in this thread, in which Django would refuse all queries.
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

@@ -1,4 +1,4 @@
-"""What the database answers to somebody who rewrites a history without Django."""
+"""Tries to change append-only rows directly in the database, without Django."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from storage.append_only import KeptModel
 from storage.triggers import AppendOnly
 
-# Of each kind of column, what a row holds and what somebody would rather have there.
+# By field type: the value in the row, and another value to replace it.
 _VALUES = {
     "BooleanField": ("true", "false"),
     "DateTimeField": ("'2026-01-01 00:00:00+00:00'", "'2026-01-02 00:00:00+00:00'"),
@@ -33,12 +33,12 @@ _VALUES = {
 
 
 def kept_models() -> list[type[models.Model]]:
-    """The installed models that keep their rows."""
+    """Return the installed models that are derived from KeptModel."""
     return [model for model in apps.get_models() if issubclass(model, KeptModel)]
 
 
 def operations() -> list[AppendOnly]:
-    """The operations of all migrations that add triggers."""
+    """Return the operations that add triggers in all migrations."""
     migrations = MigrationLoader(None).disk_migrations.values()
     return [
         operation
@@ -49,7 +49,7 @@ def operations() -> list[AppendOnly]:
 
 
 def left_behind() -> list[str]:
-    """The names of the triggers, functions and tables that the operations have added."""
+    """Return the names of the triggers, functions and tables that the operations have added."""
     named = "SELECT name FROM sqlite_master WHERE name LIKE '%append_only%'"
     if connection.vendor == "postgresql":
         named = """
@@ -62,8 +62,10 @@ def left_behind() -> list[str]:
 
 
 def answers(model: type[models.Model], *, free: Collection[str] = ()) -> dict[str, str]:
-    """The error of each statement that rewrites a row, but for updates of the columns that are
-    `free`; "" for a statement that was obeyed. Nothing of it is committed."""
+    """Return the database error for each statement that changes a row; "" if it succeeds.
+
+    Does not update the columns in `free`. Commits nothing.
+    """
     table = model._meta.db_table
     columns = {str(field.column): _values(field) for field in model._meta.concrete_fields}
     if table == "actions_reaction":
@@ -93,14 +95,14 @@ def answers(model: type[models.Model], *, free: Collection[str] = ()) -> dict[st
 
 
 class _Shell:
-    """psql or sqlite3, as far as it matters here."""
+    """A database session outside Django, like psql or sqlite3."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
 
     def answer(self, insert: str, statement: str) -> str:
         self._run("BEGIN")
-        if connection.vendor == "postgresql":  # a row whose neighbors are not there
+        if connection.vendor == "postgresql":  # without foreign key checks
             self._run("SET LOCAL session_replication_role = replica", insert)
             self._run("SET LOCAL session_replication_role = origin")
         else:

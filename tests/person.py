@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 from tests.server import PASSWORD
 
-_PATIENCE = 20_000  # milliseconds, on a machine that is busy with other tests
+_PATIENCE = 20_000  # milliseconds, for a machine under load
 expect.set_options(timeout=_PATIENCE)
 _axe = Axe()
-# Preloading copies style sheets into the page, which the CSP rightly refuses. What is in order is
-# not listed: it takes longer than to find out.
+# Without preloading, which the CSP blocks. Lists only violations, because listing passed rules is
+# slow.
 _RUN_AXE = """async () => {
     const found = await axe.run({ preload: false, resultTypes: ["violations"] });
     return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html]));
@@ -30,7 +30,7 @@ def new_page(browser: Browser, url: str) -> Iterator[Page]:
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        # That a request was refused is what many of these tests are about.
+        # Tests expect failed requests.
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
             complaints.append(message.text)
 
@@ -42,6 +42,7 @@ def new_page(browser: Browser, url: str) -> Iterator[Page]:
 
 
 def sign_in(page: Page, name: str = "admin") -> None:
+    """Sign in with the user name and the password of the test users."""
     page.goto("/accounts/login/")
     page.locator("input[name=login]").fill(name)
     page.locator("input[name=password]").fill(PASSWORD)

@@ -1,7 +1,7 @@
-"""A private PostgreSQL cluster: `python -m tests.postgresql COMMAND...` runs a command beside one.
+"""Runs a command with a private PostgreSQL cluster: `python -m tests.postgresql COMMAND...`.
 
-It is made in a temporary folder from the system's PostgreSQL programs, listens on a socket in that
-folder alone, and is gone when the command ends, however it ends.
+The cluster uses the system's PostgreSQL programs and a temporary folder. It listens only on a Unix
+socket in that folder, and is deleted when the command ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ SUPERUSER = "portal"
 
 
 def program(name: str) -> str:
-    """The path of one of PostgreSQL's server programs; Debian keeps them out of PATH."""
+    """Return the path of a PostgreSQL server program, which Debian does not add to PATH.
+
+    Exits with a message if it is not installed.
+    """
     newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version)
     found = str(newest[-1]) if newest else shutil.which(name)
     if found is None:
@@ -36,7 +39,7 @@ def _version(path: Path) -> int:
 
 @contextmanager
 def cluster() -> Iterator[str]:
-    """The DATABASE_URL of a running cluster."""
+    """Start a cluster, yield its DATABASE_URL, and delete it."""
     # PostgreSQL refuses to run as root.
     owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     ids: Any = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
@@ -59,7 +62,7 @@ def cluster() -> Iterator[str]:
             _wait_until_ready(folder)
             yield f"postgres://{SUPERUSER}@/{folder}/postgres"
         finally:
-            server.send_signal(signal.SIGINT)  # fast shutdown: it does not wait for clients
+            server.send_signal(signal.SIGINT)  # fast shutdown, without waiting for clients
             server.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,10 +81,12 @@ def _wait_until_ready(folder: Path) -> None:
 
 
 def main(command: list[str]) -> int:
-    def stop(number: int, frame: object) -> None:
-        sys.exit(128 + number)  # through the `finally`s above
+    """Run the command with DATABASE_URL set and return its exit status."""
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # the latter when the terminal is closed
+    def stop(number: int, frame: object) -> None:
+        sys.exit(128 + number)  # runs the `finally` blocks above
+
+    for number in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP when the terminal closes
         signal.signal(number, stop)
     with cluster() as database_url:
         return subprocess.run(

@@ -1,7 +1,7 @@
-"""The portal as it is deployed: gunicorn in processes of its own, on a database of its own.
+"""Runs the portal as deployed: gunicorn in its own processes, with its own database.
 
-The fixture `server` gives each test the same running server with its database as in the beginning.
-A test that needs another environment starts its own with `running`.
+The fixture `server` provides a shared server with the initial database. A test that needs another
+environment starts its own server with `running`.
 """
 
 from __future__ import annotations
@@ -62,38 +62,42 @@ License.objects.create(key=sys.stdin.read(), jti=str(uuid.uuid4()), plan_untrust
 
 @dataclass(frozen=True)
 class Server:
+    """A running server."""
+
     url: str
     environment: Mapping[str, str]
     log_path: Path
-    database_url: str  # of the copy that was made for it
-    log_start: int = 0  # octets that were written before this test
-    shell: Shell | None = None  # of a server that serves many tests
+    database_url: str  # of its own copy of the database
+    log_start: int = 0  # size of the log in bytes when the test started
+    shell: Shell | None = None  # only for the shared server
 
     @property
     def log(self) -> str:
+        """The log since the test started."""
         return self.log_path.read_bytes()[self.log_start :].decode(errors="replace")
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """manage.py beside the running server, as an administrator with a shell types it."""
+        """Run a manage.py command in the environment of the server."""
         if self.shell:
             return self.shell.manage(*arguments, stdin=stdin)
         return manage(self.environment, *arguments, stdin=stdin)
 
     def install(self, key: str) -> None:
-        """Installs a key by `manage.py setlicense -`."""
+        """Install a key with `manage.py setlicense -`."""
         done = self.manage("setlicense", "-", stdin=key)
         assert done.returncode == 0, done.stderr
 
     def put_into_history(self, key: str) -> None:
-        """Writes a key that would be refused today, as time or the vendor has left it behind."""
+        """Add a key to the history without validation."""
         done = self.manage("shell", "-v0", "-c", _INSTALL_AS_IT_IS, stdin=key)
         assert done.returncode == 0, done.stderr
 
     def request(self, method: str, path: str, **what: Any) -> Response:
-        """What a program sends; see `requests.request` for the rest."""
+        """Send a request without following redirects; `what` is passed to `requests.request`."""
         return requests.request(method, self.url + path, timeout=30, allow_redirects=False, **what)
 
     def access_token(self) -> str:
+        """Request and return an access token of the API client."""
         answer = self.request(
             "POST",
             "/oauth/token",
@@ -104,7 +108,7 @@ class Server:
         return str(answer.json()["access_token"])
 
     def put(self, body: Any, **headers: str) -> Response:
-        """PUT /findings from the pipeline."""
+        """Send PUT /findings as the API client."""
         bearer = {"Authorization": f"Bearer {self.access_token()}"}
         return self.request("PUT", "/findings", json=body, headers=bearer | headers)
 
@@ -112,6 +116,7 @@ class Server:
 def manage(
     environment: Mapping[str, str], *arguments: str, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
+    """Run a manage.py command and return its exit status and output."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -125,9 +130,9 @@ def manage(
 
 
 class Databases:
-    """Databases of the kind that this test run is about, each a copy of one that is ready.
+    """Creates databases on the engine of this test run, as copies of a template.
 
-    The first worker of a run makes that one, and collects the static files, in the folder `shared`.
+    The first pytest worker creates the template and collects the static files in `shared`.
     """
 
     name = "portal"
@@ -149,7 +154,7 @@ class Databases:
         self.template = ready.read_text()
 
     def prepare(self, database_url: str) -> None:
-        """Makes the tables and rows that every copy begins with, and collects static files."""
+        """Create the tables and rows of the template, and collect static files."""
         self._run(
             self.environment(database_url),
             ("migrate", "-v0"),
@@ -164,7 +169,7 @@ class Databases:
                 assert done.returncode == 0, done.stderr
 
     def environment(self, database_url: str, url: str = "http://localhost") -> dict[str, str]:
-        """Of the portal on that database, which browsers reach at `url`."""
+        """Return the environment of a portal with this database and the PORTAL_URL `url`."""
         return base_environment(self.folder) | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "TEST_STATIC_ROOT": str(self.shared / f"{self.name}-static"),
@@ -174,14 +179,14 @@ class Databases:
 
     @contextmanager
     def copy(self) -> Iterator[str]:
-        """The DATABASE_URL of a copy."""
+        """Create a copy, yield its DATABASE_URL, and delete it."""
         name = self._name(self.folder)
         self._fill(name)
         yield self._url(name)
         self._drop(name)
 
     def restore(self, database_url: str) -> None:
-        """Makes a copy what it was in the beginning, also while a server uses it."""
+        """Reset a copy to the template, also while a server uses it."""
         name = database_url.removeprefix(self._url(""))
         if self.is_postgresql:
             self._drop(name)
@@ -202,7 +207,7 @@ class Databases:
             self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def _name(self, folder: Path) -> str:
-        """Of a new database: with SQLite, the path of its file."""
+        """Return the name of a new database; for SQLite, the path of its file."""
         name = f"{self.name}_{uuid.uuid4().hex[:8]}"
         return name if self.is_postgresql else str(folder / name)
 
@@ -222,9 +227,10 @@ class Databases:
 
 
 def base_environment(folder: Path) -> dict[str, str]:
+    """Return an environment without a database. Writes the public key to `folder`."""
     public_key = folder / "public-key.pem"
     public_key.write_bytes(keys.public_pem())
-    # The last is how `make cover` measures the processes that tests start.
+    # `make cover` uses the last one to measure child processes.
     names = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
     inherited = {name: os.environ[name] for name in names if name in os.environ}
     return inherited | {
@@ -238,7 +244,7 @@ def base_environment(folder: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """For a program that binds it itself. Outgoing connections get none of these ports."""
+    """Return a free port below the range of outgoing connections, for a program to bind."""
     with socket.socket() as probe:
         while True:
             port = random.SystemRandom().randrange(10_000, 32_768)
@@ -249,7 +255,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(databases: Databases, **environment: str) -> Iterator[Server]:
-    """A server on a copy of the database; `environment` adds to its own."""
+    """Start a server with a copy of the database and additional environment variables."""
     with databases.copy() as database_url, listening() as (listener, url):
         whole = databases.environment(database_url, url) | environment
         server = Server(url, whole, databases.folder / f"{urlsplit(url).port}.log", database_url)
@@ -259,20 +265,20 @@ def running(databases: Databases, **environment: str) -> Iterator[Server]:
 
 @contextmanager
 def with_shell(server: Server) -> Iterator[Server]:
-    """The same server, whose `manage` is quick: for one that serves many tests."""
+    """Yield the same server with a Shell, which makes `manage` faster."""
     with shell(server.environment) as administrator:
         yield replace(server, shell=administrator)
 
 
 def restored(server: Server, databases: Databases) -> Server:
-    """The same server with its database as in the beginning, and nothing in its log."""
+    """Reset the database of a server, and return the server with an empty log."""
     databases.restore(server.database_url)
     return replace(server, log_start=server.log_path.stat().st_size)
 
 
 @contextmanager
 def listening() -> Iterator[tuple[socket.socket, str]]:
-    """A socket, bound before anybody else can take its port, and its URL."""
+    """Yield a bound socket and its URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield listener, f"http://localhost:{listener.getsockname()[1]}"
@@ -280,7 +286,7 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
 
 @contextmanager
 def worker(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`manage.py processfindings` in a process of its own; it is killed in the end."""
+    """Start `manage.py processfindings`, yield its process, and kill it."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "processfindings"],
@@ -300,7 +306,7 @@ def worker(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Pop
 def serving(
     application: str, server: Server, listener: socket.socket, *, ready: str
 ) -> Iterator[None]:
-    """gunicorn at the server's address, from when it answers at the path `ready` on."""
+    """Start gunicorn, wait until the path `ready` returns success, and stop it at the end."""
     with server.log_path.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", application, "-b", f"fd://{listener.fileno()}"],
@@ -310,7 +316,7 @@ def serving(
             stderr=subprocess.STDOUT,
             pass_fds=[listener.fileno()],
         )
-    listener.close()  # so that nobody answers when gunicorn has gone
+    listener.close()  # so that connections fail when gunicorn has stopped
     try:
         _wait_until_it_answers(server, process, ready)
         yield
@@ -339,8 +345,10 @@ def started(
     ready: str = "/healthz",
     **environment: str,
 ) -> Iterator[str]:
-    """What the script has printed by the time that it answers at the path `ready`. It is stopped as
-    by Ctrl-C."""
+    """Start a script, wait until the path `ready` returns success, and yield the script's output.
+
+    Stops it with SIGINT and asserts that it succeeds.
+    """
     process = subprocess.Popen(
         script.split(),
         cwd=checkout,

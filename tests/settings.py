@@ -1,6 +1,7 @@
-"""The portal's settings for the servers and commands that the tests start: two values differ.
+"""The portal's settings for the servers and commands that tests start, with two changes.
 
-Sign-ins are cheap, and static files are collected once in a test run, outside the checkout.
+Password hashes are fast, and static files are collected once for each test run, outside the
+checkout.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from threatreaction.settings import *  # noqa: F403  (every other setting is as deployed)
+from threatreaction.settings import *  # noqa: F403  (all other settings are unchanged)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_ROOT = Path(os.environ["TEST_STATIC_ROOT"])

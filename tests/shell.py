@@ -1,7 +1,7 @@
-"""`manage.py` in a process that has loaded Django already and forks for each command.
+"""Runs `manage.py` in forks of a process that has already imported Django, which saves time.
 
-A command is what it is in a shell: a process of its own, with its own arguments, stdin, stdout,
-stderr and exit status. Only the imports, which take most of the time, are done once.
+Each command runs as in a shell, in its own process, with its own arguments, stdin, stdout, stderr
+and exit status.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 _ROOT = Path(__file__).resolve().parent.parent
-_LONGEST = 64 * 1024  # octets of arguments
+_LONGEST = 64 * 1024  # bytes of arguments
 
 
 class Shell:
-    """Runs `manage.py` in one environment. Not for two threads at once."""
+    """Runs `manage.py` in one environment. Not thread-safe."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command and return its exit status and output."""
         with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
             given.write(stdin.encode())
             given.seek(0)
@@ -44,6 +45,7 @@ class Shell:
 
 @contextmanager
 def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
+    """Start a process with this environment, yield its Shell, and stop it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
@@ -56,7 +58,7 @@ def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
     try:
         yield Shell(ours)
     finally:
-        ours.close()  # which ends the process
+        ours.close()  # ends the process
         process.wait(30)
 
 

@@ -1,6 +1,6 @@
-"""How the suite runs: which tests run on every database, and how Hypothesis chooses examples.
+"""A pytest plugin that marks tests for every database and configures Hypothesis.
 
-Loaded by the portal's and the panel's pytest; docs/testing.md tells what follows from it.
+The portal's and the panel's test suites load it. See docs/testing.md.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-# The gate tries the same examples each time; --hypothesis-profile=explore tries new ones.
+# By default, each run tries the same examples; --hypothesis-profile=explore tries new ones.
 settings.register_profile("gate", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("gate")
@@ -17,19 +17,21 @@ _IN_PROCESS = {"db", "transactional_db", "django_db_serialized_rollback"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
     config.addinivalue_line(
         "markers",
-        "every_database: runs on PostgreSQL too. Each test that uses a database in this process"
-        " has it; one with a server in another process has to say so.",
+        "every_database: also runs on PostgreSQL. Tests that use a database in this process get the"
+        " mark automatically; tests of a server in another process must set it.",
     )
     config.addinivalue_line(
         "markers",
-        "one_database: uses a database in this process, and runs on SQLite only. It says why.",
+        "one_database: uses a database in this process, but runs only on SQLite. State the reason.",
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+@pytest.hookimpl(tryfirst=True)  # before -m selects tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Add the mark `every_database` to tests that use a database in this process."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         in_process = item.get_closest_marker("django_db") or fixtures & _IN_PROCESS

@@ -1,4 +1,4 @@
-"""What the owner of the database can do and nobody else: write past the triggers of a history."""
+"""Bypasses the append-only triggers, as only the owner of the database can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 @contextmanager
 def without_triggers() -> Iterator[None]:
-    """No trigger fires meanwhile on this connection, which is a superuser's on PostgreSQL."""
+    """Disable all triggers on this connection, which on PostgreSQL must be a superuser's."""
     if connection.vendor == "postgresql":
         before, after = (
             ["SET session_replication_role = replica"],
@@ -32,14 +32,14 @@ def without_triggers() -> Iterator[None]:
 
 
 def tamper(sql: str, parameters: Sequence[Any] | None = None) -> None:
-    """Runs a statement that the triggers would refuse."""
+    """Run a statement that the triggers would refuse."""
     with without_triggers(), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
 
 
 @contextmanager
 def flushes_past_triggers() -> Iterator[None]:
-    """Lets Django empty the tables after a test whose transactions were committed."""
+    """Let Django flush append-only tables after a test with committed transactions."""
     original = BaseDatabaseOperations.execute_sql_flush
 
     def flush(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:

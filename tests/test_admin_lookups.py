@@ -1,4 +1,4 @@
-"""A change list filters by its own filters alone: any other parameter could tell a secret."""
+"""A change list accepts only its own filters: other parameters could reveal secrets."""
 
 from __future__ import annotations
 

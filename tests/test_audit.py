@@ -1,4 +1,4 @@
-"""`make audit`, in front of a database of vulnerabilities that answers, and of none."""
+"""Tests of `make audit` with and without a database of vulnerabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.server import ROOT, free_port
 
 @contextmanager
 def database(vulnerable: str) -> Iterator[str]:
-    """Speaks OSV's protocol, and knows one vulnerability of every version of one package."""
+    """A server with OSV's protocol and one vulnerability in all versions of one package."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

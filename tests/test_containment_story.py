@@ -1,4 +1,4 @@
-"""From a rule to a blocked address and back, with a browser, a worker, and AWS over HTTP."""
+"""Blocks and unblocks an address, with a browser, a worker, and AWS over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ip_set(cloud: Cloud) -> str:
 
 @pytest.fixture
 def portal(databases: Databases, cloud: Cloud, ip_set: str, tmp_path: Path) -> Iterator[Server]:
-    """Licensed, containment on, and a worker beside it."""
+    """A portal with a license, CONTAINMENT=on and a worker."""
     settings = cloud.environment | {"CONTAINMENT": "on", "BLOCK_IP_SETS": ip_set}
     with running(databases, **settings) as server, worker(server.environment, tmp_path / "log"):
         server.install(make_license())
@@ -42,7 +42,7 @@ def operator(chromium: Browser, portal: Server) -> Iterator[Page]:
 
 
 def finding(portal: Server, number: int) -> None:
-    """GuardDuty finds another attack from the address."""
+    """Send a finding about another attack from the address."""
     done = portal.manage("importfindings", "-", stdin=json.dumps(attack(number, ADDRESS)))
     assert done.returncode == 0, done.stderr
 

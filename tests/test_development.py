@@ -1,4 +1,4 @@
-"""The habits of development: the workflow, the hooks and the updates run what the Makefile runs."""
+"""The CI workflow, the pre-commit hooks and Dependabot match the Makefile."""
 
 from __future__ import annotations
 

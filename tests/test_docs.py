@@ -1,4 +1,4 @@
-"""What the documents say that can be compared with the code."""
+"""Compares the documents with the code."""
 
 from __future__ import annotations
 

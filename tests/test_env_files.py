@@ -1,4 +1,4 @@
-""".env and var/.env, as `manage.py` and gunicorn read them, in a checkout of its own."""
+"""Tests of .env and var/.env with `manage.py` and gunicorn, in a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def test_a_virtual_environment_named_env_is_left_alone(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"DEBUG=false\nSECRET-KEY=hunter2\n", "line 2, is not like NAME=value"),
-        (b"SECRET_KEY = hunter2\n", "line 1, is not like NAME=value"),
-        (b"SECRET_KEY=hunter2\xff\n", "is not text"),
-        (b"SECRET_KEY=hunter2\0\n", "is not text"),
+        (b"DEBUG=false\nSECRET-KEY=hunter2\n", "line 2: expected NAME=value"),
+        (b"SECRET_KEY = hunter2\n", "line 1: expected NAME=value"),
+        (b"SECRET_KEY=hunter2\xff\n", "is not a text file"),
+        (b"SECRET_KEY=hunter2\0\n", "is not a text file"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line_without_the_secret(

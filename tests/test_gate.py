@@ -1,4 +1,4 @@
-"""Who writes where, in which license state: every route, by every method, for three callers."""
+"""Tests every route with every method, in each license status, for three callers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ALL_STATES: dict[str, Callable[[], None]] = STATES | {"": valid, "expiring soon"
 
 @pytest.fixture(params=CALLERS)
 def caller(request: pytest.FixtureRequest) -> Callable[[], Client]:
-    """Signs the caller in anew: some of these routes sign out."""
+    """Return a client that has just signed in, because some routes sign out."""
     client = Client(raise_request_exception=False)
     user: User | None = None
     if request.param != "stranger":

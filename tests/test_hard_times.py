@@ -1,4 +1,4 @@
-"""Large bodies, no database, two writers at once: over real HTTP."""
+"""Tests over HTTP: large bodies, no database, concurrent writers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
 
 def of_a_signed_in_browser(server: Server) -> dict[str, str]:
-    """The headers with which a signed-in administrator's browser would send a form."""
+    """Return the headers of a form that the browser of a signed-in administrator sends."""
     browser = requests.Session()
     browser.get(f"{server.url}/accounts/login/", timeout=30)
     token = {"X-CSRFToken": browser.cookies["csrftoken"], "Referer": server.url}
@@ -71,7 +71,7 @@ def test_fifty_megabytes_are_refused_unread(server: Server, caller: str, license
 
 @contextmanager
 def without_database(server: Server, databases: Databases) -> Iterator[None]:
-    """The file is away, or the server refuses connections to the database; then it is back."""
+    """Make the database unavailable: remove the file, or refuse connections. Restore it after."""
     url = server.environment["DATABASE_URL"]
     if not databases.is_postgresql:
         path = Path(url.removeprefix("sqlite:///"))
@@ -149,7 +149,7 @@ def test_a_body_in_chunks_is_told_to_say_its_length(server: Server) -> None:
     headers = bearer | {"Content-Type": "application/json"}
     answer = server.request("PUT", "/findings", data=iter([b'{"policies": []}']), headers=headers)
     assert answer.status_code == 400
-    assert "send it with one" in answer.json()["detail"]
+    assert "no Content-Length" in answer.json()["detail"]
 
 
 @pytest.mark.every_database

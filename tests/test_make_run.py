@@ -1,4 +1,4 @@
-"""`make run`, as a newcomer meets it: the script behind it, in a checkout of its own."""
+"""Tests of `make run`: its script, in a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.server import ROOT, free_port, started
 
 
 def kept(checkout: Path) -> dict[str, object]:
-    """The files of var/ and the rows that a second start must find and leave as they are."""
+    """Return the files of var/ and the rows that a second start must not change."""
     var = checkout / "var"
     found: dict[str, object] = {
         path.name: path.read_bytes()
@@ -42,7 +42,7 @@ def kept(checkout: Path) -> dict[str, object]:
 
 
 def shell(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """manage.py beside `make run`, in a terminal where nothing is set."""
+    """Run manage.py next to `make run`, with an empty environment."""
     return subprocess.run(
         [".venv/bin/python", "manage.py", *arguments],
         cwd=checkout,
@@ -55,7 +55,7 @@ def shell(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def in_the_readme(command: str) -> str:
-    """What README.md shows that a command prints."""
+    """Return the output of a command in README.md."""
     shown = re.search(
         rf"^    {re.escape(command)}\n\n.*?\n\n((?:    [^\n]*\n)+)",
         (ROOT / "README.md").read_text(),
@@ -140,7 +140,7 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
 
 
 def test_a_folder_of_an_earlier_version_keeps_its_secret_key(checkout: Path) -> None:
-    """It signs the sessions, and encrypts the second factors in the database."""
+    """The key signs the sessions and encrypts the second factors in the database."""
     (checkout / "var/secret-key").write_text("of an earlier version")
     with started(checkout, free_port(), "scripts/run --no-samples"):
         pass

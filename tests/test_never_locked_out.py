@@ -1,4 +1,4 @@
-"""In every license state an administrator signs in, opens the License page and installs a key."""
+"""In every license status, an administrator can sign in and install a license key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class State(NamedTuple):
 
 
 def revoked() -> list[str]:
-    """A replacement, over by now, has revoked the key that somebody installed after it."""
+    """Return an expired key and a later key that it revokes."""
     return [make_license(begins=-2 * DAY, days=1, revokes=["a"]), make_license(jti="a")]
 
 
@@ -62,7 +62,7 @@ def test_the_license_page_installs_a_key(page: Page, server: Server, name: str) 
     expect(page.get_by_role("heading", name=state.heading, exact=True)).to_be_visible()
     page.get_by_label("License key").fill(make_license(days=300))
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
+    expect(page.get_by_text("Paid license installed.")).to_be_visible()
     expect(page.get_by_role("heading", name="Valid", exact=True)).to_be_visible()
     expect(page.locator(".banner")).to_have_count(0)
     put(server, POLICY)
@@ -76,6 +76,6 @@ def test_the_admin_installs_a_key(page: Page, server: Server, name: str) -> None
     page.get_by_role("link", name="Add license").first.click()
     page.get_by_label("License key").fill(make_license(days=300))
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("The Paid license is installed.")).to_be_visible()
+    expect(page.get_by_text("Paid license installed.")).to_be_visible()
     expect(page.locator(".banner")).to_have_count(0)
     put(server, POLICY)

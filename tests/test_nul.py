@@ -1,4 +1,4 @@
-"""NUL, which PostgreSQL cannot store or compare, and what is no number: refused, and no 5xx."""
+"""Invalid numbers and NUL, which PostgreSQL rejects, do not cause a 5xx."""
 
 from __future__ import annotations
 

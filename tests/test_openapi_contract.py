@@ -1,4 +1,4 @@
-"""The running portal keeps to its own OpenAPI document, for good and for bad requests."""
+"""The running portal conforms to its OpenAPI document, for valid and invalid requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each name of a schema in the OpenAPI document stands for one class."""
+"""Each schema name in the OpenAPI document belongs to one class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def schemas(client: Client) -> dict[str, Any]:
 
 
 def shapes(found: Any) -> Iterator[type]:
-    """The classes that a class or an annotation is made of."""
+    """Yield the classes in a class or an annotation."""
     if isinstance(found, type) and issubclass(found, Enum):
         yield found
     elif isinstance(found, type) and issubclass(found, BaseModel):
@@ -32,7 +32,7 @@ def shapes(found: Any) -> Iterator[type]:
 
 
 def test_no_two_classes_have_one_name(schemas: dict[str, Any]) -> None:
-    """Else the document describes one of them for both."""
+    """Otherwise, the document describes only one of them."""
     named: dict[str, set[type]] = {}
     for _, router in api._routers:
         for view in router.path_operations.values():

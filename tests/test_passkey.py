@@ -1,4 +1,4 @@
-"""A passkey, with the authenticator that Chromium brings along for tests."""
+"""Tests of passkeys with the virtual authenticator of Chromium."""
 
 from __future__ import annotations
 

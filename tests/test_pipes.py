@@ -1,4 +1,4 @@
-"""The commands in a pipe: one line on stderr for an error, none where the reader had enough."""
+"""Tests of commands in pipes: one line on stderr for an error, none for a closed pipe."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_database_without_tables_is_told_in_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("The database failed: ")
+    assert done.stderr.startswith("Database error: ")
     assert done.stderr.count("\n") == 1
 
 

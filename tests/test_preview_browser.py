@@ -1,4 +1,4 @@
-"""The Threats page says what staged changes would have done, in a real browser."""
+"""Tests of the preview of policy changes on the Threats page, in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.threats import BRUTE_FORCE, DENIAL, cell, choose, count, save
 
 
 def ingest(server: Server, folder: Path, findings: int) -> None:
-    """Brute force attacks of just now, which the policy of `threats` blocks, as they are HIGH."""
+    """Ingest current brute force findings at HIGH, which the policy of `threats` blocks."""
     now = {"eventLastSeen": datetime.now(UTC).isoformat()}
     path = folder / "findings.json"
     path.write_text(json.dumps([finding(number, service=now) for number in range(findings)]))

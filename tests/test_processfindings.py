@@ -1,4 +1,4 @@
-"""`manage.py processfindings` as a service: killed at each step, stopped, and not alone."""
+"""Tests of `manage.py processfindings`: killed at each step, stopped, several workers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ set_action("REVOKE", finding_type={stolen!r})
 
 @pytest.fixture
 def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
-    """A deployment with everything that AWS can be asked for."""
+    """The environment of a deployment with all AWS resources."""
     cloud.client("s3").create_bucket(
         Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
     )
@@ -77,7 +77,7 @@ def send(cloud: Cloud, environment: dict[str, str], messages: list[Any]) -> None
 
 
 def findings(cloud: Cloud) -> list[Any]:
-    """One that is blocked, one whose key is revoked, one that is saved."""
+    """Return findings for BLOCK, REVOKE and SAVE."""
     iam = cloud.client("iam")
     iam.create_user(UserName="bob")
     key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]

@@ -1,6 +1,6 @@
-"""What CONTRIBUTING.md says that a new route and a new environment variable take, tried.
+"""Tests the instructions in CONTRIBUTING.md for a new route and a new environment variable.
 
-A new reason to refuse a license is in license/tests/test_reasons.py.
+license/tests/test_reasons.py tests those for a new reason to reject a license.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.server import ROOT
 
 
 def add_person(request: HttpRequest) -> HttpResponse:
-    """A view that knows nothing of licenses, and writes."""
+    """A view that writes and does not check the license."""
     User.objects.create_user(request.POST["name"])
     return HttpResponse("Added.")
 
 
 @pytest.fixture
 def _new_route(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """/people, as a line of some urls.py adds it."""
+    """Add the route /people."""
     urls = ModuleType("urls_with_a_new_route")
     urls.urlpatterns = [  # type: ignore[attr-defined]
         path("people", add_person, name="add-person"),

@@ -1,4 +1,4 @@
-"""A refused Save on the Threats page keeps every staged change, says why, and what to do next."""
+"""A refused save on the Threats page keeps all staged changes and shows the cause."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def test_a_save_without_the_permission_keeps_everything(threats: Page, server: S
 
     save(threats)
 
-    _assert_all_is_kept(threats, why="This needs the permission findings.change_threatpolicy")
+    _assert_all_is_kept(
+        threats, why="This request requires the permission findings.change_threatpolicy"
+    )
     assert policy(server) == ORIGINALLY
 
 
@@ -151,7 +153,7 @@ def _proxy_error(route: Route) -> None:
     ("happening", "why"),
     [
         (_broken, f"{BRUTE_FORCE}, every severity: It must be one of"),
-        (_too_large, "A request body is at most 1 MiB."),
+        (_too_large, "The request body must not exceed 1 MiB."),
         (_proxy_error, "The portal returned error 502."),
     ],
 )

@@ -1,4 +1,4 @@
-"""The lock files, against the files that they are made from. Nothing here asks a registry."""
+"""Compares the lock files with the .in files, without access to a registry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ every_input = pytest.mark.parametrize(
 
 
 def pins(source: Path) -> list[Requirement]:
-    """What an .in file asks for, with the files that it includes."""
+    """Return the pinned requirements of an .in file and the files that it includes."""
     found = []
     for line in source.read_text().splitlines():
         if line.startswith("-r "):
@@ -33,7 +33,7 @@ def pins(source: Path) -> list[Requirement]:
 
 
 def locked(source: Path) -> dict[str, list[tuple[Requirement, set[str]]]]:
-    """The entries of the lock file by name; a name has several if versions of Python differ."""
+    """Return the entries of a lock file by name; several if Python versions differ."""
     entries: dict[str, list[tuple[Requirement, set[str]]]] = {}
     text = re.sub(r"^\s*#.*\n", "", source.with_suffix(".txt").read_text(), flags=re.MULTILINE)
     for line in text.replace("\\\n", "").splitlines():

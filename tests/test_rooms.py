@@ -1,6 +1,6 @@
-"""No room depends on one above it: neither in templates nor in migrations.
+"""No app depends on an app above it in its templates or migrations.
 
-import-linter looks after imports; the order of the rooms is that of its contract.
+import-linter checks imports. Its contract defines the order of the apps.
 """
 
 from __future__ import annotations

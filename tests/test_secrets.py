@@ -18,7 +18,7 @@ HTML = {"Accept": "text/html"}
 
 
 def traces(key: str, text: str) -> list[str]:
-    """Pieces of the key, of 20 characters, that the text holds. The header is the same in all."""
+    """Return the parts of 20 characters of the key, without its header, in the text."""
     _, payload, signature = key.split(".")
     parts = (payload, signature)
     pieces = [part[i : i + 20] for part in parts for i in range(len(part) - 19)]

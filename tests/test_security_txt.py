@@ -1,4 +1,4 @@
-"""/.well-known/security.txt (RFC 9116). No test here has a database: no license is asked for."""
+"""Tests of /.well-known/security.txt (RFC 9116), which requires no database and no license."""
 
 from __future__ import annotations
 

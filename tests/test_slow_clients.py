@@ -81,7 +81,7 @@ def test_four_hundred_slow_clients_hold_up_nobody(server: Server) -> None:
 
 
 def answer_seconds(server: Server) -> float:
-    """The slowest of some answers to a client that is not slow."""
+    """Return the time in seconds of the slowest of several responses to a fast client."""
     slowest = 0.0
     for _ in range(20):
         before = time.monotonic()
@@ -91,7 +91,7 @@ def answer_seconds(server: Server) -> float:
 
 
 def workers(server: Server) -> dict[int, int]:
-    """The processes that the server runs in, and how many MiB each has."""
+    """Return the worker processes of the server and their memory in MiB."""
     found = {}
     url = f"PORTAL_URL={server.url}".encode()
     for folder in Path("/proc").iterdir():
@@ -163,7 +163,7 @@ def test_after_chunks_the_connection_ends(server: Server) -> None:
 
 
 def until_closed(client: socket.socket) -> bytes:
-    """What the server says before it hangs up."""
+    """Return everything that the server sends before it closes the connection."""
     client.settimeout(worker.BODY_SECONDS + 10)
     said = b""
     while data := client.recv(4096):
@@ -172,7 +172,7 @@ def until_closed(client: socket.socket) -> bytes:
 
 
 def drip(client: socket.socket) -> None:
-    """Never nothing, and never all, until the server has something to say."""
+    """Send a byte every half second until the server responds."""
     selector = selectors.DefaultSelector()
     selector.register(client, selectors.EVENT_READ)
     deadline = time.monotonic() + worker.BODY_SECONDS + 10

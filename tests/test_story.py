@@ -1,4 +1,4 @@
-"""The life of a deployment over real HTTP: licensed, lapsed to the second, licensed again."""
+"""The lifecycle of a license over HTTP: installed, expired, renewed."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_bad_key_is_refused_by_its_own_reason_and_changes_nothing(
 
 
 def known(server: Server) -> str:
-    """The license in force, and the rows of the history."""
+    """Return the license in force and the rows of the history."""
     rows = "from license.models import License; print(*License.objects.values())"
     history = server.manage("shell", "-v0", "-c", rows)
     assert history.returncode == 0, history.stderr

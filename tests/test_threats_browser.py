@@ -1,4 +1,4 @@
-"""Changing policy on the Threats page, in a real browser against a real server."""
+"""Tests of policy changes on the Threats page, in a browser."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_with_a_license_each_of_them_writes(operator_client: Client, write: str)
 
 
 class SlowDatabase:
-    """Lets the clock run past the end of the license as soon as the view writes."""
+    """Moves the clock past the license expiry when the view writes."""
 
     def __init__(self) -> None:
         self.clock = travel(keys.now() + timedelta(days=2), tick=False)
@@ -101,7 +101,7 @@ def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, 
 
 
 class LateDatabase:
-    """Lets the clock run past the end of the license once the gate has asked for it."""
+    """Moves the clock past the license expiry after the middleware has checked the license."""
 
     def __init__(self) -> None:
         self.clock = travel(keys.now() + timedelta(days=2), tick=False)
@@ -139,7 +139,7 @@ def test_no_gated_route_commits_after_the_license_has_ended(method: str, superus
 def test_a_group_is_not_given_after_the_license_has_ended(
     superuser_client: Client, operator: User
 ) -> None:
-    """Once it is given, the form that was sent takes nothing away and adds nothing."""
+    """With the group added, the submitted form changes nothing."""
     install(keys.make_license(days=1))
     slow = SlowDatabase()
     every = [group.pk for group in Group.objects.all()]
@@ -156,7 +156,7 @@ def test_a_group_is_not_given_after_the_license_has_ended(
 
 
 class EndedSession:
-    """Ends every session after the request has read its own, and before it has its transaction."""
+    """Ends all sessions after the request has read its session and before its transaction."""
 
     def __init__(self) -> None:
         self.is_over = False
@@ -194,7 +194,7 @@ def test_an_answer_of_500_has_written_nothing(
 
 
 def hold_the_policy(is_held: Event, may_go: Event) -> None:
-    """Takes the lock that each change of policy waits for, and lets go of it when told."""
+    """Hold the lock of policy changes: set `is_held`, and release it when `may_go` is set."""
     with transaction.atomic():
         advisory_lock("findings.policy")
         is_held.set()
@@ -202,7 +202,7 @@ def hold_the_policy(is_held: Event, may_go: Event) -> None:
 
 
 def until_two_wait() -> None:
-    """Returns once two transactions wait for locks. SQLite has one lock, and lines them up."""
+    """Wait until two transactions wait for locks. On SQLite, they queue for its only lock."""
     deadline = time.monotonic() + 20
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     while connection.vendor == "postgresql" and time.monotonic() < deadline:
@@ -214,7 +214,7 @@ def until_two_wait() -> None:
 
 
 def delete_clients() -> int:
-    """How many changes of policy there were when no client was left."""
+    """Delete all API clients and return the number of policy changes at that time."""
     OAuthClient.objects.all().delete()
     return PolicyChange.objects.count()
 
@@ -228,7 +228,7 @@ def deactivate_everybody() -> int:
 @pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize("who", ["program", "person"])
 def test_who_is_put_out_writes_nothing_afterwards(who: str, request: pytest.FixtureRequest) -> None:
-    """A write that had to wait, and meanwhile somebody puts its caller out."""
+    """The caller loses access while its write waits."""
     if who == "program":
         client, put_out = request.getfixturevalue("program")("findings:write"), delete_clients
     else:

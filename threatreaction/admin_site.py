@@ -1,3 +1,5 @@
+"""The admin site of the portal."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +16,7 @@ from django.views.decorators.cache import never_cache
 
 
 class AdminSite(admin.AdminSite):
-    """Django's admin, opened by permissions alone: who may see some model may come in."""
+    """Django's admin site, for all users who can view at least one model; `is_staff` is ignored."""
 
     site_header = "Threat Reaction"
     site_title = "Threat Reaction"
@@ -31,7 +33,10 @@ class AdminSite(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Hands over to the portal's own sign-in, with its second factors and rate limits."""
+        """Redirect to the portal's sign-in page, which has second factors and rate limits.
+
+        Raises PermissionDenied for a signed-in user without permissions.
+        """
         index = reverse("admin:index", current_app=self.name)
         if not request.user.is_authenticated:
             return redirect_to_login(request.GET.get("next", index))
@@ -41,10 +46,10 @@ class AdminSite(admin.AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         if any("\0" in value for value in request.GET.values()):
-            raise BadRequest  # PostgreSQL has no NUL
+            raise BadRequest  # PostgreSQL rejects NUL
         return super().autocomplete_view(request)
 
-    def password_change(  # type: ignore[override]  # a redirect where Django has a page
+    def password_change(  # type: ignore[override]  # redirects to the portal's page
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         return redirect("account_change_password")

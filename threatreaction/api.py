@@ -1,4 +1,4 @@
-"""The API as a whole: its routes, and its errors as application/problem+json (RFC 9457)."""
+"""The HTTP API: its routers, and its errors as application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -32,29 +32,31 @@ from problems import json_body, responses
 
 logger = logging.getLogger(__name__)
 
-# What each error of an operation means; `code` tells the reasons of one status apart.
+# The description of each error status in the OpenAPI document.
 _MEANINGS = {
-    400: "The body is not valid JSON.",
-    401: "Nobody is signed in, or the access token is no good.",
-    403: "The caller has no permission or too small a scope, or the license allows no writes.",
-    412: "The policy has changed since the ETag in If-Match; nothing was set.",
-    413: "The body is over 1 MiB.",
-    415: "The body is not declared as application/json.",
-    422: "Something in the request is wrong; errors lists all of it, and nothing was set.",
-    500: "The portal failed; nothing was set.",
+    400: "The request body is not valid JSON.",
+    401: "The caller is not authenticated, or the access token is invalid or expired.",
+    403: "The caller lacks the permission or the scope, or the license does not allow writes.",
+    412: "The policy does not match the ETag in If-Match. Nothing was changed.",
+    413: "The request body is larger than 1 MiB.",
+    415: "The Content-Type is not application/json.",
+    422: "Validation failed. `errors` lists all errors. Nothing was changed.",
+    500: "An internal error occurred. Nothing was changed.",
 }
 
 
-PAGES = {"actions": action_list}  # what a person sees at the address of a resource
+PAGES = {"actions": action_list}  # by path: the HTML pages at the URLs of API resources
 
 
 class StrictJSON(Parser):
+    """Parses request bodies strictly as in RFC 8259."""
+
     def parse_body(self, request: HttpRequest) -> Any:
         return json_body.read_json(request)
 
 
 class FastJSON(BaseRenderer):
-    """Ninja has validated the answer by its schema; this only writes it."""
+    """Serializes responses, which Ninja has already validated, with pydantic."""
 
     media_type = "application/json"
 
@@ -63,30 +65,32 @@ class FastJSON(BaseRenderer):
 
 
 class PortalAPI(NinjaAPI):
+    """The API with the portal's authentication, HEAD and 405 responses, and OpenAPI document."""
+
     @property
     def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
         patterns, app_name, namespace = super().urls
         for pattern in patterns:
             if isinstance(pattern, URLPattern):
-                # Not the sign-in page: each operation asks for its own credentials.
+                # Each operation authenticates the caller itself, without a redirect to sign-in.
                 resource = _as_resource(pattern.callback)
                 page = PAGES.get(str(pattern.pattern))
                 pattern.callback = login_not_required(_either(page, resource) if page else resource)
         return patterns, app_name, namespace
 
     def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
-        """Ninja's document, and what Ninja has no words for."""
+        """Return the OpenAPI document with security schemes and problem responses."""
         document = super().get_openapi_schema(**where)
         document["components"]["securitySchemes"] = {
             "session": {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": "sessionid",
-                "description": "The portal's own pages. A write also needs the X-CSRFToken header.",
+                "description": "For browsers. Writes also require the X-CSRFToken header.",
             },
             "client": {
                 "type": "oauth2",
-                "description": "Programs. `manage.py createapiclient` makes an id and a secret.",
+                "description": "For programs. `manage.py createapiclient` creates credentials.",
                 "flows": {
                     "clientCredentials": {
                         "tokenUrl": "/oauth/token",
@@ -108,7 +112,7 @@ class PortalAPI(NinjaAPI):
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is there or not, but is never null: that would be the text "null"."""
+    """Return the schema of a parameter without null: parameters are optional but never null."""
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     return choices[0] if len(choices) == 1 else schema
 
@@ -116,7 +120,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _either(
     page: Callable[..., HttpResponse], resource: Callable[..., HttpResponse]
 ) -> Callable[..., HttpResponse]:
-    """One address for people and for programs: a page for whoever asks for HTML."""
+    """Return a view that responds with the page to browsers, and else with the resource."""
 
     @wraps(resource)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -129,13 +133,13 @@ def _either(
 
 
 def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answers HEAD wherever GET is answered, and 405 as a problem."""
+    """Return a view that also supports HEAD, and whose 405 is a problem document."""
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         is_head = request.method == "HEAD"
         if is_head:
-            request.method = "GET"  # the server leaves the body out
+            request.method = "GET"  # the server omits the body
         response = view(request, *args, **kwargs)
         if is_head:
             request.method = "HEAD"
@@ -146,7 +150,7 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
             allowed.add("HEAD")
         return responses.respond(
             code="method_not_allowed",
-            detail=f"This address answers {', '.join(sorted(allowed))}.",
+            detail=f"This URL supports {', '.join(sorted(allowed))}.",
             headers={"Allow": ", ".join(sorted(allowed))},
         )
 
@@ -156,18 +160,18 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 api = PortalAPI(
     title="Threat Reaction",
     version="1.0.0",
-    description="The threat policy of this portal, what was found, what was done about it, and the"
-    " state of its license.",
+    description="The threat policy, findings, actions, security events and license status of this"
+    " portal.",
     urls_namespace="api",
     openapi_url="/api/openapi.json",
-    docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's own dress
+    docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's design
     docs_decorator=require_safe,
     parser=StrictJSON(),
     renderer=FastJSON(),
 )
 api.add_router("", findings_router)
 api.add_router("", actions_router)
-api.add_router("", license_router, auth=anybody)  # license knows no accounts
+api.add_router("", license_router, auth=anybody)  # license does not import accounts
 api.add_router("", security_router)
 
 
@@ -177,9 +181,11 @@ api.exception_handler(CallerRefused)(refuse)
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     if any(entry["type"] == "missing" and entry["loc"][1:] == ("body",) for entry in error.errors):
-        if "Transfer-Encoding" in request.headers:  # Django reads such a body as an empty one
-            return json_body.malformed("The body came without a Content-Length; send it with one.")
-        return json_body.malformed("The body is empty.")
+        if "Transfer-Encoding" in request.headers:  # Django reads such a body as empty
+            return json_body.malformed(
+                "The request has no Content-Length. Send the body with this header."
+            )
+        return json_body.malformed("The request body is empty.")
     return json_body.invalid(error.errors)
 
 
@@ -196,7 +202,7 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     return responses.respond(
         code="body_too_large",
-        detail="A request body is at most 1 MiB. Send the policies in several requests.",
+        detail="The request body must not exceed 1 MiB. Send the policies in several requests.",
     )
 
 
@@ -204,7 +210,7 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
     return responses.respond(
         code="stale_policy",
-        detail=f"{error} Nothing was set. Read it again, and send the change with its new ETag.",
+        detail=f"{error} Nothing was changed. Get the policy and send the change with its ETag.",
         headers={"ETag": error.etag},
     )
 
@@ -214,5 +220,5 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("The API failed to answer %s %s", request.method, request.path, exc_info=error)
     return responses.respond(
         code="internal_error",
-        detail="The portal failed to answer; its log says why. Nothing was changed.",
+        detail="An internal error occurred. The portal logged it. Nothing was changed.",
     )

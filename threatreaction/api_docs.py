@@ -1,7 +1,6 @@
-"""/api/docs: the OpenAPI document as a page in the portal's own dress.
+"""The page /api/docs, which renders the OpenAPI document in the portal's design.
 
-Not Swagger UI, which Ninja ships: it runs under our CSP, but its selects have no names, its buttons
-hold buttons, and its greys are too pale to read.
+Ninja's Swagger UI is not accessible: it has selects without names, nested buttons and low contrast.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from threatreaction.api import api
 
 @require_safe
 def api_docs(request: HttpRequest) -> HttpResponse:
+    """Show the operations, schemas and scopes of the API."""
     document = api.get_openapi_schema()
     context = {
         "info": document["info"],
@@ -39,7 +39,7 @@ def api_docs(request: HttpRequest) -> HttpResponse:
 
 
 def _shown_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """The shapes that something on the page refers to; Ninja also lists models of parameters."""
+    """Return the schemas that the page links to, without Ninja's models of parameters."""
     text = json.dumps(document)
     schemas: dict[str, Any] = document["components"]["schemas"]
     return {name: it for name, it in schemas.items() if f'schemas/{name}"' in text}
@@ -97,7 +97,10 @@ def _shape(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _type(schema: dict[str, Any]) -> list[tuple[str, bool]]:
-    """A JSON Schema in words, "array of PolicySetting"; with each, whether it names a shape."""
+    """Describe a JSON Schema in words ("array of", "PolicySetting").
+
+    Each word comes with whether it is the name of a schema on the page.
+    """
     if "$ref" in schema:
         return [(str(schema["$ref"]).rpartition("/")[2], True)]
     if choices := schema.get("anyOf") or schema.get("allOf"):

@@ -1,7 +1,7 @@
-"""What the portal answers when it cannot: a page for a person, a problem document for a program.
+"""Error handlers: HTML pages for browsers, problem documents for programs.
 
-The pages for 400, 413, 500 and 503 are rendered without the request, and so without any query: they
-must come out when the database, the session or the Host header is what is wrong.
+The pages for 400, 413, 500 and 503 are rendered without the request and run no query, because the
+database, the session or the Host header may be the cause of the error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from problems import catalog, responses
 
 
 class MethodNotAllowedMiddleware:
-    """Gives Django's 405, which has an empty body, a page or a problem document."""
+    """Adds a page or a problem document to Django's 405 responses, which have an empty body."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -38,67 +38,72 @@ class MethodNotAllowedMiddleware:
             return page
         return responses.respond(
             code="method_not_allowed",
-            detail=f"This address answers {allowed}. Nothing was changed.",
+            detail=f"This URL supports {allowed}. Nothing was changed.",
             headers={"Allow": allowed},
         )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 400, or 413 for RequestDataTooBig."""
     if isinstance(exception, RequestDataTooBig):
         return _bare(
             request,
             code="body_too_large",
-            detail="A request body is at most 1 MiB. Nothing was changed.",
+            detail="The request body must not exceed 1 MiB. Nothing was changed.",
         )
     return _bare(
         request,
         code="bad_request",
-        detail="The request cannot be understood. Nothing was changed.",
+        detail="The portal cannot read the request. Nothing was changed.",
     )
 
 
 @requires_csrf_token
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 403 for a caller without permission."""
     if responses.wants_html(request):
         context = {"has_role": bool(request.user.get_all_permissions())}
         return render(request, "403.html", context, status=403)
     return responses.respond(
         code="permission_denied",
-        detail="Your role does not allow this. An administrator of this portal can give you one.",
+        detail="Your role does not allow this. Ask an administrator of this portal for access.",
     )
 
 
 @requires_csrf_token
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the response with status 403 for a failed CSRF check."""
     if responses.wants_html(request):
         return render(request, "403_csrf.html", status=403)
     return responses.respond(
         code="csrf_failed",
-        detail="Send the cookie csrftoken's value in the header X-CSRFToken. Nothing was changed.",
+        detail="Send the csrftoken cookie's value in the X-CSRFToken header. Nothing was changed.",
     )
 
 
 @requires_csrf_token
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the response with status 404."""
     if responses.wants_html(request):
         return render(request, "404.html", status=404)
     return responses.respond(
         code="not_found",
-        detail="There is nothing at this address.",
+        detail="There is no page or resource at this URL.",
     )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the response with status 503 if the database is not available, else 500."""
     if isinstance(sys.exception(), OperationalError | InterfaceError):
         return _bare(
             request,
             code="database_unavailable",
-            detail="The portal cannot use its database just now. Nothing was changed.",
+            detail="The portal cannot use its database. Nothing was changed. Try again later.",
         )
     return _bare(
         request,
         code="internal_error",
-        detail="The portal failed to answer; its log says why.",
+        detail="An internal error occurred. The portal logged it.",
     )
 
 

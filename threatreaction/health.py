@@ -1,4 +1,4 @@
-"""What a load balancer asks: is the process alive, is its database?"""
+"""Health checks for load balancers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 
 class HealthMiddleware:
-    """Answers /healthz and /readyz before anything else does.
+    """Responds to /healthz and /readyz before other middleware.
 
-    A load balancer asks by IP address and over plain HTTP: such a Host header is in no list of
-    ALLOWED_HOSTS, and a redirect to HTTPS is no answer. It stands first in MIDDLEWARE.
+    Load balancers send health checks over plain HTTP with an IP address as Host. This middleware
+    must be the first, so that the checks bypass ALLOWED_HOSTS and the redirect to HTTPS.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -43,12 +43,12 @@ class HealthMiddleware:
 
 
 def healthz() -> JsonResponse:
-    """200 while the process can answer."""
+    """Return status 200."""
     return JsonResponse({"status": "ok"})
 
 
 def readyz() -> JsonResponse:
-    """200 while the database can be read, else 503."""
+    """Return status 200 if the database responds to a query, else 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

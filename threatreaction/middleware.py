@@ -1,3 +1,5 @@
+"""Middleware that rejects invalid paths."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,7 +9,7 @@ from django.http.response import HttpResponseBase
 
 
 class NoNulMiddleware:
-    """Answers 404 to a path with NUL in it: nothing is there, and PostgreSQL cannot even look."""
+    """Raises Http404 for a path that contains NUL, which PostgreSQL rejects."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,7 +1,7 @@
-"""Every setting of the portal beside those of serving.shared_settings. Safe when the environment is
-empty.
+"""The settings of the portal, in addition to those of serving.shared_settings.
 
-docs/operations.md lists each environment variable; a test holds the two together.
+The defaults are secure. docs/operations.md lists all environment variables; a test compares it with
+the settings.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ read_env_files(Path(__file__).resolve().parent.parent, only=os.environ.get("DOTE
 
 from serving.shared_settings import *  # noqa: E402  (it reads the environment)
 
-# --- Where the portal lives -------------------------------------------------------------------
+# --- URL and secrets --------------------------------------------------------------------------
 
-# One variable says how browsers reach the portal; the hosts, the cookies and HSTS follow from it.
+# The hosts, the cookie settings and HSTS are derived from PORTAL_URL.
 PORTAL_URL = env.str("PORTAL_URL", default="https://localhost").rstrip("/")
 _portal = parsed("PORTAL_URL", PORTAL_URL, like="https://portal.example.com, without a path")
 vars().update(of_scheme(_portal.scheme))
@@ -29,7 +29,7 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = (
     env.str("SECRET_KEY", default="only for development") if DEBUG else env.str("SECRET_KEY")
 )
-# Of what is encrypted in the database: the first encrypts, all decrypt.
+# For secrets in the database: the first key encrypts, all keys decrypt.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[]) or [SECRET_KEY]
 ALLOWED_HOSTS = [_portal.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL]
@@ -44,11 +44,11 @@ LICENSE_PUBLIC_KEY_PATH = BASE_DIR / env.str(
 LICENSE_REVOCATIONS_PATH = BASE_DIR / "public" / "revocations.jwt"
 PANEL_URL = env.str("PANEL_URL", default="https://threatreaction.com/panel").rstrip("/")
 
-# The only views that take a write without a valid license. Everything else is refused.
-# Nobody must be unable to sign in, to mend the license, to protect their own account, or to put
-# somebody out.
+# The views whose writes do not require a license. All other writes do.
+# Without a license, users must still be able to sign in, fix the license, protect their own account
+# and revoke access.
 LICENSE_EXEMPT_VIEWS = [
-    # Signing in and its second factors, signing out.
+    # Sign-in, second factors and sign-out.
     "account_login",
     "account_logout",
     "account_reauthenticate",
@@ -58,18 +58,18 @@ LICENSE_EXEMPT_VIEWS = [
     "mfa_reauthenticate_webauthn",
     "openid_connect_login",
     "admin:logout",
-    # Judging and saving a license.
+    # Validating and installing a license.
     "license:page",
     "license:preview",
     "admin:license_license_add",
-    # Trying changes of policy on what was found; it sets nothing.
+    # Previewing policy changes, without saving them.
     "findings:preview",
     # Obtaining an API token.
     "oauth_token",
-    # Protecting one's own account.
+    # Protecting the user's own account.
     "account_change_password",
     "account_set_password",
-    "usersessions_list",  # ends one's own
+    "usersessions_list",  # ends the user's own sessions
     "account_reset_password",
     "account_reset_password_from_key",
     "mfa_activate_totp",
@@ -77,17 +77,17 @@ LICENSE_EXEMPT_VIEWS = [
     "mfa_generate_recovery_codes",
     "mfa_add_webauthn",
     "mfa_remove_webauthn",
-    # What only takes power away: from a token, from an API client.
+    # Revoking access: tokens and API clients.
     "oauth_revoke",
-    "admin:allauth_idp_oidc_client_changelist",  # its one action deletes
+    "admin:allauth_idp_oidc_client_changelist",  # its only action deletes clients
     "admin:allauth_idp_oidc_client_delete",
 ]
-# Views whose writes are exempt only where a function says so.
+# Views whose writes are exempt only if a function returns True.
 LICENSE_EXEMPT_WHERE = {
     "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
 }
 
-# What whoever must enroll a second factor first can reach: that, and signing out.
+# The views that users can open before they enroll a required second factor.
 ENROLLMENT_VIEWS = [
     "account_logout",
     "account_reauthenticate",
@@ -96,16 +96,16 @@ ENROLLMENT_VIEWS = [
     "mfa_index",
     "mfa_activate_totp",
     "mfa_add_webauthn",
-    "problems:page",  # says why
+    "problems:page",  # explains the requirement
 ]
-# These do not look at the session.
+# These views do not use the session.
 UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 
 # --- Containment --------------------------------------------------------------------------------
 
-# Region and credentials of AWS come from the environment or the instance, as boto3 finds them.
+# boto3 gets the AWS region and credentials from the environment or the instance.
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
-CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks insists
+CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
@@ -139,12 +139,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "threatreaction.health.HealthMiddleware",  # first: before hosts and HTTPS are insisted on
+    "threatreaction.health.HealthMiddleware",  # first: before the checks of Host and HTTPS
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
-    # Before every middleware that may answer in process_view; license.checks insists on it.
+    # Before every middleware with process_view; license.checks enforces it.
     "license.middleware.LicenseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.middleware.IdleTimeoutMiddleware",
@@ -160,7 +160,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "threatreaction.errors.MethodNotAllowedMiddleware",
     "threatreaction.middleware.NoNulMiddleware",
-    "accounts.middleware.WriteMiddleware",  # last; accounts.checks insists on it
+    "accounts.middleware.WriteMiddleware",  # last; accounts.checks enforces it
 ]
 
 ROOT_URLCONF = "threatreaction.urls"
@@ -181,11 +181,11 @@ DATABASES = database(
     env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'threatreaction.sqlite3'}")
 )
 
-# Beyond these rows Django drops some, and an attacker with many addresses would drop the counts of
-# their own guesses. Each write counts the rows, which bounds them from above.
+# Above this limit, Django culls rows: an attacker with many IP addresses could remove the counts of
+# failed sign-ins. The limit is not higher because each write counts the rows.
 CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 20_000}
 
-# --- People and programs ----------------------------------------------------------------------
+# --- Users and API clients --------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {
@@ -196,7 +196,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-# Of whom a second factor is demanded: none, administrators or everyone.
+# Who must have a second factor: none, administrators or everyone.
 REQUIRE_SECOND_FACTOR = env.str(
     "REQUIRE_SECOND_FACTOR", default="none" if DEBUG else "administrators"
 )
@@ -207,20 +207,20 @@ if REQUIRE_SECOND_FACTOR not in {"none", "administrators", "everyone"}:
     )
     raise ImproperlyConfigured(msg)
 SESSION_IDLE_MINUTES = env.int("SESSION_IDLE_MINUTES", default=60)
-SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds, from sign-in on, however active
+SESSION_COOKIE_AGE = 12 * 60 * 60  # seconds after sign-in, regardless of activity
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 
-ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # nobody signs up
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # no sign-up
 ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"  # an administrator or the identity provider vouches for it
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers who are not users
-ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password or second factor
+ACCOUNT_EMAIL_VERIFICATION = "none"  # administrators or the identity provider verify it
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no email to addresses without an account
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # about changed passwords and second factors
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Failed attempts: by client address, then by account and client address (accounts/adapters.py).
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key,20/h/key"}
@@ -236,7 +236,7 @@ MFA_FORMS = {
 MFA_TOTP_ISSUER = "Threat Reaction"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # see ACCOUNT_EMAIL_VERIFICATION
 
-# Single sign-on through any OpenID Connect provider. Register this address there:
+# Single sign-on with any OpenID Connect provider. Register this redirect URI:
 # PORTAL_URL/accounts/oidc/sso/login/callback/
 SOCIALACCOUNT_ADAPTER = "accounts.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, list[dict[str, object]]]] = {}
@@ -255,20 +255,20 @@ if OIDC_SERVER_URL:
         ]
     }
 
-# Programs: client credentials for an opaque token (accounts/views.py refuses all other grants).
+# API clients: client credentials grant, opaque tokens (accounts/views.py refuses other grants).
 IDP_OIDC_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60  # seconds
 
-ANONYMOUS_WRITE_RATE = "60/m/ip"  # sign-ins, tokens and what is refused, by client address
+ANONYMOUS_WRITE_RATE = "60/m/ip"  # unauthenticated writes, by IP address
 
-# --- Safety -----------------------------------------------------------------------------------
+# --- Security ---------------------------------------------------------------------------------
 
 CSRF_FAILURE_VIEW = "threatreaction.errors.csrf_failure"
 
 # security.txt: where to report a vulnerability.
 SECURITY_TXT_URL = PORTAL_URL + security_txt.PATH
 
-# --- Pages, mail and logs ---------------------------------------------------------------------
+# --- Pages, email and logs --------------------------------------------------------------------
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
@@ -276,6 +276,6 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"threatreaction@{_po
 
 LOGGING["loggers"] = {
     "threatreaction.security": {"handlers": ["json"], "propagate": False},  # JSON lines
-    "oauthlib": {"level": "INFO"},  # its DEBUG writes access tokens down
-    "botocore": {"level": "WARNING"},  # it tells of every client that is made
+    "oauthlib": {"level": "INFO"},  # DEBUG logs access tokens
+    "botocore": {"level": "WARNING"},  # INFO logs the creation of each client
 }

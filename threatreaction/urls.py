@@ -1,3 +1,5 @@
+"""The root URL patterns of the portal."""
+
 from __future__ import annotations
 
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""The WSGI application of the portal. Installs LICENSE_KEY at startup."""
 
 from __future__ import annotations
 

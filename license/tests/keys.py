@@ -1,4 +1,4 @@
-"""Real keys for tests: a vendor, and licenses that it issues."""
+"""Signing keys and license keys for tests."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ ACCOUNT = "123456789012"
 
 @cache
 def vendor_key() -> RSAPrivateKey:
-    """The key that the deployment under test trusts; made once, because making one is slow."""
+    """Return the signing key that the deployment trusts. Cached, because generation is slow."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @cache
 def other_key() -> RSAPrivateKey:
-    """A good key that nobody trusts."""
+    """Return a valid signing key that the deployment does not trust."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def keyring(*keys: RSAPrivateKey) -> Keyring:
+    """Return the public keys by thumbprint; by default, that of the vendor."""
     return {thumbprint(key.public_key()): key.public_key() for key in keys or (vendor_key(),)}
 
 
 def public_pem(*keys: RSAPrivateKey) -> bytes:
+    """Return the public keys as a PEM bundle; by default, that of the vendor."""
     return b"".join(
         key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         for key in keys or (vendor_key(),)
@@ -41,6 +43,7 @@ def public_pem(*keys: RSAPrivateKey) -> bytes:
 
 
 def now() -> datetime:
+    """Return the current time in UTC, truncated to seconds."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -51,7 +54,7 @@ def make_license(
     signing_key: RSAPrivateKey | None = None,
     **claims: Any,
 ) -> str:
-    """A key that runs for some days from `begins` after now on."""
+    """Return a license key that is valid for `days`, starting `begins` after the current time."""
     not_before = claims.pop("not_before", now() + begins)
     stated: dict[str, Any] = {
         "jti": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""Every parameter by which somebody could try to filter a change list: for portal and panel."""
+"""Lists all parameters that could filter an admin change list, for portal and panel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from django.test import RequestFactory
 
 
 def admins() -> list[ModelAdmin[Any]]:
+    """Return all registered model admins."""
     return list(site._registry.values())
 
 
 def parameters(model: type[Model], *, hops: int = 2) -> Iterator[str]:
-    """Each field, with each of its lookups and without, also of related models."""
+    """Yield each field with and without each lookup, also of models up to `hops` relations away."""
     for field in model._meta.get_fields():
         yield field.name
         if isinstance(field, Field):
@@ -27,7 +28,7 @@ def parameters(model: type[Model], *, hops: int = 2) -> Iterator[str]:
 
 
 def taken(model_admin: ModelAdmin[Any]) -> set[str]:
-    """Those that its change list takes."""
+    """Return the parameters that the change list accepts."""
     request = RequestFactory().get("/")
     return {
         name

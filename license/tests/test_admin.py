@@ -29,7 +29,7 @@ def test_an_administrator_adds_a_license_by_its_key(
 ) -> None:
     key = make_license(jti="pasted")
     response = administrator_client.post(ADD, {"key": key}, follow=True)
-    assert "The Paid license is installed." in response.content.decode()
+    assert "Paid license installed." in response.content.decode()
     added = License.objects.get(jti="pasted")
     assert (added.source, added.installed_by) == (License.Source.ADMIN, administrator)
     assert administrator_client.get("/license/status").json()["allows_writes"]
@@ -48,7 +48,7 @@ def test_a_refused_key_stays_in_the_form_with_the_reason(administrator_client: C
 def test_a_key_that_ends_sooner_must_be_confirmed(administrator_client: Client) -> None:
     key = make_license(days=3)
     refused = administrator_client.post(ADD, {"key": key})
-    assert b"Tick the box to install it anyway." in refused.content
+    assert b"Select the check box to install it anyway." in refused.content
     administrator_client.post(ADD, {"key": key, "confirm": "on"})
     assert License.objects.count() == 2
 
@@ -69,7 +69,7 @@ def test_a_key_that_another_one_overtakes_must_be_confirmed(administrator_client
             answer = pool.submit(add)
             sleep(1)  # the key is validated good by now, and waits to be stored
         page = answer.result()
-    assert "Tick the box to install it anyway." in page
+    assert "Select the check box to install it anyway." in page
     assert License.objects.count() == 1
 
 
@@ -78,7 +78,7 @@ def test_a_key_that_is_installed_already_adds_nothing(administrator_client: Clie
     key = make_license()
     administrator_client.post(ADD, {"key": key})
     response = administrator_client.post(ADD, {"key": key}, follow=True)
-    assert b"This license was installed already." in response.content
+    assert b"This license is already installed." in response.content
     assert License.objects.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a deployment is named, with the way to mend it."""
+"""Tests of the system checks: each error in a deployment is reported with a fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def found() -> dict[str, CheckMessage]:
     return {name: message for name, message in messages.items() if name.startswith("license.")}
 
 
-def test_a_good_deployment_has_nothing_to_mend() -> None:
+def test_a_good_deployment_has_nothing_to_fix() -> None:
     assert found() == {}
 
 
@@ -66,7 +66,7 @@ def test_an_exemption_without_a_route_is_told(settings: Settings) -> None:
 
 
 @pytest.mark.django_db(transaction=True)  # each command closes its connections
-def test_the_commands_that_mend_a_license_run_whatever_is_wrong(
+def test_the_commands_that_fix_a_license_run_whatever_is_wrong(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.MIDDLEWARE = []

@@ -1,4 +1,4 @@
-"""The commands of an administrator with a shell, and of the vendor."""
+"""Tests of the management commands for administrators and for the vendor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it takes for a key to be installed, and that a refused one changes nothing."""
+"""Tests of the installation of keys: a rejected key changes nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_key_that_is_installed_already_adds_no_row() -> None:
     assert License.objects.count() == 1
 
 
-def test_the_same_key_mends_a_row_that_was_damaged() -> None:
+def test_the_same_key_fixes_a_row_that_was_damaged() -> None:
     key = make_license()
     install(key)
     tamper("UPDATE license_license SET key = 'damaged'")
@@ -97,7 +97,7 @@ def test_a_refused_key_leaves_the_license_in_force(code: str) -> None:
 def test_a_key_that_ends_sooner_must_be_confirmed() -> None:
     install(make_license(days=100))
     sooner = make_license(days=50)
-    with pytest.raises(ConfirmationNeeded, match="sooner"):
+    with pytest.raises(ConfirmationNeeded, match="expires before"):
         install(sooner)
     assert License.objects.count() == 1
     assert install(sooner, confirmed=True).created

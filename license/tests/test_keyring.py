@@ -58,12 +58,12 @@ def test_a_bundle_keeps_its_order_and_its_comments_out() -> None:
 @pytest.mark.parametrize(
     ("pem", "reason"),
     [
-        (b"", "no PEM block"),
-        (b"nonsense", "no PEM block"),
-        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "no public key"),
+        (b"", "contains no PEM block"),
+        (b"nonsense", "contains no PEM block"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "not a valid public key"),
         (public_pem(SHORT), "1024 bits"),
         (public_pem(CUBE), "exponent 3"),
-        (public_pem(CURVE), "not RSA"),
+        (public_pem(CURVE), "not an RSA key"),
         (private_pem(keys.vendor_key()), "private key"),
         (keys.public_pem() + private_pem(keys.vendor_key()), "private key"),
         (keys.public_pem() + public_pem(SHORT), "1024 bits"),
@@ -84,7 +84,7 @@ SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, n, 2
 
 
 def roca_modulus() -> int:
-    """Has the form of CVE-2017-15361, a power of 65537 modulo many primes, and no small factor."""
+    """Return a modulus with the ROCA vulnerability (CVE-2017-15361), without small factors."""
     product = 2 * math.prod(prime for prime in SMALL_PRIMES if prime < 170)
     numbers = itertools.count(
         (1 << 2050) // product * product + pow(65537, 12345, product), product
@@ -93,7 +93,7 @@ def roca_modulus() -> int:
 
 
 def close_primes() -> int:
-    """The product of a prime of 1279 bits and the next one."""
+    """Return the product of a prime of 1279 bits and the next prime."""
     prime = 2**1279 - 1
     return prime * next(n for n in range(prime + 2, prime + 10**6, 2) if pow(2, n - 1, n) == 1)
 
@@ -128,22 +128,22 @@ def test_a_good_key_is_not_taken_for_a_weak_one() -> None:
 
 @pytest.mark.parametrize("line", [b"-----BEGIN PUBLIC KEY-----\n", b"-", b"-----BEGIN A----"])
 def test_a_file_full_of_beginnings_is_no_bundle(line: bytes) -> None:
-    with pytest.raises(KeyringError, match="longer than 64 KiB"):
+    with pytest.raises(KeyringError, match="larger than 64 KiB"):
         keyring.load_public_keys(line * 20_000 * 30)
-    with pytest.raises(KeyringError, match="no PEM block"):
+    with pytest.raises(KeyringError, match="contains no PEM block"):
         keyring.load_public_keys((line * 64 * 1024)[: 64 * 1024])
-    with pytest.raises(KeyringError, match="longer than 64 KiB"):
+    with pytest.raises(KeyringError, match="larger than 64 KiB"):
         keyring.load_signing_key(line * 20_000 * 30)
 
 
 @pytest.mark.parametrize(
     ("pem", "reason"),
     [
-        (b"", "no PEM private key"),
-        (keys.public_pem(), "no PEM private key"),
+        (b"", "not a PEM private key"),
+        (keys.public_pem(), "not a PEM private key"),
         (private_pem(SHORT), "1024 bits"),
         (private_pem(CUBE), "exponent 3"),
-        (private_pem(CURVE), "not RSA"),
+        (private_pem(CURVE), "not an RSA key"),
         (private_pem(keys.vendor_key(), BestAvailableEncryption(b"x")), "encrypted"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a refused writer is told, in the reader's own format."""
+"""Tests of the responses to writes that the license refuses."""
 
 from __future__ import annotations
 

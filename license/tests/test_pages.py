@@ -1,4 +1,4 @@
-"""The License page, as the people of the portal see it."""
+"""Tests of the License page for users with different permissions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JTI = "c0ffee00-0000-4000-8000-000000000000"
 
 
 def read(client: Client, path: str = "/license") -> str:
-    """The words of a page."""
+    """Return the text of a page."""
     response = client.get(path)
     assert response.status_code == 200
     return words(response.content)
@@ -68,7 +68,7 @@ def test_in_every_state_an_administrator_installs_a_key(administrator_client: Cl
     response = administrator_client.post(
         "/license", {"key": make_license(jti=JTI, days=300)}, follow=True
     )
-    assert "The Paid license is installed." in words(response.content)
+    assert "Paid license installed." in words(response.content)
     assert administrator_client.get("/license/status").json()["license_id"] == JTI
 
 
@@ -83,7 +83,7 @@ def test_in_every_state_a_key_can_be_looked_at_before_it_is_saved(
 @pytest.mark.usefixtures("any_state")
 def test_in_every_state_anybody_who_is_signed_in_sees_the_page(stranger_client: Client) -> None:
     page = stranger_client.get("/license").content
-    assert "Ask an administrator of this portal for the group viewers" in words(page)
+    assert "Ask an administrator of this portal to add you to the group viewers" in words(page)
     assert keys.ACCOUNT not in page.decode()
     assert f"{keys.now():%Y}" not in words(page)
 
@@ -98,7 +98,7 @@ def test_a_valid_license_is_shown_whole(viewer_client: Client) -> None:
     page = read(viewer_client)
     ends = keys.now() - 15 * DAY + timedelta(days=60.5)
     for shown in (
-        "Valid Changes are possible.",
+        "Valid Writes are enabled.",
         "Plan Paid",
         "Customer Zoë & Co",
         f"AWS account {keys.ACCOUNT}",
@@ -121,7 +121,7 @@ def test_the_last_day_is_no_day_left(viewer_client: Client) -> None:
 def test_an_expired_license_says_since_when(viewer_client: Client) -> None:
     install(make_license(not_before=keys.now() - 33.5 * DAY, days=30))
     page = read(viewer_client)
-    assert "Expired Changes are refused." in page
+    assert "Expired Writes are disabled." in page
     assert "3 days ago" in page
     assert "Term used: 100 %" in page
 
@@ -130,22 +130,22 @@ def test_an_expired_license_says_since_when(viewer_client: Client) -> None:
     ("state", "reason"),
     [
         ("wrong account", "The license is for AWS account 210987654321; this deployment runs in"),
-        ("not yet valid", "The license is valid only from"),
-        ("bad signature", "it names a signing key that this deployment does not know"),
-        ("malformed", "it is not three base64url parts"),
+        ("not yet valid", "The license becomes valid at"),
+        ("bad signature", "its signing key (kid) is not a trusted key"),
+        ("malformed", "paste only the key"),
     ],
 )
 def test_a_rejected_license_says_why(viewer_client: Client, state: str, reason: str) -> None:
     install(REJECTED[state]())
     page = read(viewer_client)
-    assert "Rejected Changes are refused." in page
+    assert "Rejected Writes are disabled." in page
     assert reason in page
 
 
 def test_a_missing_license_says_what_to_do(administrator_client: Client) -> None:
     page = read(administrator_client)
-    assert "Missing Changes are refused." in page
-    assert "No key was ever installed. Paste the first one above" in page
+    assert "Missing Writes are disabled." in page
+    assert "No keys installed yet. Install the first key" in page
 
 
 def test_a_queued_renewal_is_shown_and_calms_the_notice(viewer_client: Client) -> None:
@@ -153,14 +153,16 @@ def test_a_queued_renewal_is_shown_and_calms_the_notice(viewer_client: Client) -
     assert b"The license expires soon." in viewer_client.get("/license").content
     install(make_license(jti=JTI, begins=5 * DAY, days=365))
     response = viewer_client.get("/license")
-    assert f"A renewal is queued. The Paid license {JTI} takes over" in words(response.content)
+    assert f"A renewal is queued. The Paid license {JTI} takes effect automatically" in words(
+        response.content
+    )
     assert b"The license expires soon." not in response.content
 
 
 def test_a_renewal_that_leaves_a_gap_is_said_to(viewer_client: Client) -> None:
     install(expiring())
     install(make_license(begins=20 * DAY, days=365))
-    assert "there is a gap" in read(viewer_client)
+    assert "There is a gap" in read(viewer_client)
 
 
 def test_the_history_masks_the_keys_and_says_who(administrator_client: Client) -> None:
@@ -170,7 +172,7 @@ def test_the_history_masks_the_keys_and_says_who(administrator_client: Client) -
     for key in (old, replacement, queued):
         administrator_client.post("/license", {"key": key})
     content = administrator_client.get("/license").content.decode()
-    history = words(content.encode()).partition("Keys installed so far")[2]
+    history = words(content.encode()).partition("Key history")[2]
     states = re.findall("Queued|In force|Revoked|Expired|Replaced", history)
     assert states == ["Queued", "In force", "Revoked", "Expired"]
     assert history.count("ada License page") == 3
@@ -220,8 +222,8 @@ def test_without_a_public_key_the_page_says_so(
 ) -> None:
     settings.LICENSE_PUBLIC_KEY_PATH.unlink()
     page = read(administrator_client)
-    assert "Rejected Changes are refused." in page
-    assert "no license can be trusted" in page
+    assert "Rejected Writes are disabled." in page
+    assert "no license can be verified" in page
     response = administrator_client.post("/license", {"key": make_license()})
     assert "The file cannot be read" in words(response.content)
 
@@ -231,7 +233,7 @@ def test_the_banner_of_the_sign_in_page_tells_no_date() -> None:
     install(expired())
     content = Client().get("/accounts/login/").content.decode()
     assert "Writes are off. License: Expired." in content
-    assert "Sign in to mend it" in content
+    assert "Sign in to fix it" in content
     assert keys.ACCOUNT not in content
     assert "Renew" not in content
 

@@ -1,4 +1,4 @@
-"""Pasting a key into the License page: looked at, refused, confirmed, saved."""
+"""Tests of pasting a key into the License page: preview, rejection, confirmation, success."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_refused_key_stays_in_the_form_with_the_reason(
 
 def test_without_a_key_the_form_asks_for_one(administrator_client: Client) -> None:
     response = administrator_client.post("/license", {"key": " \n"})
-    assert "Paste a license key first." in words(response.content)
+    assert "Paste a license key." in words(response.content)
 
 
 @pytest.mark.parametrize("worse", [{"days": 3}, {"days": 300, "plan": "trial"}])
@@ -35,7 +35,7 @@ def test_a_key_that_leaves_us_worse_off_must_be_confirmed(
 ) -> None:
     key = make_license(**worse)
     refused = administrator_client.post("/license", {"key": key})
-    assert "Tick the box to install it anyway." in words(refused.content)
+    assert "Select the check box to install it anyway." in words(refused.content)
     assert License.objects.count() == 1
     administrator_client.post("/license", {"key": key, "confirm": "on"})
     assert License.objects.count() == 2
@@ -45,7 +45,7 @@ def test_a_key_that_is_installed_already_changes_nothing(administrator_client: C
     key = make_license()
     administrator_client.post("/license", {"key": key})
     response = administrator_client.post("/license", {"key": key}, follow=True)
-    assert "This license was installed already." in words(response.content)
+    assert "This license is already installed." in words(response.content)
     assert License.objects.count() == 1
 
 
@@ -53,7 +53,7 @@ def test_a_renewal_says_when_it_takes_over(administrator_client: Client) -> None
     install(make_license())
     key = make_license(begins=20 * DAY, days=365)
     response = administrator_client.post("/license", {"key": key}, follow=True)
-    assert "It takes over by itself on" in words(response.content)
+    assert "It takes effect automatically on" in words(response.content)
 
 
 @pytest.mark.usefixtures("valid_license")
@@ -72,7 +72,7 @@ def test_the_preview_as_one_types_is_the_comparison_alone(administrator_client: 
     htmx = {"HX-Request": "true"}
     key = make_license(days=3)
     response = administrator_client.post("/license/preview", {"key": key}, headers=htmx)
-    assert b"It ends sooner than the license in force" in response.content
+    assert b"It expires before the license in force" in response.content
     assert b'name="confirm"' in response.content
     assert b"<main" not in response.content
     empty = administrator_client.post("/license/preview", {"key": ""}, headers=htmx)

@@ -1,4 +1,4 @@
-"""A new reason to refuse a license takes what CONTRIBUTING.md lists: one class, and its rule."""
+"""A new reason to reject a license requires only the changes in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_program_is_refused_for_it(operator_client: Client) -> None:
 def test_a_person_is_refused_for_it(operator_client: Client) -> None:
     response = operator_client.post("/accounts", {"name": "x"}, headers={"Accept": "text/html"})
     assert response.status_code == 403
-    assert "<h1>Refused: license of atlantis</h1>" in response.content.decode()
+    assert "<h1>License of Atlantis: change not saved</h1>" in response.content.decode()
     assert "Move the portal to dry land." in response.content.decode()
 
 

@@ -1,4 +1,4 @@
-"""What a person sees whose change is refused for want of a license."""
+"""Tests of the page that a user sees when the license refuses a change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_refusal_says_why_and_keeps_what_was_typed(superuser_client: Client)
     response = superuser_client.post(ADD, TYPED, headers=BROWSER)
     page = response.content.decode()
     assert response.status_code == 403
-    assert "Refused: license expired" in page
+    assert "License expired: change not saved" in page
     assert "The license expired at" in page
     assert '<a href="/license" target="_blank"' in page
     assert hidden_fields(page)["username"] == TYPED["username"]
@@ -54,7 +54,7 @@ def test_with_a_license_it_can_be_sent_again(superuser_client: Client) -> None:
 @pytest.mark.usefixtures("expired_license")
 def test_a_stranger_gets_the_short_form(groups: None) -> None:
     page = Client().post("/threats", TYPED, headers=BROWSER).content.decode()
-    assert "Refused: license expired" in page
+    assert "License expired: change not saved" in page
     assert "The license expired at" not in page
     assert "new@example.com" not in page
-    assert "Sign in to mend it" in page
+    assert "Sign in to fix it" in page

@@ -1,4 +1,4 @@
-"""The vendor's published list: what it revokes stays revoked, whatever becomes of the file."""
+"""Tests of the revocation list: revoked licenses stay revoked if the file is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route with every unsafe method: what LICENSE_EXEMPT_VIEWS does not name is refused."""
+"""Without a license, every unsafe method of every route that is not exempt is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def concrete(route: Route) -> str:
-    """A path that leads to a route: "1" for whatever varies."""
+    """Return a path that matches a route, with "1" for each parameter."""
 
     def sample(group: re.Match[str]) -> str:
         alternatives = group[1].split("|")
@@ -29,7 +29,7 @@ def concrete(route: Route) -> str:
 
 
 def refused_by_license(client: Client, method: str, path: str) -> str:
-    """The code of the license's refusal; "" for every other answer."""
+    """Return the problem code of a refusal by the license; "" for other responses."""
     answer = client.generic(method, path)
     if answer.status_code != 403 or answer["Content-Type"] != "application/problem+json":
         return ""
@@ -39,7 +39,7 @@ def refused_by_license(client: Client, method: str, path: str) -> str:
 
 @pytest.fixture
 def almighty(superuser: User) -> Client:
-    """Nothing but the license stops this one."""
+    """A client with all permissions."""
     client = Client(raise_request_exception=False)
     client.force_login(superuser)
     return client

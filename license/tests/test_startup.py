@@ -64,7 +64,7 @@ def test_a_start_does_not_undo_what_somebody_installed_since(
         (lambda: make_license(begins=timedelta(days=-30)), "expired"),
         (lambda: make_license(signing_key=keys.other_key()), "signature"),
         (lambda: "nonsense" * 9, "not a valid"),
-        (lambda: make_license(days=1), "sooner"),
+        (lambda: make_license(days=1), "expires before"),
     ],
 )
 def test_a_key_that_is_refused_stops_nothing_and_is_told_without_the_key(

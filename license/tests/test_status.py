@@ -1,4 +1,4 @@
-"""Which license is in force, to the second, and what the others are told."""
+"""Tests of the license status: which license is in force, and what the status contains."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_key_of_kms_is_tried_where_the_panel_is_deployed(
     ("content", "told"),
     [
         (None, "cannot be read"),
-        (lambda: b"", "no PEM block"),
+        (lambda: b"", "contains no PEM block"),
         (lambda: pem(keys.other_key()), "private key"),
     ],
 )

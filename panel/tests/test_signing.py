@@ -103,11 +103,11 @@ def weak_key() -> rsa.RSAPrivateKey:
 BAD_FILES: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "read by its group": (pem, 0o640, r"chmod 600 key\.pem"),
     "read by all": (pem, 0o604, r"chmod 600 key\.pem"),
-    "not RSA": (lambda: pem(ec.generate_private_key(ec.SECP256R1())), 0o600, "not RSA"),
+    "not RSA": (lambda: pem(ec.generate_private_key(ec.SECP256R1())), 0o600, "not an RSA key"),
     "too short": (lambda: pem(weak_key()), 0o600, "1024 bits"),
     "encrypted": (lambda: pem(encryption=BestAvailableEncryption(b"x")), 0o600, "Decrypt it"),
-    "public": (lambda: keys.public_pem(), 0o600, "no PEM private key"),
-    "empty": (lambda: b"", 0o600, "no PEM private key"),
+    "public": (lambda: keys.public_pem(), 0o600, "not a PEM private key"),
+    "empty": (lambda: b"", 0o600, "not a PEM private key"),
 }
 
 

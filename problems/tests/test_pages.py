@@ -1,4 +1,4 @@
-"""Each `type` of a problem document is a page that the portal serves, to strangers too."""
+"""Each `type` of a problem document is a page of the portal, also without authentication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APPS = ["problems", "license", "accounts", "findings", "actions", "console", "th
 
 
 def answered_codes() -> Iterator[str]:
-    """Every code that is written in the code base: `code="..."` in a call, `code = "..."`."""
+    """Return all problem codes in the source code: `code="..."` in a call, `code = "..."`."""
     for app in APPS:
         for path in sorted((settings.BASE_DIR / app).rglob("*.py")):
             if not {"tests", "migrations"}.intersection(path.parts):
@@ -58,7 +58,7 @@ def test_each_code_has_its_page(code: str) -> None:
     response = Client().get(f"/problems/{code.replace('_', '-')}")
     assert response.status_code == 200
     page = response.content.decode()
-    for part in ("<title>", "<h1>", "<h2>What it means</h2>", "<h2>How to mend it</h2>", "<code>"):
+    for part in ("<title>", "<h1>", "<h2>Cause</h2>", "<h2>Fix</h2>", "<code>"):
         [said] = re.findall(rf"{part}\s*(?:<[^>]+>\s*)*([^<\s]+)", page)[:1]
         assert said
     assert code in page

@@ -1,4 +1,4 @@
-"""A variable that cannot be read is named, and its value is not repeated."""
+"""Error messages contain the name of an invalid variable, but not its value."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ env = Env()
     ("read", "value", "told"),
     [
         (env.int, "hunter2", "NAME is not a whole number"),
-        (env.db_url, "postgres://a:hunter2@host:port/name", "NAME is not the URL of a database"),
-        (env.db_url, "hunter2", "NAME is not the URL of a database"),
+        (env.db_url, "postgres://a:hunter2@host:port/name", "NAME is not a database URL"),
+        (env.db_url, "hunter2", "NAME is not a database URL"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(

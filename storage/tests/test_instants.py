@@ -1,4 +1,4 @@
-"""An instant is written in one way for programs and in one for people, in UTC always."""
+"""Tests of the formats of dates and times."""
 
 from __future__ import annotations
 

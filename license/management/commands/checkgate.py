@@ -1,4 +1,4 @@
-"""Prints which routes need a license."""
+"""The command `checkgate`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from license import routes
 
 
 class Command(BaseCommand):
-    """See `help`."""
+    """Lists all routes and whether their writes require a license."""
 
     help = (
-        "Prints every route with the unsafe methods that it takes: gated by the license, or exempt"
-        " by which line of LICENSE_EXEMPT_VIEWS or LICENSE_EXEMPT_WHERE, and how far."
+        "Lists every route with its view name, its unsafe methods, and whether they require a"
+        " license. For an exempt route, names the entry in LICENSE_EXEMPT_VIEWS or"
+        " LICENSE_EXEMPT_WHERE that exempts it."
     )
-    requires_system_checks = []  # an auditor wants to see the table whatever else is wrong
+    requires_system_checks = []  # for auditors, even if checks fail
 
     def handle(self, **options: Any) -> None:
         for route in routes.all_routes():

@@ -1,4 +1,4 @@
-"""Makes a key pair that signs licenses."""
+"""The command `createsigningkey`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from license.keyring import EXPONENT, MINIMUM_BITS, thumbprint
 
 
 class Command(BaseCommand):
-    """See `help`."""
+    """Generates a key pair for signing licenses."""
 
-    help = "Makes the vendor's RSA key pair for licenses. The private key never joins a deployment."
-    requires_system_checks = []  # it needs nothing of this deployment
+    help = (
+        "Generates the vendor's RSA key pair for signing licenses. Never copy the private key to a"
+        " deployment."
+    )
+    requires_system_checks = []  # independent of this deployment
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("private", type=Path, help="where to write the private key (mode 0600)")
@@ -31,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *, private: Path, public: Path, **options: Any) -> None:
         if (settings.BASE_DIR / "public") in private.resolve().parents:
-            msg = "public/ is shipped to customers: write the private key somewhere else."
+            msg = "public/ is shipped to customers. Write the private key to another folder."
             raise CommandError(msg)
         key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=MINIMUM_BITS)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -44,9 +47,9 @@ class Command(BaseCommand):
             raise
         self.stdout.write(
             f"Key id {thumbprint(key.public_key())}.\n"
-            f"{private}: keep it secret; `manage.py issuelicense --signing-key` needs it.\n"
-            f"{public}: append it to public/public-key.pem of what you ship, beside the old key"
-            " while that still counts."
+            f"{private}: keep it secret. `manage.py issuelicense --signing-key` requires it.\n"
+            f"{public}: append it to the public/public-key.pem that you ship. Keep the old key in"
+            " that file until all licenses signed with it have expired."
         )
 
 
@@ -54,7 +57,7 @@ def _write_new(path: Path, content: bytes, *, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        msg = f"{path} exists and is not overwritten."
+        msg = f"{path} already exists. It was not overwritten."
         raise CommandError(msg) from None
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror}."

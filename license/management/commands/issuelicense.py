@@ -1,4 +1,4 @@
-"""Signs a license key."""
+"""The command `issuelicense`."""
 
 from __future__ import annotations
 
@@ -17,37 +17,41 @@ from license.token import LicenseError, Plan
 
 
 def _instant(text: str) -> datetime:
-    """2027-01-31, or 2027-01-31T12:00:00Z; without an offset it is UTC."""
+    """Parse an ISO 8601 date or datetime. Without an offset, it is in UTC."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        msg = f"{text!r} is no date like 2027-01-31 or 2027-01-31T12:00:00Z"
+        msg = f"{text!r} is not a date like 2027-01-31 or 2027-01-31T12:00:00Z"
         raise argparse.ArgumentTypeError(msg) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
-    """See `help`."""
+    """Issues a license key."""
 
-    help = "Issues a license key and prints it: for the vendor, who holds the signing key."
-    requires_system_checks = []  # it needs nothing of this deployment
+    help = (
+        "Issues a license key and prints it. Only the vendor, who has the signing key, can use it."
+    )
+    requires_system_checks = []  # independent of this deployment
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--account", required=True, help="the AWS account id, 12 digits")
+        parser.add_argument("--account", required=True, help="the AWS account ID, 12 digits")
         parser.add_argument("--plan", required=True, choices=[plan.value for plan in Plan])
         end = parser.add_mutually_exclusive_group(required=True)
-        end.add_argument("--days", type=int, help="how long it runs, from its first instant on")
-        end.add_argument("--expires", type=_instant, help="its first expired instant")
-        parser.add_argument("--not-before", type=_instant, help="its first instant; default: now")
-        parser.add_argument("--customer", default="", help="a name to show")
+        end.add_argument("--days", type=int, help="the term of the license in days")
+        end.add_argument("--expires", type=_instant, help="when it expires (UTC by default)")
+        parser.add_argument(
+            "--not-before", type=_instant, help="when it becomes valid (default: now)"
+        )
+        parser.add_argument("--customer", default="", help="the customer name to display")
         parser.add_argument(
             "--revokes",
             nargs="+",
             default=[],
             metavar="JTI",
-            help="licenses that this one replaces",
+            help="the IDs of the licenses that this one revokes",
         )
-        parser.add_argument("--signing-key", type=Path, required=True, help="the private key, PEM")
+        parser.add_argument("--signing-key", type=Path, required=True, help="the private key (PEM)")
 
     def handle(
         self,

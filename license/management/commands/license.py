@@ -1,4 +1,4 @@
-"""Shows the license status."""
+"""The command `license`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from storage.instants import iso
 
 
 class Command(BaseCommand):
-    """See `help`."""
+    """Shows the license status of this deployment."""
 
     help = (
-        "Shows the license of this deployment. Exit status: 0 valid, 1 expiring soon, 2 writes are"
-        " off, 3 it cannot be told: the environment, the database or the command line is wrong."
+        "Shows the license status of this deployment. Exit status: 0 valid, 1 expiring soon, 2"
+        " writes are disabled, 3 unknown: the environment, the database or the command line has an"
+        " error."
     )
-    requires_system_checks = []  # a license must be mendable whatever else is wrong
+    requires_system_checks = []  # works even if checks fail, so that a license can be fixed
 
     has_answered = False
 
@@ -62,7 +63,7 @@ def _as_lines(found: status.LicenseStatus) -> str:
             ("expires", f"{iso(claims.expires_at)} ({found.days_left} days left)"),
         ]
     if found.queued:
-        lines.append(("renewal", f"on {iso(found.queued.not_before)}, by itself"))
+        lines.append(("renewal", f"on {iso(found.queued.not_before)}, automatically"))
     if found.remedy:
         lines.append(("next", found.remedy))
     return "\n".join(f"{name + ':':<10}{value}" for name, value in lines if value)

@@ -1,4 +1,4 @@
-"""Installs a license key."""
+"""The command `setlicense`."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ from storage.instants import iso
 
 
 class Command(BaseCommand):
-    """See `help`."""
+    """Installs a license key."""
 
     help = (
-        "Installs a license key. Prefer standard input, `manage.py setlicense - < key.txt`: a key"
-        " on the command line is visible to other users of the machine, and stays in the shell's"
+        "Installs a license key. Use standard input, `manage.py setlicense - < key.txt`: other"
+        " users of the machine can see a key on the command line, and the shell keeps it in its"
         " history."
     )
-    requires_system_checks = []  # a license must be mendable whatever else is wrong
+    requires_system_checks = []  # works even if checks fail, so that a license can be fixed
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.error = self._refuse_arguments  # type: ignore[method-assign]
-        # As many words as come: a pasted key may have spaces in it.
+        # A pasted key may contain spaces, which split it into several arguments.
         parser.add_argument("key", nargs="*", help='the key, or "-" to read it from standard input')
         parser.add_argument("--file", type=Path, help="read the key from this file")
-        parser.add_argument("--dry-run", action="store_true", help="validate only")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="validate the key without installing it"
+        )
         parser.add_argument(
             "--force",
             action="store_true",
-            help="install a key even if it ends sooner than the one in force, or goes from Paid to"
-            " Trial",
+            help="install the key even if it expires before the license in force, or changes the"
+            " plan from Paid to Trial",
         )
 
     def _refuse_arguments(self, message: str) -> NoReturn:
-        """Exit with status 2, without argparse's message: it repeats what was typed, and so may
-        print the part of a key, broken by a space, that begins with a hyphen."""
+        """Exit with status 2 without argparse's message, which could print a part of the key.
+
+        That happens if the key is split by a space and a part begins with a hyphen.
+        """
         self.stderr.write(
-            "The arguments are not understood, and not repeated here, where a key would be seen."
-            " Nothing was changed. `manage.py setlicense --help` lists them."
+            "The arguments are not valid. They are not shown here, because they may contain a key."
+            " Nothing was changed. See `manage.py setlicense --help`."
         )
         sys.exit(2)
 
@@ -53,7 +57,7 @@ class Command(BaseCommand):
         self, *, key: list[str], file: Path | None, dry_run: bool, force: bool, **options: Any
     ) -> None:
         if bool(key) == bool(file):
-            raise CommandError("Give one of: the key, - for standard input, --file PATH.")
+            raise CommandError("Specify the key, - for standard input, or --file PATH.")
         text = _read(key, file)
         now = timezone.now()
         try:
@@ -97,7 +101,7 @@ def _read(key: list[str], file: Path | None) -> str:
 
 
 def _text(octets: bytes) -> str:
-    return octets.decode(errors="replace")  # what is no UTF-8 is no key, and is refused as such
+    return octets.decode(errors="replace")  # validation rejects invalid UTF-8
 
 
 def _described(claims: LicenseClaims) -> str:
