@@ -16,5 +16,5 @@ class EncryptedSerializer:
         return encryption.encrypt(json.dumps(data, separators=(",", ":"))).encode()
 
     def loads(self, stored: bytes) -> Any:
-        """Reverses `dumps`. Raises InvalidToken if no key decrypts it."""
+        """Reverses `dumps`. Raises ValueError if no key decrypts it: the session is empty then."""
         return json.loads(encryption.decrypt(stored.decode()))
