@@ -44,6 +44,7 @@ STRIPE_API_URL = "https://api.stripe.com"
 
 INSTALLED_APPS = [
     "panel",
+    "serving",  # manage.py rotateencryptionkey
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -119,6 +119,7 @@ INSTALLED_APPS = [
     "findings",
     "accounts",
     "license",
+    "serving",  # manage.py rotateencryptionkey
     "threatreaction.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
