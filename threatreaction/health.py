@@ -20,7 +20,8 @@ class HealthMiddleware:
     """Responds to /healthz and /readyz before other middleware.
 
     Load balancers send health checks over plain HTTP with an IP address as Host. This middleware
-    must precede all but the access log, so that the checks bypass ALLOWED_HOSTS and the redirect to HTTPS.
+    must precede all but the access log, so that the checks bypass ALLOWED_HOSTS and the redirect
+    to HTTPS.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
