@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,6 +178,25 @@ def test_each_line_of_a_server_is_json(databases: Databases) -> None:
         "/accounts/password/reset/key/***",
     ]
     assert KEY not in server.log
+
+
+def test_each_line_of_a_worker_is_json_and_it_tells_the_license(
+    databases: Databases, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    with databases.copy() as url:
+        environment = databases.environment(url) | {"LOG_FORMAT": "json"}
+        with servers.worker(environment, path) as process:
+            deadline = time.monotonic() + 60
+            while "license.notices" not in path.read_text() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.terminate()
+            assert process.wait(60) == 0
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    first, *told, last = [line["message"] for line in lines]
+    assert first.startswith("Findings come from no queue")
+    assert [one[:15] for one in told] == ["Writes are off."]
+    assert last == "Stopped."
 
 
 def test_by_default_the_log_is_text_and_requests_are_not_in_it(databases: Databases) -> None:
