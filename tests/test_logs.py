@@ -194,7 +194,7 @@ def test_each_line_of_a_worker_is_json_and_it_tells_the_license(
             assert process.wait(60) == 0
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     first, *told, last = [line["message"] for line in lines]
-    assert first.startswith("Findings come from no queue")
+    assert first.startswith("Queue: none")
     assert [one[:15] for one in told] == ["Writes are off."]
     assert last == "Stopped."
 
