@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from actions import execution, ingest
 from actions.aws.sqs import Message, Queue
+from actions.heartbeat import Heart, Loop
 from findings.guardduty.parser import Unparsed, unwrap
 
 logger = logging.getLogger(__name__)
@@ -47,18 +48,20 @@ def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> N
 
     Without a queue, runs only the actions. Logs errors and tries again after PAUSE seconds.
     """
-    acting = threading.Thread(target=_until, args=(stop, lambda: act(session, stop)))
+    acting = threading.Thread(target=_until, args=(stop, Loop.ACT, lambda: act(session, stop)))
     acting.start()
     if queue:
-        _until(stop, lambda: receive(queue, stop))
+        _until(stop, Loop.RECEIVE, lambda: receive(queue, stop))
     acting.join()
 
 
-def _until(stop: threading.Event, work: Callable[[], None]) -> None:
+def _until(stop: threading.Event, loop: Loop, work: Callable[[], None]) -> None:
+    heart = Heart(loop)
     while not stop.is_set():
         try:
             close_old_connections()
             work()
+            heart.beat()
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
             logger.error("Retrying in %s s. %s", PAUSE, _told(error))
             stop.wait(PAUSE)

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from console import views
+from console import metrics, views
 
 app_name = "console"
-urlpatterns = [path("events/<int:pk>", views.event, name="event")]
+urlpatterns = [
+    path("events/<int:pk>", views.event, name="event"),
+    path("metrics", metrics.metrics, name="metrics"),
+]

@@ -171,11 +171,18 @@ vars().update(env.email_url("EMAIL_URL", default="dummymail://"))
 MAIL_IS_SET_UP = vars()["EMAIL_BACKEND"] != "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_TIMEOUT = 10  # seconds
 
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    msg = f"LOG_FORMAT must be text or json; it is {LOG_FORMAT!r}."
+    raise ImproperlyConfigured(msg)
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {"()": "serving.logs.JSONFormatter"}
+        if LOG_FORMAT == "json"
+        else {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
         "message": {"format": "{message}", "style": "{"},
     },
     "handlers": {

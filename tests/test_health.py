@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from tests import server as servers
 from tests.server import Databases
+from threatreaction import health
 
 NO_DATABASE = "sqlite:////nowhere/at/all.sqlite3"
 
@@ -32,6 +36,30 @@ def test_another_method_is_refused_in_words(path: str) -> None:
 def test_a_load_balancer_asks_by_address_and_over_plain_http(path: str, settings: Settings) -> None:
     settings.SECURE_SSL_REDIRECT = True
     assert Client(headers={"host": "10.0.0.7:8000"}).get(path).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_database_that_lacks_a_migration_is_not_ready_until_it_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "migrations", health.Migrations())  # of a process that has started
+    applied = MigrationRecorder.Migration.objects.get(app="actions", name="0002_append_only")
+    applied.delete()
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["migrations"]) == (503, "pending")
+    assert Client().get("/healthz").status_code == 200
+    MigrationRecorder(connection).record_applied("actions", "0002_append_only")
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["migrations"]) == (200, "ok")
+
+
+@pytest.mark.django_db
+def test_once_migrated_the_migrations_are_not_asked_again(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    Client().get("/readyz")
+    with django_assert_num_queries(1):
+        assert Client().get("/readyz").status_code == 200
 
 
 def test_the_process_is_alive_without_asking_the_database() -> None:

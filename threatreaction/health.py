@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
@@ -19,7 +20,8 @@ class HealthMiddleware:
     """Responds to /healthz and /readyz before other middleware.
 
     Load balancers send health checks over plain HTTP with an IP address as Host. This middleware
-    must be the first, so that the checks bypass ALLOWED_HOSTS and the redirect to HTTPS.
+    must precede all but the access log, so that the checks bypass ALLOWED_HOSTS and the redirect
+    to HTTPS.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -48,11 +50,32 @@ def healthz() -> JsonResponse:
 
 
 def readyz() -> JsonResponse:
-    """Return status 200 if the database responds to a query, else 503."""
+    """Return status 200 if the database responds and no migration is pending, else 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
+        are_pending = migrations.are_pending()
     except Error as error:
         logger.error("Not ready: %s", type(error).__name__)
         return JsonResponse({"status": "unavailable", "database": "unavailable"}, status=503)
-    return JsonResponse({"status": "ok", "database": "ok"})
+    if are_pending:
+        told = {"status": "unavailable", "database": "ok", "migrations": "pending"}
+        return JsonResponse(told, status=503)
+    return JsonResponse({"status": "ok", "database": "ok", "migrations": "ok"})
+
+
+class Migrations:
+    """Whether some are pending. Once none is, this process does not look again."""
+
+    def __init__(self) -> None:
+        self.were_applied = False
+
+    def are_pending(self) -> bool:
+        """Reads the migrations' files and the table of those applied. Raises django.db.Error."""
+        if not self.were_applied:
+            executor = MigrationExecutor(connection)
+            self.were_applied = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return not self.were_applied
+
+
+migrations = Migrations()

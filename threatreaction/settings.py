@@ -7,6 +7,7 @@ the settings.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -112,6 +113,13 @@ NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
 MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
 
+# --- Monitoring ---------------------------------------------------------------------------------
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="").strip()  # without it there is no /metrics
+if METRICS_TOKEN and not re.fullmatch(r"[!-~]{16,}", METRICS_TOKEN):
+    msg = "METRICS_TOKEN must be 16 or more characters of ASCII, without spaces."  # not its value
+    raise ImproperlyConfigured(msg)
+
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -140,7 +148,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "threatreaction.health.HealthMiddleware",  # first: before the checks of Host and HTTPS
+    "threatreaction.access_log.AccessLogMiddleware",  # around all others
+    "threatreaction.health.HealthMiddleware",  # before the checks of Host and HTTPS
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -277,6 +286,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"threatreaction@{_po
 
 LOGGING["loggers"] = {
     "threatreaction.security": {"handlers": ["json"], "propagate": False},  # JSON lines
+    "threatreaction.access": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
     "oauthlib": {"level": "INFO"},  # DEBUG logs access tokens
     "botocore": {"level": "WARNING"},  # INFO logs the creation of each client
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from types import FrameType
@@ -12,6 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from actions import containment, worker
 from actions.aws.sqs import Queue, region_of
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -44,10 +47,12 @@ class Command(BaseCommand):
             msg = f"The AWS configuration is invalid. {error}"
             raise CommandError(msg) from error
         queue_name = settings.FINDINGS_QUEUE_URL or "none (FINDINGS_QUEUE_URL is not set)"
-        self.stdout.write(
+        # As JSON, both streams of the container are the log.
+        say = logger.info if settings.LOG_FORMAT == "json" else self.stdout.write
+        say(
             f"Queue: {queue_name}. Containment:"
             f" {'on' if containment.is_on() else 'dry run, nothing changes in AWS'}."
         )
         self.stdout.flush()
         worker.run(queue, session, stop)
-        self.stdout.write("Stopped.")
+        say("Stopped.")

@@ -1,0 +1,50 @@
+"""A worker that works says so, and one that only fails does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from django.core.cache import cache
+from django.db import connections
+
+from actions import worker
+from actions.heartbeat import Loop, last_beats
+
+
+@pytest.fixture(autouse=True)
+def _silence(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.clear()
+    monkeypatch.setattr(worker, "close_old_connections", lambda: None)  # it is the test's own
+    monkeypatch.setattr(connections, "close_all", lambda: None)
+
+
+def rounds(stop: threading.Event, *works: Callable[[], Any]) -> Callable[[], None]:
+    """One after the other; the last stops the loop."""
+    left = list(works)
+
+    def work() -> None:
+        if len(left) == 1:
+            stop.set()
+        left.pop(0)()
+
+    return work
+
+
+def test_a_round_without_an_error_is_a_beat() -> None:
+    stop = threading.Event()
+    worker._until(stop, Loop.RECEIVE, rounds(stop, lambda: None))
+    assert list(last_beats()) == [Loop.RECEIVE]
+
+
+def test_a_loop_that_fails_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise EndpointConnectionError(endpoint_url="https://sqs.example")
+
+    monkeypatch.setattr(worker, "PAUSE", 0)
+    stop = threading.Event()
+    worker._until(stop, Loop.ACT, rounds(stop, fail, fail))
+    assert last_beats() == {}

@@ -1,0 +1,210 @@
+"""GET /metrics: what the database says now, in the text format of Prometheus.
+
+Every process gives the same answer, and none keeps a count of its own. Each query is bounded by
+what a day brings, or by what is pending: none reads a whole table.
+"""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import tomllib
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import cache
+
+import django
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import CharField, Count, Func, Min, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from actions import breaker, containment, heartbeat
+from actions.models import Reaction, ReactionKind, State
+from findings.models import Action, Finding
+from license import status
+from problems import responses
+
+DAY = timedelta(days=1)
+
+
+@require_GET
+@login_not_required  # a token of its own, and no session
+def metrics(request: HttpRequest) -> HttpResponse:
+    """404 unless METRICS_TOKEN is set; 401 without that token."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    is_known = secrets.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
+    if scheme.lower() != "bearer" or not is_known:
+        return responses.respond(
+            code="unauthenticated",
+            detail="Send the value of METRICS_TOKEN as a bearer token.",
+            headers={"WWW-Authenticate": 'Bearer realm="Threat Reaction metrics"'},
+        )
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector(timezone.now()))
+    return HttpResponse(
+        generate_latest(registry),
+        content_type=CONTENT_TYPE_PLAIN_0_0_4,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+class DatabaseCollector(Collector):
+    """All of our metrics at one instant."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def describe(self) -> Iterable[Metric]:
+        return []  # otherwise the registry collects once more, to learn the names
+
+    def collect(self) -> Iterator[Metric]:
+        versions = {
+            "version": version(),
+            "python": platform.python_version(),
+            "django": django.get_version(),
+        }
+        yield _gauge(
+            "build_info", "1; the labels say what runs.", versions, {tuple(versions.values()): 1}
+        )
+        yield from self._findings()
+        yield from self._actions()
+        yield from self._license()
+
+    def _findings(self) -> Iterator[Metric]:
+        counts = dict(findings_by_action(self.now))
+        yield _gauge(
+            "findings_last_day",
+            "Findings last seen within 24 hours, by the action that the policy asked for.",
+            ["action"],
+            {(action,): counts.get(action, 0) for action in Action.values},
+        )
+
+    def _actions(self) -> Iterator[Metric]:
+        counts = {(kind, state): count for kind, state, count in actions_by_state(self.now)}
+        yield _gauge(
+            "actions_last_day",
+            "Actions decided within 24 hours, by what they do and how far they have come.",
+            ["action", "state"],
+            {
+                (kind, state.replace(" ", "_")): counts.get((kind, state), 0)
+                for kind in ReactionKind.values
+                for state in State.values
+            },
+        )
+        waiting = {kind: (count, oldest) for kind, count, oldest in pending()}
+        yield _gauge(
+            "actions_pending",
+            "Actions that are not carried out yet.",
+            ["action"],
+            {(kind,): waiting.get(kind, (0, None))[0] for kind in ReactionKind.values},
+        )
+        oldest = min((at for _, at in waiting.values()), default=self.now)
+        yield _gauge(
+            "actions_oldest_pending_seconds",
+            "Seconds since the oldest pending action was decided; 0 if none is pending.",
+            value=max((self.now - oldest).total_seconds(), 0),
+        )
+        yield _gauge(
+            "breaker_tripped",
+            "1 while the circuit breaker holds blocking and revoking back.",
+            value=breaker.tripped() is not None,
+        )
+        yield _gauge(
+            "worker_heartbeat_seconds",
+            "Seconds since any worker last finished a round of this loop without an error. Absent"
+            " if none ever did.",
+            ["loop"],
+            {
+                (loop,): (self.now - at).total_seconds()
+                for loop, at in heartbeat.last_beats().items()
+            },
+        )
+        yield _gauge(
+            "containment_on",
+            "1 if CONTAINMENT is on, 0 in a dry run.",
+            value=containment.is_on(),
+        )
+
+    def _license(self) -> Iterator[Metric]:
+        found = status.current(self.now)
+        yield _gauge(
+            "license_status",
+            "1 for the status of the license, 0 for the others.",
+            ["status"],
+            {(kind,): kind == found.kind for kind in status.Kind.values},
+        )
+        yield _gauge(
+            "license_writes_allowed",
+            "1 while the license allows writes.",
+            value=found.allows_writes,
+        )
+        ends = found.writes_until or (found.claims.expires_at if found.claims else None)
+        if ends:
+            yield _gauge(
+                "license_seconds_left",
+                "Seconds until the license ends, with the renewals that follow without a gap;"
+                " negative after it. Absent if no trusted key is installed.",
+                value=(ends - self.now).total_seconds(),
+            )
+
+
+class Unindexed(Func):
+    """A text, as an expression that no index is of: SQLite, which knows no numbers of rows, would
+    read a whole index to have the groups in order."""
+
+    template = "(%(expressions)s || '')"
+    output_field = CharField()
+
+
+def findings_by_action(now: datetime) -> QuerySet[Finding, tuple[str, int]]:
+    """How many of the last day's findings have each action. A range of finding_newest_first."""
+    recent = Finding.objects.filter(seen_at__gt=now - DAY)
+    return recent.values_list(Unindexed("action")).annotate(count=Count("pk"))
+
+
+def actions_by_state(now: datetime) -> QuerySet[Reaction, tuple[str, str, int]]:
+    """How many of the last day's actions are in each state. A range of reaction_by_decision."""
+    recent = Reaction.objects.filter(decided_at__gt=now - DAY)
+    return recent.values_list(Unindexed("kind"), "state").annotate(count=Count("pk"))
+
+
+def pending() -> QuerySet[Reaction, tuple[str, int, datetime]]:
+    """How many actions of each kind are pending, and since when. The partial index pending."""
+    # due_at is set as long as an action is pending; the condition lets the planner see it.
+    waiting = Reaction.objects.filter(state=State.PENDING, due_at__isnull=False)
+    return waiting.values_list(Unindexed("kind")).annotate(
+        count=Count("pk"), oldest=Min("decided_at")
+    )
+
+
+@cache
+def version() -> str:
+    """Of this checkout; "unknown" where pyproject.toml was left out."""
+    try:
+        found = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+    except OSError:
+        return "unknown"
+    return str(found["project"]["version"])
+
+
+def _gauge(
+    name: str,
+    text: str,
+    labels: Iterable[str] = (),
+    values: dict[tuple[str, ...], float] | None = None,
+    *,
+    value: float = 0,
+) -> Metric:
+    gauge = GaugeMetricFamily(f"threatreaction_{name}", text, labels=list(labels))
+    for labelled, number in ({(): value} if values is None else values).items():
+        gauge.add_metric(list(labelled), number)
+    return gauge

@@ -1,0 +1,169 @@
+"""What Prometheus is told, and who may ask."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.db import connection, transaction
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from actions.heartbeat import Heart, Loop
+from actions.models import Reaction, State, Trip
+from actions.tests.attacks import arrive, attack, set_action
+from conftest import install
+from console import metrics
+from license.tests.keys import make_license
+from tests.server import ROOT
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = "a-token-for-prometheus"
+NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture(autouse=True)
+def _on(settings: Settings, groups: None) -> None:
+    settings.METRICS_TOKEN = TOKEN
+
+
+def scrape() -> dict[str, float]:
+    """Each sample that is not 0, by its name and labels as they are written."""
+    answer = Client(headers=BEARER).get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert not answer.cookies
+    return {
+        f"{sample.name}{list(sample.labels.values()) or ''}": sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+        if sample.value
+    }
+
+
+@time_machine.travel(NOW, tick=False)
+def test_what_was_found_and_done_within_a_day_is_counted(settings: Settings) -> None:
+    settings.CONTAINMENT = "on"
+    settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:told"
+    set_action("BLOCK")
+
+    def seen(number: int, **ago: float) -> dict[str, object]:
+        at = NOW - timedelta(**ago)
+        return attack(number, service={"eventLastSeen": at.isoformat()})
+
+    arrive(seen(1), seen(2, hours=23), seen(3, hours=25))
+    with time_machine.travel(NOW - timedelta(minutes=5), tick=False):
+        arrive(attack(4, "81.2.69.1"))
+    Reaction.objects.filter(kind="NOTIFY").settle(State.DONE, at=NOW, outcome="told")
+    told = scrape()
+    assert told["threatreaction_findings_last_day['BLOCK']"] == 3
+    assert told["threatreaction_actions_last_day['BLOCK', 'pending']"] == 4
+    assert told["threatreaction_actions_last_day['NOTIFY', 'done']"] == 4
+    assert told["threatreaction_actions_pending['BLOCK']"] == 4
+    assert "threatreaction_actions_pending['NOTIFY']" not in told
+    assert told["threatreaction_actions_oldest_pending_seconds"] == 300
+    assert told["threatreaction_containment_on"] == 1
+    assert "threatreaction_breaker_tripped" not in told
+
+
+def test_a_tripped_breaker_is_told() -> None:
+    Trip.objects.create(tripped_at=NOW, limit=1)
+    assert scrape()["threatreaction_breaker_tripped"] == 1
+
+
+def test_the_license_is_told_to_the_second() -> None:
+    with time_machine.travel(NOW, tick=False):
+        assert scrape()["threatreaction_license_status['missing']"] == 1
+        install(make_license(not_before=NOW, days=30))
+        told = scrape()
+        assert told["threatreaction_license_status['valid']"] == 1
+        assert told["threatreaction_license_writes_allowed"] == 1
+        assert told["threatreaction_license_seconds_left"] == 30 * 86400
+    with time_machine.travel(NOW + timedelta(days=31), tick=False):
+        told = scrape()
+        assert told["threatreaction_license_status['expired']"] == 1
+        assert told["threatreaction_license_seconds_left"] == -86400
+        assert "threatreaction_license_writes_allowed" not in told
+
+
+def test_a_worker_that_is_silent_grows_old() -> None:
+    assert not any("heartbeat" in name for name in scrape())
+    with time_machine.travel(NOW, tick=False):
+        Heart(Loop.ACT).beat()
+    with time_machine.travel(NOW + timedelta(minutes=7), tick=False):
+        told = scrape()
+    assert told["threatreaction_worker_heartbeat_seconds['act']"] == 420
+    assert "threatreaction_worker_heartbeat_seconds['receive']" not in told
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        TOKEN,
+        "Bearer",
+        "Bearer ",
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        "Bearer \xe9",
+        "Bearer x",
+    ],
+)
+def test_without_the_token_nothing_is_told(sent: str) -> None:
+    answer = Client(headers={"Authorization": sent} if sent else {}).get("/metrics")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert TOKEN not in str(answer.headers) + answer.content.decode()
+
+
+@pytest.mark.parametrize("sent", ["Bearer ", f"Bearer {TOKEN}"])
+def test_without_metrics_token_there_is_no_such_page(settings: Settings, sent: str) -> None:
+    settings.METRICS_TOKEN = ""
+    assert Client(headers={"Authorization": sent}).get("/metrics").status_code == 404
+
+
+def test_neither_a_session_nor_an_api_token_is_enough(superuser_client: Client) -> None:
+    assert superuser_client.get("/metrics").status_code == 401
+
+
+@pytest.mark.usefixtures("valid_license")
+def test_it_is_read_only() -> None:
+    assert Client(headers=BEARER).post("/metrics").status_code == 405
+
+
+def test_a_scrape_is_six_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))
+    with django_assert_num_queries(6):
+        scrape()
+
+
+def test_no_query_reads_a_whole_table() -> None:
+    queries = [
+        (metrics.findings_by_action(NOW), "finding_newest_first"),
+        (metrics.actions_by_state(NOW), "reaction_by_decision"),
+        (metrics.pending(), "pending"),
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # as with many rows
+        for query, index in queries:
+            assert re.search(rf"\b{index}\b", query.explain()), query.explain()
+
+
+def test_the_documents_list_each_metric_and_no_other() -> None:
+    Heart(Loop.ACT).beat()
+    install(make_license())
+    answer = Client(headers=BEARER).get("/metrics").content.decode()
+    section = re.search(r"## Watch it\n(.*?)\n## ", (ROOT / "docs/operations.md").read_text(), re.S)
+    assert section
+    told = set(re.findall(r"^# TYPE (\S+) gauge$", answer, re.M))
+    assert told == set(re.findall(r"^\| `(threatreaction_\w+)", section[1], re.M))
+    # An alert on a metric that is not there never fires.
+    assert set(re.findall(r"threatreaction_\w+", section[1])) == told
