@@ -18,11 +18,15 @@ HTML = {"Accept": "text/html"}
 
 
 def traces(key: str, text: str) -> list[str]:
-    """Return the parts of 20 characters of the key, without its header, in the text."""
+    """Return the blocks of 10 characters of the key, without its header, in the text.
+
+    Whoever repeats 19 characters in a row repeats a whole block.
+    """
     _, payload, signature = key.split(".")
-    parts = (payload, signature)
-    pieces = [part[i : i + 20] for part in parts for i in range(len(part) - 19)]
-    return [piece for piece in pieces if piece in text]
+    blocks = [
+        part[i : i + 10] for part in (payload, signature) for i in range(0, len(part) - 9, 10)
+    ]
+    return [block for block in blocks if block in text]
 
 
 KEYS = {

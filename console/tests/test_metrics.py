@@ -161,7 +161,9 @@ def test_the_documents_list_each_metric_and_no_other() -> None:
     Heart(Loop.ACT).beat()
     install(make_license())
     answer = Client(headers=BEARER).get("/metrics").content.decode()
-    section = re.search(r"## Monitoring\n(.*?)\n## ", (ROOT / "docs/operations.md").read_text(), re.S)
+    section = re.search(
+        r"## Monitoring\n(.*?)\n## ", (ROOT / "docs/operations.md").read_text(), re.S
+    )
     assert section
     told = set(re.findall(r"^# TYPE (\S+) gauge$", answer, re.M))
     assert told == set(re.findall(r"^\| `(threatreaction_\w+)", section[1], re.M))
