@@ -16,7 +16,7 @@ _time = re.compile(
     r" ?(?P<offset>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _surrogate = re.compile("[\ud800-\udfff]")
-_NO_TEXT = {"", "null", "None"}
+_NO_TEXT = {"null", "None"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,12 +62,13 @@ def text_in(value: Any, limit: int) -> str:
     Removes NUL and replaces lone surrogates. "null" and "None" count as no text, because programs
     write them for a missing value.
     """
-    if not isinstance(value, str) or value.strip() in _NO_TEXT:
+    if not isinstance(value, str):
         return ""
     text = value.replace("\0", "")
     if not text.isascii():
         text = _surrogate.sub("\ufffd", text)
-    return text.strip()[:limit].rstrip()
+    text = text.strip()[:limit].rstrip()
+    return "" if text in _NO_TEXT else text
 
 
 def first_in(value: Any, *paths: tuple[str, ...], limit: int) -> str:

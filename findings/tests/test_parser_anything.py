@@ -28,7 +28,9 @@ anything = st.recursive(
     lambda children: st.lists(children, max_size=4) | st.dictionaries(text, children, max_size=4),
     max_leaves=12,
 )
-identities = text.filter(lambda said: said.replace("\0", "").strip())
+identities = text.filter(
+    lambda said: said.replace("\0", "").strip() not in {"", "null", "None"}  # no text
+)
 
 _ip_details = {
     "ipAddressV4": None,
