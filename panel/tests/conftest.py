@@ -19,6 +19,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
+from time_machine import Traveller, travel
 
 import tests.server
 from license.tests import keys
@@ -184,3 +185,10 @@ def portal(databases: Databases, panel: Server) -> Iterator[Server]:
     """A customer's portal whose links lead to this panel. Nothing is installed."""
     with tests.server.running(databases, PANEL_URL=f"{panel.url}/panel") as running:
         yield running
+
+
+@pytest.fixture
+def clock() -> Iterator[Traveller]:
+    """A clock that stands still, and that the test moves."""
+    with travel(timezone.now(), tick=False) as clock:
+        yield clock

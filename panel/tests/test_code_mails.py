@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.core import mail
 from django.test import Client
-from django.utils import timezone
 from pytest_django.fixtures import Settings
-from time_machine import Traveller, travel
+from time_machine import Traveller
 
 from panel.models import Customer
 from panel.tests.signing_in import ask_for_code, enter, is_signed_in, mailed_codes, sign_in
@@ -18,12 +16,6 @@ from panel.tests.signing_in import ask_for_code, enter, is_signed_in, mailed_cod
 ALICE, NOBODY = "alice@example.com", "nobody@example.com"
 SIGN_UP = "/panel/accounts/signup/"
 MINUTE = 60
-
-
-@pytest.fixture
-def clock() -> Iterator[Traveller]:
-    with travel(timezone.now(), tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from pytest_django.fixtures import Settings
-from time_machine import Traveller, travel
+from time_machine import Traveller
 
 from panel import issuing
 from panel.models import Act, Customer, Order
@@ -40,12 +40,6 @@ SAM = "sam@vendor.example"
 ORDERS = "/panel/admin/panel/order/"
 INDEX, SHOW = FACTORS, f"{FACTORS}reauthenticate/"
 MINUTE = 60
-
-
-@pytest.fixture
-def clock() -> Iterator[Traveller]:
-    with travel(timezone.now(), tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture
