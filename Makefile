@@ -12,7 +12,10 @@ WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run finding panel test cover lint bench lock audit sbom
+# The longest first.
+SUITES = test-portal test-portal-postgresql $(if $(PANEL),test-panel test-panel-postgresql)
+
+.PHONY: run finding panel test $(SUITES) cover lint bench lock audit sbom
 
 # ARGS=--no-samples starts without a policy and sample findings.
 run: .venv/runtime
@@ -26,14 +29,21 @@ finding: .venv/runtime
 panel: .venv/panel
 	@scripts/panel
 
-# docs/testing.md lists what runs on which database. All four pytest runs get ARGS: ARGS=--randomly-seed=7
-test: export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
+# docs/testing.md lists what runs on which database. All suites get ARGS: ARGS=--randomly-seed=7
+# Two suites run at a time: in many tests, the processor waits for a server or a browser.
 test: .venv/development
 	scripts/install-test-tools
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES)
+
+$(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
+test-portal:
 	$(BIN)/pytest $(ARGS)
+test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
-	$(if $(PANEL),$(BIN)/pytest -c panel/pyproject.toml panel $(ARGS))
-	$(if $(PANEL),$(BIN)/python -m tests.postgresql $(BIN)/pytest -c panel/pyproject.toml -m every_database panel $(ARGS))
+test-panel:
+	$(BIN)/pytest -c panel/pyproject.toml panel $(ARGS)
+test-panel-postgresql:
+	$(BIN)/python -m tests.postgresql $(BIN)/pytest -c panel/pyproject.toml -m every_database panel $(ARGS)
 
 lint: .venv/development
 	$(BIN)/ruff check .

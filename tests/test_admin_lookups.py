@@ -54,7 +54,7 @@ def test_every_admin_is_closed() -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize("value", ["^eyJ", SLOW, "*", "(", "\0", "9" * 40])
+@pytest.mark.parametrize("value", ["^eyJ", SLOW, "\0"])
 def test_any_other_parameter_is_refused(
     superuser_client: Client, valid_license: License, path: str, value: str
 ) -> None:
@@ -66,18 +66,7 @@ def test_any_other_parameter_is_refused(
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize(
     "value",
-    [
-        "(",
-        "0",
-        "13",
-        "9999",
-        "*",
-        "\0",
-        "%",
-        "\\",
-        "9" * 40,
-        "\ud800".encode("utf-8", "surrogatepass"),
-    ],
+    ["(*%\\", "0", "9999", "\0", "9" * 40, "\ud800".encode("utf-8", "surrogatepass")],
 )
 def test_what_is_searched_and_filtered_for_may_be_anything(
     superuser_client: Client, valid_license: License, path: str, value: str

@@ -64,20 +64,46 @@ def portal(databases: Databases) -> Iterator[Server]:
         yield server
 
 
+def assert_hidden(key: str, answers: list[requests.Response]) -> None:
+    for answer in answers:
+        assert answer.status_code < 500
+        # What was typed stays in the field that it was typed into, and nowhere else.
+        shown = re.sub(r"<textarea.*?</textarea>|<input[^>]*>", "", answer.text, flags=re.DOTALL)
+        assert traces(key, shown) == [], answer.url
+        assert traces(key, f"{answer.url} {answer.headers}") == []
+
+
 @pytest.mark.parametrize("kind", KEYS)
-def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str, tmp_path: Path) -> None:
+def test_a_key_that_is_installed_is_neither_logged_nor_shown(portal: Server, kind: str) -> None:
     key = KEYS[kind]()
     somebody = Administrator(portal)
     answers = [
         somebody.post("/license/preview", {"key": key}, "/license"),
         somebody.post("/license", {"key": key}),
         somebody.post("/admin/license/license/add/", {"key": key}),
-        # Where it does not belong, pasted by mistake.
+    ]
+    for path in ("/license", "/admin/license/license/", "/threats", "/license/status"):
+        answers.append(somebody.session.get(portal.url + path, headers=HTML))
+    rows = re.findall(r"/admin/license/license/(\d+)/change/", answers[-3].text)
+    assert rows
+    for row in rows:
+        answers.append(
+            somebody.session.get(f"{portal.url}/admin/license/license/{row}/change/", headers=HTML)
+        )
+    assert_hidden(key, answers)
+    assert traces(key, portal.log) == []
+
+
+def test_a_key_that_is_pasted_in_the_wrong_place_is_neither_logged_nor_shown(
+    portal: Server,
+) -> None:
+    key = make_license(days=300)
+    somebody = Administrator(portal)
+    answers = [
         somebody.post("/accounts/login/?next=/x", {"login": key, "password": key}, "/license"),
         somebody.session.put(f"{portal.url}/findings", json={"key": key, "policies": [key]}),
         portal.request("POST", "/oauth/token", data={"client_id": key, "client_secret": key}),
         portal.request("PUT", "/findings", headers={"Authorization": f"Bearer {key}"}),
-        portal.request("GET", "/license/status"),
     ]
     anonymous = {"Content-Type": "application/x-www-form-urlencoded"}
     for path in ("/license", "/license/preview", "/nowhere", "/findings", "/admin/login/"):
@@ -88,19 +114,13 @@ def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str, tmp_path: 
             somebody.session.post(portal.url + path, {"key": key}, headers=HTML),  # without CSRF
             somebody.session.post(portal.url + path, files={"key": ("key.txt", key)}),
         ]
-    for path in ("/license", "/admin/license/license/", "/threats", "/license/status"):
-        answers.append(somebody.session.get(portal.url + path, headers=HTML))
-    rows = re.findall(r"/admin/license/license/(\d+)/change/", answers[-3].text)
-    for row in rows:
-        answers.append(
-            somebody.session.get(f"{portal.url}/admin/license/license/{row}/change/", headers=HTML)
-        )
-    for answer in answers:
-        assert answer.status_code < 500
-        # What was typed stays in the field that it was typed into, and nowhere else.
-        shown = re.sub(r"<textarea.*?</textarea>|<input[^>]*>", "", answer.text, flags=re.DOTALL)
-        assert traces(key, shown) == [], answer.url
-        assert traces(key, f"{answer.url} {answer.headers}") == []
+    assert_hidden(key, answers)
+    assert traces(key, portal.log) == []
+
+
+@pytest.mark.parametrize("kind", ["good", "cut"])
+def test_a_key_is_not_printed_by_a_command(portal: Server, kind: str, tmp_path: Path) -> None:
+    key = KEYS[kind]()
     file = tmp_path / "key.txt"
     file.write_text(key)
     for arguments in (
@@ -117,7 +137,6 @@ def test_a_key_is_neither_logged_nor_shown(portal: Server, kind: str, tmp_path: 
     ):
         done = portal.manage(*arguments, stdin=key)
         assert traces(key, done.stdout + done.stderr) == []
-    assert traces(key, portal.log) == []
 
 
 _NO_ROOM = """

@@ -45,7 +45,7 @@ def almighty(superuser: User) -> Client:
     return client
 
 
-@pytest.mark.parametrize("code", STATES)
+@pytest.mark.parametrize("code", ["license_missing", "license_revoked"])
 def test_every_write_that_is_not_exempt_is_refused(almighty: Client, code: str) -> None:
     STATES[code]()
     # An empty body is none that a function of LICENSE_EXEMPT_WHERE lets through.
@@ -60,7 +60,7 @@ def test_every_write_that_is_not_exempt_is_refused(almighty: Client, code: str) 
     assert got_by == []
 
 
-@pytest.mark.parametrize("code", STATES)
+@pytest.mark.parametrize("code", ["license_missing", "license_revoked"])
 def test_what_is_exempt_is_not_refused(almighty: Client, superuser: User, code: str) -> None:
     STATES[code]()
     refused = []
