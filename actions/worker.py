@@ -1,7 +1,7 @@
-"""The two concurrent loops of `manage.py processfindings`.
+"""The concurrent loops of `manage.py processfindings`.
 
-One ingests findings from the queue; the other carries out actions. They are separate, so that AWS
-calls that hang in the second do not delay the first.
+One ingests findings from the queue, one carries out actions, and one reconciles the firewall paths
+with the log. They are separate, so that AWS calls that hang in one do not delay the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from actions import execution, ingest
+from actions import execution, ingest, reconcile
 from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
 from findings.guardduty.parser import Unparsed, unwrap
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
 IDLE = 1.0  # seconds to wait if no action is due
+LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
 STOP_CHECK = 0.2  # seconds between checks of `stop` during a poll of the queue
 
 Finding = Mapping[str, Any] | Unparsed
@@ -44,24 +45,30 @@ class Poison(Exception):
 
 
 def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> None:
-    """Runs both loops until `stop` is set, then finishes the work in progress and returns.
+    """Runs the loops until `stop` is set, then finishes the work in progress and returns.
 
-    Without a queue, runs only the actions. Logs errors and tries again after PAUSE seconds.
+    Without a queue, ingests nothing. Logs errors and tries again after PAUSE seconds.
     """
     acting = threading.Thread(target=_until, args=(stop, Loop.ACT, lambda: act(session, stop)))
+    mending = threading.Thread(
+        target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
+    )
     acting.start()
+    mending.start()
     if queue:
         _until(stop, Loop.RECEIVE, lambda: receive(queue, stop))
     acting.join()
+    mending.join(LAST_ROUND)
 
 
-def _until(stop: threading.Event, loop: Loop, work: Callable[[], None]) -> None:
-    heart = Heart(loop)
+def _until(stop: threading.Event, loop: Loop | None, work: Callable[[], None]) -> None:
+    heart = Heart(loop) if loop else None  # a loop with long pauses has none
     while not stop.is_set():
         try:
             close_old_connections()
             work()
-            heart.beat()
+            if heart:
+                heart.beat()
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
             logger.error("Retrying in %s s. %s", PAUSE, _told(error))
             stop.wait(PAUSE)
@@ -81,6 +88,13 @@ def act(session: boto3.Session, stop: threading.Event) -> None:
     """Carries out one round of due actions; waits up to IDLE seconds if there are none."""
     if not execution.carry_out_due(session):
         stop.wait(IDLE)
+
+
+def mend(session: boto3.Session, stop: threading.Event) -> None:
+    """Reconciles the firewall paths with the log once, then waits for the next time."""
+    reconcile.reconcile(session)
+    connections.close_all()  # the wait is long
+    stop.wait(reconcile.EVERY.total_seconds())
 
 
 def receive(queue: Queue, stop: threading.Event) -> None:

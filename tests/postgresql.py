@@ -38,8 +38,11 @@ def _version(path: Path) -> int:
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """Start a cluster, yield its DATABASE_URL, and delete it."""
+def cluster(*, tls_port: int | None = None) -> Iterator[str]:
+    """Start a cluster, yield its DATABASE_URL, and delete it.
+
+    With `tls_port`, it also listens on that port of 127.0.0.1, for TLS and passwords.
+    """
     # PostgreSQL refuses to run as root.
     owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
     ids: Any = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}
@@ -48,19 +51,22 @@ def cluster() -> Iterator[str]:
         if owner:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
         subprocess.run(
-            [program("initdb"), "-D", "data", "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
-             "--locale=C.UTF-8", "--no-sync"],
+            [program("initdb"), "-D", "data", "-U", SUPERUSER, "--auth-local", "trust",
+             "--auth-host", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
             cwd=folder, check=True, stdout=subprocess.DEVNULL, **ids,
         )  # fmt: skip
+        listen = _with_tls(folder, tls_port, ids) if tls_port else ["-c", "listen_addresses="]
         server = subprocess.Popen(
-            [program("postgres"), "-D", "data", "-k", str(folder), "-c", "listen_addresses=",
+            [program("postgres"), "-D", "data", "-k", str(folder), *listen,
              "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
              "-c", "log_min_messages=panic"],
             cwd=folder, **ids,
         )  # fmt: skip
         try:
-            _wait_until_ready(folder)
-            yield f"postgres://{SUPERUSER}@/{folder}/postgres"
+            _wait_until_ready(folder, tls_port or 5432)
+            yield f"postgres://{SUPERUSER}@/{folder}/postgres" + (
+                f"?port={tls_port}" if tls_port else ""
+            )
         finally:
             server.send_signal(signal.SIGINT)  # fast shutdown, without waiting for clients
             server.wait(30)
@@ -68,12 +74,22 @@ def cluster() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(folder: Path) -> None:
+def _with_tls(folder: Path, port: int, ids: Any) -> list[str]:
+    """Create a certificate and turn TLS on. Return the server's options."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "server.key", "-out", "server.crt"],
+        cwd=folder / "data", check=True, stderr=subprocess.DEVNULL, **ids,
+    )  # fmt: skip
+    with (folder / "data/postgresql.conf").open("a") as file:
+        file.write("ssl = on\n")  # not an option, which ALTER SYSTEM could not change
+    return ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}"]
+
+
+def _wait_until_ready(folder: Path, port: int) -> None:
+    where = ["-h", str(folder), "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
     for _ in range(100):
-        ready = subprocess.run(
-            [program("pg_isready"), "-q", "-h", str(folder), "-U", SUPERUSER, "-d", "postgres"],
-            check=False,
-        )
+        ready = subprocess.run([program("pg_isready"), "-q", *where], check=False)
         if ready.returncode == 0:
             return
         signal.sigtimedwait([], 0.1)

@@ -181,3 +181,22 @@ def test_two_workers_share_a_queue_and_lose_nothing(
     assert len(cloud.addresses(environment["BLOCK_IP_SETS"])) == count
     for log in ("a", "b"):
         assert "Traceback" not in (tmp_path / log).read_text()
+
+
+def test_two_workers_that_start_put_back_what_a_stack_update_took_out(
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path
+) -> None:
+    send(cloud, environment, [attack(number) for number in range(1, 4)])
+    with worker(environment, tmp_path / "log"):
+        wait_until(environment, "SELECT count(*) FROM actions_attempt", [(3,)], seconds=30)
+    blocked = cloud.addresses(environment["BLOCK_IP_SETS"])
+    assert len(blocked) == 3
+    waf = cloud.client("wafv2")
+    name, ip_set_id = environment["BLOCK_IP_SETS"].split("/")[-2:]
+    which = {"Name": name, "Scope": "REGIONAL", "Id": ip_set_id}
+    waf.update_ip_set(**which, Addresses=[], LockToken=waf.get_ip_set(**which)["LockToken"])
+    put_back = "SELECT count(*) FROM actions_attempt WHERE answer LIKE '%put back%'"
+    with worker(environment, tmp_path / "a"), worker(environment, tmp_path / "b"):
+        wait_until(environment, put_back, [(3,)], seconds=30)
+    assert cloud.addresses(environment["BLOCK_IP_SETS"]) == blocked
+    assert ((tmp_path / "a").read_text() + (tmp_path / "b").read_text()).count("Put back 3") == 1

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from serving import security_txt
 from storage.environment import read_env_files
+from storage.postgresql import configuration
 
 read_env_files(Path(__file__).resolve().parent.parent, only=os.environ.get("DOTENV_PATH"))
 
@@ -187,8 +188,20 @@ TEMPLATES = templates(
 
 # --- Data -------------------------------------------------------------------------------------
 
+# Either DATABASE_URL, or the parts with a secret in AWS Secrets Manager.
+_by_secret = configuration.from_parts(
+    url_is_set=bool(env.str("DATABASE_URL", default="")),
+    host=env.str("DATABASE_HOST", default=""),
+    port=env.int("DATABASE_PORT", default=5432),
+    name=env.str("DATABASE_NAME", default=""),
+    user=env.str("DATABASE_USER", default=""),
+    secret_arn=env.str("DATABASE_SECRET_ARN", default=""),
+)
 DATABASES = database(
-    env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'threatreaction.sqlite3'}")
+    _by_secret
+    or env.db_url(
+        "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'threatreaction.sqlite3'}"
+    )
 )
 
 # Above this limit, Django culls rows: an attacker with many IP addresses could remove the counts of

@@ -6,7 +6,8 @@ fails. It is idempotent: calling it again for the same reactions changes nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import boto3
@@ -55,6 +56,35 @@ class CarryOut(Protocol):
     def __call__(
         self, session: boto3.Session, reactions: Iterable[Reaction]
     ) -> Iterator[Outcome]: ...
+
+
+class Difference(NamedTuple):
+    """What a path holds, compared with the log: the targets of actions."""
+
+    missing: Collection[str]
+    surplus: Collection[str]
+
+
+@dataclass
+class Mended:
+    """What `mend` of a path has changed: the targets of actions."""
+
+    put_back: set[str] = field(default_factory=set)
+    taken_out: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)  # what could not be read or changed
+
+
+class Mend(Protocol):
+    """The type of `mend` of a firewall path, which `reconcile.py` calls.
+
+    It reads what the path holds, then asks `compared` with these targets for the difference, then
+    changes the path only if it is still as it was read. In this order, no other worker can change
+    log and path unnoticed. It returns errors of AWS as problems.
+    """
+
+    def __call__(
+        self, session: boto3.Session, compared: Callable[[Collection[str]], Difference]
+    ) -> Mended: ...
 
 
 def failure(error: BotoCoreError | ClientError) -> ContainmentError:

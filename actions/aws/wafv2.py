@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from actions.aws.outcome import CONFIG, ContainmentError, Outcome, failure
+from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, Outcome, failure
 from actions.models import Reaction, ReactionKind
 
 CAPACITY = 10_000  # addresses in one set, AWS's limit
@@ -90,9 +90,7 @@ def _apply(
     session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
     """Updates all places. Returns the addresses that failed, with the reasons."""
-    places = defaultdict(list)
-    for ip_set in configured():
-        places[ip_set.region, ip_set.scope].append(ip_set)
+    places = _places()
     if not places:
         raise ContainmentError("BLOCK_IP_SETS is not set.")
     left_out: dict[str, ContainmentError] = {}
@@ -103,6 +101,13 @@ def _apply(
         except (BotoCoreError, ClientError) as error:
             left_out |= dict.fromkeys([*blocked, *unblocked], failure(error))
     return left_out
+
+
+def _places() -> dict[tuple[str, str], list[IPSet]]:
+    places = defaultdict(list)
+    for ip_set in configured():
+        places[ip_set.region, ip_set.scope].append(ip_set)
+    return places
 
 
 def _apply_in_one_place(
@@ -175,3 +180,60 @@ def _cidr(address: str) -> str:
 
 def _version(cidr: str) -> int:
     return 6 if ":" in cidr else 4
+
+
+def mend(session: boto3.Session, compared: Callable[[Collection[str]], Difference]) -> Mended:
+    """Makes each place hold what the log says. See `outcome.Mend`."""
+    mended = Mended()
+    for (region, scope), ip_sets in _places().items():
+        waf = session.client("wafv2", region_name=region, config=CONFIG)
+        place = "CloudFront" if scope == "CLOUDFRONT" else region
+        try:
+            problem = _mend_one_place(waf, ip_sets, compared, mended)
+        except (BotoCoreError, ClientError) as error:
+            problem = str(failure(error))
+        if problem:
+            mended.problems.append(f"{place}: {problem}")
+    return mended
+
+
+def _mend_one_place(
+    waf: Any,
+    ip_sets: Iterable[IPSet],
+    compared: Callable[[Collection[str]], Difference],
+    mended: Mended,
+) -> str:
+    """Adds to `mended` what it has changed. Returns what it could not do, or ""."""
+    for _ in range(TRIES):
+        sets: dict[int, list[Content]] = {4: [], 6: []}
+        for ip_set in ip_sets:
+            version, content = _read(waf, ip_set)
+            sets[version].append(content)
+        contents = [*sets[4], *sets[6]]
+        difference = compared(_addresses(*(content.present for content in contents)))
+        missing = {_cidr(address) for address in difference.missing}
+        surplus = {_cidr(address) for address in difference.surplus}
+        left_out: dict[str, ContainmentError] = {}
+        for version in sets:
+            ours = {cidr for cidr in missing if _version(cidr) == version}
+            left_out |= _plan(sets[version], ours, surplus, version)
+        changed = [content for content in contents if content.wanted != content.present]
+        if not changed:
+            return next((f"{len(left_out)}: {why}" for why in left_out.values()), "")
+        # Then compare again: meanwhile, another worker may have logged an action for an address.
+        for content in changed:
+            try:
+                _write(waf, content)
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "WAFOptimisticLockException":
+                    raise
+                break  # it was changed after it was read
+            mended.put_back |= _addresses(content.wanted - content.present)
+            mended.taken_out |= _addresses(content.present - content.wanted)
+    return "It was changed again and again at the same time."
+
+
+def _addresses(*cidrs: Collection[str]) -> set[str]:
+    """Returns the single addresses, as in the log. Ranges, which are never ours, are left out."""
+    networks = (ipaddress.ip_network(cidr) for some in cidrs for cidr in some)
+    return {str(one.network_address) for one in networks if one.prefixlen == one.max_prefixlen}
