@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from findings.guardduty.lenient_json import each, field, first_in, text_in
+from findings.guardduty.lenient_json import each, field, first_in, sequence, text_in
 
 ENTITY_NAME_MAX_LENGTH = 512
 PRINCIPAL_MAX_LENGTH = 256
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     """The kinds of entities."""
 
     ADDRESS = "address"
+    DOMAIN = "domain"
     INSTANCE = "instance"
     ROLE = "role"
     USER = "user"
@@ -133,13 +134,17 @@ def _actors_as_access_keys(service: Any) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[Entity, ...]:
-    """Returns each entity of the finding once, in order. `addresses` are those of the actors.
+def entities_in(
+    finding: Mapping[str, Any], addresses: Iterable[str], domains: Iterable[str]
+) -> tuple[Entity, ...]:
+    """Returns each entity of the finding once, in order.
 
-    An entity that acted in any part of the finding is an actor.
+    `addresses` and `domains` are those of the actors. An entity that acted in any part of the
+    finding is an actor.
     """
     found: dict[tuple[Kind, str], bool] = {}
     actors = [(Kind.ADDRESS, address) for address in addresses]
+    actors += [(Kind.DOMAIN, domain) for domain in domains]
     actors += _acting(finding)
     for key in actors:
         found[key] = True
@@ -190,9 +195,11 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
             yield kind, _named(kind, value)
     for resource in (*sequence(service, "resources"), *each(field(finding, "resources"))):
         kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
+        uid = field(resource, "uid")
+        if kind is Kind.ACCESS_KEY and isinstance(uid, str) and uid.startswith("arn:"):
+            kind = _kind_of_principal(uid)  # Security Hub names some keys by their user
         if kind is None:
             continue
-        uid = field(resource, "uid")
         # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
         is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
             isinstance(uid, str) and uid.startswith("arn:")
@@ -202,11 +209,17 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         yield kind, next(filter(None, named), "")
 
 
+def _kind_of_principal(arn: str) -> Kind | None:
+    if ":user/" in arn:
+        return Kind.USER
+    return Kind.ROLE if ":role/" in arn or ":assumed-role/" in arn else None
+
+
 def _named(kind: Kind, value: Any) -> str:
     """Returns the name that other findings use, taken from an ARN. A task keeps its full ARN."""
     text = text_in(value, ENTITY_NAME_MAX_LENGTH)
     if text.startswith("AWS::"):  # Security Hub's "AWS::IAM::AccessKey:AKIA..."
-        return text.rpartition(":")[2] or text
+        return text_in(text.rpartition(":")[2], ENTITY_NAME_MAX_LENGTH)  # it may be "null"
     parts = text.split(":", 5)
     if kind is Kind.TASK or parts[0] != "arn" or len(parts) < 6:
         return text
@@ -218,8 +231,3 @@ def _named(kind: Kind, value: Any) -> str:
     path = inside.split("/")
     is_session = kind is Kind.ROLE and path[0] == "assumed-role" and len(path) > 1
     return (path[1] if is_session else path[-1]) or text
-
-
-def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
-    """Yields one `part` of an attack sequence: its actors, resources, endpoints or signals."""
-    return each(field(service, "detection", "sequence", part))

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from findings.guardduty.connections import (
+    Connection,
+    acting_instances_in,
+    connections_in,
+    domains_in,
+)
 from findings.guardduty.entities import (
     ENTITY_NAME_MAX_LENGTH,
     PRINCIPAL_MAX_LENGTH,
@@ -16,7 +22,6 @@ from findings.guardduty.entities import (
     entities_in,
     principal_in,
     resource_acted,
-    sequence,
 )
 from findings.guardduty.envelopes import Unparsed, unwrap
 from findings.guardduty.lenient_json import (
@@ -28,6 +33,7 @@ from findings.guardduty.lenient_json import (
     instant_in,
     is_true,
     number_in,
+    sequence,
     text_in,
 )
 from findings.guardduty.security_hub import from_security_hub, is_guardduty, is_security_hub
@@ -37,6 +43,7 @@ __all__ = [
     "PRINCIPAL_MAX_LENGTH",
     "PRINCIPAL_TYPE_MAX_LENGTH",
     "Address",
+    "Connection",
     "Entity",
     "Kind",
     "ParsedFinding",
@@ -87,11 +94,15 @@ class ParsedFinding:
     addresses: tuple[Address, ...]
     own_addresses: frozenset[str]  # canonical addresses of the account's own resources
     resource_acted: bool  # the account's own resource acted, so `addresses` are its targets
+    connections: tuple[Connection, ...]  # direction, protocol, addresses and ports
+    domains: tuple[str, ...]  # that own resources asked for, in lower case
+    acting_instances: tuple[str, ...]  # IDs of own instances that acted or are compromised
     entities: tuple[Entity, ...]
     user_agent: str
     principal: str  # the principal that acted: a user name, a role, "Root", ...
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
     is_sample: bool
+    set_aside: str  # why GuardDuty or Security Hub set it aside, as a sentence; "" if they did not
 
 
 def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
@@ -112,6 +123,9 @@ def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         return Unparsed(f"It has no {' and no '.join(missing)}.")
     service = field(finding, "service")
     addresses = tuple(_addresses(service))
+    domains = domains_in(finding)
+    connections = connections_in(finding)
+    acted = resource_acted(finding)
     principal, principal_type = principal_in(finding)
     return ParsedFinding(
         account_id=_account_id(field(finding, "accountId")),
@@ -127,12 +141,18 @@ def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         action_type=text_in(field(service, "action", "actionType"), ACTION_TYPE_MAX_LENGTH),
         addresses=addresses,
         own_addresses=frozenset(filter(None, _own_addresses(finding))),
-        resource_acted=resource_acted(finding),
-        entities=entities_in(finding, (address.address for address in addresses)),
+        resource_acted=acted,
+        connections=connections,
+        domains=domains,
+        acting_instances=acting_instances_in(
+            finding, resource_acted=acted, connections=connections
+        ),
+        entities=entities_in(finding, (address.address for address in addresses), domains),
         user_agent=_user_agent(service),
         principal=principal,
         principal_type=principal_type,
         is_sample=_is_sample(finding),
+        set_aside=_set_aside(finding),
     )
 
 
@@ -256,3 +276,13 @@ def _is_sample(finding: Mapping[str, Any]) -> bool:
     info = field(finding, "service", "additionalInfo")
     inside = from_json(field(info, "value"))
     return any(is_true(field(place, "sample")) for place in (finding, info, inside))
+
+
+def _set_aside(finding: Mapping[str, Any]) -> str:
+    """Returns why the finding is set aside. `from_security_hub` adds the state of Security Hub."""
+    if is_true(field(finding, "service", "archived")):
+        return "The finding is archived in GuardDuty."
+    state = text_in(field(finding, "stateInSecurityHub"), 32).casefold()
+    if state in {"archived", "suppressed"}:
+        return f"The finding is {state} in Security Hub."
+    return ""

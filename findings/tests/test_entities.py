@@ -133,6 +133,7 @@ def test_an_attack_sequence_names_many_of_each(spell: Any) -> None:
     )
     assert understood.entities == (
         *acting(*understood.addresses),
+        actor(Kind.DOMAIN, "example.com"),
         actor(Kind.USER, "bob"),
         actor(Kind.ACCESS_KEY, "AKIA1"),
         actor(Kind.ROLE, "deploy"),
@@ -168,11 +169,15 @@ def test_nothing_is_guessed() -> None:
         addresses=(),
         own_addresses=frozenset(),
         resource_acted=False,
+        connections=(),
+        domains=(),
+        acting_instances=(),
         entities=(),
         user_agent="",
         principal="",
         principal_type="",
         is_sample=False,
+        set_aside="",
     )
 
 
