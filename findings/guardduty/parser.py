@@ -36,6 +36,7 @@ from findings.guardduty.lenient_json import (
     sequence,
     text_in,
 )
+from findings.guardduty.ocsf import from_ocsf, is_guardduty_in_ocsf, is_ocsf
 from findings.guardduty.security_hub import from_security_hub, is_guardduty, is_security_hub
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Kind",
     "ParsedFinding",
     "Unparsed",
+    "in_guardduty_format",
     "parse",
     "unwrap",
 ]
@@ -108,14 +110,28 @@ class ParsedFinding:
 def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     """Returns the parsed finding, or Unparsed with the reason. Never raises.
 
-    Accepts findings in GuardDuty's and in Security Hub's format.
+    Accepts findings in the formats of GuardDuty, of Security Hub (ASFF) and of OCSF.
     """
+    converted = in_guardduty_format(finding)
+    return converted if isinstance(converted, Unparsed) else _parse(converted)
+
+
+def in_guardduty_format(finding: Any) -> Mapping[str, Any] | Unparsed:
+    """Returns the finding in GuardDuty's own format, or Unparsed with the reason. Never raises."""
     if not isinstance(finding, Mapping):
         return Unparsed("It is not an object.")
+    if is_ocsf(finding):
+        if not is_guardduty_in_ocsf(finding):
+            return Unparsed("It is a finding of another product in OCSF.")
+        return from_ocsf(finding)
     if is_security_hub(finding):
         if not is_guardduty(finding):
             return Unparsed("It is a finding of another product in Security Hub.")
-        finding = from_security_hub(finding)
+        return from_security_hub(finding)
+    return finding
+
+
+def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     finding_id = text_in(field(finding, "id"), FINDING_ID_MAX_LENGTH)
     finding_type = text_in(field(finding, "type"), FINDING_TYPE_MAX_LENGTH)
     missing = [name for name, said in (("id", finding_id), ("type", finding_type)) if not said]
@@ -200,7 +216,9 @@ def _addresses(service: Any) -> Iterator[Address]:
 
 def _said_addresses(service: Any) -> Iterator[Address]:
     action = field(service, "action")
-    remotes = [field(action, name, "remoteIpDetails") for name in _REMOTE]
+    remotes = [
+        field(made, "remoteIpDetails") for name in _REMOTE for made in each(field(action, name))
+    ]
     for probe in each(field(action, "portProbeAction", "portProbeDetails")):
         remotes.append(field(probe, "remoteIpDetails"))
     for remote in remotes:
@@ -252,7 +270,7 @@ def _own_addresses(finding: Mapping[str, Any]) -> Iterator[str]:
             ipv6 = field(interface, "ipv6Addresses")
             yield from map(address_in, ipv6 if isinstance(ipv6, list | tuple) else ())
     action = field(finding, "service", "action")
-    places = [field(action, name) for name in _REMOTE]
+    places = [made for name in _REMOTE for made in each(field(action, name))]
     for place in (*places, *each(field(action, "portProbeAction", "portProbeDetails"))):
         for name in ("ipAddressV4", "ipAddressV6"):
             yield address_in(field(place, "localIpDetails", name))

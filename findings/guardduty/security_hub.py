@@ -48,7 +48,7 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Its resources are in `resources`, as in an attack sequence.
     """
-    said = _unflattened(field(finding, "productFields"))
+    said = unflattened(field(finding, "productFields"))
     service = said.get("service")
     service = dict(service) if isinstance(service, Mapping) else {}
     for key, twin in (
@@ -62,7 +62,7 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
     identity = field(finding, "id")
     return {
         "id": identity.rpartition("/finding/")[2] if isinstance(identity, str) else identity,
-        "type": field(said, "type") or _type_in(field(finding, "types")),
+        "type": field(said, "type") or type_in(field(finding, "types")),
         "accountId": field(finding, "awsAccountId"),
         "region": field(finding, "region"),
         "severity": _severity_in(field(finding, "severity")),
@@ -73,17 +73,31 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
         "service": service,
         "resource": {"accessKeyDetails": list(_access_keys_in(finding))},
         "resources": [
-            {"resourceType": field(resource, "type"), "uid": field(resource, "id")}
+            {
+                "resourceType": field(resource, "type"),
+                "uid": field(resource, "id"),
+                "details": field(resource, "details"),
+                "tags": field(resource, "tags"),
+            }
             for resource in each(field(finding, "resources"))
         ],
+        "arn": identity,
+        "createdAt": field(finding, "createdAt"),
+        "updatedAt": field(finding, "updatedAt"),
     }
 
 
-def _unflattened(fields: Any) -> dict[str, Any]:
-    """Converts {"aws/guardduty/service/count": "7"} to {"service": {"count": "7"}}."""
+def unflattened(fields: Any) -> dict[str, Any]:
+    """Converts {"aws/guardduty/service/count": "7"} to {"service": {"count": "7"}}.
+
+    Security Lake writes "ProductFields.aws/guardduty/service/count".
+    """
     root: dict[str, Any] = {}
     for key, value in fields.items() if isinstance(fields, Mapping) else ():
-        if not isinstance(key, str) or not key.startswith(_PREFIX):
+        if not isinstance(key, str):
+            continue
+        key = key.removeprefix("ProductFields.").removeprefix("product_fields.")
+        if not key.startswith(_PREFIX):
             continue
         *folders, name = key.removeprefix(_PREFIX).split("/")
         if len(folders) > _MAX_SEGMENTS:
@@ -110,7 +124,7 @@ def _inside(node: Any, folder: str) -> Any:
     return items[index]
 
 
-def _type_in(types: Any) -> Any:
+def type_in(types: Any) -> Any:
     """Returns GuardDuty's type from "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"."""
     first = types[0] if isinstance(types, list | tuple) and types else types
     if not isinstance(first, str):
