@@ -263,25 +263,41 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         if kind is not None:
             yield kind, _named(kind, value)
     for resource in (*sequence(service, "resources"), *each(field(finding, "resources"))):
-        kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
-        uid = field(resource, "uid")
-        if kind is Kind.ACCESS_KEY and isinstance(uid, str) and uid.startswith("arn:"):
-            kind = _kind_of_principal(uid)  # Security Hub names some keys by their user
-        if kind is None:
-            continue
-        # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
-        is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
-            isinstance(uid, str) and uid.startswith("arn:")
-        )
-        if kind is Kind.WORKLOAD:
-            workload = field(resource, "data", "kubernetesWorkload")
-            namespace = field(workload, "namespace")
-            name = workload_name({"name": field(resource, "name"), "namespace": namespace})
-            yield kind, name or _named(kind, uid)
-            continue
-        uids = (uid, field(resource, "name"))
-        named = (_named(kind, said) for said in (uids if is_certain else uids[::-1]))
-        yield kind, next(filter(None, named), "")
+        if (named := resource_entity(resource)) is not None:
+            yield named
+
+
+def resource_entity(resource: Mapping[str, Any]) -> tuple[Kind, str] | None:
+    """Returns the kind and name of a resource of an attack sequence or of Security Hub.
+
+    The name is "" if the resource has none. Returns None for a kind that is no entity.
+    """
+    kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
+    uid = field(resource, "uid")
+    if kind is Kind.ACCESS_KEY and isinstance(uid, str) and uid.startswith("arn:"):
+        kind = _kind_of_principal(uid)  # Security Hub names some keys by their user
+    if kind is None:
+        return None
+    if kind is Kind.WORKLOAD:
+        namespace = field(resource, "data", "kubernetesWorkload", "namespace")
+        name = workload_name({"name": field(resource, "name"), "namespace": namespace})
+        return kind, name or _named(kind, uid)
+    # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
+    is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
+        isinstance(uid, str) and uid.startswith("arn:")
+    )
+    uids = (uid, field(resource, "name"))
+    named = (_named(kind, said) for said in (uids if is_certain else uids[::-1]))
+    return kind, next(filter(None, named), "")
+
+
+def actor_entity(actor: Mapping[str, Any]) -> tuple[Kind, str] | None:
+    """Returns the kind and name of the principal of an attack sequence's actor, or None."""
+    user = field(actor, "user")
+    details = {"userName": field(user, "name"), "userType": field(user, "type")}
+    kind = _KINDS_OF_PRINCIPAL.get(_folded(details["userType"]))
+    name = _named(kind, _principal_name(details)) if kind is not None else ""
+    return (kind, name) if kind is not None and name else None
 
 
 def _kind_of_principal(arn: str) -> Kind | None:

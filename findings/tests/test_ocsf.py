@@ -6,14 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from findings.guardduty.parser import Address, Connection, Kind, ParsedFinding, Unparsed, parse
 from findings.guardduty.parser import unwrap as unwrapped
 from findings.tests.parsed import actor, at, only, target
-from findings.tests.test_parser_anything import anything, assert_answered, examples, shaped
+from findings.tests.test_parser_anything import anything, assert_answered, shaped
 
+some = settings(max_examples=60, deadline=None)
 ARN = "arn:aws:guardduty:eu-west-1:111122223333:detector/d0/finding/5f3a"
 
 
@@ -208,7 +209,7 @@ INFO: dict[str, Any] = {
 }
 
 
-@examples
+@some
 @given(said=shaped(SHAPE), info=shaped(INFO), others=st.dictionaries(st.text(), anything))
 def test_any_finding_of_ocsf_is_answered(said: Any, info: Any, others: Any) -> None:
     document = others | (said if isinstance(said, dict) else {})
