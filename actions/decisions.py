@@ -64,7 +64,7 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         (
             _row(finding, wish, rules, at)
             for finding, parsed in new
-            for wish in _wishes(finding, parsed, rules)
+            for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
         ),
     )
 
@@ -105,6 +105,13 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any,
         None if is_pending else at,
         "",
     )
+
+
+def _unless_set_aside(parsed: ParsedFinding | None, wishes: Iterable[Wish]) -> Iterator[Wish]:
+    """Yields the wishes, prevented if GuardDuty or Security Hub set the finding aside."""
+    reason = parsed.set_aside if parsed else ""
+    for wish in wishes:
+        yield wish._replace(prevented=reason) if reason and not wish.prevented else wish
 
 
 def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Iterator[Wish]:

@@ -158,10 +158,12 @@ def _fill_up_to(count: int) -> None:
     at = _MINUTES_AGO[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, severity,"  # noqa: S608
-            " score, title, description, count, first_seen_at, seen_at, received_at, action,"
-            " set_at, problem, raw) SELECT '123456789012', 'eu-central-1', 'filled ' || value,"
-            " 'Recon:EC2/Portscan', 'MEDIUM', 5, 'A scan', 'Somebody scans ports.', 1,"
+            "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, tactic,"  # noqa: S608
+            " severity, score, title, description, count, first_seen_at, seen_at, received_at,"
+            " action, set_at, problem, raw)"
+            " SELECT '123456789012', 'eu-central-1', 'filled ' || value,"
+            " 'Recon:EC2/Portscan', 'Reconnaissance', 'MEDIUM', 5, 'A scan',"
+            " 'Somebody scans ports.', 1,"
             f" {at}, {at}, {at}, 'REPORT', '', '', '{{}}' FROM {numbers}"
         )
         cursor.execute("ANALYZE")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,8 +9,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from console import dashboard as overview
+from console import event as event_page
 from findings import accounts, events
 from findings.models import Finding
+from storage import paging
 
 
 @require_safe
@@ -35,16 +35,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def event(request: HttpRequest, pk: int) -> HttpResponse:
-    """Shows one finding with its actions, actor, affected resources and raw JSON."""
+    """Shows all that one finding says, its actions, and links to its neighbors and to AWS."""
     finding = get_object_or_404(Finding, pk=pk)
     accounts.give_names([finding])
-    actors, resources = events.named_by(finding)
     context = {
         "finding": finding,
-        "parsed": finding.parsed,
-        "actors": actors,
-        "resources": resources,
+        **event_page.shown(finding),
         "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
-        "raw": json.dumps(json.loads(finding.raw), indent=2),
+        "neighbors": event_page.neighbors(finding, events.EventFilter(paging.wanted(request))),
     }
     return render(request, "console/event.html", context)

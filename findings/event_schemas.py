@@ -23,6 +23,9 @@ class Event(BaseModel):
     region: str
     finding_id: str = Field(description="The GuardDuty finding ID.")
     finding_type: str
+    tactic: str = Field(
+        description="The ATT&CK tactic that the finding type names. Empty if it names none."
+    )
     severity: Severity | None = Field(description="Null if unknown.")
     score: float | None = Field(
         description="GuardDuty's numeric severity, 1.0 to 10.0. Null if unknown."

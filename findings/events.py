@@ -34,6 +34,27 @@ class Parsed(TextChoices):
     NO = "no", "No"
 
 
+class TacticOrNone(TextChoices):
+    """The values of the tactic filter: an ATT&CK tactic, or none."""
+
+    RECONNAISSANCE = "Reconnaissance", "Reconnaissance"
+    RESOURCE_DEVELOPMENT = "Resource Development", "Resource Development"
+    INITIAL_ACCESS = "Initial Access", "Initial Access"
+    EXECUTION = "Execution", "Execution"
+    PERSISTENCE = "Persistence", "Persistence"
+    PRIVILEGE_ESCALATION = "Privilege Escalation", "Privilege Escalation"
+    DEFENSE_EVASION = "Defense Evasion", "Defense Evasion"
+    DEFENSE_IMPAIRMENT = "Defense Impairment", "Defense Impairment"
+    CREDENTIAL_ACCESS = "Credential Access", "Credential Access"
+    DISCOVERY = "Discovery", "Discovery"
+    LATERAL_MOVEMENT = "Lateral Movement", "Lateral Movement"
+    COLLECTION = "Collection", "Collection"
+    COMMAND_AND_CONTROL = "Command and Control", "Command and Control"
+    EXFILTRATION = "Exfiltration", "Exfiltration"
+    IMPACT = "Impact", "Impact"
+    NONE = "none", "None"
+
+
 class EventQuery(BaseModel):
     """Filters for findings. A finding must match all given filters."""
 
@@ -46,6 +67,9 @@ class EventQuery(BaseModel):
         None, description="Last seen before this time."
     )
     severity: Annotated[SeverityOrUnknown | None, Filter()] = None
+    tactic: Annotated[TacticOrNone | None, Filter(label="ATT&CK tactic")] = Field(
+        None, description="The ATT&CK tactic that the finding type names, or none."
+    )
     action: Annotated[Action | None, Filter("action")] = Field(
         None, description="The policy action when it arrived."
     )
@@ -84,6 +108,8 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
     if severity := asked.get("severity"):
         is_unknown = severity == SeverityOrUnknown.UNKNOWN
         findings = findings.filter(severity="" if is_unknown else severity)
+    if tactic := asked.get("tactic"):
+        findings = findings.filter(tactic="" if tactic == TacticOrNone.NONE else tactic)
     if parsed := asked.get("parsed"):  # an unparsed finding has no type
         unparsed = Q(finding_type="")
         findings = findings.filter(unparsed if parsed == Parsed.NO else ~unparsed)

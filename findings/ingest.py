@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from findings import policy
 from findings.catalogue import Severity
+from findings.guardduty.attack import tactic_of
 from findings.guardduty.parser import ParsedFinding, Unparsed, parse
 from findings.models import Action, Entity, Finding, Mention
 from findings.policy import Policy
@@ -116,7 +117,7 @@ def _store(
     newer = [
         incoming[identity]
         for identity, row in known.items()
-        if incoming[identity].finding.count > row.count
+        if incoming[identity].finding.count > row.count or _is_set_aside(incoming[identity], row)
     ]
     for one in newer:
         one.finding.pk = known[_identity(one.finding)].pk
@@ -126,6 +127,13 @@ def _store(
     if new:
         decide(list(new.values()))
     return len(known), len(newer)
+
+
+def _is_set_aside(incoming: New, row: Finding) -> bool:
+    """Returns whether GuardDuty or Security Hub set the stored finding aside; its count stays."""
+    return incoming.finding.count == row.count and bool(
+        incoming.parsed and incoming.parsed.set_aside
+    )
 
 
 def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) -> New:
@@ -141,6 +149,7 @@ def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) 
         region=parsed.region,
         finding_id=parsed.finding_id,
         finding_type=parsed.finding_type,
+        tactic=tactic_of(parsed.finding_type),
         severity=severity,
         score=parsed.severity,
         title=parsed.title,

@@ -166,6 +166,7 @@ class Finding(models.Model):
     region = models.CharField(max_length=64)
     finding_id = models.CharField(max_length=300)
     finding_type = models.CharField(max_length=200)
+    tactic = models.CharField("ATT&CK tactic", max_length=32, blank=True)  # "" if it has none
     severity = models.CharField(max_length=8, blank=True, choices=Severity)  # "" if unknown
     score = models.FloatField("severity", null=True)  # GuardDuty's numeric severity, 1.0 to 10.0
     title = models.TextField(blank=True)
@@ -193,6 +194,7 @@ class Finding(models.Model):
             models.Index(fields=["-seen_at", "-id"], name="finding_newest_first"),
             models.Index(fields=["finding_type", "-seen_at"], name="finding_by_type"),
             models.Index(fields=["severity", "-seen_at"], name="finding_by_severity"),
+            models.Index(fields=["tactic", "-seen_at"], name="finding_by_tactic"),
             # A covering index for the counts of the Threats page's preview.
             models.Index(fields=["finding_type", "severity", "seen_at"], name="finding_by_kind"),
         ]

@@ -216,3 +216,17 @@ def test_an_id_leads_into_no_other_folder() -> None:
     account, region, *day, name = Reaction.objects.get().target.split("/")
     assert (account, region, "-".join(day)) == ("_", "a_b", "2026-11-23")
     assert name.endswith(".json")
+
+
+@pytest.mark.parametrize("action", ["REPORT", "BLOCK", "SAVE"])
+def test_a_finding_that_guardduty_archived_is_stored_and_not_acted_on(
+    settings: Settings, action: str
+) -> None:
+    settings.NOTIFY_TOPIC_ARN = TOPIC
+    set_action(action)
+    arrive(attack(service={"archived": True}))
+    reactions = Reaction.objects.all()
+    assert {(one.state, one.outcome) for one in reactions} == {
+        ("prevented", "The finding is archived in GuardDuty.")
+    }
+    assert len(reactions) == (1 if action == "REPORT" else 2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from findings.guardduty.lenient_json import each, field, first_in, text_in
+from findings.guardduty.lenient_json import each, field, first_in, sequence, text_in
 
 ENTITY_NAME_MAX_LENGTH = 512
 PRINCIPAL_MAX_LENGTH = 256
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     """The kinds of entities."""
 
     ADDRESS = "address"
+    DOMAIN = "domain"
     INSTANCE = "instance"
     ROLE = "role"
     USER = "user"
@@ -28,6 +29,16 @@ class Kind(StrEnum):
     FUNCTION = "function"
     TASK = "task"
     DATABASE = "database"
+    SHARD_GROUP = "DB shard group"  # an Aurora PostgreSQL Limitless Database
+    WORKLOAD = "workload"  # of Kubernetes
+    CONTAINER = "container"
+    OBJECT = "object"  # of S3
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    IMAGE = "image"  # an Amazon Machine Image
+    RECOVERY_POINT = "recovery point"  # of AWS Backup
+    GUARDRAIL = "guardrail"  # of Amazon Bedrock
+    MODEL = "model"  # of Amazon Bedrock or SageMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,24 @@ _KINDS_OF_RESOURCE = {
     "lambdafunction": Kind.FUNCTION,
     "rdsdbinstance": Kind.DATABASE,
     "rdsdbcluster": Kind.DATABASE,
+    "rdsdbshardgroup": Kind.SHARD_GROUP,
+    "kubernetesworkload": Kind.WORKLOAD,
+    "container": Kind.CONTAINER,
+    "s3object": Kind.OBJECT,
+    "ec2volume": Kind.VOLUME,
+    "ec2snapshot": Kind.SNAPSHOT,
+    "ec2image": Kind.IMAGE,
+    "backuprecoverypoint": Kind.RECOVERY_POINT,
+    "bedrockguardrail": Kind.GUARDRAIL,
+    "bedrockcustommodel": Kind.MODEL,
+    "bedrockcustommodeldeployment": Kind.MODEL,
+    "bedrockimportedmodel": Kind.MODEL,
+    "bedrockprovisionedmodel": Kind.MODEL,
+    "bedrockfoundationmodel": Kind.MODEL,
+    "sagemakerendpoint": Kind.MODEL,
 }
+# Their ARN is their name, because the last part of it alone is not unique.
+_NAMED_BY_ARN = {Kind.TASK, Kind.OBJECT, Kind.RECOVERY_POINT, Kind.WORKLOAD}
 
 # Entities in a finding's `resource`: the kind, the path of keys, and the fields with the name.
 _RESOURCES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -81,10 +109,28 @@ _RESOURCES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
         ("dbInstanceIdentifier", "dbInstanceArn", "dbClusterIdentifier"),
     ),
     (
-        Kind.DATABASE,
+        Kind.SHARD_GROUP,
         ("rdsLimitlessDbDetails",),
         ("dbShardGroupIdentifier", "dbShardGroupArn", "dbClusterIdentifier"),
     ),
+    (Kind.CONTAINER, ("containerDetails",), ("id", "name")),
+    (Kind.SNAPSHOT, ("ebsSnapshotDetails",), ("snapshotArn",)),
+    (Kind.IMAGE, ("ec2ImageDetails",), ("imageArn",)),
+    (Kind.RECOVERY_POINT, ("recoveryPointDetails",), ("recoveryPointArn",)),
+    (Kind.GUARDRAIL, ("bedrockGuardrailDetails",), ("guardrailArn",)),
+    (Kind.MODEL, ("modelDetails",), ("modelId",)),
+)
+# Entities in arrays inside `resource`: the kind, the path to the array, and as above.
+_LISTED: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
+    (Kind.CONTAINER, ("ecsClusterDetails", "taskDetails", "containers"), ("id", "name")),
+    (
+        Kind.CONTAINER,
+        ("kubernetesDetails", "kubernetesWorkloadDetails", "containers"),
+        ("id", "name"),
+    ),
+    (Kind.VOLUME, ("ebsVolumeDetails", "scannedVolumeDetails"), ("volumeArn",)),
+    (Kind.SNAPSHOT, ("ebsVolumeDetails", "scannedVolumeDetails"), ("snapshotArn",)),
+    (Kind.GUARDRAIL, ("bedrockGuardrailDetails", "guardrails"), ("arn",)),
 )
 
 
@@ -133,13 +179,17 @@ def _actors_as_access_keys(service: Any) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def entities_in(finding: Mapping[str, Any], addresses: Iterable[str]) -> tuple[Entity, ...]:
-    """Returns each entity of the finding once, in order. `addresses` are those of the actors.
+def entities_in(
+    finding: Mapping[str, Any], addresses: Iterable[str], domains: Iterable[str]
+) -> tuple[Entity, ...]:
+    """Returns each entity of the finding once, in order.
 
-    An entity that acted in any part of the finding is an actor.
+    `addresses` and `domains` are those of the actors. An entity that acted in any part of the
+    finding is an actor.
     """
     found: dict[tuple[Kind, str], bool] = {}
     actors = [(Kind.ADDRESS, address) for address in addresses]
+    actors += [(Kind.DOMAIN, domain) for domain in domains]
     actors += _acting(finding)
     for key in actors:
         found[key] = True
@@ -179,6 +229,30 @@ def _attacked(resource: Any) -> Iterator[tuple[Kind, str]]:
         for details in each(field(resource, key)):
             named = (_named(kind, field(details, *inner, name)) for name in names)
             yield kind, next(filter(None, named), "")
+    workload = field(resource, "kubernetesDetails", "kubernetesWorkloadDetails")
+    yield Kind.WORKLOAD, workload_name(workload)
+    for kind, path, names in _LISTED:
+        for details in each(field(resource, *path)):
+            named = (_named(kind, field(details, name)) for name in names)
+            yield kind, next(filter(None, named), "")
+    for bucket in each(field(resource, "s3BucketDetails")):
+        for details in each(field(bucket, "s3ObjectDetails")):
+            yield Kind.OBJECT, object_name(details, bucket)
+
+
+def workload_name(details: Any) -> str:
+    """Returns the namespace and name of a Kubernetes workload: "payments/api"; "" if unnamed."""
+    name = text_in(field(details, "name"), ENTITY_NAME_MAX_LENGTH // 2)
+    namespace = text_in(field(details, "namespace"), ENTITY_NAME_MAX_LENGTH // 2 - 1)
+    return f"{namespace}/{name}" if name and namespace else name
+
+
+def object_name(details: Any, bucket: Any) -> str:
+    """Returns the ARN of an S3 object, or its bucket and key: "logs/2026/11/23.gz"."""
+    arn = text_in(field(details, "objectArn"), ENTITY_NAME_MAX_LENGTH)
+    key = text_in(field(details, "key"), ENTITY_NAME_MAX_LENGTH)
+    name = _named(Kind.BUCKET, field(bucket, "name") or field(bucket, "arn"))
+    return arn or (f"{name}/{key}"[:ENTITY_NAME_MAX_LENGTH].rstrip() if name and key else key)
 
 
 def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
@@ -189,37 +263,62 @@ def _affected(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         if kind is not None:
             yield kind, _named(kind, value)
     for resource in (*sequence(service, "resources"), *each(field(finding, "resources"))):
-        kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
-        if kind is None:
-            continue
-        uid = field(resource, "uid")
-        # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
-        is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
-            isinstance(uid, str) and uid.startswith("arn:")
-        )
-        uids = (uid, field(resource, "name"))
-        named = (_named(kind, said) for said in (uids if is_certain else uids[::-1]))
-        yield kind, next(filter(None, named), "")
+        if (named := resource_entity(resource)) is not None:
+            yield named
+
+
+def resource_entity(resource: Mapping[str, Any]) -> tuple[Kind, str] | None:
+    """Returns the kind and name of a resource of an attack sequence or of Security Hub.
+
+    The name is "" if the resource has none. Returns None for a kind that is no entity.
+    """
+    kind = _KINDS_OF_RESOURCE.get(_folded(field(resource, "resourceType")))
+    uid = field(resource, "uid")
+    if kind is Kind.ACCESS_KEY and isinstance(uid, str) and uid.startswith("arn:"):
+        kind = _kind_of_principal(uid)  # Security Hub names some keys by their user
+    if kind is None:
+        return None
+    if kind is Kind.WORKLOAD:
+        namespace = field(resource, "data", "kubernetesWorkload", "namespace")
+        name = workload_name({"name": field(resource, "name"), "namespace": namespace})
+        return kind, name or _named(kind, uid)
+    # An instance's `name` is its tag, so use `uid`. For other kinds an ARN contains the name.
+    is_certain = kind in {Kind.INSTANCE, Kind.ACCESS_KEY} or (
+        isinstance(uid, str) and uid.startswith("arn:")
+    )
+    uids = (uid, field(resource, "name"))
+    named = (_named(kind, said) for said in (uids if is_certain else uids[::-1]))
+    return kind, next(filter(None, named), "")
+
+
+def actor_entity(actor: Mapping[str, Any]) -> tuple[Kind, str] | None:
+    """Returns the kind and name of the principal of an attack sequence's actor, or None."""
+    user = field(actor, "user")
+    details = {"userName": field(user, "name"), "userType": field(user, "type")}
+    kind = _KINDS_OF_PRINCIPAL.get(_folded(details["userType"]))
+    name = _named(kind, _principal_name(details)) if kind is not None else ""
+    return (kind, name) if kind is not None and name else None
+
+
+def _kind_of_principal(arn: str) -> Kind | None:
+    if ":user/" in arn:
+        return Kind.USER
+    return Kind.ROLE if ":role/" in arn or ":assumed-role/" in arn else None
 
 
 def _named(kind: Kind, value: Any) -> str:
-    """Returns the name that other findings use, taken from an ARN. A task keeps its full ARN."""
+    """Returns the name that other findings use, taken from an ARN; see _NAMED_BY_ARN."""
     text = text_in(value, ENTITY_NAME_MAX_LENGTH)
     if text.startswith("AWS::"):  # Security Hub's "AWS::IAM::AccessKey:AKIA..."
-        return text.rpartition(":")[2] or text
+        return text_in(text.rpartition(":")[2], ENTITY_NAME_MAX_LENGTH)  # it may be "null"
     parts = text.split(":", 5)
-    if kind is Kind.TASK or parts[0] != "arn" or len(parts) < 6:
+    if kind in _NAMED_BY_ARN or parts[0] != "arn" or len(parts) < 6:
         return text
     inside = parts[5]
     if kind is Kind.BUCKET:
         return inside.partition("/")[0] or text
-    if kind in {Kind.FUNCTION, Kind.DATABASE}:
+    if kind in {Kind.FUNCTION, Kind.DATABASE, Kind.SHARD_GROUP}:
         return inside.split(":")[1] if ":" in inside else text
     path = inside.split("/")
     is_session = kind is Kind.ROLE and path[0] == "assumed-role" and len(path) > 1
     return (path[1] if is_session else path[-1]) or text
-
-
-def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
-    """Yields one `part` of an attack sequence: its actors, resources, endpoints or signals."""
-    return each(field(service, "detection", "sequence", part))

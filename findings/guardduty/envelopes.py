@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from findings.guardduty.lenient_json import field, from_json, pascal
+from findings.guardduty.ocsf import is_ocsf
 from findings.guardduty.security_hub import is_security_hub
 
 MAX_DEPTH = 8  # nested objects and arrays around a finding; SNS to SQS to Lambda needs 5
@@ -15,6 +16,7 @@ MAX_DEPTH = 8  # nested objects and arrays around a finding; SNS to SQS to Lambd
 _FINDING_EVENTS = {
     "guardduty finding",
     "security hub findings - imported",
+    "findings imported v2",  # of Security Hub, in OCSF
     "security hub findings - custom action",  # sent by a user on purpose
 }
 _DETAIL_TYPE = ("detail-type", "Detail-Type", "detailType", "DetailType")
@@ -89,8 +91,9 @@ def _unwrap_object(
 
 
 def _names_itself(document: Mapping[str, Any]) -> bool:
-    return isinstance(field(document, "id"), str) and (
-        isinstance(field(document, "type"), str) or is_security_hub(document)
+    return is_ocsf(document) or (
+        isinstance(field(document, "id"), str)
+        and (isinstance(field(document, "type"), str) or is_security_hub(document))
     )
 
 

@@ -40,6 +40,11 @@ def each(value: Any) -> Iterator[Mapping[str, Any]]:
             yield item
 
 
+def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
+    """Yields one `part` of an attack sequence: its actors, resources, endpoints or signals."""
+    return each(field(service, "detection", "sequence", part))
+
+
 def from_json(text: Any) -> Any:
     """Returns the decoded JSON, or None if the value is not a string of valid JSON."""
     if not isinstance(text, str):

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from findings.guardduty.connections import (
+    Connection,
+    acting_instances_in,
+    connections_in,
+    domains_in,
+)
 from findings.guardduty.entities import (
     ENTITY_NAME_MAX_LENGTH,
     PRINCIPAL_MAX_LENGTH,
@@ -16,7 +22,6 @@ from findings.guardduty.entities import (
     entities_in,
     principal_in,
     resource_acted,
-    sequence,
 )
 from findings.guardduty.envelopes import Unparsed, unwrap
 from findings.guardduty.lenient_json import (
@@ -28,8 +33,10 @@ from findings.guardduty.lenient_json import (
     instant_in,
     is_true,
     number_in,
+    sequence,
     text_in,
 )
+from findings.guardduty.ocsf import from_ocsf, is_guardduty_in_ocsf, is_ocsf
 from findings.guardduty.security_hub import from_security_hub, is_guardduty, is_security_hub
 
 __all__ = [
@@ -37,10 +44,12 @@ __all__ = [
     "PRINCIPAL_MAX_LENGTH",
     "PRINCIPAL_TYPE_MAX_LENGTH",
     "Address",
+    "Connection",
     "Entity",
     "Kind",
     "ParsedFinding",
     "Unparsed",
+    "in_guardduty_format",
     "parse",
     "unwrap",
 ]
@@ -87,24 +96,42 @@ class ParsedFinding:
     addresses: tuple[Address, ...]
     own_addresses: frozenset[str]  # canonical addresses of the account's own resources
     resource_acted: bool  # the account's own resource acted, so `addresses` are its targets
+    connections: tuple[Connection, ...]  # direction, protocol, addresses and ports
+    domains: tuple[str, ...]  # that own resources asked for, in lower case
+    acting_instances: tuple[str, ...]  # IDs of own instances that acted or are compromised
     entities: tuple[Entity, ...]
     user_agent: str
     principal: str  # the principal that acted: a user name, a role, "Root", ...
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
     is_sample: bool
+    set_aside: str  # why GuardDuty or Security Hub set it aside, as a sentence; "" if they did not
 
 
 def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     """Returns the parsed finding, or Unparsed with the reason. Never raises.
 
-    Accepts findings in GuardDuty's and in Security Hub's format.
+    Accepts findings in the formats of GuardDuty, of Security Hub (ASFF) and of OCSF.
     """
+    converted = in_guardduty_format(finding)
+    return converted if isinstance(converted, Unparsed) else _parse(converted)
+
+
+def in_guardduty_format(finding: Any) -> Mapping[str, Any] | Unparsed:
+    """Returns the finding in GuardDuty's own format, or Unparsed with the reason. Never raises."""
     if not isinstance(finding, Mapping):
         return Unparsed("It is not an object.")
+    if is_ocsf(finding):
+        if not is_guardduty_in_ocsf(finding):
+            return Unparsed("It is a finding of another product in OCSF.")
+        return from_ocsf(finding)
     if is_security_hub(finding):
         if not is_guardduty(finding):
             return Unparsed("It is a finding of another product in Security Hub.")
-        finding = from_security_hub(finding)
+        return from_security_hub(finding)
+    return finding
+
+
+def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     finding_id = text_in(field(finding, "id"), FINDING_ID_MAX_LENGTH)
     finding_type = text_in(field(finding, "type"), FINDING_TYPE_MAX_LENGTH)
     missing = [name for name, said in (("id", finding_id), ("type", finding_type)) if not said]
@@ -112,6 +139,9 @@ def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         return Unparsed(f"It has no {' and no '.join(missing)}.")
     service = field(finding, "service")
     addresses = tuple(_addresses(service))
+    domains = domains_in(finding)
+    connections = connections_in(finding)
+    acted = resource_acted(finding)
     principal, principal_type = principal_in(finding)
     return ParsedFinding(
         account_id=_account_id(field(finding, "accountId")),
@@ -127,12 +157,18 @@ def parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         action_type=text_in(field(service, "action", "actionType"), ACTION_TYPE_MAX_LENGTH),
         addresses=addresses,
         own_addresses=frozenset(filter(None, _own_addresses(finding))),
-        resource_acted=resource_acted(finding),
-        entities=entities_in(finding, (address.address for address in addresses)),
+        resource_acted=acted,
+        connections=connections,
+        domains=domains,
+        acting_instances=acting_instances_in(
+            finding, resource_acted=acted, connections=connections
+        ),
+        entities=entities_in(finding, (address.address for address in addresses), domains),
         user_agent=_user_agent(service),
         principal=principal,
         principal_type=principal_type,
         is_sample=_is_sample(finding),
+        set_aside=_set_aside(finding),
     )
 
 
@@ -180,7 +216,9 @@ def _addresses(service: Any) -> Iterator[Address]:
 
 def _said_addresses(service: Any) -> Iterator[Address]:
     action = field(service, "action")
-    remotes = [field(action, name, "remoteIpDetails") for name in _REMOTE]
+    remotes = [
+        field(made, "remoteIpDetails") for name in _REMOTE for made in each(field(action, name))
+    ]
     for probe in each(field(action, "portProbeAction", "portProbeDetails")):
         remotes.append(field(probe, "remoteIpDetails"))
     for remote in remotes:
@@ -232,7 +270,7 @@ def _own_addresses(finding: Mapping[str, Any]) -> Iterator[str]:
             ipv6 = field(interface, "ipv6Addresses")
             yield from map(address_in, ipv6 if isinstance(ipv6, list | tuple) else ())
     action = field(finding, "service", "action")
-    places = [field(action, name) for name in _REMOTE]
+    places = [made for name in _REMOTE for made in each(field(action, name))]
     for place in (*places, *each(field(action, "portProbeAction", "portProbeDetails"))):
         for name in ("ipAddressV4", "ipAddressV6"):
             yield address_in(field(place, "localIpDetails", name))
@@ -256,3 +294,13 @@ def _is_sample(finding: Mapping[str, Any]) -> bool:
     info = field(finding, "service", "additionalInfo")
     inside = from_json(field(info, "value"))
     return any(is_true(field(place, "sample")) for place in (finding, info, inside))
+
+
+def _set_aside(finding: Mapping[str, Any]) -> str:
+    """Returns why the finding is set aside. `from_security_hub` adds the state of Security Hub."""
+    if is_true(field(finding, "service", "archived")):
+        return "The finding is archived in GuardDuty."
+    state = text_in(field(finding, "stateInSecurityHub"), 32).casefold()
+    if state in {"archived", "suppressed"}:
+        return f"The finding is {state} in Security Hub."
+    return ""

@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from findings.guardduty.lenient_json import each, field
+from findings.guardduty.lenient_json import each, field, text_in
 
 _PREFIX = "aws/guardduty/"
 _MAX_SEGMENTS = 16
 _MAX_INDEX = 500
 _item = re.compile(r"(?P<name>.+)\.(?P<index>\d{1,3})_")  # "portProbeDetails.0_"
+
+_KEY_PREFIX = "AWS::IAM::AccessKey:"
+_access_key = re.compile(r"(?:AKIA|ASIA)[A-Z0-9]{4,124}")
 
 # The types in Security Hub: docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html
 _type = re.compile(r"(?P<purpose>[A-Za-z0-9]+):(?P<resource>[A-Za-z0-9]+)-(?P<family>[^/]+)")
@@ -45,7 +48,7 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Its resources are in `resources`, as in an attack sequence.
     """
-    said = _unflattened(field(finding, "productFields"))
+    said = unflattened(field(finding, "productFields"))
     service = said.get("service")
     service = dict(service) if isinstance(service, Mapping) else {}
     for key, twin in (
@@ -59,27 +62,42 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
     identity = field(finding, "id")
     return {
         "id": identity.rpartition("/finding/")[2] if isinstance(identity, str) else identity,
-        "type": field(said, "type") or _type_in(field(finding, "types")),
+        "type": field(said, "type") or type_in(field(finding, "types")),
         "accountId": field(finding, "awsAccountId"),
         "region": field(finding, "region"),
         "severity": _severity_in(field(finding, "severity")),
         "title": field(finding, "title"),
         "description": field(finding, "description"),
         "sample": field(finding, "sample"),
+        "stateInSecurityHub": _state_in(finding),
         "service": service,
-        "resource": {"accessKeyDetails": list(_access_keys_in(field(finding, "resources")))},
+        "resource": {"accessKeyDetails": list(_access_keys_in(finding))},
         "resources": [
-            {"resourceType": field(resource, "type"), "uid": field(resource, "id")}
+            {
+                "resourceType": field(resource, "type"),
+                "uid": field(resource, "id"),
+                "details": field(resource, "details"),
+                "tags": field(resource, "tags"),
+            }
             for resource in each(field(finding, "resources"))
         ],
+        "arn": identity,
+        "createdAt": field(finding, "createdAt"),
+        "updatedAt": field(finding, "updatedAt"),
     }
 
 
-def _unflattened(fields: Any) -> dict[str, Any]:
-    """Converts {"aws/guardduty/service/count": "7"} to {"service": {"count": "7"}}."""
+def unflattened(fields: Any) -> dict[str, Any]:
+    """Converts {"aws/guardduty/service/count": "7"} to {"service": {"count": "7"}}.
+
+    Security Lake writes "ProductFields.aws/guardduty/service/count".
+    """
     root: dict[str, Any] = {}
     for key, value in fields.items() if isinstance(fields, Mapping) else ():
-        if not isinstance(key, str) or not key.startswith(_PREFIX):
+        if not isinstance(key, str):
+            continue
+        key = key.removeprefix("ProductFields.").removeprefix("product_fields.")
+        if not key.startswith(_PREFIX):
             continue
         *folders, name = key.removeprefix(_PREFIX).split("/")
         if len(folders) > _MAX_SEGMENTS:
@@ -106,7 +124,7 @@ def _inside(node: Any, folder: str) -> Any:
     return items[index]
 
 
-def _type_in(types: Any) -> Any:
+def type_in(types: Any) -> Any:
     """Returns GuardDuty's type from "TTPs/Initial Access/UnauthorizedAccess:EC2-SSHBruteForce"."""
     first = types[0] if isinstance(types, list | tuple) and types else types
     if not isinstance(first, str):
@@ -138,13 +156,41 @@ def _severity_in(severity: Any) -> Any:
     return product
 
 
-def _access_keys_in(resources: Any) -> Iterator[Mapping[str, Any]]:
-    for resource in each(resources):
+def _state_in(finding: Mapping[str, Any]) -> Any:
+    """Returns "ARCHIVED" or "SUPPRESSED" if the finding is so, else None."""
+    states = (
+        field(finding, "recordState"),
+        field(finding, "workflow", "status"),
+        field(finding, "workflowState"),  # deprecated by AWS, and still sent
+    )
+    return next((state for state in states if state in ("ARCHIVED", "SUPPRESSED")), None)
+
+
+def _access_keys_in(finding: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the access keys of the actor in GuardDuty's format.
+
+    An attack sequence names its actors itself.
+    """
+    if isinstance(field(finding, "detection", "sequence"), Mapping):
+        return
+    for resource in each(field(finding, "resources")):
         details = field(resource, "details", "awsIamAccessKey")
-        if isinstance(details, Mapping):
+        key = field(details, "accessKeyId") or _access_key_in(resource)
+        if isinstance(details, Mapping) or key:
             yield {
-                "accessKeyId": field(details, "accessKeyId"),
+                "accessKeyId": key,
                 "principalId": field(details, "principalId"),
                 "userName": field(details, "principalName") or field(details, "userName"),
                 "userType": field(details, "principalType"),
             }
+
+
+def _access_key_in(resource: Mapping[str, Any]) -> str:
+    """Returns the key in a resource's ID: "AWS::IAM::AccessKey:AKIA...", or only the key.
+
+    Some IDs are the ARN of the key's user instead.
+    """
+    uid = text_in(field(resource, "id"), 512)
+    if uid.startswith(_KEY_PREFIX):
+        return uid.removeprefix(_KEY_PREFIX)
+    return uid if _access_key.fullmatch(uid) else ""

@@ -77,6 +77,66 @@ def test_several_of_each_resource() -> None:
     )
 
 
+def test_each_new_resource_is_an_entity_of_its_own_kind() -> None:
+    resource = {
+        "kubernetesDetails": {
+            "kubernetesWorkloadDetails": {
+                "name": "api",
+                "namespace": "payments",
+                "containers": [{"name": "web", "id": "containerd://1"}, {"name": "sidecar"}],
+            }
+        },
+        "containerDetails": {"name": "miner"},
+        "ebsVolumeDetails": {
+            "scannedVolumeDetails": [
+                {
+                    "volumeArn": "arn:aws:ec2:eu-west-1:1:volume/vol-1",
+                    "snapshotArn": "arn:aws:ec2:eu-west-1:1:snapshot/snap-1",
+                }
+            ]
+        },
+        "ebsSnapshotDetails": {"snapshotArn": "arn:aws:ec2:eu-west-1::snapshot/snap-2"},
+        "ec2ImageDetails": {"imageArn": "arn:aws:ec2:eu-west-1::image/ami-1"},
+        "recoveryPointDetails": {
+            "recoveryPointArn": "arn:aws:backup:eu-west-1:1:recovery-point:7f"
+        },
+        "bedrockGuardrailDetails": {
+            "guardrailArn": "arn:aws:bedrock:eu-west-1:1:guardrail/g1",
+            "guardrails": [{"arn": "arn:aws:bedrock:eu-west-1:1:guardrail/g2"}],
+        },
+        "modelDetails": [{"modelId": "example.model-v1:0"}],
+        "rdsLimitlessDbDetails": {"dbShardGroupIdentifier": "shards"},
+        "s3BucketDetails": [
+            {
+                "name": "logs",
+                "s3ObjectDetails": [
+                    {"key": "a/b.exe"},
+                    {"objectArn": "arn:aws:s3:::logs/c.exe", "key": "c.exe"},
+                ],
+            }
+        ],
+    }
+    for spell in (dict, pascal):
+        assert set(only(spell(finding(resource=resource))).entities) == {
+            target(Kind.WORKLOAD, "payments/api"),
+            target(Kind.CONTAINER, "containerd://1"),
+            target(Kind.CONTAINER, "sidecar"),
+            target(Kind.CONTAINER, "miner"),
+            target(Kind.VOLUME, "vol-1"),
+            target(Kind.SNAPSHOT, "snap-1"),
+            target(Kind.SNAPSHOT, "snap-2"),
+            target(Kind.IMAGE, "ami-1"),
+            target(Kind.RECOVERY_POINT, "arn:aws:backup:eu-west-1:1:recovery-point:7f"),
+            target(Kind.GUARDRAIL, "g1"),
+            target(Kind.GUARDRAIL, "g2"),
+            target(Kind.MODEL, "example.model-v1:0"),
+            target(Kind.SHARD_GROUP, "shards"),
+            target(Kind.BUCKET, "logs"),
+            target(Kind.OBJECT, "logs/a/b.exe"),
+            target(Kind.OBJECT, "arn:aws:s3:::logs/c.exe"),
+        }
+
+
 SEQUENCE = {
     "actors": [
         {
@@ -109,6 +169,13 @@ SEQUENCE = {
         {"uid": "arn:aws:ecs:eu-west-1:1:task/blue/7", "resourceType": "ECS_TASK"},
         {"uid": 10**5000, "name": "green", "resourceType": "EKS_CLUSTER"},
         {"uid": "vpc-1", "resourceType": "EC2_VPC"},
+        {
+            "uid": "w-1",
+            "name": "api",
+            "resourceType": "KUBERNETES_WORKLOAD",
+            "data": {"kubernetesWorkload": {"namespace": "payments"}},
+        },
+        {"uid": "m-1", "name": "tuned", "resourceType": "BEDROCK_CUSTOM_MODEL"},
     ],
     "endpoints": [
         {
@@ -133,6 +200,7 @@ def test_an_attack_sequence_names_many_of_each(spell: Any) -> None:
     )
     assert understood.entities == (
         *acting(*understood.addresses),
+        actor(Kind.DOMAIN, "example.com"),
         actor(Kind.USER, "bob"),
         actor(Kind.ACCESS_KEY, "AKIA1"),
         actor(Kind.ROLE, "deploy"),
@@ -142,6 +210,8 @@ def test_an_attack_sequence_names_many_of_each(spell: Any) -> None:
         target(Kind.BUCKET, "one"),
         target(Kind.TASK, "arn:aws:ecs:eu-west-1:1:task/blue/7"),
         target(Kind.CLUSTER, "green"),
+        target(Kind.WORKLOAD, "payments/api"),
+        target(Kind.MODEL, "tuned"),
     )
     assert (understood.principal, understood.principal_type) == ("bob", "IAMUser")
 
@@ -168,11 +238,15 @@ def test_nothing_is_guessed() -> None:
         addresses=(),
         own_addresses=frozenset(),
         resource_acted=False,
+        connections=(),
+        domains=(),
+        acting_instances=(),
         entities=(),
         user_agent="",
         principal="",
         principal_type="",
         is_sample=False,
+        set_aside="",
     )
 
 

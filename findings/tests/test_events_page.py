@@ -64,6 +64,9 @@ def test_events_come_newest_first_a_page_at_a_time(
         ("until=2026-11-23 12:02", [1]),
         ("severity=HIGH&since=2026-11-23 12:04&account=123456789012", [5]),
         ("entity=nothing", []),
+        ("tactic=Reconnaissance", [3]),
+        ("tactic=Initial Access", [5, 4, 2, 1]),
+        ("tactic=none", []),
     ],
 )
 def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[int]) -> None:

@@ -41,6 +41,7 @@ def test_a_finding_is_told_with_what_was_decided(viewer_client: Client, settings
                 "region": "eu-central-1",
                 "finding_id": f"{7:032x}",
                 "finding_type": BRUTE_FORCE,
+                "tactic": "Initial Access",
                 "severity": "HIGH",
                 "score": 8.0,
                 "title": "Somebody tries passwords",

@@ -50,7 +50,9 @@ SHAPE: dict[str, Any] = {
     "resource": {
         "resourceType": None,
         "accessKeyDetails": dict.fromkeys(("accessKeyId", "principalId", "userName", "userType")),
-        "s3BucketDetails": [dict.fromkeys(("arn", "name", "type"))],
+        "s3BucketDetails": [
+            {"arn": None, "name": None, "s3ObjectDetails": [{"key": None, "objectArn": None}]}
+        ],
         "instanceDetails": {"instanceId": None, "networkInterfaces": [{"publicIp": None}]},
         "eksClusterDetails": {"name": None, "arn": None},
         "ecsClusterDetails": {"name": None, "arn": None, "taskDetails": {"arn": None}},
@@ -58,13 +60,29 @@ SHAPE: dict[str, Any] = {
         "rdsDbInstanceDetails": {"dbInstanceIdentifier": None, "dbClusterIdentifier": None},
         "rdsLimitlessDbDetails": {"dbShardGroupIdentifier": None},
         "rdsDbUserDetails": {"user": None},
-        "kubernetesDetails": {"kubernetesUserDetails": {"username": None}},
+        "kubernetesDetails": {
+            "kubernetesUserDetails": {"username": None},
+            "kubernetesWorkloadDetails": {
+                "name": None,
+                "namespace": None,
+                "containers": [{"id": None, "name": None}],
+            },
+        },
+        "ebsVolumeDetails": {"scannedVolumeDetails": [{"volumeArn": None, "snapshotArn": None}]},
     },
     "service": {
         "action": {
             "actionType": None,
             "awsApiCallAction": _call | {"affectedResources": {"AWS::S3::Bucket": None}},
-            "networkConnectionAction": {"remoteIpDetails": _ip_details},
+            "networkConnectionAction": {
+                "connectionDirection": None,
+                "protocol": None,
+                "blocked": None,
+                "localPortDetails": {"port": None, "portName": None},
+                "localIpDetails": _ip_details,
+                "remoteIpDetails": _ip_details,
+            },
+            "dnsRequestAction": {"domain": None},
             "portProbeAction": {"portProbeDetails": [{"remoteIpDetails": _ip_details}]},
             "kubernetesApiCallAction": _call,
             "rdsLoginAttemptAction": {"remoteIpDetails": _ip_details},

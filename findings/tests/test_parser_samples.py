@@ -177,6 +177,9 @@ SAID: dict[str, dict[str, Any]] = {
         "entities": (
             target(Kind.CLUSTER, "GeneratedFindingECSClusterName"),
             target(Kind.TASK, "arn:aws:ecs:region:123456789000:task/mycluster/043de9ab3"),
+            target(Kind.CONTAINER, "GeneratedFindingContainerName"),
+            target(Kind.VOLUME, "vol-09d5050dea915943d"),
+            target(Kind.SNAPSHOT, "snap-12345678901234567"),
         ),
         "is_sample": True,
     },
@@ -268,7 +271,7 @@ SAID: dict[str, dict[str, Any]] = {
         # A database user is not an IAM user.
         "entities": (
             *acting(generated("1.2.3.4"), generated(f"{V6}0")),
-            target(Kind.DATABASE, "dbshardgroupidentifier"),
+            target(Kind.SHARD_GROUP, "dbshardgroupidentifier"),
         ),
         "principal": "GeneratedFindingUserName",
         "principal_type": "",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from findings.guardduty.parser import Kind, unwrap
+from findings.guardduty.parser import Entity, Kind, unwrap
 from findings.tests.parsed import actor, at, finding, load, only, target
 
 ASFF = "asff-ttps-initial-access-unauthorizedaccess-ec2-sshbruteforce-defectdojo.json"
@@ -88,7 +88,7 @@ def test_security_hub_flattens_probes_and_names_many_resources() -> None:
     assert (understood.principal, understood.principal_type) == ("alice", "IAMUser")
     assert understood.entities[2:] == (
         actor(Kind.USER, "alice"),
-        target(Kind.ACCESS_KEY, "AKIAIOSFODNN7EXAMPLE"),
+        actor(Kind.ACCESS_KEY, "AKIAIOSFODNN7EXAMPLE"),
         target(Kind.BUCKET, "secrets"),
         target(Kind.FUNCTION, "pay"),
     )
@@ -107,3 +107,58 @@ def test_what_somebody_sends_from_security_hub_on_purpose_is_read() -> None:
         "detail": {"actionName": "Contain", "findings": [finding()]},
     }
     assert list(unwrap(sent)) == [finding()]
+
+
+KEY = "AKIAIOSFODNN7EXAMPLE"
+ALICE = {"PrincipalName": "alice", "PrincipalType": "IAMUser"}
+
+
+@pytest.mark.parametrize(
+    ("uid", "details", "entities"),
+    [
+        (f"AWS::IAM::AccessKey:{KEY}", None, (actor(Kind.ACCESS_KEY, KEY),)),
+        (KEY, ALICE, (actor(Kind.USER, "alice"), actor(Kind.ACCESS_KEY, KEY))),
+        (
+            "arn:aws:iam::123456789012:user/team/alice",
+            ALICE | {"AccessKeyId": KEY},
+            (actor(Kind.USER, "alice"), actor(Kind.ACCESS_KEY, KEY)),
+        ),
+        ("arn:aws:iam::123456789012:user/alice", ALICE, (actor(Kind.USER, "alice"),)),
+        ("AWS::IAM::AccessKey:null", ALICE, (actor(Kind.USER, "alice"),)),
+        ("null", {"AccessKeyId": "null", "PrincipalName": "null"}, ()),
+    ],
+)
+def test_the_key_of_a_finding_about_a_user_is_the_actors(
+    uid: str, details: Any, entities: tuple[Entity, ...]
+) -> None:
+    resource = {"Type": "AwsIamAccessKey", "Id": uid, "Details": {"AwsIamAccessKey": details}}
+    found = load(ASFF) | {"ProductFields": {}, "Resources": [resource]}
+    assert only(found).entities == entities
+
+
+def test_the_key_that_an_attack_sequence_only_touches_is_not_an_actors() -> None:
+    resource = {"Type": "AwsIamAccessKey", "Id": f"AWS::IAM::AccessKey:{KEY}"}
+    sequence = {"Actors": [{"User": {"Name": "bob", "Type": "IAMUser"}}]}
+    found = load(ASFF) | {
+        "ProductFields": {},
+        "Resources": [resource],
+        "Detection": {"Sequence": sequence},
+    }
+    assert only(found).entities == (actor(Kind.USER, "bob"), target(Kind.ACCESS_KEY, KEY))
+
+
+@pytest.mark.parametrize(
+    ("said", "set_aside"),
+    [
+        ({"RecordState": "ARCHIVED"}, "The finding is archived in Security Hub."),
+        ({"Workflow": {"Status": "SUPPRESSED"}}, "The finding is suppressed in Security Hub."),
+        ({"WorkflowState": "SUPPRESSED"}, "The finding is suppressed in Security Hub."),
+        ({"Workflow": {"Status": "RESOLVED"}, "RecordState": "ACTIVE"}, ""),
+        (
+            {"ProductFields": {"aws/guardduty/service/archived": "true"}},
+            "The finding is archived in GuardDuty.",
+        ),
+    ],
+)
+def test_a_finding_that_was_set_aside_says_where(said: Any, set_aside: str) -> None:
+    assert only(load(ASFF) | said).set_aside == set_aside

@@ -4,7 +4,7 @@ const SHOWN_FOR = 2000; // milliseconds
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
-  const label = button.textContent;
+  const label = [...button.childNodes];
   button.hidden = false;
   button.setAttribute("aria-live", "polite");
   button.addEventListener("click", async () => {
@@ -14,6 +14,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     } catch {
       button.textContent = "Copy failed";
     }
-    setTimeout(() => { button.textContent = label; }, SHOWN_FOR);
+    setTimeout(() => { button.replaceChildren(...label); }, SHOWN_FOR);
   });
 }
