@@ -23,6 +23,7 @@ from actions.models import (
     ReactionQuerySet,
     State,
 )
+from serving import logs
 from storage.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
@@ -110,10 +111,21 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
         same = list(alike)
         if not failed:
             _these(same).settle(State.DONE, at=at, outcome=answer)
-            continue
         for outcome in same:
-            logger.warning("Action %s failed. %s", outcome.reaction.pk, answer)
-            _after_a_failure(outcome, at=at)
+            _log(outcome)
+            if failed:
+                _after_a_failure(outcome, at=at)
+
+
+def _log(outcome: Outcome) -> None:
+    """Writes a line with the trace of the action, and without its target."""
+    one = outcome.reaction
+    fields = {"action_id": one.pk, "action": one.kind, "event": one.finding_id}
+    with logs.traced(one.trace):
+        if outcome.error is None:
+            logger.info("Action %s is done.", one.pk, extra={"fields": fields})
+        else:
+            logger.warning("Action %s failed. %s", one.pk, outcome.answer, extra={"fields": fields})
 
 
 def _after_a_failure(outcome: Outcome, *, at: datetime) -> None:

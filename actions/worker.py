@@ -29,6 +29,7 @@ from actions import execution, ingest, reconcile
 from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
 from findings.guardduty.parser import Unparsed, unwrap
+from serving import logs
 
 logger = logging.getLogger(__name__)
 
@@ -107,12 +108,19 @@ def receive(queue: Queue, stop: threading.Event) -> None:
     with queue.being_extended(messages):
         readable = _readable(messages)
         try:
-            ingest.ingest([one for each in readable.values() for one in each], at=timezone.now())
+            ingest.ingest(
+                [one for each in readable.values() for one in each],
+                at=timezone.now(),
+                traces=[message.trace for message, each in readable.items() for _ in each],
+            )
             taken: Sequence[Message] = list(readable)
         except (OperationalError, InterfaceError):
             raise  # the database failed, not a finding
         except Exception:  # one message caused it; ingest each alone to find and log it
             taken = [message for message in readable if _taken_alone(message, readable[message])]
+        for message in taken:
+            with logs.traced(message.trace):
+                logger.info("Message %s was ingested.", message.message_id)
         queue.delete(taken)
 
 
@@ -145,7 +153,7 @@ def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:
         try:
             found[message] = _unwrap(message.body)
         except Poison as reason:
-            logger.error("Message %s is left in the queue. %s", message.message_id, reason)
+            _left(message, str(reason))
     return found
 
 
@@ -162,10 +170,15 @@ def _unwrap(body: str) -> list[Finding]:
 def _taken_alone(message: Message, findings: list[Finding]) -> bool:
     """Ingests one message of a failed batch. Returns whether it succeeded, and logs a failure."""
     try:
-        ingest.ingest(findings, at=timezone.now())
+        ingest.ingest(findings, at=timezone.now(), traces=[message.trace] * len(findings))
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.error("Message %s is left in the queue. %s", message.message_id, _told(error))
+        _left(message, _told(error))
         return False
     return True
+
+
+def _left(message: Message, reason: str) -> None:
+    with logs.traced(message.trace):
+        logger.error("Message %s is left in the queue. %s", message.message_id, reason)

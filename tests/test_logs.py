@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from pytest_django.fixtures import Settings
 from license import routes
 from license.tests.keys import make_license
 from license.tests.test_routes import concrete
-from serving.logs import JSONFormatter
 from tests import server as servers
+from tests.json_log import Log, json_log
 from tests.server import Databases, manage
 from tests.test_errors import SECRET
 
@@ -28,37 +27,11 @@ TRACE = "Root=1-67891233-abcdef012345678912345678"
 KEY = "a-key-that-opens-something"
 
 
-class Log:
-    def __init__(self, stream: StringIO) -> None:
-        self.stream = stream
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
-
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        return [line for line in self.lines if line["logger"] == "threatreaction.access"]
-
-
 @pytest.fixture
 def log() -> Iterator[Log]:
     """What is logged from now on, as LOG_FORMAT=json writes it."""
-    handler = logging.StreamHandler(StringIO())
-    handler.setFormatter(JSONFormatter())
-    access = logging.getLogger("threatreaction.access")
-    before = access.level
-    access.setLevel(logging.INFO)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield Log(handler.stream)
-    finally:
-        logging.getLogger().removeHandler(handler)
-        access.setLevel(before)
+    with json_log() as found:
+        yield found
 
 
 def test_a_request_is_one_line_with_who_asked_what(viewer_client: Client, log: Log) -> None:

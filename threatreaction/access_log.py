@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -18,9 +17,6 @@ from serving import logs
 
 logger = logging.getLogger("threatreaction.access")
 
-# As AWS's load balancers write it: Root=1-67891233-abcdef012345678912345678
-_TRACE_ID = re.compile(r"[A-Za-z0-9=;:._-]{1,128}")
-
 
 class AccessLogMiddleware:
     """Logs each request with LOG_FORMAT=json; answers with X-Request-ID in any case.
@@ -34,11 +30,9 @@ class AccessLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.monotonic()
-        trace_id = request.headers.get("X-Amzn-Trace-Id", "")
-        request_id = trace_id if _TRACE_ID.fullmatch(trace_id) else uuid.uuid4().hex
+        request_id = logs.as_trace(request.headers.get("X-Amzn-Trace-Id", "")) or uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]  # Django logs 4xx after us
-        before = logs.request_id.set(request_id)
-        try:
+        with logs.traced(request_id):
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
             path = logs.masked(request.path)
@@ -51,8 +45,6 @@ class AccessLogMiddleware:
             }
             told = (request.method, path, response.status_code)
             logger.info("%s %s %s", *told, extra={"fields": fields})
-        finally:
-            logs.request_id.reset(before)
         return response
 
 

@@ -6,12 +6,15 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from serving import logs
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ class Message(NamedTuple):
     message_id: str
     receipt: str
     body: str
+    trace: str  # AWS's trace ID if the sender set one, else the message ID
+    sent_at: datetime
 
 
 class Queue:
@@ -54,11 +59,9 @@ class Queue:
             MaxNumberOfMessages=BATCH,
             WaitTimeSeconds=LONG_POLL,
             VisibilityTimeout=VISIBILITY,
+            MessageSystemAttributeNames=["AWSTraceHeader", "SentTimestamp"],
         )
-        return [
-            Message(one["MessageId"], one["ReceiptHandle"], one["Body"])
-            for one in answer.get("Messages", [])
-        ]
+        return [_message(one) for one in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Deletes the messages and logs those that SQS does not delete.
@@ -90,6 +93,14 @@ class Queue:
                 )
             except (BotoCoreError, ClientError) as error:
                 logger.warning("The visibility was not extended. %s", type(error).__name__)
+
+
+def _message(received: dict[str, Any]) -> Message:
+    attributes = received["Attributes"]
+    message_id = received["MessageId"]
+    trace = logs.as_trace(attributes.get("AWSTraceHeader", "")) or logs.as_trace(message_id)
+    sent_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    return Message(message_id, received["ReceiptHandle"], received["Body"], trace, sent_at)
 
 
 def _entries(messages: Sequence[Message], **more: int) -> list[dict[str, object]]:
