@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -45,9 +45,16 @@ _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
 )
 
 
-def carry_out_due(session: boto3.Session) -> int:
-    """Carries out at most one batch of each kind. Returns the number of attempted actions."""
-    return sum(_carry_out(session, kinds, limit, service) for kinds, limit, service in _AT_ONCE)
+def carry_out_due(session: boto3.Session, after_each: Callable[[], None] = lambda: None) -> int:
+    """Carries out at most one batch of each kind. Returns the number of attempted actions.
+
+    Calls `after_each` after each batch.
+    """
+    count = 0
+    for kinds, limit, service in _AT_ONCE:
+        count += _carry_out(session, kinds, limit, service)
+        after_each()
+    return count
 
 
 def _carry_out(

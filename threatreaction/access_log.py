@@ -1,4 +1,4 @@
-"""One line for each request, and the id by which all lines of a request are found."""
+"""One line for each request, its count for /metrics, and the ID that all its lines have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils.functional import SimpleLazyObject
 
 from accounts.api_auth import Caller
 from serving import logs
+from threatreaction import metrics
 
 logger = logging.getLogger("threatreaction.access")
 
@@ -35,13 +36,15 @@ class AccessLogMiddleware:
         with logs.traced(request_id):
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
+            seconds = time.monotonic() - began
+            metrics.count(request, status=response.status_code, seconds=seconds)
             path = logs.masked(request.path)
             fields = {
                 **_who(request),
                 "method": request.method,
                 "path": path,
                 "status": response.status_code,
-                "milliseconds": round((time.monotonic() - began) * 1000),
+                "milliseconds": round(seconds * 1000),
             }
             told = (request.method, path, response.status_code)
             logger.info("%s %s %s", *told, extra={"fields": fields})
