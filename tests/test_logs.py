@@ -141,16 +141,29 @@ def test_what_led_to_an_exception_is_told_too(log: Log) -> None:
 
 
 def test_each_line_of_a_server_is_json(databases: Databases) -> None:
-    with servers.running(databases, LOG_FORMAT="json") as server:
+    metrics_token = "another-token-for-prometheus"
+    with servers.running(databases, LOG_FORMAT="json", METRICS_TOKEN=metrics_token) as server:
         assert server.request("GET", "/threats?q=" + KEY).status_code == 302
         assert server.request("GET", "/accounts/password/reset/key/1-" + KEY).status_code == 301
+        access_token = server.access_token()
+        bearer = {"Authorization": f"Bearer {access_token}"}
+        assert server.request("GET", "/findings", headers=bearer).status_code == 200
+        body = {"policies": [{"finding_type": KEY}]}
+        assert server.request("PUT", "/findings", json=body, headers=bearer).status_code == 403
+        bearer = {"Authorization": f"Bearer {metrics_token}"}
+        assert server.request("GET", "/metrics?q=" + KEY, headers=bearer).status_code == 200
     lines = [json.loads(line) for line in server.log.splitlines()]
-    assert {"gunicorn.error", "threatreaction.access"} <= {line["logger"] for line in lines}
+    assert {"gunicorn.error", "threatreaction.access"} <= {line.get("logger") for line in lines}
     assert [line["path"] for line in lines if line.get("path", "/healthz") != "/healthz"] == [
         "/threats",
         "/accounts/password/reset/key/***",
+        "/oauth/token",
+        "/findings",
+        "/findings",
+        "/metrics",
     ]
-    assert KEY not in server.log
+    for secret in (KEY, servers.CLIENT_SECRET, access_token, metrics_token):
+        assert secret not in server.log
 
 
 def test_each_line_of_a_worker_is_json_and_it_tells_the_license(
