@@ -62,8 +62,8 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         Reaction,
         _COLUMNS,
         (
-            _row(finding, wish, rules, at)
-            for finding, parsed in new
+            _row(finding, wish, rules, at, trace)
+            for finding, parsed, trace in new
             for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
         ),
     )
@@ -81,10 +81,11 @@ _COLUMNS = [
     "due_at",
     "settled_at",
     "requested_by_name",
+    "trace",
 ]
 
 
-def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any, ...]:
+def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -> tuple[Any, ...]:
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
@@ -104,6 +105,7 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime) -> tuple[Any,
         at if is_pending else None,
         None if is_pending else at,
         "",
+        trace,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -23,6 +23,7 @@ from actions.models import (
     ReactionQuerySet,
     State,
 )
+from serving import logs
 from storage.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,16 @@ _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
 )
 
 
-def carry_out_due(session: boto3.Session) -> int:
-    """Carries out at most one batch of each kind. Returns the number of attempted actions."""
-    return sum(_carry_out(session, kinds, limit, service) for kinds, limit, service in _AT_ONCE)
+def carry_out_due(session: boto3.Session, after_each: Callable[[], None] = lambda: None) -> int:
+    """Carries out at most one batch of each kind. Returns the number of attempted actions.
+
+    Calls `after_each` after each batch.
+    """
+    count = 0
+    for kinds, limit, service in _AT_ONCE:
+        count += _carry_out(session, kinds, limit, service)
+        after_each()
+    return count
 
 
 def _carry_out(
@@ -110,10 +118,21 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
         same = list(alike)
         if not failed:
             _these(same).settle(State.DONE, at=at, outcome=answer)
-            continue
         for outcome in same:
-            logger.warning("Action %s failed. %s", outcome.reaction.pk, answer)
-            _after_a_failure(outcome, at=at)
+            _log(outcome)
+            if failed:
+                _after_a_failure(outcome, at=at)
+
+
+def _log(outcome: Outcome) -> None:
+    """Writes a line with the trace of the action, and without its target."""
+    one = outcome.reaction
+    fields = {"action_id": one.pk, "action": one.kind, "event": one.finding_id}
+    with logs.traced(one.trace):
+        if outcome.error is None:
+            logger.info("Action %s is done.", one.pk, extra={"fields": fields})
+        else:
+            logger.warning("Action %s failed. %s", one.pk, outcome.answer, extra={"fields": fields})
 
 
 def _after_a_failure(outcome: Outcome, *, at: datetime) -> None:

@@ -12,6 +12,9 @@ from django.utils import timezone
 from license import notices
 
 EVERY = 15.0  # seconds
+# Longer than the lease of a batch, which is longer than a batch can take while AWS hangs.
+STUCK = 6 * 60.0  # seconds without the end of a round, after which a loop is stuck
+SILENT = 5 * 60.0  # seconds of errors, after which a loop does not work
 
 
 class Loop(StrEnum):
@@ -22,15 +25,32 @@ class Loop(StrEnum):
 
 
 class Heart:
-    """Of one loop in one process."""
+    """Of one loop in one process. Other threads can read it."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
+        self.moved_at = time.monotonic()
+        self.worked_at: float | None = None
         self._due = 0.0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the loop has not moved for STUCK seconds, so that only a restart helps."""
+        return time.monotonic() - self.moved_at > STUCK
+
+    @property
+    def works(self) -> bool:
+        """Whether the loop has finished a round without an error within SILENT seconds."""
+        return self.worked_at is not None and time.monotonic() - self.worked_at < SILENT
+
+    def move(self) -> None:
+        """After a part of a round, also after an error."""
+        self.moved_at = time.monotonic()
 
     def beat(self) -> None:
         """After a round without an error: notes the time where every process sees it, and tells
         that the license ends. Not more often than EVERY."""
+        self.worked_at = time.monotonic()
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
+from serving.logs import TRACE_MAX_LENGTH
 from storage import instants
 from storage.append_only import (
     AppendOnlyModel,
@@ -127,6 +128,9 @@ class Reaction(KeptModel):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     requested_by_name = models.CharField(max_length=200, blank=True)
+    # The ID of the request or message that led to it, which each line of the log about it has.
+    # The database has the default too, for a version that does not know the column.
+    trace = models.CharField(max_length=TRACE_MAX_LENGTH, blank=True, db_default="", default="")
 
     is_being_undone: bool  # set only by `in_force`
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 
 from actions.models import Allowance, Reaction, ReactionKind, State
+from serving import logs
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
         settled_at=at if is_dry_run else None,
         requested_by=by,
         requested_by_name=by.get_username(),
+        trace=logs.request_id.get(),
     )
 
 

@@ -29,6 +29,7 @@ from actions import execution, ingest, reconcile
 from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
 from findings.guardduty.parser import Unparsed, unwrap
+from serving import logs
 
 logger = logging.getLogger(__name__)
 
@@ -44,25 +45,38 @@ class Poison(Exception):
     """A message that can never be read. The text contains nothing from the message."""
 
 
-def run(queue: Queue | None, session: boto3.Session, stop: threading.Event) -> None:
+def hearts_of(queue: Queue | None) -> dict[Loop, Heart]:
+    """Returns a heart for each loop of `run` that has one."""
+    return {loop: Heart(loop) for loop in Loop if queue or loop != Loop.RECEIVE}
+
+
+def run(
+    queue: Queue | None,
+    session: boto3.Session,
+    stop: threading.Event,
+    hearts: Mapping[Loop, Heart],
+) -> None:
     """Runs the loops until `stop` is set, then finishes the work in progress and returns.
 
     Without a queue, ingests nothing. Logs errors and tries again after PAUSE seconds.
     """
-    acting = threading.Thread(target=_until, args=(stop, Loop.ACT, lambda: act(session, stop)))
+    heart = hearts[Loop.ACT]
+    acting = threading.Thread(
+        target=_until, args=(stop, heart, lambda: act(session, stop, heart.move))
+    )
     mending = threading.Thread(
         target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
     )
     acting.start()
     mending.start()
     if queue:
-        _until(stop, Loop.RECEIVE, lambda: receive(queue, stop))
+        _until(stop, hearts[Loop.RECEIVE], lambda: receive(queue, stop))
     acting.join()
     mending.join(LAST_ROUND)
 
 
-def _until(stop: threading.Event, loop: Loop | None, work: Callable[[], None]) -> None:
-    heart = Heart(loop) if loop else None  # a loop with long pauses has none
+def _until(stop: threading.Event, heart: Heart | None, work: Callable[[], None]) -> None:
+    """Repeats the work. A loop with long pauses has no heart."""
     while not stop.is_set():
         try:
             close_old_connections()
@@ -75,6 +89,8 @@ def _until(stop: threading.Event, loop: Loop | None, work: Callable[[], None]) -
         except Exception:  # a bug must be logged and must not stop the worker
             logger.exception("Retrying in %s s.", PAUSE)
             stop.wait(PAUSE)
+        if heart:
+            heart.move()
     connections.close_all()
 
 
@@ -84,9 +100,14 @@ def _told(error: Exception) -> str:
     return str(error) if is_aws else type(error).__name__
 
 
-def act(session: boto3.Session, stop: threading.Event) -> None:
-    """Carries out one round of due actions; waits up to IDLE seconds if there are none."""
-    if not execution.carry_out_due(session):
+def act(
+    session: boto3.Session, stop: threading.Event, after_each: Callable[[], None] = lambda: None
+) -> None:
+    """Carries out one round of due actions; waits up to IDLE seconds if there are none.
+
+    Calls `after_each` after each batch of the round.
+    """
+    if not execution.carry_out_due(session, after_each):
         stop.wait(IDLE)
 
 
@@ -107,12 +128,19 @@ def receive(queue: Queue, stop: threading.Event) -> None:
     with queue.being_extended(messages):
         readable = _readable(messages)
         try:
-            ingest.ingest([one for each in readable.values() for one in each], at=timezone.now())
+            ingest.ingest(
+                [one for each in readable.values() for one in each],
+                at=timezone.now(),
+                traces=[message.trace for message, each in readable.items() for _ in each],
+            )
             taken: Sequence[Message] = list(readable)
         except (OperationalError, InterfaceError):
             raise  # the database failed, not a finding
         except Exception:  # one message caused it; ingest each alone to find and log it
             taken = [message for message in readable if _taken_alone(message, readable[message])]
+        for message in taken:
+            with logs.traced(message.trace):
+                logger.info("Message %s was ingested.", message.message_id)
         queue.delete(taken)
 
 
@@ -145,7 +173,7 @@ def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:
         try:
             found[message] = _unwrap(message.body)
         except Poison as reason:
-            logger.error("Message %s is left in the queue. %s", message.message_id, reason)
+            _left(message, str(reason))
     return found
 
 
@@ -162,10 +190,15 @@ def _unwrap(body: str) -> list[Finding]:
 def _taken_alone(message: Message, findings: list[Finding]) -> bool:
     """Ingests one message of a failed batch. Returns whether it succeeded, and logs a failure."""
     try:
-        ingest.ingest(findings, at=timezone.now())
+        ingest.ingest(findings, at=timezone.now(), traces=[message.trace] * len(findings))
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.error("Message %s is left in the queue. %s", message.message_id, _told(error))
+        _left(message, _told(error))
         return False
     return True
+
+
+def _left(message: Message, reason: str) -> None:
+    with logs.traced(message.trace):
+        logger.error("Message %s is left in the queue. %s", message.message_id, reason)

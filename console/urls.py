@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from console import metrics, views
+from console import views
 
 app_name = "console"
 urlpatterns = [
     path("events/<int:pk>", views.event, name="event"),
-    path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class New(NamedTuple):
 
     finding: Finding
     parsed: ParsedFinding | None  # None if it is unparsed
+    trace: str = ""  # of the request or message that brought it
 
 
 def ingest(
@@ -67,17 +69,21 @@ def ingest(
     *,
     settings: Policy,
     at: datetime,
+    traces: Iterable[str] = (),
     decide: Callable[[Sequence[New]], None] = lambda new: None,
 ) -> IngestResult:
     """Stores a batch of findings in one transaction, and returns the counts of the outcomes.
 
-    `settings` is the policy and `at` the time of arrival. Calls `decide` with the findings that are
+    `settings` is the policy, `at` the time of arrival, and `traces` the trace ID of each finding;
+    findings that have none get "". Calls `decide` with the findings that are
     new, in the same transaction, so its writes commit with them. Database errors propagate.
     """
     incoming: dict[Identity, New] = {}
     ignored = 0
-    for finding in findings:
-        new = _new(finding, settings, at)
+    for finding, trace in zip(
+        findings, itertools.chain(traces, itertools.repeat("")), strict=False
+    ):
+        new = _new(finding, settings, at)._replace(trace=trace)
         if new.finding.action == Action.IGNORE:
             ignored += 1
             continue
@@ -199,7 +205,7 @@ _IDENTIFYING = ("account_id", "region", "finding_id", "count")
 def _mention(incoming: Iterable[New]) -> None:
     named = {
         (entity.kind.value, entity.name, entity.is_actor, finding.pk)
-        for finding, parsed in incoming
+        for finding, parsed, _ in incoming
         if parsed
         for entity in parsed.entities
     }

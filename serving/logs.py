@@ -12,19 +12,41 @@ import logging
 import re
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from storage.instants import iso
 
+# The trace of what is being worked on: of a request, or of the request or message from which an
+# action comes. Each line has it.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+TRACE_MAX_LENGTH = 128
+# As AWS writes it: Root=1-67891233-abcdef012345678912345678. The sender of a request can choose it.
+_TRACE_ID = re.compile(rf"[A-Za-z0-9=;:._-]{{1,{TRACE_MAX_LENGTH}}}")
 
 _MASKED = (
     (re.compile(r"(/password/reset/key/|/confirm-email/)[^/\s]+"), r"\1***"),
     (re.compile(r"\beyJ[\w-]{8,}(\.[\w-]*){0,4}"), "***"),  # a JWT, such as a license key
     (re.compile(r"(/[^\s?\"']*)\?[^\s\"']*"), r"\1?***"),  # a query
 )
+
+
+def as_trace(sent: str) -> str:
+    """Returns the trace ID that another system sent, or "" if it has another format."""
+    return sent if _TRACE_ID.fullmatch(sent) else ""
+
+
+@contextmanager
+def traced(trace: str) -> Iterator[None]:
+    """Adds this trace ID to each line that the block logs in this thread."""
+    before = request_id.set(trace)
+    try:
+        yield
+    finally:
+        request_id.reset(before)
 
 
 def masked(text: str) -> str:

@@ -6,6 +6,7 @@ docs/licensing.md document the environment variables; tests compare them.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -36,6 +37,25 @@ def parsed(name: str, url: str, *, like: str, path: str = "") -> SplitResult:
         msg = f"{name} must be like {like}; it is {url!r}."
         raise ImproperlyConfigured(msg)
     return parts
+
+
+def address(name: str, value: str) -> tuple[str, int] | None:
+    """Returns the host and the port in the value of the variable `name`; None if it is empty.
+
+    Raises ImproperlyConfigured unless it is like 127.0.0.1:8000 or [::1]:8000.
+    """
+    if not value:
+        return None
+    host, _, port = value.rpartition(":")
+    is_ipv6 = host.startswith("[") and host.endswith("]")
+    try:
+        ip = ip_address(host[1:-1] if is_ipv6 else host)
+        if (ip.version == 6) != is_ipv6 or not 0 <= int(port) <= 65535:
+            raise ValueError
+    except ValueError:
+        msg = f"{name} must be like 127.0.0.1:8000 or [::1]:8000; it is {value!r}."
+        raise ImproperlyConfigured(msg) from None
+    return str(ip), int(port)
 
 
 def of_scheme(scheme: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from pytest_django.fixtures import Settings
 from license import routes
 from license.tests.keys import make_license
 from license.tests.test_routes import concrete
-from serving.logs import JSONFormatter
 from tests import server as servers
+from tests.json_log import Log, json_log
 from tests.server import Databases, manage
 from tests.test_errors import SECRET
 
@@ -28,37 +27,11 @@ TRACE = "Root=1-67891233-abcdef012345678912345678"
 KEY = "a-key-that-opens-something"
 
 
-class Log:
-    def __init__(self, stream: StringIO) -> None:
-        self.stream = stream
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
-
-    @property
-    def requests(self) -> list[dict[str, Any]]:
-        return [line for line in self.lines if line["logger"] == "threatreaction.access"]
-
-
 @pytest.fixture
 def log() -> Iterator[Log]:
     """What is logged from now on, as LOG_FORMAT=json writes it."""
-    handler = logging.StreamHandler(StringIO())
-    handler.setFormatter(JSONFormatter())
-    access = logging.getLogger("threatreaction.access")
-    before = access.level
-    access.setLevel(logging.INFO)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield Log(handler.stream)
-    finally:
-        logging.getLogger().removeHandler(handler)
-        access.setLevel(before)
+    with json_log() as found:
+        yield found
 
 
 def test_a_request_is_one_line_with_who_asked_what(viewer_client: Client, log: Log) -> None:
@@ -168,16 +141,29 @@ def test_what_led_to_an_exception_is_told_too(log: Log) -> None:
 
 
 def test_each_line_of_a_server_is_json(databases: Databases) -> None:
-    with servers.running(databases, LOG_FORMAT="json") as server:
+    metrics_token = "another-token-for-prometheus"
+    with servers.running(databases, LOG_FORMAT="json", METRICS_TOKEN=metrics_token) as server:
         assert server.request("GET", "/threats?q=" + KEY).status_code == 302
         assert server.request("GET", "/accounts/password/reset/key/1-" + KEY).status_code == 301
+        access_token = server.access_token()
+        bearer = {"Authorization": f"Bearer {access_token}"}
+        assert server.request("GET", "/findings", headers=bearer).status_code == 200
+        body = {"policies": [{"finding_type": KEY}]}
+        assert server.request("PUT", "/findings", json=body, headers=bearer).status_code == 403
+        bearer = {"Authorization": f"Bearer {metrics_token}"}
+        assert server.request("GET", "/metrics?q=" + KEY, headers=bearer).status_code == 200
     lines = [json.loads(line) for line in server.log.splitlines()]
-    assert {"gunicorn.error", "threatreaction.access"} <= {line["logger"] for line in lines}
+    assert {"gunicorn.error", "threatreaction.access"} <= {line.get("logger") for line in lines}
     assert [line["path"] for line in lines if line.get("path", "/healthz") != "/healthz"] == [
         "/threats",
         "/accounts/password/reset/key/***",
+        "/oauth/token",
+        "/findings",
+        "/findings",
+        "/metrics",
     ]
-    assert KEY not in server.log
+    for secret in (KEY, servers.CLIENT_SECRET, access_token, metrics_token):
+        assert secret not in server.log
 
 
 def test_each_line_of_a_worker_is_json_and_it_tells_the_license(

@@ -1,9 +1,8 @@
-"""One line for each request, and the id by which all lines of a request are found."""
+"""One line for each request, its count for /metrics, and the ID that all its lines have."""
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -15,11 +14,9 @@ from django.utils.functional import SimpleLazyObject
 
 from accounts.api_auth import Caller
 from serving import logs
+from threatreaction import metrics
 
 logger = logging.getLogger("threatreaction.access")
-
-# As AWS's load balancers write it: Root=1-67891233-abcdef012345678912345678
-_TRACE_ID = re.compile(r"[A-Za-z0-9=;:._-]{1,128}")
 
 
 class AccessLogMiddleware:
@@ -34,25 +31,23 @@ class AccessLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         began = time.monotonic()
-        trace_id = request.headers.get("X-Amzn-Trace-Id", "")
-        request_id = trace_id if _TRACE_ID.fullmatch(trace_id) else uuid.uuid4().hex
+        request_id = logs.as_trace(request.headers.get("X-Amzn-Trace-Id", "")) or uuid.uuid4().hex
         request.request_id = request_id  # type: ignore[attr-defined]  # Django logs 4xx after us
-        before = logs.request_id.set(request_id)
-        try:
+        with logs.traced(request_id):
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
+            seconds = time.monotonic() - began
+            metrics.count(request, status=response.status_code, seconds=seconds)
             path = logs.masked(request.path)
             fields = {
                 **_who(request),
                 "method": request.method,
                 "path": path,
                 "status": response.status_code,
-                "milliseconds": round((time.monotonic() - began) * 1000),
+                "milliseconds": round(seconds * 1000),
             }
             told = (request.method, path, response.status_code)
             logger.info("%s %s %s", *told, extra={"fields": fields})
-        finally:
-            logs.request_id.reset(before)
         return response
 
 

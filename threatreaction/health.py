@@ -1,34 +1,36 @@
-"""Health checks for load balancers."""
+"""What is asked by machines next to the portal: load balancers and Prometheus."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from license.middleware import SAFE_METHODS
 from problems import responses
-
-logger = logging.getLogger(__name__)
+from serving.health import readiness
+from threatreaction.metrics import metrics
 
 
 class HealthMiddleware:
-    """Responds to /healthz and /readyz before other middleware.
+    """Responds to /healthz, /readyz and, if METRICS_TOKEN is set, /metrics.
 
-    Load balancers send health checks over plain HTTP with an IP address as Host. This middleware
-    must precede all but the access log, so that the checks bypass ALLOWED_HOSTS and the redirect
-    to HTTPS.
+    Load balancers and Prometheus ask each process over plain HTTP with an IP address as Host. This
+    middleware must precede all but the access log, so that they bypass ALLOWED_HOSTS and the
+    redirect to HTTPS.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        answer = {"/healthz": healthz, "/readyz": readyz}.get(request.path_info)
+        answers: dict[str, Callable[[HttpRequest], HttpResponse]]
+        answers = {"/healthz": healthz, "/readyz": readyz}
+        if settings.METRICS_TOKEN:
+            answers["/metrics"] = metrics
+        answer = answers.get(request.path_info)
         if answer is None:
             return self.get_response(request)
         if request.method not in SAFE_METHODS:
@@ -38,44 +40,18 @@ class HealthMiddleware:
                 detail="This address answers GET, HEAD. Nothing was changed.",
                 headers={"Allow": "GET, HEAD"},
             )
-        response = answer()
+        response = answer(request)
         response["Cache-Control"] = "no-store"
         response["Content-Length"] = str(len(response.content))  # no other middleware sets it
         return response
 
 
-def healthz() -> JsonResponse:
-    """Return status 200."""
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Returns status 200."""
     return JsonResponse({"status": "ok"})
 
 
-def readyz() -> JsonResponse:
-    """Return status 200 if the database responds and no migration is pending, else 503."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        are_pending = migrations.are_pending()
-    except Error as error:
-        logger.error("Not ready: %s", type(error).__name__)
-        return JsonResponse({"status": "unavailable", "database": "unavailable"}, status=503)
-    if are_pending:
-        told = {"status": "unavailable", "database": "ok", "migrations": "pending"}
-        return JsonResponse(told, status=503)
-    return JsonResponse({"status": "ok", "database": "ok", "migrations": "ok"})
-
-
-class Migrations:
-    """Whether some are pending. Once none is, this process does not look again."""
-
-    def __init__(self) -> None:
-        self.were_applied = False
-
-    def are_pending(self) -> bool:
-        """Reads the migrations' files and the table of those applied. Raises django.db.Error."""
-        if not self.were_applied:
-            executor = MigrationExecutor(connection)
-            self.were_applied = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return not self.were_applied
-
-
-migrations = Migrations()
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Returns status 200 if the database responds and no migration is pending, else 503."""
+    found = readiness()
+    return JsonResponse(found, status=200 if found["status"] == "ok" else 503)

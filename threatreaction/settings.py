@@ -121,6 +121,17 @@ if METRICS_TOKEN and not re.fullmatch(r"[!-~]{16,}", METRICS_TOKEN):
     msg = "METRICS_TOKEN must be 16 or more characters of ASCII, without spaces."  # not its value
     raise ImproperlyConfigured(msg)
 
+# The address of the worker's own server: /healthz, /readyz and, with METRICS_TOKEN, /metrics.
+WORKER_BIND = address("WORKER_BIND", env.str("WORKER_BIND", default=""))
+# Names this deployment in the metrics that the worker logs for CloudWatch.
+DEPLOYMENT = env.str("DEPLOYMENT", default="threatreaction")
+if not re.fullmatch(r"[A-Za-z0-9._/-]{1,128}", DEPLOYMENT):
+    msg = (
+        "DEPLOYMENT must be 1 to 128 characters: letters, digits, '.', '_', '/' and '-';"
+        f" it is {DEPLOYMENT!r}."
+    )
+    raise ImproperlyConfigured(msg)
+
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -299,6 +310,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"threatreaction@{_po
 
 LOGGING["loggers"] = {
     "threatreaction.security": {"handlers": ["json"], "propagate": False},  # JSON lines
+    "threatreaction.metrics": {"handlers": ["json"], "propagate": False},  # for CloudWatch
     "threatreaction.access": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
     "oauthlib": {"level": "INFO"},  # DEBUG logs access tokens
     "botocore": {"level": "WARNING"},  # INFO logs the creation of each client

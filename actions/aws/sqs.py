@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from django.utils import timezone
+
+from serving import logs
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,8 @@ class Message(NamedTuple):
     message_id: str
     receipt: str
     body: str
+    trace: str  # AWS's trace ID if the sender set one, else the message ID
+    sent_at: datetime
 
 
 class Queue:
@@ -35,8 +41,15 @@ class Queue:
     which logs them.
     """
 
+    # By state, as SQS last told it. Approximate, and empty if it never did.
+    counts: Mapping[str, int]
+
     def __init__(self, session: boto3.Session, url: str) -> None:
         self.url = url
+        self.counts = {}
+        self._was_asked = False
+        self._oldest: datetime | None = None  # of the messages received last
+        self._taken_at: datetime | None = None  # when these were deleted
         self._sqs: Any = session.client(
             "sqs",
             region_name=region_of(url),
@@ -54,11 +67,13 @@ class Queue:
             MaxNumberOfMessages=BATCH,
             WaitTimeSeconds=LONG_POLL,
             VisibilityTimeout=VISIBILITY,
+            MessageSystemAttributeNames=["AWSTraceHeader", "SentTimestamp"],
         )
-        return [
-            Message(one["MessageId"], one["ReceiptHandle"], one["Body"])
-            for one in answer.get("Messages", [])
-        ]
+        messages = [_message(one) for one in answer.get("Messages", [])]
+        self._oldest = min((one.sent_at for one in messages), default=None)
+        self._taken_at = None
+        self._was_asked = True
+        return messages
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Deletes the messages and logs those that SQS does not delete.
@@ -69,6 +84,26 @@ class Queue:
             answer = self._sqs.delete_message_batch(QueueUrl=self.url, Entries=_entries(messages))
             for failed in answer.get("Failed", []):
                 logger.warning("A message was not deleted from the queue. %s", failed.get("Code"))
+        self._taken_at = timezone.now()
+
+    def oldest_seconds(self, now: datetime) -> float | None:
+        """Returns how old the oldest of the messages received last was when they were deleted.
+
+        Until they are deleted, it grows. It is 0 if none was received, and None before the first
+        answer. SQS itself does not tell the age of its oldest message; only CloudWatch does.
+        """
+        if self._oldest is None:
+            return 0 if self._was_asked else None
+        return max(((self._taken_at or now) - self._oldest).total_seconds(), 0)
+
+    def count(self) -> None:
+        """Updates `counts`."""
+        names = {
+            "ApproximateNumberOfMessages": "visible",
+            "ApproximateNumberOfMessagesNotVisible": "in_flight",
+        }
+        answer = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
+        self.counts = {names[name]: int(value) for name, value in answer["Attributes"].items()}
 
     @contextmanager
     def being_extended(self, messages: Sequence[Message]) -> Iterator[None]:
@@ -90,6 +125,14 @@ class Queue:
                 )
             except (BotoCoreError, ClientError) as error:
                 logger.warning("The visibility was not extended. %s", type(error).__name__)
+
+
+def _message(received: dict[str, Any]) -> Message:
+    attributes = received["Attributes"]
+    message_id = received["MessageId"]
+    trace = logs.as_trace(attributes.get("AWSTraceHeader", "")) or logs.as_trace(message_id)
+    sent_at = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    return Message(message_id, received["ReceiptHandle"], received["Body"], trace, sent_at)
 
 
 def _entries(messages: Sequence[Message], **more: int) -> list[dict[str, object]]:

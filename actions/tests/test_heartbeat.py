@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import connections
 
 from actions import worker
-from actions.heartbeat import Loop, last_beats
+from actions.heartbeat import Heart, Loop, last_beats
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def rounds(stop: threading.Event, *works: Callable[[], Any]) -> Callable[[], Non
 
 def test_a_round_without_an_error_is_a_beat() -> None:
     stop = threading.Event()
-    worker._until(stop, Loop.RECEIVE, rounds(stop, lambda: None))
+    worker._until(stop, Heart(Loop.RECEIVE), rounds(stop, lambda: None))
     assert list(last_beats()) == [Loop.RECEIVE]
 
 
@@ -46,5 +46,5 @@ def test_a_loop_that_fails_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(worker, "PAUSE", 0)
     stop = threading.Event()
-    worker._until(stop, Loop.ACT, rounds(stop, fail, fail))
+    worker._until(stop, Heart(Loop.ACT), rounds(stop, fail, fail))
     assert last_beats() == {}

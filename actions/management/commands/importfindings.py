@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import itertools
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from actions import ingest
 from findings.guardduty.files import Found, Stream, read_findings
 from findings.guardduty.parser import Unparsed
 from findings.ingest import IngestResult
+from serving import logs
 
 BATCH = 500  # findings in one transaction
 
@@ -37,12 +39,13 @@ class Command(BaseCommand):
     def handle(self, *, files: list[str], **options: Any) -> None:
         self.refused = 0
         total = IngestResult()
-        for name in files:
-            try:
-                with _opened(name) as stream:
-                    total += self._import(name, stream)
-            except OSError as error:
-                self._refuse(name, f"{error.strerror}.")
+        with logs.traced(uuid.uuid4().hex):  # one for all, as of a request
+            for name in files:
+                try:
+                    with _opened(name) as stream:
+                        total += self._import(name, stream)
+                except OSError as error:
+                    self._refuse(name, f"{error.strerror}.")
         self.stdout.write(
             f"{total.stored} stored, {total.updated} updated, {total.unchanged} unchanged,"
             f" {total.ignored} ignored by the policy, {total.unparsed} stored unparsed,"

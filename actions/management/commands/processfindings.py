@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -11,8 +12,9 @@ from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from actions import containment, worker
+from actions import containment, monitor, worker
 from actions.aws.sqs import Queue, region_of
+from actions.worker_server import WorkerServer
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,14 @@ class Command(BaseCommand):
         except (BotoCoreError, ValueError) as error:
             msg = f"The AWS configuration is invalid. {error}"
             raise CommandError(msg) from error
+        hearts = worker.hearts_of(queue)
+        server: AbstractContextManager[object] = nullcontext()
+        if settings.WORKER_BIND:
+            try:
+                server = WorkerServer(settings.WORKER_BIND, hearts.values(), queue)
+            except OSError as error:
+                msg = f"The worker cannot listen on {settings.WORKER_BIND}. {error.strerror}."
+                raise CommandError(msg) from error
         queue_name = settings.FINDINGS_QUEUE_URL or "none (FINDINGS_QUEUE_URL is not set)"
         # As JSON, both streams of the container are the log.
         say = logger.info if settings.LOG_FORMAT == "json" else self.stdout.write
@@ -54,5 +64,8 @@ class Command(BaseCommand):
             f" {'on' if containment.is_on() else 'dry run, nothing changes in AWS'}."
         )
         self.stdout.flush()
-        worker.run(queue, session, stop)
+        with server:
+            about = (stop, hearts.values(), queue)
+            threading.Thread(target=monitor.run, args=about, daemon=True).start()
+            worker.run(queue, session, stop, hearts)
         say("Stopped.")

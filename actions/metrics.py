@@ -1,4 +1,4 @@
-"""GET /metrics: what the database says now, in the text format of Prometheus.
+"""What the database says now, for `GET /metrics` of the portal and of the worker.
 
 Every process gives the same answer, and none keeps a count of its own. Each query is bounded by
 what a day brings, or by what is pending: none reads a whole table.
@@ -8,53 +8,35 @@ from __future__ import annotations
 
 import platform
 import secrets
+import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 
 import django
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.db.models import CharField, Count, Func, Min, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.utils import timezone
-from django.views.decorators.http import require_GET
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from actions import breaker, containment, heartbeat
+from actions.aws.sqs import Queue
+from actions.heartbeat import Heart
 from actions.models import Reaction, ReactionKind, State
 from findings.models import Action, Finding
 from license import status
-from problems import responses
+from license.status import LicenseStatus
 
 DAY = timedelta(days=1)
 
 
-@require_GET
-@login_not_required  # a token of its own, and no session
-def metrics(request: HttpRequest) -> HttpResponse:
-    """404 unless METRICS_TOKEN is set; 401 without that token."""
-    if not settings.METRICS_TOKEN:
-        raise Http404
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+def is_authorized(header: str) -> bool:
+    """Whether an Authorization header has METRICS_TOKEN as its bearer token."""
+    scheme, _, token = header.partition(" ")
     is_known = secrets.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
-    if scheme.lower() != "bearer" or not is_known:
-        return responses.respond(
-            code="unauthenticated",
-            detail="Send the value of METRICS_TOKEN as a bearer token.",
-            headers={"WWW-Authenticate": 'Bearer realm="Threat Reaction metrics"'},
-        )
-    registry = CollectorRegistry()
-    registry.register(DatabaseCollector(timezone.now()))
-    return HttpResponse(
-        generate_latest(registry),
-        content_type=CONTENT_TYPE_PLAIN_0_0_4,
-        headers={"Cache-Control": "no-store"},
-    )
+    return bool(settings.METRICS_TOKEN) and scheme.lower() == "bearer" and is_known
 
 
 class DatabaseCollector(Collector):
@@ -72,7 +54,7 @@ class DatabaseCollector(Collector):
             "python": platform.python_version(),
             "django": django.get_version(),
         }
-        yield _gauge(
+        yield gauge(
             "build_info", "1; the labels say what runs.", versions, {tuple(versions.values()): 1}
         )
         yield from self._findings()
@@ -81,7 +63,7 @@ class DatabaseCollector(Collector):
 
     def _findings(self) -> Iterator[Metric]:
         counts = dict(findings_by_action(self.now))
-        yield _gauge(
+        yield gauge(
             "findings_last_day",
             "Findings last seen within 24 hours, by the action that the policy asked for.",
             ["action"],
@@ -90,7 +72,7 @@ class DatabaseCollector(Collector):
 
     def _actions(self) -> Iterator[Metric]:
         counts = {(kind, state): count for kind, state, count in actions_by_state(self.now)}
-        yield _gauge(
+        yield gauge(
             "actions_last_day",
             "Actions decided within 24 hours, by what they do and how far they have come.",
             ["action", "state"],
@@ -101,24 +83,23 @@ class DatabaseCollector(Collector):
             },
         )
         waiting = {kind: (count, oldest) for kind, count, oldest in pending()}
-        yield _gauge(
+        yield gauge(
             "actions_pending",
             "Actions that are not carried out yet.",
             ["action"],
             {(kind,): waiting.get(kind, (0, None))[0] for kind in ReactionKind.values},
         )
-        oldest = min((at for _, at in waiting.values()), default=self.now)
-        yield _gauge(
+        yield gauge(
             "actions_oldest_pending_seconds",
             "Seconds since the oldest pending action was decided; 0 if none is pending.",
-            value=max((self.now - oldest).total_seconds(), 0),
+            value=seconds_since((at for _, at in waiting.values()), self.now),
         )
-        yield _gauge(
+        yield gauge(
             "breaker_tripped",
             "1 while the circuit breaker holds blocking and revoking back.",
             value=breaker.tripped() is not None,
         )
-        yield _gauge(
+        yield gauge(
             "worker_heartbeat_seconds",
             "Seconds since any worker last finished a round of this loop without an error. Absent"
             " if none ever did.",
@@ -128,7 +109,7 @@ class DatabaseCollector(Collector):
                 for loop, at in heartbeat.last_beats().items()
             },
         )
-        yield _gauge(
+        yield gauge(
             "containment_on",
             "1 if CONTAINMENT is on, 0 in a dry run.",
             value=containment.is_on(),
@@ -136,25 +117,70 @@ class DatabaseCollector(Collector):
 
     def _license(self) -> Iterator[Metric]:
         found = status.current(self.now)
-        yield _gauge(
+        yield gauge(
             "license_status",
             "1 for the status of the license, 0 for the others.",
             ["status"],
             {(kind,): kind == found.kind for kind in status.Kind.values},
         )
-        yield _gauge(
+        yield gauge(
             "license_writes_allowed",
             "1 while the license allows writes.",
             value=found.allows_writes,
         )
-        ends = found.writes_until or (found.claims.expires_at if found.claims else None)
-        if ends:
-            yield _gauge(
+        seconds_left = license_seconds_left(found)
+        if seconds_left is not None:
+            yield gauge(
                 "license_seconds_left",
                 "Seconds until the license ends, with the renewals that follow without a gap;"
                 " negative after it. Absent if no trusted key is installed.",
-                value=(ends - self.now).total_seconds(),
+                value=seconds_left,
             )
+
+
+class WorkerCollector(Collector):
+    """What only this process of the worker knows."""
+
+    def __init__(self, now: datetime, hearts: Collection[Heart], queue: Queue | None) -> None:
+        self.now, self.hearts, self.queue = now, hearts, queue
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauge(
+            "worker_round_seconds",
+            "Seconds since this process last finished a round of this loop, also with an error.",
+            ["loop"],
+            {(heart.loop,): time.monotonic() - heart.moved_at for heart in self.hearts},
+        )
+        if self.queue is None:
+            return
+        yield gauge(
+            "queue_messages",
+            "Messages in the queue, as SQS counted them approximately within the last minutes.",
+            ["state"],
+            {(state,): count for state, count in self.queue.counts.items()},
+        )
+        age = self.queue.oldest_seconds(self.now)
+        if age is not None:
+            yield gauge(
+                "queue_oldest_message_seconds",
+                "Age of the oldest message that this process received last; 0 if the queue had"
+                " none. Absent before the first answer of the queue.",
+                value=age,
+            )
+
+
+def license_seconds_left(found: LicenseStatus) -> float | None:
+    """Returns the seconds until the license ends; None if no trusted key is installed."""
+    ends = found.writes_until or (found.claims.expires_at if found.claims else None)
+    return (ends - found.now).total_seconds() if ends else None
+
+
+def seconds_since(times: Iterable[datetime], now: datetime) -> float:
+    """Returns the seconds since the oldest of these times; 0 if there are none."""
+    return max((now - min(times, default=now)).total_seconds(), 0)
 
 
 class Unindexed(Func):
@@ -196,7 +222,7 @@ def version() -> str:
     return str(found["project"]["version"])
 
 
-def _gauge(
+def gauge(
     name: str,
     text: str,
     labels: Iterable[str] = (),
@@ -204,7 +230,8 @@ def _gauge(
     *,
     value: float = 0,
 ) -> Metric:
-    gauge = GaugeMetricFamily(f"threatreaction_{name}", text, labels=list(labels))
+    """Returns a gauge with one `value`, or with a value for each combination of the labels."""
+    family = GaugeMetricFamily(f"threatreaction_{name}", text, labels=list(labels))
     for labelled, number in ({(): value} if values is None else values).items():
-        gauge.add_metric(list(labelled), number)
-    return gauge
+        family.add_metric(list(labelled), number)
+    return family

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import boto3
 import pytest
 import time_machine
 from django.db import connection, transaction
@@ -13,13 +18,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from actions import metrics, monitor
+from actions.aws.sqs import Queue
 from actions.heartbeat import Heart, Loop
 from actions.models import Reaction, State, Trip
 from actions.tests.attacks import arrive, attack, set_action
 from conftest import install
-from console import metrics
 from license.tests.keys import make_license
-from tests.server import ROOT
+from tests import server as servers
+from tests.server import ROOT, Databases, Server
 
 pytestmark = pytest.mark.django_db
 
@@ -132,9 +139,78 @@ def test_neither_a_session_nor_an_api_token_is_enough(superuser_client: Client) 
     assert superuser_client.get("/metrics").status_code == 401
 
 
+def test_prometheus_asks_each_server_by_address_and_over_plain_http(settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    answer = Client(headers=BEARER | {"host": "10.0.0.7:8000"}).get("/metrics")
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
 @pytest.mark.usefixtures("valid_license")
 def test_it_is_read_only() -> None:
     assert Client(headers=BEARER).post("/metrics").status_code == 405
+
+
+def test_requests_are_counted_by_route_and_status(viewer_client: Client) -> None:
+    before = scrape()
+
+    def more(name: str) -> float:
+        return scrape().get(name, 0) - before.get(name, 0)
+
+    finding = 123456
+    viewer_client.get("/threats", {"q": "secret-in-the-query"})
+    viewer_client.get(f"/events/{finding}")
+    viewer_client.get("/no/such/page/secret-in-the-path")
+    viewer_client.get("/accounts/password/reset/key/1-secret-key/")
+    viewer_client.generic("SECRET-METHOD", "/threats")
+    assert more("threatreaction_requests_total['GET', 'findings:threats', '200']") == 1
+    assert more("threatreaction_requests_total['GET', 'console:event', '404']") == 1
+    assert more("threatreaction_requests_total['GET', 'other', '404']") == 1
+    assert more("threatreaction_requests_total['other', 'findings:threats', '403']") == 1
+    assert more("threatreaction_request_seconds_count['GET', 'findings:threats']") == 1
+    assert more("threatreaction_request_seconds_bucket['+Inf', 'GET', 'findings:threats']") == 1
+    told = Client(headers=BEARER).get("/metrics").content.decode()
+    assert "secret" not in told.lower()
+    assert str(finding) not in told
+
+
+def test_all_processes_of_a_server_count_together(databases: Databases, tmp_path: Path) -> None:
+    """Also those that were killed. The only folder they need is that of temporary files."""
+    environment = {"METRICS_TOKEN": TOKEN, "TMPDIR": str(tmp_path)}
+    with servers.running(databases, **environment, PROMETHEUS_MULTIPROC_DIR="/no") as server:
+
+        def counted() -> set[float]:
+            """What many scrapes, by any of the processes, tell."""
+            name = "threatreaction_requests_total"
+            answers = [server.request("GET", "/metrics", headers=BEARER).text for _ in range(8)]
+            return {
+                sample.value
+                for answer in answers
+                for family in text_string_to_metric_families(answer)
+                for sample in family.samples
+                if sample.name == name and sample.labels["route"] == "findings:threats"
+            }
+
+        for _ in range(20):
+            assert server.request("GET", "/threats").status_code == 302
+        assert counted() == {20}
+        (folder,) = tmp_path.glob("threatreaction-metrics-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        first = processes(server)
+        for process in first:
+            os.kill(process, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while len(processes(server)) < 2 * len(first):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert server.request("GET", "/threats").status_code == 302
+        assert counted() == {21}
+    assert not folder.exists()
+
+
+def processes(server: Server) -> list[int]:
+    """Returns the IDs of all processes that gunicorn has started."""
+    return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log)]
 
 
 def test_a_scrape_is_six_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -165,7 +241,14 @@ def test_the_documents_list_each_metric_and_no_other() -> None:
         r"## Monitoring\n(.*?)\n## ", (ROOT / "docs/operations.md").read_text(), re.S
     )
     assert section
-    told = set(re.findall(r"^# TYPE (\S+) gauge$", answer, re.M))
+    told = set(re.findall(r"^# TYPE (\S+) ", answer, re.M))
+    queue = Queue(boto3.Session(region_name="eu-central-1"), "https://sqs.example/queue")
+    queue.counts = {"visible": 0}
+    queue._was_asked = True
+    worker = metrics.WorkerCollector(NOW, [Heart(Loop.ACT)], queue)
+    told |= {metric.name for metric in worker.collect()}
     assert told == set(re.findall(r"^\| `(threatreaction_\w+)", section[1], re.M))
     # An alert on a metric that is not there never fires.
     assert set(re.findall(r"threatreaction_\w+", section[1])) == told
+    # The same for CloudWatch's.
+    assert set(monitor.UNITS) == set(re.findall(r"^\| `([A-Z]\w+)` \|", section[1], re.M))

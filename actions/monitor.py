@@ -1,0 +1,106 @@
+"""What the worker reports each minute: the metrics for CloudWatch's alarms, and the queue's counts.
+
+With LOG_FORMAT=json, it logs the metrics in CloudWatch's embedded metric format: CloudWatch Logs
+makes metrics of such a line, and needs neither an agent nor a permission for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.utils import timezone
+
+from actions import breaker, metrics
+from actions.aws.sqs import Queue
+from actions.heartbeat import Heart
+from license import status
+
+logger = logging.getLogger(__name__)
+embedded = logging.getLogger("threatreaction.metrics")
+
+EVERY = 60.0  # seconds
+TICK = 0.5  # seconds between checks of `stop`
+NAMESPACE = "ThreatReaction"
+UNITS = {
+    "WorkerHeartbeat": "Count",
+    "LicenseSecondsLeft": "Seconds",
+    "WritesAllowed": "Count",
+    "BreakerTripped": "Count",
+    "OldestPendingSeconds": "Seconds",
+    "PendingActions": "Count",
+}
+
+
+def run(stop: threading.Event, hearts: Collection[Heart], queue: Queue | None) -> None:
+    """Reports as soon as all loops work, and then every EVERY seconds, until `stop` is set."""
+    due = time.monotonic() + EVERY
+    is_first = True
+    while not stop.wait(TICK):
+        if time.monotonic() < due and not (is_first and all(heart.works for heart in hearts)):
+            continue
+        due = time.monotonic() + EVERY
+        is_first = False
+        try:
+            report(hearts, queue)
+        except Exception:  # a bug must be logged and must not end the reports
+            logger.exception("No report.")
+    connections.close_all()
+
+
+def report(hearts: Collection[Heart], queue: Queue | None) -> None:
+    """Updates the counts of the queue, and logs the metrics if the log is JSON."""
+    if queue and settings.WORKER_BIND and settings.METRICS_TOKEN:
+        try:
+            queue.count()
+        except (BotoCoreError, ClientError) as error:
+            queue.counts = {}
+            logger.warning("The messages in the queue were not counted. %s", error)
+    if settings.LOG_FORMAT == "json":
+        now = timezone.now()
+        values: dict[str, float] = {"WorkerHeartbeat": all(heart.works for heart in hearts)}
+        try:
+            close_old_connections()
+            values |= _of_database(now)
+        except (DatabaseError, InterfaceError) as error:
+            logger.error("The metrics of the database are missing. %s", type(error).__name__)
+        embedded.info("%s", in_embedded_format(values, now))
+
+
+def _of_database(now: datetime) -> dict[str, float]:
+    found = status.current(now)
+    seconds_left = metrics.license_seconds_left(found)
+    waiting = list(metrics.pending())
+    return {
+        **({} if seconds_left is None else {"LicenseSecondsLeft": seconds_left}),
+        "WritesAllowed": found.allows_writes,
+        "BreakerTripped": breaker.tripped() is not None,
+        "OldestPendingSeconds": metrics.seconds_since((oldest for _, _, oldest in waiting), now),
+        "PendingActions": sum(count for _, count, _ in waiting),
+    }
+
+
+def in_embedded_format(values: Mapping[str, float], at: datetime) -> str:
+    """Returns the metrics, named in UNITS, as a JSON object in CloudWatch's embedded format."""
+    definition = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["Deployment"]],
+        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
+    }
+    return json.dumps(
+        {
+            "_aws": {
+                "Timestamp": int(at.timestamp() * 1000),
+                "CloudWatchMetrics": [definition],
+            },
+            "Deployment": settings.DEPLOYMENT,
+            **{name: float(value) for name, value in values.items()},
+        }
+    )
