@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from unittest import mock
 
@@ -117,6 +118,11 @@ class Resource(CloudFormationModel):
         return True
 
 
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION)
+
+
 Create = Callable[[Any, str, Properties], tuple[str, dict[str, Any]]]
 Delete = Callable[[Any, str, dict[str, Any]], object]
 
@@ -146,16 +152,15 @@ def _register(
         def create_from_cloudformation_json(  # type: ignore[override]
             cls, resource_name: str, cloudformation_json: Any, *_: Any, **__: Any
         ) -> Resource:
-            client = boto3.client(service, region_name=REGION)
+            client = _client(service)
             return cls(*create(client, resource_name, cloudformation_json["Properties"]))
 
         @classmethod
         def update_from_cloudformation_json(  # type: ignore[override]
             cls, original_resource: Resource, cloudformation_json: Any, **__: Any
         ) -> Resource:
-            client = boto3.client(service, region_name=REGION)
             if update:
-                update(client, original_resource, cloudformation_json["Properties"])
+                update(_client(service), original_resource, cloudformation_json["Properties"])
             return original_resource
 
         @classmethod
@@ -163,7 +168,7 @@ def _register(
             cls, resource_name: str, cloudformation_json: Any, *_: Any
         ) -> None:
             if delete:
-                delete(boto3.client(service, region_name=REGION), resource_name, cloudformation_json)
+                delete(_client(service), resource_name, cloudformation_json)
 
     # moto looks for direct subclasses, and keeps them.
     _REGISTERED[resource_type] = Registered
@@ -255,12 +260,13 @@ def _cluster(rds: Any, name: str, properties: Properties) -> tuple[str, dict[str
     name = name.lower()
     # moto's subnet group has no physical ID.
     properties = properties | {"DBSubnetGroupName": properties["DBSubnetGroupName"].name}
-    if snapshot := properties.pop("SnapshotIdentifier", None):
-        properties.pop("ManageMasterUserPassword")  # another call sets it
-        operation, more = "restore_db_cluster_from_snapshot", {"SnapshotIdentifier": snapshot}
-    else:
-        operation, more = "create_db_cluster", {}
-    made = _call(rds, operation, properties, DBClusterIdentifier=name, **more)["DBCluster"]
+    operation = "create_db_cluster"
+    if "SnapshotIdentifier" in properties:
+        operation = "restore_db_cluster_from_snapshot"
+        assert not {"DatabaseName", "MasterUsername", "StorageEncrypted"} & properties.keys()
+        for later in ("ManageMasterUserPassword", "BackupRetentionPeriod"):  # by another call
+            del properties[later]
+    made = _call(rds, operation, properties, DBClusterIdentifier=name)["DBCluster"]
     secret = made.get("MasterUserSecret", {}).get("SecretArn", "arn:aws:secretsmanager:restored")
     return name, {
         "Endpoint.Address": made["Endpoint"],
@@ -426,13 +432,35 @@ def _endpoint(ec2: Any, _: str, properties: Properties) -> tuple[str, dict[str, 
     return ec2.create_vpc_endpoint(**properties)["VpcEndpoint"]["VpcEndpointId"], {}
 
 
+def _role(iam: Any, name: str, properties: Properties) -> tuple[str, dict[str, Any]]:
+    name = properties.get("RoleName", name)
+    trust = json.dumps(properties["AssumeRolePolicyDocument"])
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]
+    for policy in properties["Policies"]:
+        iam.put_role_policy(RoleName=name, **_json(policy, "PolicyDocument"))
+    return name, {"Arn": made["Arn"]}
+
+
+def _delete_role(iam: Any, name: str, _: Any) -> None:
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    iam.delete_role(RoleName=name)
+
+
+def _task_definition(ecs: Any, _: str, properties: Properties) -> tuple[str, dict[str, Any]]:
+    made = _call(ecs, "register_task_definition", properties)
+    return made["taskDefinition"]["taskDefinitionArn"], {}
+
+
+def _update_task_definition(ecs: Any, resource: Resource, properties: Properties) -> None:
+    resource.physical_resource_id = _task_definition(ecs, "", properties)[0]
+
+
 def _subscribe(sns: Any, _: str, properties: Properties) -> tuple[str, dict[str, Any]]:
     return _call(sns, "subscribe", properties, ReturnSubscriptionArn=True)["SubscriptionArn"], {}
 
 
-_register(
-    "AWS::WAFv2::IPSet", "wafv2", _ip_set, _update_ip_set, _delete_in_waf("ip_set"), ("Arn",)
-)
+_register("AWS::WAFv2::IPSet", "wafv2", _ip_set, _update_ip_set, _delete_in_waf("ip_set"), ("Arn",))
 _register("AWS::WAFv2::WebACL", "wafv2", _web_acl, None, _delete_in_waf("web_acl"), ("Arn",))
 _register(
     "AWS::WAFv2::WebACLAssociation",
@@ -501,9 +529,7 @@ _register(
     "AWS::Scheduler::Schedule",
     "scheduler",
     _named("create_schedule", "Name"),
-    lambda client, one, new: _call(
-        client, "update_schedule", new, Name=one.physical_resource_id
-    ),
+    lambda client, one, new: _call(client, "update_schedule", new, Name=one.physical_resource_id),
     lambda client, name, _: client.delete_schedule(Name=name),
 )
 _register("AWS::CertificateManager::Certificate", "acm", _certificate)
@@ -512,6 +538,16 @@ _register(  # moto does not delete its own with a stack
     "ec2",
     _route_table,
     delete=_delete_route_table,
+)
+_register(  # moto's does not keep policies as JSON
+    "AWS::IAM::Role", "iam", _role, delete=_delete_role, attributes=("Arn",)
+)
+_register(  # moto's drops secrets
+    "AWS::ECS::TaskDefinition",
+    "ecs",
+    _task_definition,
+    _update_task_definition,
+    lambda ecs, arn, _: ecs.deregister_task_definition(taskDefinition=arn),
 )
 _register(
     "AWS::EC2::EIP",
@@ -578,7 +614,9 @@ def account() -> Iterator[None]:
         mock.patch.object(parsing, "clean_json", _without_missing),
         mock.patch.object(parsing, "resource_class_from_type", _model),
     ):
+        _client.cache_clear()
         yield
+        _client.cache_clear()
 
 
 @dataclass
@@ -598,16 +636,18 @@ class Stack:
 
     def delete(self) -> None:
         """Delete the stack."""
-        boto3.client("cloudformation", region_name=REGION).delete_stack(StackName=self.name)
+        _client("cloudformation").delete_stack(StackName=self.name)
 
     def _put(self, operation: str, parameters: Mapping[str, str]) -> None:
         assert not refusals(self.document, parameters)
         # CloudFormation compares and passes on numbers as strings. moto does not.
         declared = {
-            name: one | {"Type": "String"} | ({"Default": str(one["Default"])} if "Default" in one else {})
+            name: one
+            | {"Type": "String"}
+            | ({"Default": str(one["Default"])} if "Default" in one else {})
             for name, one in self.document["Parameters"].items()
         }
-        getattr(boto3.client("cloudformation", region_name=REGION), operation)(
+        getattr(_client("cloudformation"), operation)(
             StackName=self.name,
             TemplateBody=json.dumps(self.document | {"Parameters": declared}),
             Parameters=[
@@ -619,12 +659,12 @@ class Stack:
     @property
     def status(self) -> str:
         """Returns the status, such as CREATE_COMPLETE."""
-        client = boto3.client("cloudformation", region_name=REGION)
+        client = _client("cloudformation")
         return str(client.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"])
 
     def resources(self) -> dict[str, str]:
         """Returns the physical ID of each resource, by its name in the template."""
-        client = boto3.client("cloudformation", region_name=REGION)
+        client = _client("cloudformation")
         return {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for page in client.get_paginator("list_stack_resources").paginate(StackName=self.name)
@@ -633,6 +673,6 @@ class Stack:
 
     def outputs(self) -> dict[str, str]:
         """Returns the outputs of the stack."""
-        client = boto3.client("cloudformation", region_name=REGION)
+        client = _client("cloudformation")
         (stack,) = client.describe_stacks(StackName=self.name)["Stacks"]
         return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
