@@ -32,6 +32,8 @@ NOT_IN_THE_TEMPLATE = {
 }
 # Read by boto3.
 NOT_IN_SETTINGS = {"AWS_DEFAULT_REGION"}
+# For functions that are not built yet. Remove what the settings read.
+AHEAD = {"DEPLOYMENT", "MEMBER_ACCOUNTS", "MEMBER_EXTERNAL_ID", "WORKER_BIND"}
 
 
 @pytest.fixture
@@ -373,7 +375,7 @@ def test_the_template_sets_what_the_settings_read() -> None:
     read = documented.read_in("threatreaction/settings.py", documented.SHARED)
     web = containers("WebTask")["web"]
     given = variables(web, "Environment").keys() | variables(web, "Secrets").keys()
-    assert given - NOT_IN_SETTINGS == read - NOT_IN_THE_TEMPLATE
+    assert given - NOT_IN_SETTINGS - AHEAD == read - NOT_IN_THE_TEMPLATE - AHEAD
 
 
 def test_all_tasks_have_the_same_environment() -> None:
