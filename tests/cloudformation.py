@@ -149,7 +149,7 @@ def _register(
             return attr in attributes
 
         @classmethod
-        def create_from_cloudformation_json(  # type: ignore[override]
+        def create_from_cloudformation_json(
             cls, resource_name: str, cloudformation_json: Any, *_: Any, **__: Any
         ) -> Resource:
             client = _client(service)
@@ -164,7 +164,7 @@ def _register(
             return original_resource
 
         @classmethod
-        def delete_from_cloudformation_json(  # type: ignore[override]
+        def delete_from_cloudformation_json(
             cls, resource_name: str, cloudformation_json: Any, *_: Any
         ) -> None:
             if delete:
