@@ -33,7 +33,18 @@ NOT_IN_THE_TEMPLATE = {
 # Read by boto3.
 NOT_IN_SETTINGS = {"AWS_DEFAULT_REGION"}
 # For functions that are not built yet. Remove what the settings read.
-AHEAD = {"DEPLOYMENT", "MEMBER_ACCOUNTS", "MEMBER_EXTERNAL_ID", "WORKER_BIND"}
+AHEAD = {
+    "ARCHIVE_FINDINGS",
+    "BLOCK_DOMAIN_LISTS",
+    "BLOCK_PREFIX_LISTS",
+    "DEPLOYMENT",
+    "ISOLATION",
+    "MEMBER_ACCOUNTS",
+    "MEMBER_EXTERNAL_ID",
+    "NEVER_BLOCK_DOMAINS",
+    "QUARANTINE_GROUPS",
+    "WORKER_BIND",
+}
 
 
 @pytest.fixture
@@ -173,6 +184,11 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         OrganizationId="o-abcdefghij",
         MemberAccounts="all",
         Revoke="on",
+        Isolation="on",
+        ArchiveFindings="on",
+        BlockPrefixLists=f"arn:aws:ec2:{REGION}:123456789012:prefix-list/pl-0123456789abcdef0",
+        BlockDomainLists=f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1,"
+        f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-2",
         ObjectLockDays="30",
         DatabaseInstances="1",
         DatabaseSnapshot="backup",
@@ -231,12 +247,19 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     assert blocked(outputs["BlockedIPv6Arn"]) == ["2a00:1450::1/128"]
 
 
-def test_the_portal_reads_its_password_and_does_nothing_else_in_aws(given: dict[str, str]) -> None:
-    stack = Stack("threatreaction", PORTAL)
-    stack.create(**given, Revoke="on", MemberAccounts="all")
-    (statement,) = statements(stack.outputs()["WebRoleArn"])
-    assert statement["Action"] == "secretsmanager:GetSecretValue"
-    assert statement["Resource"] == environment(stack, "WebTask")["DATABASE_SECRET_ARN"]
+def test_the_portal_reads_its_password_and_does_nothing_else_in_aws() -> None:
+    (policy,) = PORTAL["Resources"]["WebRole"]["Properties"]["Policies"]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "DatabasePassword",
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]},
+        }
+    ]
+    assert PORTAL["Resources"]["WebTask"]["Properties"]["TaskRoleArn"] == {
+        "Fn::GetAtt": ["WebRole", "Arn"]
+    }
 
 
 def test_only_the_worker_assumes_the_role_of_a_member(aws: None) -> None:
@@ -258,7 +281,8 @@ def test_a_member_account_allows_the_worker_what_the_home_account_does() -> None
         (policy,) = document["Resources"][role]["Properties"]["Policies"]
         statements = policy["PolicyDocument"]["Statement"]
         conditional = [one["Fn::If"] for one in statements if "Fn::If" in one]
-        return {one["Sid"]: one for condition, one, _ in conditional if condition == "CanRevoke"}
+        both = {"CanIsolate", "CanRevoke"}
+        return {one["Sid"]: one for condition, one, _ in conditional if condition in both}
 
     assert of(template("member.yaml"), "Role") == of(PORTAL, "WorkerRole")
 
@@ -272,7 +296,7 @@ def test_another_region_forwards_its_findings(aws: None) -> None:
     stack.delete()
     stack.create(HomeBusArn=home, SecurityHub="on")
     rules = [one["Name"] for one in events.list_rules()["Rules"]]
-    assert len(rules) == 3
+    assert len(rules) == 4
     for rule in rules:
         (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
         assert target["Arn"] == home
@@ -308,6 +332,9 @@ def test_the_required_parameters_are_enough() -> None:
         ("Containment", "off"),
         ("NeverBlock", "office"),
         ("MaxContainmentsPerHour", "0"),
+        ("BlockPrefixLists", "pl-0123456789abcdef0"),
+        ("BlockPrefixLists", "arn:aws:ec2:eu-central-1:123456789012:prefix-list/pl-0,"),
+        ("QuarantineGroups", "quarantine"),
         ("OrganizationId", "example"),
         ("MemberAccounts", "some"),
         ("MemberAccounts", "12345678901"),
