@@ -51,6 +51,7 @@ lint: .venv/development
 	SECRET_KEY=- $(BIN)/mypy .  # the Django plugin of mypy reads the settings
 	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --target-version 5.2 --check
 	$(BIN)/lint-imports
+	$(BIN)/cfn-lint deploy/*.yaml
 	scripts/check-deployment
 	$(if $(PANEL),SECRET_KEY=- $(BIN)/mypy --config-file panel/pyproject.toml panel)
 	$(if $(PANEL),$(BIN)/lint-imports --config panel/pyproject.toml)
