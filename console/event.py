@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,12 @@ from findings.catalogue import FINDING_TYPES
 from findings.guardduty import links
 from findings.guardduty.details import details_in
 from findings.guardduty.facts import Fact
+from findings.guardduty.parser import Kind
 from findings.guardduty.sequences import Attack, Signal
 from findings.models import Entity, Finding
 
 _FIRST = 3  # entities in the summary
-_COPIED_FROM = 8  # characters; a shorter text is typed as fast as it is copied
+_identifier = re.compile(r"(?=.*[0-9:/])\S{8,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,7 @@ class ShownFact:
     label: str
     value: str
     url: str  # of the entity; "" if the fact is none that is stored
-    is_copied: bool  # it has a button that copies it
-    is_long: bool
+    is_identifier: bool  # such as an ID, a path or a hash, which one copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def shown(finding: Finding) -> Mapping[str, Any]:
     path_of = _paths(stored)
     catalogued = FINDING_TYPES.get(finding.finding_type)
     everyone = [_actor(one, finding) for one in actors]
+    if parsed and parsed.resource_acted:  # the addresses are its targets
+        everyone.sort(key=lambda one: one.kind in {Kind.ADDRESS, Kind.DOMAIN})
     everything = [_entity(one, finding) for one in resources]
     return {
         "parsed": parsed,
@@ -98,7 +101,7 @@ def shown(finding: Finding) -> Mapping[str, Any]:
         "resources": everything,
         "first_resources": everything[:_FIRST],
         "more_resources": len(everything[_FIRST:]),
-        "in_short": _in_short(details.groups),
+        "in_short": [] if details.signals else _in_short(details.groups),
         "tactics": details.tactics,
         "techniques": details.techniques,
         "signals": list(_signals(details.signals, finding, path_of)),
@@ -174,15 +177,17 @@ def _group(title: str, facts: Iterable[Fact], path_of: PathOf) -> ShownGroup:
 
 
 def _fact(fact: Fact, path_of: PathOf) -> ShownFact:
-    is_copied = len(fact.value) >= _COPIED_FROM and " " not in fact.value
     return ShownFact(
-        fact.label, fact.value, path_of(fact.kind, fact.name), is_copied, len(fact.value) > 60
+        fact.label,
+        fact.value,
+        path_of(fact.kind, fact.name),
+        is_identifier=_identifier.fullmatch(fact.value) is not None,
     )
 
 
 _SHORT = (  # the groups that say in short what was done, and the facts of each
     ("Network connection", ("Direction", "Protocol", "Own port", "Remote port")),
-    ("Network connections", ("Connection 1",)),
+    ("Network connections", ("Connection 1", "Connection 2")),
     ("DNS request", ("Domain",)),
     ("API call", ("API", "Service", "Error")),
     ("Kubernetes API call", ("Verb", "Resource", "Request URI")),

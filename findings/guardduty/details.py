@@ -105,8 +105,9 @@ def _network(finding: Mapping[str, Any]) -> Iterator[Group]:
             Fact(f"Connection {number}", _in_words(one), *_address(one.remote_address))
             for number, one in enumerate(connections, start=1)
         ]
+    several = "Network connections" if connections else "Network traffic"
     yield group(
-        "Network connection" if len(facts) != len(connections) else "Network connections",
+        "Network connection" if len(facts) != len(connections) else several,
         facts,
         fact("Blocked", field(made, "blocked")),
         fact("Blocked", field(action, "portProbeAction", "blocked")),
@@ -198,10 +199,7 @@ def _origins(action: Any) -> Iterator[Fact]:
                 field(remote, "organization", "org"),
             )
             texts = dict.fromkeys(filter(None, map(text_of, said)))
-            if told_of := fact(
-                address or "Remote", ", ".join(texts), kind=Kind.ADDRESS, name=address
-            ):
-                yield told_of
+            yield from filter(None, [fact(address or "Remote", ", ".join(texts))])
 
 
 def _calls(service: Any) -> Iterator[Group]:
@@ -487,19 +485,13 @@ _TOLD = {
 
 def _intelligence(service: Any) -> Iterator[Group]:
     evidence = field(service, "evidence")
-    for number, one in enumerate(each(field(evidence, "threatIntelligenceDetails")), start=1):
-        yield group(
-            "Threat intelligence" if number == 1 else f"Threat intelligence {number}",
-            told(
-                one,
-                {
-                    "Threat list": "threatListName",
-                    "Threats": "threatNames",
-                    "SHA-256 of the file": "threatFileSha256",
-                },
-            ),
-            all_of(one, skip=("threatListName", "threatNames", "threatFileSha256")),
-        )
+    lists: list[Fact] = []
+    for one in each(field(evidence, "threatIntelligenceDetails")):
+        name = text_of(field(one, "threatListName")) or "Threat list"
+        lists += filter(None, [fact(name, field(one, "threatNames") or "Listed")])
+        lists += told(one, {"SHA-256 of the file": "threatFileSha256"})
+        lists += all_of(one, skip=("threatListName", "threatNames", "threatFileSha256"))
+    yield group("Threat intelligence", lists)
     yield group("Evidence", all_of(evidence, skip=("threatIntelligenceDetails",)))
     infos = list(_additional(service))
     keys = (key for info in infos for key in info if isinstance(key, str))

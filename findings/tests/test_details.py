@@ -79,7 +79,7 @@ def told(document: Any) -> dict[str, str]:
                 "API call / Count": "41",
                 "API call / AWS::S3::Bucket": "secrets",
                 "Unusual for this account / Country (account)": "Seen for the first time: Spain",
-                "Network connections / Out bytes": "123456",
+                "Network traffic / Out bytes": "123456",
             },
         ),
         (
