@@ -84,7 +84,7 @@ def _groups(finding: Mapping[str, Any]) -> Iterator[Group]:
 def _sequence(service: Any) -> Iterator[Group]:
     said = field(service, "detection", "sequence")
     yield group(
-        "Attack sequence",
+        "Sequence",
         fact("Summary", field(said, "description")),
         other_indicators(each(field(said, "sequenceIndicators"))),
         fact("Also", field(said, "additionalSequenceTypes")),
