@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from findings.guardduty.connections import Connection, connections_in, domain_in
@@ -28,7 +29,8 @@ from findings.guardduty.sequences import (
     techniques_of,
 )
 
-GROUPS_MAX = 80
+GROUPS_MAX = 80  # and one about the finding itself
+_READ = 1000  # groups, of which those that say nothing are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,13 @@ def details_in(document: Any) -> Details:
     by_type = tactic_of_type(text_in(field(finding, "type"), 200))
     by_signals = dict.fromkeys(one for signal in signals for one in signal.tactics)
     techniques = dict.fromkeys(one for signal in signals for one in signal.techniques)
-    groups = [one for one in _groups(finding) if one.facts]
+    groups = [one for one in islice(_groups(finding), _READ) if one.facts]
+    if len(groups) > GROUPS_MAX:
+        more = group("More", Fact("Groups", "The raw finding says more."), is_minor=True)
+        groups = [*groups[: GROUPS_MAX - 1], more]
+    groups.sort(key=lambda one: one.is_minor)
     return Details(
-        groups=tuple(sorted(groups, key=lambda one: one.is_minor))[:GROUPS_MAX],
+        groups=(*groups, *(one for one in [_of_finding(finding)] if one.facts)),
         signals=signals,
         tactics=tactics_of(indicators) or by_type or tuple(by_signals),
         techniques=techniques_of(indicators) or tuple(techniques),
@@ -76,6 +82,8 @@ def _groups(finding: Mapping[str, Any]) -> Iterator[Group]:
     yield from _containers(resource)
     yield from _resources(finding)
     yield from _others(finding)
+    for title, facts in parts_in(service):
+        yield group(title, facts, is_minor=True)
 
 
 # What was done
@@ -89,8 +97,6 @@ def _sequence(service: Any) -> Iterator[Group]:
         other_indicators(each(field(said, "sequenceIndicators"))),
         fact("Also", field(said, "additionalSequenceTypes")),
     )
-    for title, facts in parts_in(service):
-        yield group(title, facts, is_minor=True)
 
 
 def _network(finding: Mapping[str, Any]) -> Iterator[Group]:
@@ -673,7 +679,10 @@ def _others(finding: Mapping[str, Any]) -> Iterator[Group]:
     service = field(finding, "service")
     yield group("Other details", all_of(service, skip=_OF_SERVICE))
     yield group("Other fields", all_of(finding, skip=_OF_FINDING))
-    yield group(
+
+
+def _of_finding(finding: Mapping[str, Any]) -> Group:
+    return group(
         "Finding in GuardDuty",
         told(
             finding,
