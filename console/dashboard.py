@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import CharField, Count, Func
 
 from actions.models import Reaction, ReactionKind, State
-from console.tactics import Bar, bars
+from console.tactics import TacticBar, tactic_bars
 from findings.catalogue import Severity
 from findings.models import Action, Finding, Mention
 from storage.instants import shown
@@ -86,7 +86,7 @@ class Dashboard:
     actions: list[Line]
     reactions: list[Line]
     types: list[Line]
-    tactics: list[Bar]
+    tactics: list[TacticBar]
     entities: list[Line]
 
 
@@ -130,7 +130,7 @@ def dashboard(now: datetime) -> Dashboard:
             .annotate(count=Count("pk"))
             .order_by("-count", "finding_type")[:TOP]
         ],
-        tactics=bars(recent, since=since),
+        tactics=tactic_bars(recent, since=since),
         entities=[
             Line(name, kind, count, urlencode({"entity": name, "since": since}))
             for kind, name, count in Mention.objects.filter(finding__in=recent)

@@ -17,7 +17,8 @@ from findings.catalogue import FINDING_TYPES
 from findings.guardduty import links
 from findings.guardduty.details import details_in
 from findings.guardduty.facts import Fact
-from findings.guardduty.parser import Kind
+from findings.guardduty.lenient_json import field, text_in
+from findings.guardduty.parser import FINDING_ID_MAX_LENGTH, Kind
 from findings.guardduty.sequences import Attack, Signal
 from findings.models import Entity, Finding
 
@@ -81,7 +82,7 @@ class Neighbors:
 
 
 def shown(finding: Finding) -> Mapping[str, Any]:
-    """Returns the context of the page of an event. Runs at most three queries."""
+    """Returns the context of the page of an event. Runs at most four queries."""
     document = json.loads(finding.raw)
     details = details_in(document)
     parsed = finding.parsed
@@ -105,6 +106,7 @@ def shown(finding: Finding) -> Mapping[str, Any]:
         "tactics": details.tactics,
         "techniques": details.techniques,
         "signals": list(_signals(details.signals, finding, path_of)),
+        "sequence_url": _sequence_path(document, finding),
         "groups": [
             _group(one.title, one.facts, path_of) for one in details.groups if not one.is_minor
         ],
@@ -183,6 +185,19 @@ def _fact(fact: Fact, path_of: PathOf) -> ShownFact:
         path_of(fact.kind, fact.name),
         is_identifier=_identifier.fullmatch(fact.value) is not None,
     )
+
+
+def _sequence_path(document: Any, finding: Finding) -> str:
+    """Returns the event of the attack sequence that the finding is part of, if it is stored."""
+    arn = field(document, "associatedAttackSequenceArn")
+    if not isinstance(arn, str) or "/finding/" not in arn:
+        return ""
+    sequences = Finding.objects.filter(
+        finding_id=text_in(arn.rpartition("/finding/")[2], FINDING_ID_MAX_LENGTH),
+        account_id=finding.account_id,
+    )
+    pk = sequences.values_list("pk", flat=True).first()
+    return reverse("console:event", args=[pk]) if pk is not None else ""
 
 
 _SHORT = (  # the groups that say in short what was done, and the facts of each

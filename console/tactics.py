@@ -14,7 +14,7 @@ WIDTH = 100  # of the longest bar, in SVG units
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TacticBar:
     """The findings of one tactic, and the bar that stands for them."""
 
     name: str
@@ -23,7 +23,7 @@ class Bar:
     query: str  # the query string of the Events page that lists them
 
 
-def bars(findings: QuerySet[Finding], *, since: str) -> list[Bar]:
+def tactic_bars(findings: QuerySet[Finding], *, since: str) -> list[TacticBar]:
     """Returns a bar for each tactic of the findings, in the order of the ATT&CK matrix.
 
     Findings without a tactic come last. `since` is the value of the filter of the Events page.
@@ -32,7 +32,7 @@ def bars(findings: QuerySet[Finding], *, since: str) -> list[Bar]:
     counts = dict(findings.values_list("tactic").annotate(count=Count("pk")))
     highest = max(counts.values(), default=0)
     return [
-        Bar(
+        TacticBar(
             name=name or "No tactic",
             count=counts[name],
             width=round(max(1.0, WIDTH * counts[name] / highest), 1),

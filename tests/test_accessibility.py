@@ -258,7 +258,7 @@ def test_an_event_is_accessible(page: Page, server: Server) -> None:
     for row in (0, 1, 2):
         page.goto("/events")
         follow(page, page.locator("tbody th a").nth(row))
-        for summary in page.locator("summary").all():
+        for summary in page.locator("main summary").all():
             summary.click()
         found += wrong_with(page)
     assert found == [], "\n".join(found)
