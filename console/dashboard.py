@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import CharField, Count, Func
 
 from actions.models import Reaction, ReactionKind, State
+from console.tactics import TacticBar, tactic_bars
 from findings.catalogue import Severity
 from findings.models import Action, Finding, Mention
 from storage.instants import shown
@@ -85,13 +86,14 @@ class Dashboard:
     actions: list[Line]
     reactions: list[Line]
     types: list[Line]
+    tactics: list[TacticBar]
     entities: list[Line]
 
 
 def dashboard(now: datetime) -> Dashboard:
     """Returns the dashboard of the DAYS days (UTC) that end with the day of `now`.
 
-    Runs four queries, each grouped by the database.
+    Runs five queries, each grouped by the database.
     """
     today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     begin = today - timedelta(days=DAYS - 1)
@@ -128,6 +130,7 @@ def dashboard(now: datetime) -> Dashboard:
             .annotate(count=Count("pk"))
             .order_by("-count", "finding_type")[:TOP]
         ],
+        tactics=tactic_bars(recent, since=since),
         entities=[
             Line(name, kind, count, urlencode({"entity": name, "since": since}))
             for kind, name, count in Mention.objects.filter(finding__in=recent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,13 @@ from findings.catalogue import FINDING_TYPES
 from findings.guardduty import links
 from findings.guardduty.details import details_in
 from findings.guardduty.facts import Fact
+from findings.guardduty.lenient_json import field, text_in
+from findings.guardduty.parser import FINDING_ID_MAX_LENGTH, Kind
 from findings.guardduty.sequences import Attack, Signal
 from findings.models import Entity, Finding
 
 _FIRST = 3  # entities in the summary
-_COPIED_FROM = 8  # characters; a shorter text is typed as fast as it is copied
+_identifier = re.compile(r"(?=.*[0-9:/])\S{8,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,7 @@ class ShownFact:
     label: str
     value: str
     url: str  # of the entity; "" if the fact is none that is stored
-    is_copied: bool  # it has a button that copies it
-    is_long: bool
+    is_identifier: bool  # such as an ID, a path or a hash, which one copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Neighbors:
 
 
 def shown(finding: Finding) -> Mapping[str, Any]:
-    """Returns the context of the page of an event. Runs at most three queries."""
+    """Returns the context of the page of an event. Runs at most four queries."""
     document = json.loads(finding.raw)
     details = details_in(document)
     parsed = finding.parsed
@@ -89,6 +91,8 @@ def shown(finding: Finding) -> Mapping[str, Any]:
     path_of = _paths(stored)
     catalogued = FINDING_TYPES.get(finding.finding_type)
     everyone = [_actor(one, finding) for one in actors]
+    if parsed and parsed.resource_acted:  # the addresses are its targets
+        everyone.sort(key=lambda one: one.kind in {Kind.ADDRESS, Kind.DOMAIN})
     everything = [_entity(one, finding) for one in resources]
     return {
         "parsed": parsed,
@@ -98,10 +102,11 @@ def shown(finding: Finding) -> Mapping[str, Any]:
         "resources": everything,
         "first_resources": everything[:_FIRST],
         "more_resources": len(everything[_FIRST:]),
-        "in_short": _in_short(details.groups),
+        "in_short": [] if details.signals else _in_short(details.groups),
         "tactics": details.tactics,
         "techniques": details.techniques,
         "signals": list(_signals(details.signals, finding, path_of)),
+        "sequence_url": _sequence_path(document, finding),
         "groups": [
             _group(one.title, one.facts, path_of) for one in details.groups if not one.is_minor
         ],
@@ -174,15 +179,30 @@ def _group(title: str, facts: Iterable[Fact], path_of: PathOf) -> ShownGroup:
 
 
 def _fact(fact: Fact, path_of: PathOf) -> ShownFact:
-    is_copied = len(fact.value) >= _COPIED_FROM and " " not in fact.value
     return ShownFact(
-        fact.label, fact.value, path_of(fact.kind, fact.name), is_copied, len(fact.value) > 60
+        fact.label,
+        fact.value,
+        path_of(fact.kind, fact.name),
+        is_identifier=_identifier.fullmatch(fact.value) is not None,
     )
+
+
+def _sequence_path(document: Any, finding: Finding) -> str:
+    """Returns the event of the attack sequence that the finding is part of, if it is stored."""
+    arn = field(document, "associatedAttackSequenceArn")
+    if not isinstance(arn, str) or "/finding/" not in arn:
+        return ""
+    sequences = Finding.objects.filter(
+        finding_id=text_in(arn.rpartition("/finding/")[2], FINDING_ID_MAX_LENGTH),
+        account_id=finding.account_id,
+    )
+    pk = sequences.values_list("pk", flat=True).first()
+    return reverse("console:event", args=[pk]) if pk is not None else ""
 
 
 _SHORT = (  # the groups that say in short what was done, and the facts of each
     ("Network connection", ("Direction", "Protocol", "Own port", "Remote port")),
-    ("Network connections", ("Connection 1",)),
+    ("Network connections", ("Connection 1", "Connection 2")),
     ("DNS request", ("Domain",)),
     ("API call", ("API", "Service", "Error")),
     ("Kubernetes API call", ("Verb", "Resource", "Request URI")),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from accounts.tests.browser import totp
+from findings.tests.telling import attack_sequence
 from license.tests.keys import make_license
 from tests.person import accessibility_violations, follow, new_page, overflows, sign_in
 from tests.server import PASSWORD, ROOT, Databases, Server, running
@@ -246,14 +249,16 @@ def test_a_tripped_breaker_is_accessible(chromium: Browser, databases: Databases
 
 def test_an_event_is_accessible(page: Page, server: Server) -> None:
     sample = ROOT / "findings/data/samples/UnauthorizedAccess-EC2-TorClient.json"
-    done = server.manage("importfindings", str(sample), "-", stdin='{"accountId": 7}')
+    sequence = json.dumps([{"accountId": 7}, attack_sequence()])
+    done = server.manage("importfindings", str(sample), "-", stdin=sequence)
     assert done.returncode == 0, done.stderr
     sign_in(page, "vera")
     page.goto("/events")
     found = wrong_with(page)
-    for row in (0, 1):
+    for row in (0, 1, 2):
         page.goto("/events")
         follow(page, page.locator("tbody th a").nth(row))
-        page.locator("summary").click()
+        for summary in page.locator("main summary").all():
+            summary.click()
         found += wrong_with(page)
     assert found == [], "\n".join(found)

@@ -107,3 +107,23 @@ def test_a_newcomer_is_told_how_findings_come_in(viewer_client: Client) -> None:
 def test_who_has_no_role_gets_no_further(stranger_client: Client, client: Client) -> None:
     assert stranger_client.get("/", follow=True).status_code == 403
     assert client.get("/").status_code == 302
+
+
+def test_findings_are_counted_by_tactic_in_the_order_of_the_matrix(viewer_client: Client) -> None:
+    arrive(
+        seen(1, type="Impact:EC2/PortSweep"),
+        seen(2),
+        seen(3),
+        seen(4, type="Policy:S3/BucketPublicAccessGranted"),
+        seen(5, days=40, type="Discovery:S3/TorIPCaller"),
+    )
+    chart = dashboard(viewer_client).partition('id="tactics"')[2].partition("</section>")[0]
+    bars = re.findall(r'<a href="([^"]+)">([^<]+)</a> <span class="numeric">(\d+)<', chart)
+    assert [(name, count) for _, name, count in bars] == [
+        ("Initial Access", "2"),
+        ("Impact", "1"),
+        ("No tactic", "1"),
+    ]
+    for path, _, count in bars:
+        events = viewer_client.get(path).content.decode()
+        assert events.count('<th scope="row">') == int(count)

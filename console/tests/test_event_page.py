@@ -69,7 +69,8 @@ def test_the_page_tells_what_the_finding_says(
 def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signals(
     viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    arrive(finding(2), telling.attack_sequence())
+    arn = f"arn:aws:guardduty:eu-central-1:123456789012:detector/d0/finding/{1:032x}"
+    arrive(finding(2, associatedAttackSequenceArn=arn), telling.attack_sequence())
     signal = Finding.objects.get(finding_id=f"{2:032x}")
     sequence = Finding.objects.get(finding_id=f"{1:032x}")
     page(viewer_client, sequence.pk)  # a session's first request notes when it was
@@ -80,6 +81,8 @@ def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signa
     assert f'href="/events/{signal.pk}"' in timeline
     for entity in ("mallory", "203.0.113.9", "secrets"):
         assert f'href="/events?entity={entity}"' in timeline
+    part = f'<a class="badge" href="/events/{sequence.pk}">Part of an attack sequence</a>'
+    assert part in page(viewer_client, signal.pk)
 
 
 def test_the_page_leads_to_guardduty_to_its_documentation_and_to_the_resource(

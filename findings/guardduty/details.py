@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from findings.guardduty.connections import Connection, connections_in, domain_in
@@ -28,7 +29,8 @@ from findings.guardduty.sequences import (
     techniques_of,
 )
 
-GROUPS_MAX = 80
+GROUPS_MAX = 80  # and one about the finding itself
+_READ = 1000  # groups, of which those that say nothing are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,13 @@ def details_in(document: Any) -> Details:
     by_type = tactic_of_type(text_in(field(finding, "type"), 200))
     by_signals = dict.fromkeys(one for signal in signals for one in signal.tactics)
     techniques = dict.fromkeys(one for signal in signals for one in signal.techniques)
-    groups = [one for one in _groups(finding) if one.facts]
+    groups = [one for one in islice(_groups(finding), _READ) if one.facts]
+    if len(groups) > GROUPS_MAX:
+        more = group("More", Fact("Groups", "The raw finding says more."), is_minor=True)
+        groups = [*groups[: GROUPS_MAX - 1], more]
+    groups.sort(key=lambda one: one.is_minor)
     return Details(
-        groups=tuple(sorted(groups, key=lambda one: one.is_minor))[:GROUPS_MAX],
+        groups=(*groups, *(one for one in [_of_finding(finding)] if one.facts)),
         signals=signals,
         tactics=tactics_of(indicators) or by_type or tuple(by_signals),
         techniques=techniques_of(indicators) or tuple(techniques),
@@ -76,6 +82,8 @@ def _groups(finding: Mapping[str, Any]) -> Iterator[Group]:
     yield from _containers(resource)
     yield from _resources(finding)
     yield from _others(finding)
+    for title, facts in parts_in(service):
+        yield group(title, facts, is_minor=True)
 
 
 # What was done
@@ -84,13 +92,11 @@ def _groups(finding: Mapping[str, Any]) -> Iterator[Group]:
 def _sequence(service: Any) -> Iterator[Group]:
     said = field(service, "detection", "sequence")
     yield group(
-        "Attack sequence",
+        "Sequence",
         fact("Summary", field(said, "description")),
         other_indicators(each(field(said, "sequenceIndicators"))),
         fact("Also", field(said, "additionalSequenceTypes")),
     )
-    for title, facts in parts_in(service):
-        yield group(title, facts, is_minor=True)
 
 
 def _network(finding: Mapping[str, Any]) -> Iterator[Group]:
@@ -105,8 +111,9 @@ def _network(finding: Mapping[str, Any]) -> Iterator[Group]:
             Fact(f"Connection {number}", _in_words(one), *_address(one.remote_address))
             for number, one in enumerate(connections, start=1)
         ]
+    several = "Network connections" if connections else "Network traffic"
     yield group(
-        "Network connection" if len(facts) != len(connections) else "Network connections",
+        "Network connection" if len(facts) != len(connections) else several,
         facts,
         fact("Blocked", field(made, "blocked")),
         fact("Blocked", field(action, "portProbeAction", "blocked")),
@@ -198,10 +205,7 @@ def _origins(action: Any) -> Iterator[Fact]:
                 field(remote, "organization", "org"),
             )
             texts = dict.fromkeys(filter(None, map(text_of, said)))
-            if told_of := fact(
-                address or "Remote", ", ".join(texts), kind=Kind.ADDRESS, name=address
-            ):
-                yield told_of
+            yield from filter(None, [fact(address or "Remote", ", ".join(texts))])
 
 
 def _calls(service: Any) -> Iterator[Group]:
@@ -487,19 +491,13 @@ _TOLD = {
 
 def _intelligence(service: Any) -> Iterator[Group]:
     evidence = field(service, "evidence")
-    for number, one in enumerate(each(field(evidence, "threatIntelligenceDetails")), start=1):
-        yield group(
-            "Threat intelligence" if number == 1 else f"Threat intelligence {number}",
-            told(
-                one,
-                {
-                    "Threat list": "threatListName",
-                    "Threats": "threatNames",
-                    "SHA-256 of the file": "threatFileSha256",
-                },
-            ),
-            all_of(one, skip=("threatListName", "threatNames", "threatFileSha256")),
-        )
+    lists: list[Fact] = []
+    for one in each(field(evidence, "threatIntelligenceDetails")):
+        name = text_of(field(one, "threatListName")) or "Threat list"
+        lists += filter(None, [fact(name, field(one, "threatNames") or "Listed")])
+        lists += told(one, {"SHA-256 of the file": "threatFileSha256"})
+        lists += all_of(one, skip=("threatListName", "threatNames", "threatFileSha256"))
+    yield group("Threat intelligence", lists)
     yield group("Evidence", all_of(evidence, skip=("threatIntelligenceDetails",)))
     infos = list(_additional(service))
     keys = (key for info in infos for key in info if isinstance(key, str))
@@ -681,7 +679,10 @@ def _others(finding: Mapping[str, Any]) -> Iterator[Group]:
     service = field(finding, "service")
     yield group("Other details", all_of(service, skip=_OF_SERVICE))
     yield group("Other fields", all_of(finding, skip=_OF_FINDING))
-    yield group(
+
+
+def _of_finding(finding: Mapping[str, Any]) -> Group:
+    return group(
         "Finding in GuardDuty",
         told(
             finding,

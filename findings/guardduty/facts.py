@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from findings.guardduty.lenient_json import field, instant_in, text_in
@@ -52,14 +53,16 @@ class Group:
 
 
 def group(title: str, *facts: Fact | Iterable[Fact] | None, is_minor: bool = False) -> Group:
-    """Returns the group of the facts, each told once, at most FACTS_MAX."""
-    told: dict[Fact, None] = {}
-    for one in facts:
-        for said in (one,) if isinstance(one, Fact) else one or ():
-            told.setdefault(said)
-            if len(told) >= FACTS_MAX:
-                break
-    return Group(title[:LABEL_MAX_LENGTH], tuple(told)[:FACTS_MAX], is_minor=is_minor)
+    """Returns the group of the facts, each told once. It says so if there are over FACTS_MAX."""
+    every = chain.from_iterable((one,) if isinstance(one, Fact) else one or () for one in facts)
+    said: dict[Fact, None] = {}
+    for one in every:
+        if len(said) == FACTS_MAX:
+            said.popitem()
+            said[Fact("More", "The raw finding says more.")] = None
+            break
+        said.setdefault(one)
+    return Group(title[:LABEL_MAX_LENGTH], tuple(said), is_minor=is_minor)
 
 
 def fact(label: str, value: Any, *, kind: str = "", name: str = "") -> Fact | None:

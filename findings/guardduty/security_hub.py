@@ -71,7 +71,10 @@ def from_security_hub(finding: Mapping[str, Any]) -> Mapping[str, Any]:
         "sample": field(finding, "sample"),
         "stateInSecurityHub": _state_in(finding),
         "service": service,
-        "resource": {"accessKeyDetails": list(_access_keys_in(finding))},
+        "resource": {
+            "accessKeyDetails": list(_access_keys_in(finding)),
+            "instanceDetails": list(_instances_in(finding)),
+        },
         "resources": [
             {
                 "resourceType": field(resource, "type"),
@@ -183,6 +186,28 @@ def _access_keys_in(finding: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 "userName": field(details, "principalName") or field(details, "userName"),
                 "userType": field(details, "principalType"),
             }
+
+
+def _instances_in(finding: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the instances in GuardDuty's format, with their addresses."""
+    for resource in each(field(finding, "resources")):
+        if field(resource, "type") != "AwsEc2Instance":
+            continue
+        details = field(resource, "details", "awsEc2Instance")
+        addresses = field(details, "ipV4Addresses")
+        uid = text_in(field(resource, "id"), 512)
+        yield {
+            "instanceId": uid.rpartition("/")[2],
+            "networkInterfaces": [
+                {
+                    "ipv6Addresses": field(details, "ipV6Addresses"),
+                    "privateIpAddresses": [
+                        {"privateIpAddress": address}
+                        for address in (addresses if isinstance(addresses, list) else ())
+                    ],
+                }
+            ],
+        }
 
 
 def _access_key_in(resource: Mapping[str, Any]) -> str:

@@ -23,8 +23,8 @@ from findings.guardduty.lenient_json import (
     text_in,
 )
 
-SIGNALS_MAX = 200
-_LISTED = 50  # actors, endpoints or resources of a signal
+SIGNALS_MAX = 100  # GuardDuty's maximum
+_LISTED = 25  # actors, endpoints or resources of a signal
 _LAST = datetime.max.replace(tzinfo=UTC)
 _technique = re.compile(r"(?P<uid>T\d{4}(?:\.\d{3})?)\b[\s:\u2013-]*(?P<name>.*)", re.DOTALL)
 _observed = re.compile(r"MITRE ATT&CK (?P<part>tactic|technique)s? observed: (?P<values>[^\n]+)")

@@ -79,7 +79,7 @@ def told(document: Any) -> dict[str, str]:
                 "API call / Count": "41",
                 "API call / AWS::S3::Bucket": "secrets",
                 "Unusual for this account / Country (account)": "Seen for the first time: Spain",
-                "Network connections / Out bytes": "123456",
+                "Network traffic / Out bytes": "123456",
             },
         ),
         (
@@ -147,7 +147,7 @@ def test_what_is_new_to_us_is_told_by_its_own_name() -> None:
 
 
 def assert_bounded(details: Details) -> None:
-    assert len(details.groups) <= GROUPS_MAX
+    assert len(details.groups) <= GROUPS_MAX + 1
     assert len(details.signals) <= SIGNALS_MAX
     for group in details.groups:
         assert 0 < len(group.facts) <= FACTS_MAX
@@ -174,7 +174,10 @@ def test_a_large_finding_is_told_in_part() -> None:
         resource={"newDetails": many},
         service={"newDetails": many, "detection": {"sequence": {"signals": signals}}},
     )
-    assert_bounded(details_in(document))
+    details = details_in(document)
+    assert_bounded(details)
+    assert "The raw finding says more." in {one.facts[-1].value for one in details.groups}
+    assert "Finding in GuardDuty" in {one.title for one in details.groups}
 
 
 _process = dict.fromkeys(("name", "executablePath", "pid", "startTime"))

@@ -162,3 +162,11 @@ def test_the_key_that_an_attack_sequence_only_touches_is_not_an_actors() -> None
 )
 def test_a_finding_that_was_set_aside_says_where(said: Any, set_aside: str) -> None:
     assert only(load(ASFF) | said).set_aside == set_aside
+
+
+def test_an_instance_in_security_hub_can_have_acted_and_has_its_own_addresses() -> None:
+    role = {"aws/guardduty/service/resourceRole": "ACTOR"}
+    understood = only(load(ASFF) | {"ProductFields": role})
+    assert understood.acting_instances == ("i-1234567890",)
+    assert understood.entities == (actor(Kind.INSTANCE, "i-1234567890"),)
+    assert understood.own_addresses == {"1.2.2.2", "127.0.0.1"}
