@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,13 +23,13 @@ from psycopg import sql
 
 from license.tests.keys import make_license
 from storage.postgresql import base, configuration, secret
-from tests import postgresql
+from tests import postgresql, roles
 from tests import server as servers
 from tests.aws import Cloud
 from tests.server import Databases, Server, free_port
 from tests.shell import shell
 
-FIRST, SECOND, THIRD = "first hunter2 password", "second hunter2 password", "third hunter2 password"
+FIRST, SECOND = "first hunter2 password", "second hunter2 password"
 
 
 class Cluster:
@@ -238,6 +239,7 @@ def portal(
             "DATABASE_NAME": "portal",
             "DATABASE_SECRET_ARN": manager.arn,
             "TEST_CONN_MAX_AGE": "0",
+            "TEST_AWS_CALLS": str(databases.folder / "database-secret.calls"),
         }
         log = databases.folder / "database-secret.log"
         with shell(environment) as administrator:
@@ -287,17 +289,23 @@ def test_a_new_password_fails_no_request(
     with ThreadPoolExecutor(4) as pool:
         clients = [pool.submit(write, number) for number in range(4)]
         try:
-            for password in (SECOND, THIRD):
-                wait_for(20, answered)
-                cluster.change_password(password)  # a rotation changes it here first
-                wait_for(4, reads)  # the old one was refused, and is still in the secret
-                manager.put(password)
+            wait_for(20, answered)
+            cluster.change_password(SECOND)  # a rotation changes it here first
+            wait_for(4, reads)  # the old one was refused, and is still in the secret
+            manager.put(SECOND)
             wait_for(40, answered)
         finally:
             stop.set()
     for one in clients:
         one.result()
     assert set(answers) == {200}
+    # Each process has its own role, which allows web and one-off tasks nothing else.
+    calls = Path(portal.environment["TEST_AWS_CALLS"]).read_text().splitlines()
+    read = "secretsmanager:GetSecretValue"
+    assert set(calls) == {f"{one} {read}" for one in (roles.WEB, roles.WORKER, roles.MAINTENANCE)}
+    assert roles.permissions(roles.WEB) == {read}
+    of_ecs_exec = {one for one in roles.permissions(roles.MAINTENANCE) if "ssmmessages:" in one}
+    assert roles.permissions(roles.MAINTENANCE) == {read} | of_ecs_exec
     worker_log = portal.log_path.with_suffix(".worker").read_text()
     assert "Retrying" not in worker_log
     assert "hunter2" not in portal.log + worker_log

@@ -4,13 +4,16 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
-from tests import aws
+from tests import aws, roles
 from tests.aws import Cloud
 
 
 @pytest.fixture
 def session(cloud: Cloud) -> boto3.Session:
-    return boto3.Session(region_name=aws.REGION)
+    """Returns a session with the permissions of the worker."""
+    session = boto3.Session(region_name=aws.REGION)
+    roles.hold(session, roles.WORKER)
+    return session
 
 
 @pytest.fixture

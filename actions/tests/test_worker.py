@@ -23,9 +23,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def queue(cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Queue:
+def queue(
+    cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> Queue:
     monkeypatch.setattr(sqs, "LONG_POLL", 0)
-    return Queue(session, cloud.queue())
+    settings.FINDINGS_QUEUE_URL = cloud.queue()
+    return Queue(session, settings.FINDINGS_QUEUE_URL)
 
 
 def send(cloud: Cloud, queue: Queue, *bodies: Any) -> None:
@@ -63,7 +66,7 @@ def test_a_message_is_deleted_once_its_finding_is_stored(cloud: Cloud, queue: Qu
 )
 def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
     cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, body: str, reason: str,
-    caplog: pytest.LogCaptureFixture,
+    settings: Settings, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sqs, "LONG_POLL", 0)
     monkeypatch.setattr(sqs, "VISIBILITY", 0)
@@ -72,7 +75,8 @@ def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
         "deadLetterTargetArn": "arn:aws:sqs:eu-central-1:123456789012:dead",
         "maxReceiveCount": "2",
     }
-    queue = Queue(session, cloud.queue(RedrivePolicy=json.dumps(redrive)))
+    settings.FINDINGS_QUEUE_URL = cloud.queue(RedrivePolicy=json.dumps(redrive))
+    queue = Queue(session, settings.FINDINGS_QUEUE_URL)
     send(cloud, queue, body)
     for _ in range(3):
         worker.receive(queue, threading.Event())
