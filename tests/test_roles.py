@@ -73,6 +73,7 @@ def test_the_worker_needs_all_that_its_role_allows(
     of_role = stolen("ASIA", number=3, name="deployer", kind="AssumedRole")
     findings = [attack(1), stolen(key, number=2), of_role, attack(4, type=PORT_SCAN)]
     send(cloud, queue, *map(event, findings))
+    queue.count()
     messages = queue.receive()
     with queue.being_extended(messages):
         cloud.wait_for("ChangeMessageVisibilityBatch")
