@@ -104,16 +104,15 @@ def _network(finding: Mapping[str, Any]) -> Iterator[Group]:
     action = field(service, "action")
     made = next(each(field(action, "networkConnectionAction")), None)
     connections = connections_in(finding)
+    title = "Network connections" if connections else "Network traffic"
+    facts = [
+        Fact(f"Connection {number}", _in_words(one), *_address(one.remote_address))
+        for number, one in enumerate(connections, start=1)
+    ]
     if len(connections) == 1 and made is not None:
-        facts = list(_connection(connections[0]))
-    else:
-        facts = [
-            Fact(f"Connection {number}", _in_words(one), *_address(one.remote_address))
-            for number, one in enumerate(connections, start=1)
-        ]
-    several = "Network connections" if connections else "Network traffic"
+        title, facts = "Network connection", list(_connection(connections[0]))
     yield group(
-        "Network connection" if len(facts) != len(connections) else several,
+        title,
         facts,
         fact("Blocked", field(made, "blocked")),
         fact("Blocked", field(action, "portProbeAction", "blocked")),

@@ -140,6 +140,12 @@ def test_the_description_of_a_sequence_names_its_tactics_and_techniques() -> Non
     )
 
 
+def test_a_connection_of_which_only_the_address_is_known_is_told() -> None:
+    action = {"networkConnectionAction": {"remoteIpDetails": {"ipAddressV4": "198.51.100.7"}}}
+    found = told(finding(service={"action": action}))
+    assert found["Network connection / Remote address"] == "198.51.100.7"
+
+
 def test_what_is_new_to_us_is_told_by_its_own_name() -> None:
     found = told(finding(service={"quantumDetails": {"qubitArn": "arn:q"}}, newField=[1, 2]))
     assert found["Other details / Quantum details qubit ARN"] == "arn:q"
