@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from django.conf import settings
 
 from actions import containment, safeguards
-from actions.models import Allowance, Reaction, ReactionKind, State
+from actions.models import IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
 from findings.guardduty.parser import Kind, ParsedFinding
@@ -74,6 +74,7 @@ _COLUMNS = [
     "kind",
     "target_kind",
     "target",
+    "account_id",
     "why",
     "state",
     "outcome",
@@ -98,6 +99,7 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -
         wish.kind.value,
         str(wish.target_kind),
         wish.target,
+        finding.account_id if wish.kind in IN_AN_ACCOUNT else "",
         f"{finding.action} {why}.",
         state.value,
         outcome,

@@ -8,14 +8,24 @@ from typing import Annotated, Any, Literal
 from django.db.models import QuerySet
 from pydantic import BaseModel, ConfigDict, Field
 
-from actions.models import Reaction, ReactionKind, State
+from actions.models import CONTAINMENT, Reaction, ReactionKind, State
 from storage import filters
 from storage.filters import Filter, Instant, Name
 from storage.paging import CursorPager
 
 PAGER = CursorPager(25)
 
-_SHOWN_NOW = (("", "All"), ("blocked", "Currently blocked"), ("revoked", "Currently revoked"))
+_SHOWN_NOW = (
+    ("", "All"),
+    ("blocked", "Currently blocked"),
+    ("revoked", "Currently revoked"),
+    ("isolated", "Currently isolated"),
+)
+_KINDS_SHOWN_NOW = {
+    "blocked": ReactionKind.BLOCK,
+    "revoked": ReactionKind.REVOKE,
+    "isolated": ReactionKind.ISOLATE,
+}
 
 
 class ActionQuery(BaseModel):
@@ -24,8 +34,9 @@ class ActionQuery(BaseModel):
     model_config = ConfigDict(use_enum_values=True)
 
     now: Annotated[
-        Literal["blocked", "revoked"] | None, Filter(label="Show", choices=_SHOWN_NOW)
-    ] = Field(None, description="Targets that are currently blocked or revoked.")
+        Literal["blocked", "revoked", "isolated"] | None,
+        Filter(label="Show", choices=_SHOWN_NOW),
+    ] = Field(None, description="Targets that are currently blocked, revoked or isolated.")
     action: Annotated[ReactionKind | None, Filter("kind")] = None
     state: Annotated[State | None, Filter("state")] = None
     since: Annotated[Instant | None, Filter("decided_at__gte", "From (UTC)")] = Field(
@@ -34,11 +45,13 @@ class ActionQuery(BaseModel):
     until: Annotated[Instant | None, Filter("decided_at__lt", "To (UTC)")] = Field(
         None, description="Decided before this time."
     )
-    target: Annotated[Name | None, Filter("target", help_text="Address, key or role")] = Field(
-        None,
-        max_length=512,
-        description="The target: an address, an access key or a role.",
-        examples=["198.51.100.7"],
+    target: Annotated[Name | None, Filter("target", help_text="Address, key, role or instance")] = (
+        Field(
+            None,
+            max_length=512,
+            description="The target: an address, a domain, a credential or an instance.",
+            examples=["198.51.100.7"],
+        )
     )
     type: Annotated[Name | None, Filter("finding__finding_type", "Finding type")] = Field(
         None, max_length=200, description="The finding type."
@@ -58,8 +71,7 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
     """Returns the actions that match the values of a valid ActionFilter, for display in the log."""
     reactions = Reaction.objects.all()
     if now := asked.get("now"):
-        kind = ReactionKind.BLOCK if now == "blocked" else ReactionKind.REVOKE
-        reactions = reactions.in_force().filter(kind=kind)
+        reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     return (
         filters.narrow(reactions, ActionQuery, asked)
         .select_related("finding")
@@ -69,10 +81,10 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
 
 
 def undoable(shown: Iterable[Reaction]) -> set[int]:
-    """Returns the primary keys of the actions that can be unblocked.
+    """Returns the primary keys of the containments that can be undone.
 
-    These block an address now, and no unblock is pending for them.
+    They are in force, and their undo is not pending.
     """
-    pks = [one.pk for one in shown if one.kind == ReactionKind.BLOCK]
+    pks = [one.pk for one in shown if one.kind in CONTAINMENT]
     standing = Reaction.objects.in_force().filter(pk__in=pks)
     return {one.pk for one in standing if not one.is_being_undone}

@@ -1,4 +1,4 @@
-"""Actions that a user takes: unblock an address, and add or remove an allowlist entry."""
+"""Actions that a user takes: undo a containment, and add or remove an allowlist entry."""
 
 from __future__ import annotations
 
@@ -7,35 +7,38 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
-from actions.models import Allowance, Reaction, ReactionKind, State
+from actions.models import CONTAINMENTS, Allowance, Reaction, ReactionKind, State
 from serving import logs
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+_DRY_RUN = "Nothing was done, because the containment was a dry run."
+
 
 @transaction.atomic
-def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
-    """Adds an unblock of the address, which a worker carries out.
+def undo(containment: Reaction, *, by: User, at: datetime) -> Reaction | None:
+    """Adds what undoes the containment (`models.CONTAINMENTS`), which a worker carries out.
 
-    Returns None if the address is not blocked or an unblock is already pending.
+    Returns None if it is not in force or its undo is already pending.
     """
     advisory_lock("actions.undo")
-    standing = Reaction.objects.in_force().filter(pk=block.pk, kind=ReactionKind.BLOCK).first()
+    standing = Reaction.objects.in_force().filter(pk=containment.pk).first()
     if standing is None or standing.is_being_undone:
         return None
-    # The unblock of a dry-run block is a dry run too. For all others, the worker's CONTAINMENT
+    # The undo of a dry-run containment is a dry run too. For all others, the worker's CONTAINMENT
     # setting decides, not that of this process.
     is_dry_run = standing.state == State.DRY_RUN
     return Reaction.objects.create(
-        finding_id=block.finding_id,
-        kind=ReactionKind.UNBLOCK,
-        target_kind=block.target_kind,
-        target=block.target,
+        finding_id=containment.finding_id,
+        kind=CONTAINMENTS[ReactionKind(containment.kind)].undone_by,
+        target_kind=containment.target_kind,
+        target=containment.target,
+        account_id=containment.account_id,
         why=f"Requested by {by.get_username()}.",
         state=State.DRY_RUN if is_dry_run else State.PENDING,
-        outcome="Nothing was done, because the block was a dry run." if is_dry_run else "",
+        outcome=_DRY_RUN if is_dry_run else "",
         decided_at=at,
         due_at=None if is_dry_run else at,
         settled_at=at if is_dry_run else None,

@@ -9,7 +9,7 @@ urlpatterns = [
     # threatreaction/api.py serves GET /actions: a page for browsers, JSON for programs.
     path("actions/allowlist", views.allowlist, name="allowlist"),
     path("actions/allowlist/<int:pk>/take-back", views.take_back, name="take_back"),
-    path("actions/<int:pk>/unblock", views.unblock, name="unblock"),
+    path("actions/<int:pk>/undo", views.undo_containment, name="undo"),
     path("actions/<int:pk>/allow", views.allow, name="allow"),
     path("actions/breaker/reset", views.reset_breaker, name="reset_breaker"),
 ]

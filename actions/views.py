@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from actions import breaker, containment, log, undo
-from actions.models import Allowance, Reaction, ReactionKind
+from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind
 from storage import paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
@@ -45,24 +45,26 @@ def action_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @may_act
-def unblock(request: HttpRequest, pk: int) -> HttpResponse:
-    """Requests the unblock of a blocked address; 404 if the action is not a block."""
-    block = get_object_or_404(Reaction, pk=pk, kind=ReactionKind.BLOCK)
-    if undo.unblock(block, by=cast(User, request.user), at=timezone.now()):
-        messages.success(request, f"{block.target} will be unblocked.")
+def undo_containment(request: HttpRequest, pk: int) -> HttpResponse:
+    """Requests the unblock or restore of a contained target; 404 if it is no containment."""
+    containment = get_object_or_404(Reaction, pk=pk, kind__in=CONTAINMENT)
+    if undone := undo.undo(containment, by=cast(User, request.user), at=timezone.now()):
+        done = "unblocked" if undone.kind == ReactionKind.UNBLOCK else "restored"
+        messages.success(request, f"{containment.target} will be {done}.")
     else:
-        messages.info(request, f"{block.target} is not blocked, or is already being unblocked.")
+        text = "is not contained, or its undo is already pending."
+        messages.info(request, f"{containment.target} {text}")
     return redirect(HERE)
 
 
 @require_POST
 @may_act
 def allow(request: HttpRequest, pk: int) -> HttpResponse:
-    """Adds the target of a block or revocation to the allowlist for its finding type."""
+    """Adds the target of a containment to the allowlist for its finding type."""
     reaction = get_object_or_404(
         Reaction.objects.exclude(target="").select_related("finding"),
         pk=pk,
-        kind__in=[ReactionKind.BLOCK, ReactionKind.REVOKE],
+        kind__in=CONTAINMENT,
     )
     name, finding_type = reaction.target, reaction.finding.finding_type
     if undo.allow(reaction, by=cast(User, request.user), at=timezone.now()):

@@ -86,8 +86,8 @@ def test_unblock_and_again(operator_client: Client, valid_license: License) -> N
     set_action("BLOCK")
     arrive(attack(1))
     block = Reaction.objects.get()
-    for told in ("will be unblocked", "is not blocked"):
-        answer = operator_client.post(f"/actions/{block.pk}/unblock", follow=True, headers=HTML)
+    for told in ("will be unblocked", "is not contained"):
+        answer = operator_client.post(f"/actions/{block.pk}/undo", follow=True, headers=HTML)
         assert told in answer.content.decode()
     assert targets(operator_client, "?now=blocked") == []
     unblock = Reaction.objects.get(kind="UNBLOCK")
@@ -115,7 +115,7 @@ def test_allow_for_this_threat_only_and_take_it_back(
     assert Allowance.objects.get().taken_back_at  # the removed entry stays on record
 
 
-WRITES = ["/actions/{}/unblock", "/actions/{}/allow", "/actions/breaker/reset"]
+WRITES = ["/actions/{}/undo", "/actions/{}/allow", "/actions/breaker/reset"]
 
 
 @pytest.mark.parametrize("path", WRITES)

@@ -276,8 +276,8 @@ def test_unblock_takes_the_address_out_again(
     arrive(attack(1), attack(2))
     carry_out_due(session)
     block = Reaction.objects.earliest("pk")
-    assert undo.unblock(block, by=operator, at=timezone.now())
-    assert undo.unblock(block, by=operator, at=timezone.now()) is None
+    assert undo.undo(block, by=operator, at=timezone.now())
+    assert undo.undo(block, by=operator, at=timezone.now()) is None
     (waiting,) = Reaction.objects.in_force().filter(target=block.target)
     assert waiting.is_being_undone
     carry_out_due(session)
@@ -295,7 +295,7 @@ def test_who_acts_decides_about_an_unblock_and_not_who_asks(
     arrive(attack(1))
     carry_out_due(session)
     settings.CONTAINMENT = "dry-run"  # in the portal process; the worker has "on"
-    assert undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
+    assert undo.undo(Reaction.objects.get(), by=operator, at=timezone.now())
     settings.CONTAINMENT = "on"
     carry_out_due(session)
     assert states() == ["done", "done"]
@@ -326,7 +326,7 @@ def test_an_unblock_waits_for_the_block_before_it(
     set_action("BLOCK")
     arrive(attack(1))
     execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # by another, slow worker
-    undo.unblock(Reaction.objects.get(), by=operator, at=timezone.now())
+    undo.undo(Reaction.objects.get(), by=operator, at=timezone.now())
     assert carry_out_due(session) == 0
     with later(minutes=6):
         carry_out_due(session)
@@ -371,7 +371,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     assert breaker.tripped()
     done, waiting = Reaction.objects.earliest("pk"), Reaction.objects.latest("pk")
     for one in (done, waiting):
-        undo.unblock(one, by=operator, at=timezone.now())
+        undo.undo(one, by=operator, at=timezone.now())
     carry_out_due(session)
     assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
     breaker.reset(by=operator, at=timezone.now(), drop=False)
