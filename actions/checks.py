@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import containment, safeguards
+from actions import containment, members, safeguards
 from actions.aws import wafv2
 
 
@@ -56,6 +57,20 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             "NOTIFY_TOPIC_ARN is not the ARN of an SNS topic.",
             hint="`aws sns list-topics` prints them: arn:aws:sns:…",
             id="actions.E006",
+        )
+    try:
+        members.configured()
+    except ValueError as error:
+        yield Error(
+            f"MEMBER_ACCOUNTS contains {error}, which is not an AWS account ID.",
+            hint='Set it to comma-separated account IDs of 12 digits, to "all" or to "none".',
+            id="actions.E007",
+        )
+    if not re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", settings.MEMBER_EXTERNAL_ID):
+        yield Error(
+            "MEMBER_EXTERNAL_ID is not an external ID of STS.",
+            hint="Set it to 2 to 1224 letters, digits and characters of _+=,.@:/-.",
+            id="actions.E008",
         )
     if containment.is_on() and not settings.BLOCK_IP_SETS:
         yield checks.Warning(

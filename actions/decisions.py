@@ -22,6 +22,8 @@ from storage import bulk
 # For findings about IAM credentials, BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
+# Revoking one of these revokes the role behind it. A task before the cluster that it runs in.
+_WITH_A_ROLE = (Kind.FUNCTION, Kind.TASK, Kind.CLUSTER)
 _ALLOWED = "Reported only: {} is on the allowlist for {}."
 
 
@@ -145,8 +147,7 @@ def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
 
 
 def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
-    actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
-    targets = [actor for actor in actors if _can_be_revoked(*actor)]
+    targets = _credentials(parsed)
     if not targets:
         yield Wish(ReactionKind.REVOKE, Kind.ACCESS_KEY, "", "The finding names no credential.")
     for kind, name in targets:
@@ -156,8 +157,22 @@ def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
         yield Wish(ReactionKind.REVOKE, kind, name, prevented)
 
 
-def _can_be_revoked(kind: str, name: str) -> bool:
-    return kind in _REVOCABLE or (kind, name) == (Kind.USER, "Root")
+def _credentials(parsed: ParsedFinding) -> list[tuple[str, str]]:
+    """Returns the kinds and names of the credentials that acted.
+
+    A user is named by its key, if the finding names one. If it names no credential, the role behind
+    its resource is one.
+    """
+    actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
+    has_key = any(kind == Kind.ACCESS_KEY and name.startswith("AKIA") for kind, name in actors)
+    found = [
+        (kind, name)
+        for kind, name in actors
+        if kind in _REVOCABLE or (kind == Kind.USER and (not has_key or name == "Root"))
+    ]
+    for kind in _WITH_A_ROLE:
+        found = found or [(kind.value, one.name) for one in parsed.entities if one.kind == kind]
+    return found
 
 
 def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from actions import members
 from findings.guardduty.parser import Kind, ParsedFinding
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -63,13 +64,25 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
     """Returns why this actor's credential must not be revoked, or ""."""
     if parsed.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
         return "It belongs to the root user, so it is only reported."
-    if not settings.AWS_ACCOUNT_ID or parsed.account_id != settings.AWS_ACCOUNT_ID:
-        return (
-            f"It belongs to {parsed.account_id or 'an unknown account'}, but the portal acts only"
-            f" in {settings.AWS_ACCOUNT_ID or 'its own, and AWS_ACCOUNT_ID is not set'}."
-        )
+    if refused := members.against_account(parsed.account_id):
+        return refused
     if kind == Kind.ROLE and name.startswith("AWSServiceRole"):
         return "AWS does not allow changes to a service-linked role."
+    if kind == Kind.ROLE and name.startswith("AWSReservedSSO_"):
+        return (
+            "AWS does not allow changes to a role of IAM Identity Center. Remove the assignment of"
+            " the user there."
+        )
+    if kind == Kind.USER and _is_federated(parsed, name):
+        return (
+            "It is a federated user, and the finding does not name the IAM user or role that issued"
+            " its session."
+        )
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
         return "A temporary key cannot be deactivated. Revoke the sessions of its role instead."
     return ""
+
+
+def _is_federated(parsed: ParsedFinding, name: str) -> bool:
+    """Returns whether this user of the finding is not an IAM user."""
+    return parsed.principal == name and parsed.principal_type.casefold() not in {"iamuser", ""}

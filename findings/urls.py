@@ -10,6 +10,5 @@ urlpatterns = [
     path("threats/preview", views.preview_changes, name="preview"),
     path("events", views.event_list, name="events"),
     path("entities", views.entities, name="entities"),
-    path("accounts", views.accounts, name="accounts"),
     path("changes", views.changes, name="changes"),
 ]

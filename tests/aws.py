@@ -12,10 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import requests
+from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
+
+from actions import members
 
 REGION = "eu-central-1"
 CREDENTIALS = {
@@ -45,6 +49,9 @@ class Cloud:
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the requested operations, in order
     over: threading.Event = field(default_factory=threading.Event)
+    # The external ID of the containment role in each account that has it. moto lets anybody assume
+    # any role.
+    members: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,6 +77,7 @@ class Cloud:
         """Resets everything."""
         self.mend()
         self.asked.clear()
+        self.members.clear()
         requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
 
     def mend(self) -> None:
@@ -81,6 +89,17 @@ class Cloud:
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
         return boto3.client(service, endpoint_url=self.url, region_name=REGION)
+
+    def role_in(self, account_id: str, name: str) -> None:
+        """Creates a role in an account, without HTTP."""
+        backend = iam_backends[account_id]["aws"]
+        backend.create_role(name, "{}", "/", None, "", [], None)
+
+    def role_policy(self, account_id: str, name: str) -> Any:
+        """Returns the policy that denies a role's older sessions, or None. Without HTTP."""
+        role = iam_backends[account_id]["aws"].get_role(name)
+        document = role.policies.get("AWSRevokeOlderSessions")
+        return document and json.loads(document)
 
     def ip_set(self, name: str, *, version: int = 4) -> str:
         """Creates an IP set and returns its ARN."""
@@ -130,6 +149,16 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
     return action[1].decode() if action else handler.command
 
 
+def _refusal(cloud: Cloud, operation: str, body: bytes) -> Fault | None:
+    """Returns the error with which AWS refuses what moto allows."""
+    asked = {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
+    if operation == "AssumeRole" and asked["RoleArn"].endswith(f"/{members.ROLE}"):
+        account_id = asked["RoleArn"].split(":")[4]
+        if cloud.members.get(account_id) != asked.get("ExternalId", ""):
+            return Fault(operation, "AccessDenied", 403, 1)
+    return None
+
+
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -140,6 +169,7 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             operation = _operation(self, body)
             over = cloud.over
             fault = next((one for one in cloud.faults if one.operation == operation), None)
+            fault = fault or _refusal(cloud, operation, body)
             if fault and fault.after:
                 answer = self._ask_moto(body)
             cloud.asked.append(operation)

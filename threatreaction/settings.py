@@ -109,6 +109,9 @@ UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
 CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
+# The accounts in which the portal assumes the role of deploy/member.yaml: "all", "none" or a list.
+MEMBER_ACCOUNTS = env.list("MEMBER_ACCOUNTS", default=[])
+MEMBER_EXTERNAL_ID = env.str("MEMBER_EXTERNAL_ID", default=f"threatreaction-{AWS_ACCOUNT_ID}")
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs

@@ -17,6 +17,8 @@ from actions.checks import check_containment
         ("MAX_CONTAINMENTS_PER_HOUR", 0, "actions.E004"),
         ("FINDINGS_QUEUE_URL", "findings", "actions.E005"),
         ("NOTIFY_TOPIC_ARN", "notices", "actions.E006"),
+        ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E007"),
+        ("MEMBER_EXTERNAL_ID", "a secret", "actions.E008"),
         ("CONTAINMENT", "on", "actions.W001"),
     ],
 )

@@ -191,10 +191,8 @@ def role(cloud: Cloud, name: str) -> None:
     cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
 
 
-def denied_before(cloud: Cloud, name: str) -> str:
-    policy = cloud.client("iam").get_role_policy(
-        RoleName=name, PolicyName="AWSRevokeOlderSessions"
-    )["PolicyDocument"]
+def denied_before(cloud: Cloud, name: str, *, account_id: str = "123456789012") -> str:
+    policy = cloud.role_policy(account_id, name)
     (statement,) = policy["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Deny", ["*"])
     return str(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
