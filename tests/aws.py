@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
 
 import boto3
 import requests
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
-from actions import members
+from tests.beyond_moto import BeyondMoto, Request, operation_of
 
 REGION = "eu-central-1"
 CREDENTIALS = {
@@ -49,9 +48,7 @@ class Cloud:
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the requested operations, in order
     over: threading.Event = field(default_factory=threading.Event)
-    # The external ID of the containment role in each account that has it. moto lets anybody assume
-    # any role.
-    members: dict[str, str] = field(default_factory=dict)
+    more: BeyondMoto = field(default_factory=BeyondMoto)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,7 +74,7 @@ class Cloud:
         """Resets everything."""
         self.mend()
         self.asked.clear()
-        self.members.clear()
+        self.more = BeyondMoto()
         requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
 
     def mend(self) -> None:
@@ -146,17 +143,7 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
     if target:
         return target.rpartition(".")[2]
     action = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return action[1].decode() if action else handler.command
-
-
-def _refusal(cloud: Cloud, operation: str, body: bytes) -> Fault | None:
-    """Returns the error with which AWS refuses what moto allows."""
-    asked = {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
-    if operation == "AssumeRole" and asked["RoleArn"].endswith(f"/{members.ROLE}"):
-        account_id = asked["RoleArn"].split(":")[4]
-        if cloud.members.get(account_id) != asked.get("ExternalId", ""):
-            return Fault(operation, "AccessDenied", 403, 1)
-    return None
+    return action[1].decode() if action else operation_of(handler.command, handler.path)
 
 
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
@@ -167,36 +154,42 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             operation = _operation(self, body)
+            asked = Request(self.command, self.path, body, operation)
             over = cloud.over
             fault = next((one for one in cloud.faults if one.operation == operation), None)
-            fault = fault or _refusal(cloud, operation, body)
             if fault and fault.after:
-                answer = self._ask_moto(body)
+                answer = self._carry_out(asked)
             cloud.asked.append(operation)
             if fault is None:
-                answer = self._ask_moto(body)
+                answer = self._carry_out(asked)
             if fault and fault.times > 0:
                 fault.times -= 1
                 if not fault.code:
                     over.wait(60)
                     self.close_connection = True
                 else:
-                    self._send(fault.status, *_error(self, fault.code))
+                    self._send(fault.status, *_error(self, asked, fault.code))
                 return
             if fault:
-                answer = self._ask_moto(body)
-            kind = answer.headers.get("Content-Type", "")
-            extra = {name: value for name, value in answer.headers.items() if name == "ETag"}
-            self._send(answer.status_code, kind, answer.content, **extra)
+                answer = self._carry_out(asked)
+            status, kind, content, headers = answer
+            self._send(status, kind, content, **headers)
 
-        def _ask_moto(self, body: bytes) -> requests.Response:
-            return requests.request(
+        def _carry_out(self, asked: Request) -> tuple[int, str, bytes, dict[str, str]]:
+            if refused := cloud.more.refusal(asked, cloud.moto_url):
+                return refused[0], *_error(self, asked, refused[1]), {}
+            if known := cloud.more.answer(asked):
+                return known[0], "application/json", json.dumps(known[1]).encode(), {}
+            answer = requests.request(
                 self.command,
                 cloud.moto_url + self.path,
-                data=body,
+                data=asked.body,
                 headers={name: value for name, value in self.headers.items() if name != "Host"},
                 timeout=60,
             )
+            headers = {name: value for name, value in answer.headers.items() if name == "ETag"}
+            kind = answer.headers.get("Content-Type", "")
+            return answer.status_code, kind, answer.content, headers
 
         def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
             self.send_response(status)
@@ -215,11 +208,13 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
     return Proxy
 
 
-def _error(handler: BaseHTTPRequestHandler, code: str) -> tuple[str, bytes]:
+def _error(handler: BaseHTTPRequestHandler, asked: Request, code: str) -> tuple[str, bytes]:
     """Returns the error in the service's format."""
-    if "X-Amz-Target" in handler.headers:
+    if "X-Amz-Target" in handler.headers or asked.is_rest_json:
         return "application/x-amz-json-1.1", json.dumps({"__type": code, "message": "no"}).encode()
     said = f"<Code>{code}</Code><Message>no</Message>"
+    if b"Version=2016-11-15" in asked.body:  # EC2
+        return "text/xml", f"<Response><Errors><Error>{said}</Error></Errors></Response>".encode()
     inside = said if handler.command == "PUT" else f"<Error>{said}</Error>"
     root = "Error" if handler.command == "PUT" else "ErrorResponse"
     return "text/xml", f"<{root}>{inside}</{root}>".encode()

@@ -48,7 +48,7 @@ def test_of_200_accounts_those_with_the_role_are_acted_in(
     without = accounts[::20]
     for account_id in accounts:
         cloud.role_in(account_id, "deployer")
-    cloud.members |= dict.fromkeys(set(accounts) - set(without), EXTERNAL_ID)
+    cloud.more.members |= dict.fromkeys(set(accounts) - set(without), EXTERNAL_ID)
     arrive(*(theft(one, number=number) for number, one in enumerate(accounts)))
     while carry_out_due(session):
         pass
@@ -65,7 +65,7 @@ def test_credentials_are_kept_until_they_end_and_their_account_is_asked_first(
     cloud: Cloud, session: boto3.Session
 ) -> None:
     cloud.role_in(MEMBER, "deployer")
-    cloud.members[MEMBER] = EXTERNAL_ID
+    cloud.more.members[MEMBER] = EXTERNAL_ID
     cloud.fail("PutRolePolicy", "Throttling", times=9)
     arrive(theft(MEMBER))
     carry_out_due(session)
@@ -112,7 +112,7 @@ def test_what_is_missing_is_told(
     external_id: str, told: str,
 ) -> None:  # fmt: skip
     settings.MEMBER_ACCOUNTS, settings.MEMBER_EXTERNAL_ID = accounts, external_id
-    cloud.members[MEMBER] = EXTERNAL_ID
+    cloud.more.members[MEMBER] = EXTERNAL_ID
     arrive(theft(MEMBER))
     carry_out_due(session)
     reaction = Reaction.objects.get()
@@ -133,12 +133,12 @@ def test_the_accounts_page_tries_a_role(
 
     assert "Never tried" in shown()
     assert "own account" in shown()
-    cloud.members[MEMBER] = EXTERNAL_ID
+    cloud.more.members[MEMBER] = EXTERNAL_ID
     operator_client.post(path)
     assert "Waiting for a worker" in shown()
     carry_out_due(session)
     assert "Answers" in shown()
-    cloud.members.clear()
+    cloud.more.members.clear()
     operator_client.post(path)
     carry_out_due(session)
     page = shown()
