@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from actions import containment, members, safeguards
-from actions.aws import wafv2
+from actions.aws import domain_lists, prefix_lists, wafv2
 
 
 @register(Tags.security)
@@ -39,6 +39,33 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="Set it to comma-separated ARNs. `aws wafv2 list-ip-sets --scope REGIONAL` prints"
             " them.",
             id="actions.E003",
+        )
+    for name, path, hint in (
+        (
+            "BLOCK_PREFIX_LISTS",
+            prefix_lists,
+            "the ARN of an EC2 prefix list. `aws ec2 describe-managed-prefix-lists` prints them",
+        ),
+        (
+            "BLOCK_DOMAIN_LISTS",
+            domain_lists,
+            "the ARN of a DNS Firewall domain list. `aws route53resolver"
+            " list-firewall-domain-lists` prints them",
+        ),
+    ):
+        try:
+            path.configured()
+        except ValueError as error:
+            yield Error(
+                f"{name} contains {error}, which is not the ARN of such a list.",
+                hint=f"Set each item of {name} to {hint}.",
+                id="actions.E009",
+            )
+    if settings.ISOLATION not in {"on", "off"}:
+        yield Error(
+            f"ISOLATION has the invalid value {settings.ISOLATION!r}.",
+            hint='Set it to "on", or to "off", which isolates no instance.',
+            id="actions.E010",
         )
     if settings.MAX_CONTAINMENTS_PER_HOUR < 1:
         yield Error(
@@ -72,9 +99,11 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="Set it to 2 to 1224 letters, digits and characters of _+=,.@:/-.",
             id="actions.E008",
         )
-    if containment.is_on() and not settings.BLOCK_IP_SETS:
+    if containment.is_on() and not (settings.BLOCK_IP_SETS or settings.BLOCK_PREFIX_LISTS):
         yield checks.Warning(
-            "CONTAINMENT is on but BLOCK_IP_SETS is not set, so no address can be blocked.",
-            hint="Set it to the ARNs of the WAFv2 IP sets that your web ACL blocks.",
+            "CONTAINMENT is on but neither BLOCK_IP_SETS nor BLOCK_PREFIX_LISTS is set, so no"
+            " address can be blocked.",
+            hint="Set one to the ARNs of the WAFv2 IP sets that your web ACL blocks, or of the"
+            " prefix lists to which your firewall rules refer.",
             id="actions.W001",
         )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 
-from actions import containment, safeguards
+from actions import containment, paths, safeguards
 from actions.models import IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
@@ -34,6 +34,7 @@ class Wish(NamedTuple):
     target_kind: str
     target: str
     prevented: str = ""  # the reason if a safeguard or the allowlist prevents it
+    not_set_up: str = ""  # what is missing if no path that is set up does it
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,10 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
     elif rules.is_dry_run:
-        state, outcome = State.DRY_RUN, containment.NOTHING_DONE
+        outcomes = filter(None, [containment.NOTHING_DONE, wish.not_set_up])
+        state, outcome = State.DRY_RUN, " ".join(outcomes)
+    elif wish.not_set_up:
+        state, outcome = State.PREVENTED, wish.not_set_up
     is_pending = state == State.PENDING
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
@@ -136,14 +140,41 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
-    if not parsed.addresses:
+    if not (parsed.addresses or parsed.domains or parsed.acting_instances):
         yield Wish(ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no actor address.")
-    targets = [(Kind.ADDRESS.value, said.address) for said in parsed.addresses]
-    for kind, address in targets:
-        prevented = _allowed(kind, address, parsed, rules) or safeguards.against_blocking(
-            address, parsed, never=rules.never_block
+    for said in parsed.addresses:
+        yield contain(ReactionKind.BLOCK, Kind.ADDRESS, said.address, parsed, rules)
+    for domain in parsed.domains:
+        yield contain(ReactionKind.BLOCK, Kind.DOMAIN, domain, parsed, rules)
+    # A finding about a container names the node that it runs on, with the containers of others.
+    if not any(one.kind in {Kind.CLUSTER, Kind.TASK} for one in parsed.entities):
+        for instance in parsed.acting_instances:
+            yield contain(ReactionKind.ISOLATE, Kind.INSTANCE, instance, parsed, rules)
+
+
+def contain(
+    kind: ReactionKind, target_kind: str, target: str, parsed: ParsedFinding, rules: Rules
+) -> Wish:
+    """Returns the containment of a target, with the reason if something prevents it.
+
+    The allowlist, the safeguards and the paths that are set up apply, whoever asks for it.
+    """
+    prevented = _allowed(target_kind, target, parsed, rules)
+    not_set_up = ""
+    if kind == ReactionKind.REVOKE:
+        prevented = prevented or safeguards.against_revoking(target_kind, target, parsed)
+    elif kind == ReactionKind.ISOLATE:
+        prevented = prevented or safeguards.against_isolating(parsed)
+        not_set_up = "" if paths.ISOLATION.is_set_up else paths.none_for(Kind.INSTANCE)
+    elif target_kind == Kind.DOMAIN:
+        prevented = prevented or safeguards.against_blocking_domain(target)
+        not_set_up = "" if paths.DOMAIN_LISTS.is_set_up else paths.none_for(Kind.DOMAIN)
+    else:
+        prevented = prevented or safeguards.against_blocking(
+            target, parsed, never=rules.never_block
         )
-        yield Wish(ReactionKind.BLOCK, kind, address, prevented)
+        not_set_up = paths.against_address(target, parsed)
+    return Wish(kind, target_kind, target, prevented, not_set_up)
 
 
 def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
@@ -151,10 +182,7 @@ def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
     if not targets:
         yield Wish(ReactionKind.REVOKE, Kind.ACCESS_KEY, "", "The finding names no credential.")
     for kind, name in targets:
-        prevented = _allowed(kind, name, parsed, rules) or safeguards.against_revoking(
-            kind, name, parsed
-        )
-        yield Wish(ReactionKind.REVOKE, kind, name, prevented)
+        yield contain(ReactionKind.REVOKE, kind, name, parsed, rules)
 
 
 def _credentials(parsed: ParsedFinding) -> list[tuple[str, str]]:
@@ -186,7 +214,7 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
     sparing = [(kind, name)] + [
         (one.kind.value, one.name)
         for one in parsed.entities
-        if one.kind not in {Kind.ADDRESS, *_REVOCABLE}
+        if one.kind not in {Kind.ADDRESS, Kind.DOMAIN, *_REVOCABLE}
     ]
     for spared, by in sparing:
         if (spared, by, parsed.finding_type) in rules.allowed:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from actions import breaker, containment
-from actions.aws import accounts, in_account, s3, sns, wafv2
+from actions.aws import accounts, firewall, in_account, s3, sns
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
     AT_THE_FIREWALL,
@@ -39,7 +39,7 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
 
 _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
-    (AT_THE_FIREWALL, BATCH, wafv2.carry_out),
+    (AT_THE_FIREWALL, BATCH, firewall.carry_out),
     (IN_AN_ACCOUNT, BATCH_OF_CALLS, in_account.carry_out),
     ((ReactionKind.SAVE,), BATCH_OF_CALLS, s3.carry_out),
     ((ReactionKind.NOTIFY,), BATCH_OF_CALLS, sns.carry_out),

@@ -12,6 +12,7 @@ from django.conf import settings
 from actions import members
 from findings.guardduty.parser import Kind, ParsedFinding
 
+_DOMAINS_OF_AWS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "aws.amazon.com", "amazon.com")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -49,6 +50,29 @@ def never_block() -> list[Network]:
     A system check reports an invalid value at startup.
     """
     return [ipaddress.ip_network(cidr.strip(), strict=False) for cidr in settings.NEVER_BLOCK]
+
+
+def against_blocking_domain(domain: str) -> str:
+    """Returns why this domain must not be blocked, or "". `domain` is in lower case."""
+    portal = urlsplit(settings.PORTAL_URL).hostname or ""
+    if _is_within(portal, domain) or _is_within(domain, portal):
+        return "The domain belongs to the portal itself."
+    for aws in _DOMAINS_OF_AWS:
+        if _is_within(domain, aws):
+            return f"The domain is in {aws}, in which AWS and its customers have many services."
+    for never in settings.NEVER_BLOCK_DOMAINS:
+        if _is_within(domain, never.strip().rstrip(".").lower()):
+            return f"The domain is in {never.strip()}, which is in NEVER_BLOCK_DOMAINS."
+    return ""
+
+
+def _is_within(domain: str, parent: str) -> bool:
+    return domain == parent or domain.endswith(f".{parent}")
+
+
+def against_isolating(parsed: ParsedFinding) -> str:
+    """Returns why an instance of this finding must not be isolated, or ""."""
+    return members.against_account(parsed.account_id)
 
 
 @cache  # for the lifetime of the process, so findings cannot trigger DNS look-ups

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from actions import breaker, containment, log, undo
+from actions import breaker, containment, log, paths, undo
 from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind
 from storage import paging
 
@@ -34,6 +34,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
+        "paths": paths.PATHS,
         "may_act": request.user.has_perm("actions.add_reaction"),
     }
     if not form.is_valid():

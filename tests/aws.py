@@ -111,6 +111,24 @@ class Cloud:
         answer = self.client("wafv2").get_ip_set(Name=name, Scope="REGIONAL", Id=ip_set_id)
         return set(answer["IPSet"]["Addresses"])
 
+    def prefix_list(self, *, version: int = 4, limit: int = 1000) -> str:
+        """Creates a prefix list with room for `limit` entries, and returns its ARN."""
+        made = self.client("ec2").create_managed_prefix_list(
+            PrefixListName="blocked", AddressFamily=f"IPv{version}", MaxEntries=limit
+        )
+        return str(made["PrefixList"]["PrefixListArn"])
+
+    def prefixes(self, arn: str) -> set[str]:
+        """Returns the CIDRs in a prefix list."""
+        ec2, which = self.client("ec2"), arn.partition("/")[2]
+        answer = ec2.get_managed_prefix_list_entries(PrefixListId=which)
+        return {entry["Cidr"] for entry in answer.get("Entries", ())}
+
+    def domain_list(self) -> str:
+        """Creates a DNS Firewall domain list, and returns its ARN."""
+        self.more.domain_lists["rslvr-fdl-1"] = set()
+        return f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1"
+
     def queue(self, **attributes: str) -> str:
         """Create an SQS queue and return its URL."""
         made = self.client("sqs").create_queue(QueueName="findings", Attributes=attributes)

@@ -122,7 +122,7 @@ class BeyondMoto:
 
 def _refused_by_prefix_list(asked: dict[str, str], moto_url: str) -> tuple[int, str] | None:
     """moto checks neither the version nor the size of a prefix list."""
-    ec2 = boto3.client("ec2", endpoint_url=moto_url)
+    ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
     which = asked["PrefixListId"]
     (found,) = ec2.describe_managed_prefix_lists(PrefixListIds=[which])["PrefixLists"]
     if int(asked["CurrentVersion"]) != found["Version"]:
@@ -131,7 +131,7 @@ def _refused_by_prefix_list(asked: dict[str, str], moto_url: str) -> tuple[int, 
     removed = sum(name.startswith("RemoveEntry.") for name in asked)
     if added > 100:
         return 400, "InvalidParameterValue"
-    entries = ec2.get_managed_prefix_list_entries(PrefixListId=which)["Entries"]
+    entries = ec2.get_managed_prefix_list_entries(PrefixListId=which).get("Entries", ())
     if len(entries) + added - removed > found["MaxEntries"]:
         return 400, "PrefixListMaxEntriesExceeded"
     return None

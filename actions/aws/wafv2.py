@@ -1,4 +1,4 @@
-"""BLOCK and UNBLOCK: adds addresses to the IP sets of BLOCK_IP_SETS, and removes them.
+"""BLOCK and UNBLOCK of addresses in the IP sets of BLOCK_IP_SETS.
 
 The sets of one place (a region, or CloudFront) share the addresses: if one set is full, the next
 takes them. Each place has each address once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,14 +17,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, Outcome, failure
-from actions.models import Reaction, ReactionKind
+from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, failure
 
 CAPACITY = 10_000  # addresses in one set, AWS's limit
-IN_A_SET = (
-    "Added to an IP set. Web ACLs that use the set block its HTTP requests. Other traffic,"
-    " such as SSH, does not pass through a web ACL and is not blocked."
-)
 TRIES = 5  # if another client changes a set at the same time
 
 _ARN = re.compile(
@@ -67,32 +62,11 @@ def _parsed(arn: str) -> IPSet:
     return IPSet(match["region"], scope, match["name"], match["id"])
 
 
-def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
-    """Blocks and unblocks addresses with one update per set, and yields the outcomes in order.
-
-    The last reaction for an address decides.
-    """
-    reactions = list(reactions)
-    last = {_cidr(reaction.target): reaction for reaction in reactions}
-    blocked = {cidr for cidr, one in last.items() if one.kind == ReactionKind.BLOCK}
-    try:
-        left_out = _apply(session, blocked=blocked, unblocked=last.keys() - blocked)
-    except ContainmentError as error:
-        left_out = dict.fromkeys(last, error)
-    for reaction in reactions:
-        why_not = left_out.get(_cidr(reaction.target))
-        is_blocked = reaction.kind == ReactionKind.BLOCK
-        done = IN_A_SET if is_blocked else "Removed from all IP sets."
-        yield Outcome(reaction, str(why_not) if why_not else done, why_not)
-
-
-def _apply(
+def apply(
     session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
-    """Updates all places. Returns the addresses that failed, with the reasons."""
+    """Blocks and unblocks CIDRs in all places. Returns those that failed, with the reasons."""
     places = _places()
-    if not places:
-        raise ContainmentError("BLOCK_IP_SETS is not set.")
     left_out: dict[str, ContainmentError] = {}
     for (region, _), ip_sets in places.items():
         waf = session.client("wafv2", region_name=region, config=CONFIG)

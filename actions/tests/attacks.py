@@ -29,9 +29,13 @@ def set_action(action: str, *, finding_type: str = BRUTE_FORCE, severity: str = 
 
 
 def attack(number: int = 1, *addresses: str, **members: Any) -> dict[str, Any]:
-    """Returns a brute force finding whose actors have public addresses."""
+    """Returns a brute force finding whose actors have public addresses, and attack over HTTPS."""
+    port = members.pop("port", 443)
     probes = [
-        {"remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one}}
+        {
+            "remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one},
+            "localPortDetails": {"port": port},
+        }
         for one in addresses or [f"81.2.{number // 250}.{number % 250 + 1}"]
     ]
     action = {"actionType": "PORT_PROBE", "portProbeAction": {"portProbeDetails": probes}}
