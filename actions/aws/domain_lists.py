@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from actions.aws.outcome import CONFIG, ContainmentError, failure
+from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, failure
 
 AT_ONCE = 1000  # domains that AWS adds or removes in one request
 
@@ -53,6 +53,25 @@ def apply(
         except (BotoCoreError, ClientError) as error:
             left_out |= dict.fromkeys([*blocked, *unblocked], failure(error))
     return left_out
+
+
+def mend(session: boto3.Session, compared: Callable[[Collection[str]], Difference]) -> Mended:
+    """Makes each list hold what the log says. See `outcome.Mend`.
+
+    AWS has no lock for a list. What another worker changes at the same time, the next round mends.
+    """
+    mended = Mended()
+    for domain_list in configured():
+        resolver = session.client("route53resolver", region_name=domain_list.region, config=CONFIG)
+        try:
+            missing, surplus = compared(_read(resolver, domain_list))
+            _change(resolver, domain_list, "REMOVE", sorted(surplus))
+            mended.taken_out.update(surplus)
+            _change(resolver, domain_list, "ADD", sorted(missing))
+            mended.put_back.update(missing)
+        except (BotoCoreError, ClientError) as error:
+            mended.problems.append(f"{domain_list.id}: {failure(error)}")
+    return mended
 
 
 def _read(resolver: Any, domain_list: DomainList) -> set[str]:

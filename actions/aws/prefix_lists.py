@@ -10,7 +10,7 @@ import ipaddress
 import re
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from actions.aws.outcome import CONFIG, ContainmentError, failure
+from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, failure
+from actions.aws.wafv2 import single_addresses
 
 TRIES = 5  # if another client changes a list at the same time
 AT_ONCE = 100  # entries that AWS adds or removes in one request
@@ -66,11 +67,8 @@ def apply(
     session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
     """Blocks and unblocks CIDRs in all regions. Returns those that failed, with the reasons."""
-    regions = defaultdict(list)
-    for prefix_list in configured():
-        regions[prefix_list.region].append(prefix_list.id)
     left_out: dict[str, ContainmentError] = {}
-    for region, ids in regions.items():
+    for region, ids in _regions().items():
         ec2 = session.client("ec2", region_name=region, config=CONFIG)
         try:
             left_out |= _apply_in_a_region(ec2, ids, blocked, unblocked)
@@ -81,15 +79,67 @@ def apply(
     return left_out
 
 
+def mend(session: boto3.Session, compared: Callable[[Collection[str]], Difference]) -> Mended:
+    """Makes each region hold what the log says. See `outcome.Mend`."""
+    mended = Mended()
+    for region, ids in _regions().items():
+        ec2 = session.client("ec2", region_name=region, config=CONFIG)
+        try:
+            problem = _mend_a_region(ec2, ids, compared, mended)
+        except ContainmentError as error:
+            problem = str(error)
+        except (BotoCoreError, ClientError) as error:
+            problem = str(failure(error))
+        if problem:
+            mended.problems.append(f"{region}: {problem}")
+    return mended
+
+
+def _mend_a_region(
+    ec2: Any,
+    ids: Collection[str],
+    compared: Callable[[Collection[str]], Difference],
+    mended: Mended,
+) -> str:
+    """Adds to `mended` what it has changed. Returns what it could not do, or ""."""
+    for _ in range(TRIES):
+        contents = [_read(ec2, one) for one in ids]
+        difference = compared(single_addresses(*(content.present for content in contents)))
+        missing, surplus = map(_cidrs, difference)
+        left_out = _plan_both(contents, missing, surplus)
+        changed = [content for content in contents if content.wanted != content.present]
+        if not changed:
+            return next((f"{len(left_out)}: {why}" for why in left_out.values()), "")
+        # Then compare again: meanwhile, another worker may have logged an action for an address.
+        for content in changed:
+            try:
+                _write(ec2, content)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CHANGED_BY_OTHERS:
+                    raise
+                break  # it was changed after it was read
+            mended.put_back |= single_addresses(content.wanted - content.present)
+            mended.taken_out |= single_addresses(content.present - content.wanted)
+    return "It was changed again and again at the same time."
+
+
+def _cidrs(addresses: Iterable[str]) -> set[str]:
+    return {str(ipaddress.ip_network(address)) for address in addresses}
+
+
+def _regions() -> dict[str, list[str]]:
+    regions = defaultdict(list)
+    for prefix_list in configured():
+        regions[prefix_list.region].append(prefix_list.id)
+    return regions
+
+
 def _apply_in_a_region(
     ec2: Any, ids: Collection[str], blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
     for tries_left in reversed(range(TRIES)):
         contents = [_read(ec2, one) for one in ids]
-        left_out: dict[str, ContainmentError] = {}
-        for family in (4, 6):
-            ours = {cidr for cidr in blocked if ipaddress.ip_network(cidr).version == family}
-            left_out |= _plan([one for one in contents if one.family == family], ours, unblocked)
+        left_out = _plan_both(contents, blocked, unblocked)
         try:
             for content in contents:
                 _write(ec2, content)
@@ -99,6 +149,16 @@ def _apply_in_a_region(
         else:
             return left_out
     raise AssertionError("The last try returns or raises.")
+
+
+def _plan_both(
+    contents: Collection[Content], blocked: Collection[str], unblocked: Collection[str]
+) -> dict[str, ContainmentError]:
+    left_out: dict[str, ContainmentError] = {}
+    for family in (4, 6):
+        ours = {cidr for cidr in blocked if ipaddress.ip_network(cidr).version == family}
+        left_out |= _plan([one for one in contents if one.family == family], ours, unblocked)
+    return left_out
 
 
 def _plan(

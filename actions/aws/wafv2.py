@@ -184,7 +184,7 @@ def _mend_one_place(
             version, content = _read(waf, ip_set)
             sets[version].append(content)
         contents = [*sets[4], *sets[6]]
-        difference = compared(_addresses(*(content.present for content in contents)))
+        difference = compared(single_addresses(*(content.present for content in contents)))
         missing = {_cidr(address) for address in difference.missing}
         surplus = {_cidr(address) for address in difference.surplus}
         left_out: dict[str, ContainmentError] = {}
@@ -202,12 +202,12 @@ def _mend_one_place(
                 if error.response["Error"]["Code"] != "WAFOptimisticLockException":
                     raise
                 break  # it was changed after it was read
-            mended.put_back |= _addresses(content.wanted - content.present)
-            mended.taken_out |= _addresses(content.present - content.wanted)
+            mended.put_back |= single_addresses(content.wanted - content.present)
+            mended.taken_out |= single_addresses(content.present - content.wanted)
     return "It was changed again and again at the same time."
 
 
-def _addresses(*cidrs: Collection[str]) -> set[str]:
+def single_addresses(*cidrs: Collection[str]) -> set[str]:
     """Returns the single addresses, as in the log. Ranges, which are never ours, are left out."""
     networks = (ipaddress.ip_network(cidr) for some in cidrs for cidr in some)
     return {str(one.network_address) for one in networks if one.prefixlen == one.max_prefixlen}

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import undo
-from actions.aws import domain_lists, prefix_lists
+from actions import reconcile, undo
+from actions.aws import domain_lists
 from actions.execution import carry_out_due
 from actions.models import Attempt, Reaction
 from actions.tests.attacks import arrive, attack, set_action
@@ -100,15 +100,14 @@ def test_what_fails_on_a_path_is_tried_again(
     cloud: Cloud, session: boto3.Session, settings: Settings, monkeypatch: pytest.MonkeyPatch,
     operation: str, code: str,
 ) -> None:  # fmt: skip
-    impatient = Config(read_timeout=0.5, retries={"total_max_attempts": 1})
-    for path in (prefix_lists, domain_lists):
-        monkeypatch.setattr(path, "CONFIG", impatient)
     settings.BLOCK_PREFIX_LISTS, settings.BLOCK_DOMAIN_LISTS = (
         [cloud.prefix_list()], [cloud.domain_list()],
     )  # fmt: skip
     if code:
         cloud.fail(operation, code, times=9)
     else:
+        impatient = Config(read_timeout=2, retries={"total_max_attempts": 1})
+        monkeypatch.setattr(domain_lists, "CONFIG", impatient)
         cloud.hang(operation)
     arrive(attack(1, port=22), asked_for(DOMAIN, 2))
     carry_out_due(session)
@@ -134,6 +133,27 @@ def test_a_domain_is_no_longer_resolved_until_it_is_unblocked(
     undo.undo(Reaction.objects.get(target=DOMAIN), by=operator, at=timezone.now())
     carry_out_due(session)
     assert DOMAIN not in cloud.more.domain_lists["rslvr-fdl-1"]
+
+
+def test_lists_that_differ_from_the_log_are_mended(
+    cloud: Cloud, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    arn = cloud.prefix_list()
+    settings.BLOCK_PREFIX_LISTS, settings.BLOCK_DOMAIN_LISTS = [arn], [cloud.domain_list()]
+    arrive(attack(1), attack(2), asked_for(DOMAIN, 3))
+    carry_out_due(session)
+    undo.undo(Reaction.objects.get(target="81.2.0.3"), by=operator, at=timezone.now())
+    carry_out_due(session)
+    about = {"PrefixListId": arn.partition("/")[2], "CurrentVersion": 3}
+    by_hand = [{"Cidr": one} for one in ("9.9.9.9/32", "81.2.0.3/32")]
+    cloud.client("ec2").modify_managed_prefix_list(
+        **about, AddEntries=by_hand, RemoveEntries=[{"Cidr": "81.2.0.2/32"}]
+    )
+    cloud.more.domain_lists["rslvr-fdl-1"] = {"by-hand.example"}
+    reconcile.reconcile(session)
+    assert cloud.prefixes(arn) == {"9.9.9.9/32", "81.2.0.2/32"}
+    assert cloud.more.domain_lists["rslvr-fdl-1"] == {"by-hand.example", DOMAIN}
+    assert Attempt.objects.filter(answer__contains="was put back").count() == 2
 
 
 @pytest.mark.parametrize(
