@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ def against_blocking(address: str, parsed: ParsedFinding, *, never: list[Network
     inside = next((network for network in never if number in network), None)
     if inside:
         return f"The address is in {inside}, which is in NEVER_BLOCK."
-    if address in _addresses_of_the_portal(settings.PORTAL_URL):
+    if address in addresses_of_the_portal(settings.PORTAL_URL):
         return "The address belongs to the portal itself."
     return ""
 
@@ -76,12 +77,24 @@ def against_isolating(parsed: ParsedFinding) -> str:
 
 
 @cache  # for the lifetime of the process, so findings cannot trigger DNS look-ups
-def _addresses_of_the_portal(url: str) -> frozenset[str]:
+def addresses_of_the_portal(url: str) -> frozenset[str]:
+    """Returns the addresses of the host of a URL."""
     try:
         found = socket.getaddrinfo(urlsplit(url).hostname, None)
     except OSError:
         return frozenset()  # it has no public DNS name
     return frozenset(str(address[0]) for *_, address in found)
+
+
+@cache
+def addresses_of_this_machine() -> frozenset[str]:
+    """Returns the addresses of this process's machine, as far as it knows them."""
+    found = set()
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # sends nothing; it only selects the own address
+            found.add(str(probe.getsockname()[0]))
+    return frozenset(found)
 
 
 def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:

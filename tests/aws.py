@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import requests
+from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
@@ -91,6 +92,11 @@ class Cloud:
         """Creates a role in an account, without HTTP."""
         backend = iam_backends[account_id]["aws"]
         backend.create_role(name, "{}", "/", None, "", [], None)
+
+    def give_each_interface_its_own_groups(self, instance_id: str) -> None:
+        """As in AWS: moto adds the groups of the instance to those of each network interface."""
+        backend = ec2_backends["123456789012"][REGION]
+        backend.get_instance(instance_id).security_groups = []
 
     def role_policy(self, account_id: str, name: str) -> Any:
         """Returns the policy that denies a role's older sessions, or None. Without HTTP."""
