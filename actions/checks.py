@@ -61,12 +61,13 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
                 hint=f"Set each item of {name} to {hint}.",
                 id="actions.E009",
             )
-    if settings.ISOLATION not in {"on", "off"}:
-        yield Error(
-            f"ISOLATION has the invalid value {settings.ISOLATION!r}.",
-            hint='Set it to "on", or to "off", which isolates no instance.',
-            id="actions.E010",
-        )
+    for name in ("ISOLATION", "ARCHIVE_FINDINGS"):
+        if (value := getattr(settings, name)) not in {"on", "off"}:
+            yield Error(
+                f"{name} has the invalid value {value!r}.",
+                hint=f'Set {name} to "on" or "off".',
+                id="actions.E010",
+            )
     if settings.MAX_CONTAINMENTS_PER_HOUR < 1:
         yield Error(
             "MAX_CONTAINMENTS_PER_HOUR is less than 1, so containment would never happen.",

@@ -11,8 +11,8 @@ import boto3
 from django.db import transaction
 from django.utils import timezone
 
-from actions import breaker, containment
-from actions.aws import accounts, firewall, in_account, s3, sns
+from actions import archive, breaker, containment
+from actions.aws import accounts, firewall, guardduty, in_account, s3, sns
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
     AT_THE_FIREWALL,
@@ -41,6 +41,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
     (AT_THE_FIREWALL, BATCH, firewall.carry_out),
     (IN_AN_ACCOUNT, BATCH_OF_CALLS, in_account.carry_out),
+    ((ReactionKind.ARCHIVE,), BATCH_OF_CALLS, guardduty.carry_out),
     ((ReactionKind.SAVE,), BATCH_OF_CALLS, s3.carry_out),
     ((ReactionKind.NOTIFY,), BATCH_OF_CALLS, sns.carry_out),
 )
@@ -124,6 +125,8 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
             _log(outcome)
             if failed:
                 _after_a_failure(outcome, at=at)
+    done = {one.reaction.finding_id for one in outcomes if one.reaction.kind in CONTAINMENT}
+    archive.contained(done, at=at)
 
 
 def _log(outcome: Outcome) -> None:

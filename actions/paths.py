@@ -53,6 +53,7 @@ ISOLATION = Path(
 )
 PATHS = (IP_SETS, PREFIX_LISTS, DOMAIN_LISTS, ISOLATION)
 
+NO_PATH = "No path for"  # how an outcome begins if nothing that is set up stops the traffic
 WEB_PORTS = frozenset({80, 443, 8080, 8443})
 # Attacks that name no port, by a part of their finding type.
 _PROTOCOLS = {
@@ -78,9 +79,9 @@ _ELSEWHERE = {
 def none_for(kind: Kind, traffic: str = "") -> str:
     """Returns that no path is set up for targets of this kind, and how to set one up."""
     if kind == Kind.INSTANCE:
-        return "No instance is isolated unless ISOLATION is on."
+        return f"{NO_PATH} this instance: set {ISOLATION.setting} to on."
     needed = " or ".join(path.setting for path in PATHS if path.kind == kind)
-    return f"No path for {traffic or f'this {kind.value}'}: set up {needed}."
+    return f"{NO_PATH} {traffic or f'this {kind.value}'}: set up {needed}."
 
 
 def against_address(address: str, parsed: ParsedFinding) -> str:
@@ -89,7 +90,7 @@ def against_address(address: str, parsed: ParsedFinding) -> str:
     A web ACL stops HTTP only. Prefix lists stop everything.
     """
     if elsewhere := _ELSEWHERE.get(parsed.action_type):
-        return f"No path for {elsewhere}."
+        return f"{NO_PATH} {elsewhere}."
     if PREFIX_LISTS.is_set_up:
         return ""
     traffic = dict.fromkeys(_traffic(address, parsed))
@@ -99,7 +100,7 @@ def against_address(address: str, parsed: ParsedFinding) -> str:
     if not IP_SETS.is_set_up:
         return none_for(Kind.ADDRESS, ", ".join(other) or "HTTP")
     return (
-        f"No path for {', '.join(other)}: a web ACL stops HTTP only. Set up {PREFIX_LISTS.setting}."
+        f"{NO_PATH} {', '.join(other)}: a web ACL stops HTTP only. Set up {PREFIX_LISTS.setting}."
     )
 
 

@@ -117,6 +117,7 @@ QUARANTINE_GROUPS = env.list("QUARANTINE_GROUPS", default=[])  # IDs of security
 # The accounts in which the portal assumes the role of deploy/member.yaml: "all", "none" or a list.
 MEMBER_ACCOUNTS = env.list("MEMBER_ACCOUNTS", default=[])
 MEMBER_EXTERNAL_ID = env.str("MEMBER_EXTERNAL_ID", default=f"threatreaction-{AWS_ACCOUNT_ID}")
+ARCHIVE_FINDINGS = env.str("ARCHIVE_FINDINGS", default="off")  # or "on", in GuardDuty
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs

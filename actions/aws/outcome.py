@@ -25,6 +25,7 @@ ANSWER_MAX_LENGTH = 1000
 # Errors that retries cannot fix. All others can be temporary: throttling, an outage, a permission
 # that an administrator has yet to grant.
 _PERMANENT = {
+    "BadRequestException",
     "InvalidGroup.NotFound",
     "InvalidInstanceID.Malformed",
     "InvalidInstanceID.NotFound",

@@ -20,6 +20,7 @@ from actions.checks import check_containment
         ("BLOCK_PREFIX_LISTS", ["pl-1"], "actions.E009"),
         ("BLOCK_DOMAIN_LISTS", ["rslvr-fdl-1"], "actions.E009"),
         ("ISOLATION", "yes", "actions.E010"),
+        ("ARCHIVE_FINDINGS", "yes", "actions.E010"),
         ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E007"),
         ("MEMBER_EXTERNAL_ID", "a secret", "actions.E008"),
         ("CONTAINMENT", "on", "actions.W001"),
