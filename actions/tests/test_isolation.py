@@ -56,11 +56,8 @@ def group(cloud: Cloud, vpc: str, name: str) -> str:
     return str(made)
 
 
-@pytest.fixture
-def instance(cloud: Cloud, ip_set: str, settings: Settings) -> Instance:
-    """An instance, ISOLATION=on, and a policy that blocks mining."""
-    settings.ISOLATION = "on"
-    set_action("BLOCK", finding_type=MINING)
+def an_instance(cloud: Cloud) -> Instance:
+    """Creates an instance and its VPC."""
     ec2 = cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24")["Subnet"]["SubnetId"]
@@ -79,6 +76,14 @@ def instance(cloud: Cloud, ip_set: str, settings: Settings) -> Instance:
         )
     cloud.give_each_interface_its_own_groups(made["InstanceId"])
     return Instance(cloud, made["InstanceId"], vpc, subnet, quarantine)
+
+
+@pytest.fixture
+def instance(cloud: Cloud, ip_set: str, settings: Settings) -> Instance:
+    """An instance, ISOLATION=on, and a policy that blocks mining."""
+    settings.ISOLATION = "on"
+    set_action("BLOCK", finding_type=MINING)
+    return an_instance(cloud)
 
 
 def mining(instance: Instance, number: int = 1, **members: Any) -> dict[str, Any]:
