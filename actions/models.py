@@ -147,7 +147,9 @@ class Reaction(KeptModel):
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
     # The AWS account of the target; "" if it is in none, as an address.
-    account_id = models.CharField(max_length=ACCOUNT_ID_MAX_LENGTH, blank=True, default="")
+    account_id = models.CharField(
+        max_length=ACCOUNT_ID_MAX_LENGTH, blank=True, db_default="", default=""
+    )
     why = models.TextField()
     outcome = models.TextField(blank=True)  # the result, once it is settled
     state = models.CharField(max_length=16, choices=State)

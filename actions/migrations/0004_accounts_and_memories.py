@@ -20,7 +20,7 @@ def name_the_account_of_each_credential(
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("actions", "0002_append_only"),
+        ("actions", "0003_trace"),
     ]
 
     operations = [
@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="reaction",
             name="account_id",
-            field=models.CharField(blank=True, default="", max_length=32),
+            field=models.CharField(blank=True, db_default="", default="", max_length=32),
         ),
         migrations.AlterField(
             model_name="reaction",
@@ -95,6 +95,8 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(name_the_account_of_each_credential, migrations.RunPython.noop),
         AppendOnly("actions_memory"),
+        # On SQLite, the new column drops the triggers.
+        AppendOnly("actions_attempt"),
         FixedColumns(
             "actions_reaction",
             [
@@ -108,6 +110,7 @@ class Migration(migrations.Migration):
                 "decided_at",
                 "requested_by_id",
                 "requested_by_name",
+                "trace",
             ],
         ),
     ]
