@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 
-from actions import containment, safeguards
+from actions import containment, limits, safeguards
 from actions.models import Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
@@ -32,6 +32,11 @@ class Wish(NamedTuple):
     target_kind: str
     target: str
     prevented: str = ""  # the reason if a safeguard or the allowlist prevents it
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has an end: BLOCK_FOR limits blocks."""
+        return self.kind == ReactionKind.BLOCK and not self.prevented
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,21 @@ class Rules:
 
 def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
     """Stores the actions for each new finding. `at` is the time of the decision."""
+    wishes = [
+        (finding, wish, trace)
+        for finding, parsed, trace in new
+        for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
+    ]
+    blocked = {wish.target for _, wish, _ in wishes if wish.is_limited}
+    ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run) if blocked else {}
     bulk.insert(
         Reaction,
         _COLUMNS,
         (
-            _row(finding, wish, rules, at, trace)
-            for finding, parsed, trace in new
-            for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
+            _row(
+                finding, wish, rules, at, trace, ends.get(wish.target) if wish.is_limited else None
+            )
+            for finding, wish, trace in wishes
         ),
     )
 
@@ -82,10 +95,19 @@ _COLUMNS = [
     "settled_at",
     "requested_by_name",
     "trace",
+    "ends_at",
+    "lifts_at",
 ]
 
 
-def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -> tuple[Any, ...]:
+def _row(
+    finding: Finding,
+    wish: Wish,
+    rules: Rules,
+    at: datetime,
+    trace: str,
+    ends_at: datetime | None,
+) -> tuple[Any, ...]:
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
@@ -106,6 +128,8 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -
         None if is_pending else at,
         "",
         trace,
+        ends_at,
+        ends_at,
     )
 
 

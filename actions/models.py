@@ -65,6 +65,10 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Records the first attempt of pending actions. Returns how many had none before."""
         return self.filter(started_at=None)._move(started_at=at)
 
+    def lift(self, at: datetime | None) -> int:
+        """Sets when a worker looks at these blocks to lift them; None for never again."""
+        return models.QuerySet.update(self, lifts_at=at)
+
     def due(self, at: datetime) -> Self:
         """Returns the pending actions that are due at this time."""
         return self.filter(state=State.PENDING, due_at__lte=at)
@@ -83,6 +87,21 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
             pk__lt=OuterRef("pk"),
         )
         return self.exclude(kind__in=held).exclude(Exists(earlier))
+
+    def outlasting(self, at: datetime) -> Self:
+        """Returns the blocks that were not undone since and end after this time, or never."""
+        undone = Reaction.objects.filter(
+            kind=ReactionKind.UNBLOCK,
+            state__in=[State.DONE, State.DRY_RUN],
+            target=OuterRef("target"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.filter(
+            Q(ends_at=None) | Q(ends_at__gt=at),
+            ~Exists(undone.filter(Q(state=State.DONE) | Q(state=OuterRef("state")))),
+            kind=ReactionKind.BLOCK,
+            state__in=[State.PENDING, State.DONE, State.DRY_RUN],
+        )
 
     def in_force(self) -> Self:
         """Returns, per target, the newest block or revocation that has not been undone since.
@@ -108,7 +127,8 @@ ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 class Reaction(KeptModel):
     """One action on a target because of a finding, with its reason and state.
 
-    `decisions.py` and `undo.py` add rows; `execution.py` and `breaker.py` update their state.
+    `decisions.py`, `undo.py` and `limits.py` add rows; `execution.py` and `breaker.py` update their
+    state.
     Database triggers prevent all other updates and all deletes.
     """
 
@@ -123,7 +143,10 @@ class Reaction(KeptModel):
     due_at = models.DateTimeField(null=True)  # time of the next attempt; null if there is none
     started_at = models.DateTimeField(null=True)  # time of the first attempt
     settled_at = models.DateTimeField(null=True)
-    # Null and "" if the policy requires the action. An unblock has the user who requested it.
+    ends_at = models.DateTimeField(null=True)  # the end of a block; null if it has none
+    lifts_at = models.DateTimeField(null=True)  # when a worker looks next whether to lift it
+    # Null and "" if the policy requires the action, or if a time limit ends a block. An action
+    # that a person requests has the name.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -143,7 +166,7 @@ class Reaction(KeptModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["finding", "kind", "target_kind", "target"],
-                condition=Q(requested_by_name=""),
+                condition=Q(requested_by_name="") & ~Q(kind="UNBLOCK"),
                 name="a_finding_is_acted_on_once",
             ),
             models.CheckConstraint(
@@ -154,6 +177,9 @@ class Reaction(KeptModel):
         ]
         indexes = [
             models.Index(fields=["due_at"], name="pending", condition=Q(state="pending")),
+            models.Index(
+                fields=["lifts_at"], name="block_to_lift", condition=Q(lifts_at__isnull=False)
+            ),
             models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
             models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
             models.Index(fields=["decided_at"], name="reaction_by_decision"),
@@ -167,6 +193,16 @@ class Reaction(KeptModel):
     def can_be_allowed(self) -> bool:
         """Whether the target can be added to the allowlist."""
         return self.kind in CONTAINMENT and bool(self.target)
+
+    @property
+    def was_not_done(self) -> bool:
+        """Whether it failed or was prevented."""
+        return self.state in (State.FAILED, State.PREVENTED)
+
+    @property
+    def has_no_end(self) -> bool:
+        """Whether it is a block without a time limit."""
+        return self.kind == ReactionKind.BLOCK and not self.was_not_done and self.ends_at is None
 
     @property
     def gives_up_at(self) -> datetime:
@@ -201,6 +237,21 @@ class Attempt(AppendOnlyModel):
 
 class AllowanceQuerySet(models.QuerySet["Allowance"]):
     """Queries of the allowlist."""
+
+    def outlasting(self, at: datetime) -> Self:
+        """Returns the blocks that were not undone since and end after this time, or never."""
+        undone = Reaction.objects.filter(
+            kind=ReactionKind.UNBLOCK,
+            state__in=[State.DONE, State.DRY_RUN],
+            target=OuterRef("target"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.filter(
+            Q(ends_at=None) | Q(ends_at__gt=at),
+            ~Exists(undone.filter(Q(state=State.DONE) | Q(state=OuterRef("state")))),
+            kind=ReactionKind.BLOCK,
+            state__in=[State.PENDING, State.DONE, State.DRY_RUN],
+        )
 
     def in_force(self) -> Self:
         """Returns the entries that have not been removed."""

@@ -38,6 +38,9 @@ class ActionTaken(BaseModel):
     decided_at: datetime
     settled_at: datetime | None
     due_at: datetime | None = Field(description="Time of the next attempt. Null if none.")
+    ends_at: datetime | None = Field(
+        description="The end of a block. Null if it has none, and for other actions."
+    )
     attempts: list[Tried]
 
 

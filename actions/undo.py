@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 
-from actions.models import Allowance, Reaction, ReactionKind, State
+from actions import limits
+from actions.models import Allowance, Reaction, ReactionKind
 from serving import logs
 from storage.locks import advisory_lock
 
@@ -21,28 +22,16 @@ def unblock(block: Reaction, *, by: User, at: datetime) -> Reaction | None:
 
     Returns None if the address is not blocked or an unblock is already pending.
     """
-    advisory_lock("actions.undo")
+    advisory_lock(limits.LOCK)
     standing = Reaction.objects.in_force().filter(pk=block.pk, kind=ReactionKind.BLOCK).first()
     if standing is None or standing.is_being_undone:
         return None
-    # The unblock of a dry-run block is a dry run too. For all others, the worker's CONTAINMENT
-    # setting decides, not that of this process.
-    is_dry_run = standing.state == State.DRY_RUN
-    return Reaction.objects.create(
-        finding_id=block.finding_id,
-        kind=ReactionKind.UNBLOCK,
-        target_kind=block.target_kind,
-        target=block.target,
-        why=f"Requested by {by.get_username()}.",
-        state=State.DRY_RUN if is_dry_run else State.PENDING,
-        outcome="Nothing was done, because the block was a dry run." if is_dry_run else "",
-        decided_at=at,
-        due_at=None if is_dry_run else at,
-        settled_at=at if is_dry_run else None,
-        requested_by=by,
-        requested_by_name=by.get_username(),
-        trace=logs.request_id.get(),
-    )
+    # Whether it is carried out depends on CONTAINMENT of the worker, not of this process.
+    reaction = limits.unblock(standing, why=f"Requested by {by.get_username()}.", at=at)
+    reaction.requested_by, reaction.requested_by_name = by, by.get_username()
+    reaction.trace = logs.request_id.get()
+    reaction.save()
+    return reaction
 
 
 def allow(reaction: Reaction, *, by: User, at: datetime) -> bool:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from actions import breaker, containment, log, undo
+from actions import breaker, containment, fill, log, undo
 from actions.models import Allowance, Reaction, ReactionKind
 from storage import paging
 
@@ -33,6 +33,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
+        "nearly_full": [one for one in fill.levels() if one.is_nearly_full],
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
         "may_act": request.user.has_perm("actions.add_reaction"),
     }
