@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
+from django.utils import timezone
 
 from actions import containment, limits, safeguards
 from actions.models import Allowance, Reaction, ReactionKind, State
@@ -51,12 +52,13 @@ class Rules:
     @classmethod
     def now(cls) -> Self:
         """Reads the current settings and allowlist. Raises ValueError if NEVER_BLOCK is invalid."""
+        at = timezone.now()
         return cls(
             allowed=frozenset(
-                Allowance.objects.in_force().values_list("kind", "name", "finding_type")
+                Allowance.objects.in_force(at).values_list("kind", "name", "finding_type")
             ),
             never_block=safeguards.never_block(),
-            is_dry_run=not containment.is_on(),
+            is_dry_run=not containment.is_acting(at),
             topic=settings.NOTIFY_TOPIC_ARN,
         )
 
@@ -95,6 +97,9 @@ _COLUMNS = [
     "settled_at",
     "requested_by_name",
     "trace",
+    "client_id",
+    "request_key",
+    "request_digest",
     "ends_at",
     "lifts_at",
 ]
@@ -128,6 +133,9 @@ def _row(
         None if is_pending else at,
         "",
         trace,
+        "",
+        "",
+        "",
         ends_at,
         ends_at,
     )
@@ -178,6 +186,25 @@ def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
         yield Wish(ReactionKind.REVOKE, kind, name, prevented)
 
 
+def prevented_by_hand(
+    kind: ReactionKind, target_kind: str, target: str, parsed: ParsedFinding | None, rules: Rules
+) -> str:
+    """Returns why an action that a person requests is prevented, or "".
+
+    The safeguards and the allowlist are those of the policy. Without a finding (`parsed`), those
+    apply that need none.
+    """
+    if parsed is None:
+        if (target_kind, target, "") in rules.allowed:
+            return _ALLOWED.format(target, "every finding type")
+        return safeguards.against_any_block(target, own=frozenset(), never=rules.never_block)
+    if allowed := _allowed(target_kind, target, parsed, rules):
+        return allowed
+    if kind == ReactionKind.BLOCK:
+        return safeguards.against_blocking(target, parsed, never=rules.never_block)
+    return safeguards.against_revoking(target_kind, target, parsed)
+
+
 def _can_be_revoked(kind: str, name: str) -> bool:
     return kind in _REVOCABLE or (kind, name) == (Kind.USER, "Root")
 
@@ -196,8 +223,9 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
         if one.kind not in {Kind.ADDRESS, *_REVOCABLE}
     ]
     for spared, by in sparing:
-        if (spared, by, parsed.finding_type) in rules.allowed:
-            return _ALLOWED.format(by, parsed.finding_type)
+        for finding_type in (parsed.finding_type, ""):
+            if (spared, by, finding_type) in rules.allowed:
+                return _ALLOWED.format(by, finding_type or "every finding type")
     return ""
 
 

@@ -35,14 +35,14 @@ def block_for() -> timedelta | None:
 
 
 def ends(
-    targets: Collection[str], *, at: datetime, is_dry_run: bool
+    targets: Collection[str], *, at: datetime, is_dry_run: bool, lasts: timedelta | None = None
 ) -> Mapping[str, datetime | None]:
     """Returns, per target, the end of a block that is decided at this time; None for none.
 
     Each earlier block that ended by itself doubles the duration, up to LONGEST. The end is never
-    before that of a block in force.
+    before that of a block in force. `lasts` overrides BLOCK_FOR and does not double.
     """
-    first = block_for()
+    first = lasts or block_for()
     if first is None:
         return dict.fromkeys(targets)
     times, standing = Counter[str](), dict[str, datetime | None]()
@@ -54,7 +54,8 @@ def ends(
         standing |= _latest_ends(about.outlasting(at), is_dry_run=is_dry_run)
     found: dict[str, datetime | None] = {}
     for target in targets:
-        end = at + min(first * 2 ** min(times[target], 20), max(first, LONGEST))
+        doubled = min(first * 2 ** min(times[target], 20), max(first, LONGEST))
+        end = at + (lasts or doubled)
         before = standing.get(target, end)
         found[target] = before and max(before, end)
     return found

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
-from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
+from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH, Kind
 from findings.models import Finding
 from serving.logs import TRACE_MAX_LENGTH
 from storage import instants
@@ -41,8 +41,20 @@ class State(models.TextChoices):
     PREVENTED = "prevented", "Prevented"
 
 
-# The kinds that the circuit breaker counts and stops.
-CONTAINMENT = (ReactionKind.BLOCK, ReactionKind.REVOKE)
+class Containment(NamedTuple):
+    """A kind of containment."""
+
+    targets: frozenset[str]  # what it can be asked for, by policy or by hand: parser.Kind
+    undone_by: ReactionKind | None
+
+
+# The only list of what can be contained and what undoes it. The circuit breaker counts and stops
+# these kinds, and not what undoes them.
+CONTAINMENTS: Mapping[ReactionKind, Containment] = {
+    ReactionKind.BLOCK: Containment(frozenset({Kind.ADDRESS}), ReactionKind.UNBLOCK),
+    ReactionKind.REVOKE: Containment(frozenset({Kind.ACCESS_KEY, Kind.ROLE}), None),
+}
+CONTAINMENT = tuple(CONTAINMENTS)
 AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
 
 
@@ -120,19 +132,29 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
             state__in=[*standing, State.DRY_RUN],
         ).annotate(is_being_undone=Exists(unblocked.filter(state=State.PENDING)))
 
+    def undoable(self) -> Self:
+        """Returns those in force that can be undone: neither dry runs nor being undone already."""
+        kinds = [kind for kind, one in CONTAINMENTS.items() if one.undone_by]
+        undoable: Any = self.filter(kind__in=kinds).exclude(state=State.DRY_RUN)
+        found: Self = undoable.filter(is_being_undone=False)
+        return found
+
 
 ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 
 
 class Reaction(KeptModel):
-    """One action on a target because of a finding, with its reason and state.
+    """One action on a target, with its reason and state.
 
-    `decisions.py`, `undo.py` and `limits.py` add rows; `execution.py` and `breaker.py` update their
+    An action by hand can have no finding; an action of the policy always has one. `decisions.py`,
+    `by_hand.py`, `undo.py` and `limits.py` add rows; `execution.py` and `breaker.py` update their
     state.
     Database triggers prevent all other updates and all deletes.
     """
 
-    finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")
+    finding = models.ForeignKey(
+        Finding, on_delete=models.PROTECT, null=True, related_name="reactions"
+    )
     kind = models.CharField("action", max_length=8, choices=ReactionKind)
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
@@ -154,6 +176,10 @@ class Reaction(KeptModel):
     # The ID of the request or message that led to it, which each line of the log about it has.
     # The database has the default too, for a version that does not know the column.
     trace = models.CharField(max_length=TRACE_MAX_LENGTH, blank=True, db_default="", default="")
+    client_id = models.CharField(max_length=200, blank=True)  # of the program that requested it
+    # Who requested it, and the Idempotency-Key of the request; "" without one.
+    request_key = models.CharField(max_length=500, blank=True)
+    request_digest = models.CharField(max_length=64, blank=True)  # of the body of that request
 
     is_being_undone: bool  # set only by `in_force`
 
@@ -168,6 +194,14 @@ class Reaction(KeptModel):
                 fields=["finding", "kind", "target_kind", "target"],
                 condition=Q(requested_by_name="") & ~Q(kind="UNBLOCK"),
                 name="a_finding_is_acted_on_once",
+            ),
+            models.UniqueConstraint(
+                fields=["request_key"], condition=~Q(request_key=""), name="a_request_acts_once"
+            ),
+            # The policy acts on findings only. The unblock at the end of a block has what it had.
+            models.CheckConstraint(
+                condition=Q(finding__isnull=False) | ~Q(requested_by_name="") | Q(kind="UNBLOCK"),
+                name="the_policy_acts_on_a_finding",
             ),
             models.CheckConstraint(
                 condition=Q(state="pending", settled_at=None, due_at__isnull=False)
@@ -190,9 +224,16 @@ class Reaction(KeptModel):
         return f"{self.get_kind_display()} {self.target}"
 
     @property
+    def its_finding(self) -> Finding:
+        """The finding. Raises ValueError if there is none, as for some actions by hand."""
+        if self.finding is None:
+            raise ValueError(f"Action {self.pk} has no finding.")
+        return self.finding
+
+    @property
     def can_be_allowed(self) -> bool:
-        """Whether the target can be added to the allowlist."""
-        return self.kind in CONTAINMENT and bool(self.target)
+        """Whether the target can be added to the allowlist for the finding type."""
+        return self.kind in CONTAINMENT and bool(self.target) and self.finding_id is not None
 
     @property
     def was_not_done(self) -> bool:
@@ -253,20 +294,23 @@ class AllowanceQuerySet(models.QuerySet["Allowance"]):
             state__in=[State.PENDING, State.DONE, State.DRY_RUN],
         )
 
-    def in_force(self) -> Self:
-        """Returns the entries that have not been removed."""
-        return self.filter(taken_back_at=None)
+    def in_force(self, at: datetime) -> Self:
+        """Returns the entries that have not been removed and have not ended at this time."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=at), taken_back_at=None)
 
 
 AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
 
 
 class Allowance(models.Model):
-    """An allowlist entry: findings of this type never block or revoke this entity."""
+    """An allowlist entry: findings of this type never lead to containment of this entity."""
 
     kind = models.CharField(max_length=16)
     name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
-    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH)
+    # "" for every type
+    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    reason = models.TextField(blank=True)  # "" if it was added before reasons were required
+    ends_at = models.DateTimeField(null=True)
     added_at = models.DateTimeField()
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
@@ -289,7 +333,7 @@ class Allowance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} for {self.finding_type}"
+        return f"{self.name} for {self.finding_type or 'every finding type'}"
 
 
 class Trip(models.Model):

@@ -11,8 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.api_auth import Caller
 from actions import breaker, containment, fill, log, undo
-from actions.models import Allowance, Reaction, ReactionKind
+from actions.forms import ReasonForm
+from actions.models import CONTAINMENT, Allowance, Reaction
+from findings.models import Finding
 from storage import paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
@@ -46,27 +49,54 @@ def action_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @may_act
-def unblock(request: HttpRequest, pk: int) -> HttpResponse:
-    """Requests the unblock of a blocked address; 404 if the action is not a block."""
-    block = get_object_or_404(Reaction, pk=pk, kind=ReactionKind.BLOCK)
-    if undo.unblock(block, by=cast(User, request.user), at=timezone.now()):
-        messages.success(request, f"{block.target} will be unblocked.")
+def undo_containment(request: HttpRequest, pk: int) -> HttpResponse:
+    """Requests the undo of a containment, with a reason; 404 for other actions."""
+    containment = get_object_or_404(Reaction, pk=pk, kind__in=CONTAINMENT)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    by = caller_of(request)
+    why = f"Requested by {by.name}: {form.cleaned_data['reason']}"
+    undone = undo.undo(containment, why=why, by=by, at=timezone.now())
+    if undone:
+        messages.success(request, f"{undone} was requested. A worker carries it out.")
     else:
-        messages.info(request, f"{block.target} is not blocked, or is already being unblocked.")
+        text = "has nothing in force to undo, or it is being undone already."
+        messages.info(request, f"{containment.target} {text}")
     return redirect(HERE)
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Returns the signed-in user as a caller."""
+    user = cast(User, request.user)
+    return Caller(name=user.get_username(), user=user)
 
 
 @require_POST
 @may_act
 def allow(request: HttpRequest, pk: int) -> HttpResponse:
-    """Adds the target of a block or revocation to the allowlist for its finding type."""
+    """Adds the target of a containment to the allowlist for its finding type, with a reason."""
     reaction = get_object_or_404(
-        Reaction.objects.exclude(target="").select_related("finding"),
+        Reaction.objects.exclude(target="").exclude(finding=None).select_related("finding"),
         pk=pk,
-        kind__in=[ReactionKind.BLOCK, ReactionKind.REVOKE],
+        kind__in=CONTAINMENT,
     )
-    name, finding_type = reaction.target, reaction.finding.finding_type
-    if undo.allow(reaction, by=cast(User, request.user), at=timezone.now()):
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    name, finding_type = reaction.target, cast(Finding, reaction.finding).finding_type
+    added = undo.allow(
+        reaction.target_kind,
+        name,
+        finding_type,
+        reason=form.cleaned_data["reason"],
+        ends_at=None,
+        by=cast(User, request.user),
+        at=timezone.now(),
+    )
+    if added:
         text = f"{name} is on the allowlist for {finding_type}."
         messages.success(request, f"{text} Earlier actions are not undone.")
     else:
@@ -78,7 +108,9 @@ def allow(request: HttpRequest, pk: int) -> HttpResponse:
 @may_see
 def allowlist(request: HttpRequest) -> HttpResponse:
     """Shows the allowlist, newest entry first."""
-    allowances = Allowance.objects.in_force().select_related("added_by").order_by("-pk")
+    allowances = (
+        Allowance.objects.in_force(timezone.now()).select_related("added_by").order_by("-pk")
+    )
     context = {
         "allowances": allowances,
         "may_act": request.user.has_perm("actions.add_reaction"),

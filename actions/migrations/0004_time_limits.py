@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
                 "decided_at",
                 "requested_by_id",
                 "requested_by_name",
+                "trace",
             ],
         ),
     ]
