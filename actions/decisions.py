@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.utils import timezone
 
 from actions import containment, limits, safeguards
-from actions.models import Allowance, Reaction, ReactionKind, State
+from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
 from findings.guardduty.parser import Kind, ParsedFinding
@@ -23,6 +23,7 @@ from storage import bulk
 # For findings about IAM credentials, BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
+APPROVED_WITHIN = timedelta(days=1)
 _ALLOWED = "Reported only: {} is on the allowlist for {}."
 
 
@@ -70,7 +71,11 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         for finding, parsed, trace in new
         for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
     ]
-    blocked = {wish.target for _, wish, _ in wishes if wish.is_limited}
+    blocked = {
+        wish.target
+        for finding, wish, _ in wishes
+        if wish.is_limited and not Action(finding.action).asks
+    }
     ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run) if blocked else {}
     bulk.insert(
         Reaction,
@@ -116,9 +121,11 @@ def _row(
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
+    elif Action(finding.action).asks and wish.kind in CONTAINMENT:
+        state, ends_at = State.WAITING, None
     elif rules.is_dry_run:
         state, outcome = State.DRY_RUN, containment.NOTHING_DONE
-    is_pending = state == State.PENDING
+    due_at = {State.PENDING: at, State.WAITING: at + APPROVED_WITHIN}.get(state)
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
         finding.pk,
@@ -129,8 +136,8 @@ def _row(
         state.value,
         outcome,
         at,
-        at if is_pending else None,
-        None if is_pending else at,
+        due_at,
+        None if due_at else at,
         "",
         trace,
         "",
@@ -150,10 +157,11 @@ def _unless_set_aside(parsed: ParsedFinding | None, wishes: Iterable[Wish]) -> I
 
 def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Iterator[Wish]:
     if parsed:
-        blocks = finding.action == Action.BLOCK
+        action = Action(finding.action).once_approved
+        blocks = action == Action.BLOCK
         if blocks:
             yield from _blocks(parsed, rules)
-        if finding.action == Action.REVOKE or (
+        if action == Action.REVOKE or (
             blocks and service_of(finding.finding_type) in _ABOUT_CREDENTIALS
         ):
             yield from _revocations(parsed, rules)

@@ -62,7 +62,7 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
         reactions = reactions.in_force().filter(kind=kind)
     return (
         filters.narrow(reactions, ActionQuery, asked)
-        .select_related("finding")
+        .select_related("finding", "verdict")
         .defer("finding__raw", "finding__description")
         .prefetch_related("attempts")
     )

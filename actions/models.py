@@ -32,13 +32,14 @@ class ReactionKind(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """The states of an action. Only PENDING changes; all others are final."""
+    """The states of an action. Only WAITING (for approval) and PENDING change."""
 
     PENDING = "pending", "Pending"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     DRY_RUN = "dry run", "Dry run"
     PREVENTED = "prevented", "Prevented"
+    WAITING = "waiting", "Waiting"
 
 
 class Containment(NamedTuple):
@@ -76,6 +77,23 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
     def start(self, at: datetime) -> int:
         """Records the first attempt of pending actions. Returns how many had none before."""
         return self.filter(started_at=None)._move(started_at=at)
+
+    def waiting(self, at: datetime) -> Self:
+        """Returns the actions that wait for an approval at this time."""
+        return self.filter(state=State.WAITING, due_at__gt=at)
+
+    def approve(self, state: State, *, at: datetime, ends_at: datetime | None, outcome: str) -> int:
+        """Moves waiting actions on to this state. Returns how many there were."""
+        is_pending = state == State.PENDING
+        return models.QuerySet.update(
+            self.filter(state=State.WAITING),
+            state=state,
+            due_at=at if is_pending else None,
+            settled_at=None if is_pending else at,
+            ends_at=ends_at,
+            lifts_at=ends_at,
+            outcome=outcome,
+        )
 
     def lift(self, at: datetime | None) -> int:
         """Sets when a worker looks at these blocks to lift them; None for never again."""
@@ -162,7 +180,8 @@ class Reaction(KeptModel):
     outcome = models.TextField(blank=True)  # the result, once it is settled
     state = models.CharField(max_length=16, choices=State)
     decided_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True)  # time of the next attempt; null if there is none
+    # The time of the next attempt, or until when it waits for an approval; null if there is none.
+    due_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)  # time of the first attempt
     settled_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)  # the end of a block; null if it has none
@@ -204,13 +223,14 @@ class Reaction(KeptModel):
                 name="the_policy_acts_on_a_finding",
             ),
             models.CheckConstraint(
-                condition=Q(state="pending", settled_at=None, due_at__isnull=False)
-                | (~Q(state="pending") & Q(settled_at__isnull=False, due_at=None)),
+                condition=Q(state__in=["pending", "waiting"], settled_at=None, due_at__isnull=False)
+                | (~Q(state__in=["pending", "waiting"]) & Q(settled_at__isnull=False, due_at=None)),
                 name="pending_is_due_and_settled_is_not",
             ),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="pending", condition=Q(state="pending")),
+            models.Index(fields=["due_at"], name="waiting", condition=Q(state="waiting")),
             models.Index(
                 fields=["lifts_at"], name="block_to_lift", condition=Q(lifts_at__isnull=False)
             ),
@@ -237,8 +257,8 @@ class Reaction(KeptModel):
 
     @property
     def was_not_done(self) -> bool:
-        """Whether it failed or was prevented."""
-        return self.state in (State.FAILED, State.PREVENTED)
+        """Whether it failed, was prevented, or waits for an approval."""
+        return self.state in (State.FAILED, State.PREVENTED, State.WAITING)
 
     @property
     def has_no_end(self) -> bool:
@@ -274,6 +294,33 @@ class Attempt(AppendOnlyModel):
 
     def __str__(self) -> str:
         return self.answer
+
+
+class VerdictQuerySet(AppendOnlyQuerySet["Verdict"]):
+    """Queries of verdicts, which are append-only."""
+
+
+VerdictManager = models.Manager.from_queryset(VerdictQuerySet)
+
+
+class Verdict(AppendOnlyModel):
+    """Whether a person approved an action that waited for it, and why."""
+
+    reaction = models.OneToOneField(Reaction, on_delete=models.PROTECT, related_name="verdict")
+    at = models.DateTimeField()
+    approved = models.BooleanField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    by_name = models.CharField(max_length=200)
+    reason = models.TextField()
+
+    objects = VerdictManager()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{'Approved' if self.approved else 'Rejected'} by {self.by_name}: {self.reason}"
 
 
 class AllowanceQuerySet(models.QuerySet["Allowance"]):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("actions/allowlist/<int:pk>/take-back", views.take_back, name="take_back"),
     path("actions/<int:pk>/undo", views.undo_containment, name="undo"),
     path("actions/<int:pk>/allow", views.allow, name="allow"),
+    path("actions/<int:pk>/decide", views.decide, name="decide"),
     path("actions/breaker/reset", views.reset_breaker, name="reset_breaker"),
     path("actions/by-hand/events/<int:pk>", hand_views.on_event, name="on_event"),
     path("actions/by-hand/entities/<int:pk>", hand_views.on_entity, name="on_entity"),

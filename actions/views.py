@@ -12,14 +12,16 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.api_auth import Caller
-from actions import breaker, containment, fill, log, undo
+from actions import approval, breaker, containment, fill, log, undo
 from actions.forms import ReasonForm
-from actions.models import CONTAINMENT, Allowance, Reaction
+from actions.models import CONTAINMENT, Allowance, Reaction, State
 from findings.models import Finding
 from storage import paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
+
+SHOWN_WAITING = 50
 
 HERE = "api:get_actions"  # the page and the API resource share a URL
 
@@ -31,12 +33,17 @@ def action_list(request: HttpRequest) -> HttpResponse:
     """Shows the Actions page: the log of actions, newest first, with filters."""
     wanted = paging.wanted(request)
     form = log.ActionFilter(wanted)
+    waiting = Reaction.objects.waiting(timezone.now()).select_related("finding").order_by("due_at")
+    shown_waiting = list(waiting[:SHOWN_WAITING])
     context = {
         "form": form,
         "wanted": wanted,
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "nearly_full": [one for one in fill.levels() if one.is_nearly_full],
+        "waiting_for_approval": shown_waiting,
+        "number_waiting": waiting.count() if shown_waiting else 0,
+        "may_approve": approval.who_may() if shown_waiting else [],
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
         "may_act": request.user.has_perm("actions.add_reaction"),
     }
@@ -102,6 +109,34 @@ def allow(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.info(request, f"{name} is already on the allowlist for {finding_type}.")
     return redirect("actions:allowlist")
+
+
+@require_POST
+@may_act
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approves or rejects an action that waits for it (`verdict`), with a reason."""
+    reaction = get_object_or_404(Reaction, pk=pk)
+    form = ReasonForm(request.POST)
+    verdict = request.POST.get("verdict")
+    if not form.is_valid() or verdict not in {"approve", "reject"}:
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    decided = approval.decide(
+        reaction,
+        approved=verdict == "approve",
+        reason=form.cleaned_data["reason"],
+        by=cast(User, request.user),
+        at=timezone.now(),
+    )
+    if decided is None:
+        messages.info(request, f"{reaction} no longer waits for an approval.")
+    elif verdict == "reject":
+        messages.success(request, f"{reaction} was rejected.")
+    elif decided.state == State.PENDING:
+        messages.success(request, f"{reaction} was approved. A worker carries it out.")
+    else:
+        messages.warning(request, f"{reaction} was approved, but not done. {decided.outcome}")
+    return redirect(HERE)
 
 
 @require_safe

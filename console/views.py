@@ -45,7 +45,9 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "finding": finding,
         **event_page.shown(finding),
-        "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
+        "reactions": finding.reactions.order_by("pk")
+        .select_related("verdict")
+        .prefetch_related("attempts"),
         "neighbors": event_page.neighbors(finding, events.EventFilter(paging.wanted(request))),
         "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,
         "hand_url": reverse("actions:on_event", args=[pk]),
