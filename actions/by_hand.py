@@ -28,7 +28,7 @@ REASON_MAX_LENGTH = 500
 _LOOKED_AT = 20  # the newest findings that name an address, whose own addresses are spared
 AS_SET = "policy"  # the duration that BLOCK_FOR gives
 LASTS = (
-    (AS_SET, "As set by BLOCK_FOR"),
+    (AS_SET, "Default (BLOCK_FOR)"),
     ("1h", "1 hour"),
     ("1d", "1 day"),
     ("7d", "7 days"),

@@ -64,12 +64,16 @@ def known(entity: Entity, *, at: datetime) -> Known:
     mentions = Mention.objects.filter(entity=entity)
     rows = list(
         mentions.order_by("-pk").values_list(
-            "finding_id", "is_actor", "finding__seen_at", "finding__finding_type"
+            "finding_id",
+            "is_actor",
+            "finding__seen_at",
+            "finding__finding_type",
+            "finding__first_seen_at",
         )[: NEWEST + 1]
     )
     is_partial = len(rows) > NEWEST
     rows = rows[:NEWEST]
-    seen = {pk: (seen_at, finding_type) for pk, _, seen_at, finding_type in rows}
+    seen = {pk: (seen_at, finding_type) for pk, _, seen_at, finding_type, _ in rows}
     oldest = mentions.order_by("pk").select_related("finding").first()
     newest = list(
         Finding.objects.filter(pk__in=sorted(seen, key=lambda pk: seen[pk][0])[-LISTED:])
@@ -83,7 +87,13 @@ def known(entity: Entity, *, at: datetime) -> Known:
     return Known(
         findings=len(seen),
         is_partial=is_partial,
-        first_seen_at=_first_seen(oldest.finding) if oldest else None,
+        first_seen_at=min(
+            [
+                *([_first_seen(oldest.finding)] if oldest else []),
+                *(first_seen_at or seen_at for _, _, seen_at, _, first_seen_at in rows),
+            ],
+            default=None,
+        ),
         last_seen_at=max((seen_at for seen_at, _ in seen.values()), default=None),
         as_actor=len({pk for pk, is_actor, *_ in rows if is_actor}),
         origin=_origin(entity, newest),
