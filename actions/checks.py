@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import containment, safeguards
+from actions import containment, durations, limits, safeguards
 from actions.aws import wafv2
 
 
@@ -38,6 +38,14 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="Set it to comma-separated ARNs. `aws wafv2 list-ip-sets --scope REGIONAL` prints"
             " them.",
             id="actions.E003",
+        )
+    try:
+        limits.block_for()
+    except ValueError:
+        yield Error(
+            f"BLOCK_FOR has the invalid value {settings.BLOCK_FOR!r}.",
+            hint=f"Set it to {durations.FORMAT}, or to an empty value to block forever.",
+            id="actions.E007",
         )
     if settings.MAX_CONTAINMENTS_PER_HOUR < 1:
         yield Error(

@@ -7,4 +7,5 @@ from console import views
 app_name = "console"
 urlpatterns = [
     path("events/<int:pk>", views.event, name="event"),
+    path("entities/<int:pk>", views.entity, name="entity"),
 ]

@@ -38,12 +38,12 @@ def kept_models() -> list[type[models.Model]]:
 
 
 def operations() -> list[AppendOnly]:
-    """Return the operations that add triggers in all migrations."""
-    migrations = MigrationLoader(None).disk_migrations.values()
+    """Return the operations that add triggers in all migrations, in their order."""
+    migrations = MigrationLoader(None).disk_migrations
     return [
         operation
-        for migration in migrations
-        for operation in migration.operations
+        for name in sorted(migrations)
+        for operation in migrations[name].operations
         if isinstance(operation, AppendOnly)
     ]
 

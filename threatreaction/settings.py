@@ -111,6 +111,7 @@ CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.chec
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
+BLOCK_FOR = env.str("BLOCK_FOR", default="7d")  # "" for ever; actions.checks validates it
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
 MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
 
