@@ -326,21 +326,6 @@ class Verdict(AppendOnlyModel):
 class AllowanceQuerySet(models.QuerySet["Allowance"]):
     """Queries of the allowlist."""
 
-    def outlasting(self, at: datetime) -> Self:
-        """Returns the blocks that were not undone since and end after this time, or never."""
-        undone = Reaction.objects.filter(
-            kind=ReactionKind.UNBLOCK,
-            state__in=[State.DONE, State.DRY_RUN],
-            target=OuterRef("target"),
-            pk__gt=OuterRef("pk"),
-        )
-        return self.filter(
-            Q(ends_at=None) | Q(ends_at__gt=at),
-            ~Exists(undone.filter(Q(state=State.DONE) | Q(state=OuterRef("state")))),
-            kind=ReactionKind.BLOCK,
-            state__in=[State.PENDING, State.DONE, State.DRY_RUN],
-        )
-
     def in_force(self, at: datetime) -> Self:
         """Returns the entries that have not been removed and have not ended at this time."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=at), taken_back_at=None)
