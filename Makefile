@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The longest first.
 SUITES = test-portal test-portal-postgresql $(if $(PANEL),test-panel test-panel-postgresql)
 
-.PHONY: run finding panel test $(SUITES) cover lint bench lock audit sbom
+.PHONY: run finding panel test $(SUITES) cover lint image image-test bench lock audit sbom
 
 # ARGS=--no-samples starts without a policy and sample findings.
 run: .venv/runtime
@@ -53,9 +53,20 @@ lint: .venv/development
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deploy/*.yaml
 	scripts/check-deployment
+	scripts/check-migrations
 	$(if $(PANEL),SECRET_KEY=- $(BIN)/mypy --config-file panel/pyproject.toml panel)
 	$(if $(PANEL),$(BIN)/lint-imports --config panel/pyproject.toml)
 	$(if $(PANEL),scripts/check-panel-deployment)
+
+# Build the image of the portal: docs/deployment.md. ARGS=panel builds that of the panel.
+image:
+	@scripts/image $(ARGS)
+
+# Build both images, and run web, worker and release out of them, with an upgrade under load.
+image-test: .venv/development
+	scripts/install-test-tools postgresql
+	scripts/install-image-tools
+	$(BIN)/pytest tests/image.py -n0 -p no:randomly $(ARGS)
 
 bench: .venv/development
 	scripts/install-test-tools

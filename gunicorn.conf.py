@@ -15,6 +15,9 @@ worker_class = "serving.worker.BufferingWorker"  # slow clients take no thread
 workers = 2
 threads = 4
 timeout = 30  # seconds a worker may be silent before it is replaced
+# Longer than a load balancer keeps an idle connection (ALB: 60 seconds), so that it never sends a
+# request on a connection that closes. Idle connections hold no thread.
+keepalive = 75  # seconds
 graceful_timeout = 20  # seconds to finish what is in hand when the server stops
 # No access log: addresses of password resets are secrets. threatreaction/access_log.py masks them.
 accesslog = None

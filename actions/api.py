@@ -1,18 +1,25 @@
-"""GET /actions. threatreaction/api.py handles the errors."""
+"""GET and POST /actions. threatreaction/api.py handles the errors."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from django.utils import timezone
+from ninja import HeaderEx, P, Query, Router, Status
+from ninja.errors import ValidationError
 
-from accounts.api_auth import callers_who
-from actions import log
+from accounts.api_auth import Caller, callers_who
+from actions import by_hand, durations, log
+from actions.by_hand import NothingInForce, NotPossible, Request
 from actions.log import ActionFilter, ActionQuery
 from actions.models import Reaction
-from actions.schemas import ActionList, ActionTaken
+from actions.schemas import ActionList, ActionRequest, ActionTaken
+from actions.undo import NO_KEY, Key
 from findings.api import asked_of
+from findings.models import Finding
 from problems.schemas import Problem
 from storage.paging import Page
 
@@ -42,24 +49,127 @@ def get_actions(
     return _listed(log.PAGER.page(log.listed(form.asked()), after=after))
 
 
+@router.post(
+    "/actions",
+    auth=callers_who(permission="actions.add_reaction", scope="actions:write"),
+    response={
+        200: ActionTaken,
+        201: ActionTaken,
+        frozenset({400, 401, 403, 409, 413, 415, 422, 500}): Problem,
+    },
+    operation_id="postActions",
+    summary="Request an action",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["actions:write"]}],
+        "responses": {
+            200: {"description": "An earlier request with this Idempotency-Key stored it."},
+            201: {"description": "The action was stored. Its state says whether it is pending."},
+        },
+    },
+)
+def post_actions(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: ActionRequest,
+    idempotency_key: HeaderEx[
+        str | None,
+        P(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=200,
+            description="A unique value, such as a UUID, for this request and its repetitions. A"
+            " repetition stores nothing and returns the action of the first request.",
+        ),
+    ] = None,
+) -> Status[dict[str, Any]]:
+    """Stores an action that a worker carries out, or that a safeguard prevents: see its state.
+
+    Without an Idempotency-Key, each request stores an action. Actions on AWS are idempotent.
+    """
+    caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
+    response["Cache-Control"] = "no-store"
+    key = _key(caller, idempotency_key, body)
+    if stored := _stored(key):
+        return Status(200, _as_data(stored))
+    try:
+        reaction = by_hand.act(_wanted(body), by=caller, at=timezone.now(), key=key)
+    except IntegrityError:  # the same request at the same time
+        if stored := _stored(key):
+            return Status(200, _as_data(stored))
+        raise
+    except NotPossible as reason:
+        if isinstance(reason, NothingInForce):
+            raise
+        raise ValidationError(
+            [{"loc": ("body", "body", "target"), "type": "value_error", "msg": str(reason)}]
+        ) from reason
+    return Status(201, _as_data(reaction))
+
+
+class KeyReused(Exception):
+    """The Idempotency-Key belongs to another request."""
+
+
+def _key(caller: Caller, key: str | None, body: ActionRequest) -> Key:
+    if key is None:
+        return NO_KEY
+    who = f"client {caller.client_id}" if caller.user is None else f"user {caller.user.pk}"
+    said = body.model_dump_json(exclude_unset=True)
+    return Key(f"{who}: {key}", hashlib.sha256(said.encode()).hexdigest())
+
+
+def _stored(key: Key) -> Reaction | None:
+    """Returns the action of an earlier request with this key. Raises KeyReused."""
+    if key == NO_KEY:
+        return None
+    found = Reaction.objects.filter(request_key=key.key).select_related("finding").first()
+    if found and found.request_digest != key.digest:
+        raise KeyReused
+    return found
+
+
+def _wanted(body: ActionRequest) -> Request:
+    finding = None
+    if body.finding_id is not None:
+        finding = Finding.objects.filter(pk=body.finding_id).first()
+        if finding is None:
+            raise ValidationError(
+                [
+                    {
+                        "loc": ("body", "body", "finding_id"),
+                        "type": "value_error",
+                        "msg": "There is no such finding.",
+                    }
+                ]
+            )
+    return Request(
+        body.action,
+        body.target_kind,
+        body.target,
+        body.reason,
+        finding,
+        lasts=durations.parse(body.duration or ""),
+        lasts_as_set="duration" not in body.model_fields_set,
+    )
+
+
 _SAME = ActionTaken.model_fields.keys() - {"action", "finding_type", "account_id", "attempts"}
 
 
 def _listed(page: Page[Reaction]) -> dict[str, Any]:
     """Returns the data of an ActionList."""
+    return {"actions": [_as_data(one) for one in page.rows], "next": page.next or None}
+
+
+def _as_data(one: Reaction) -> dict[str, Any]:
+    """Returns the data of an ActionTaken."""
     return {
-        "actions": [
-            {
-                **{name: getattr(one, name) for name in _SAME},
-                "action": one.kind,
-                "finding_type": one.finding.finding_type,
-                "account_id": one.finding.account_id,
-                "attempts": [
-                    {"at": tried.at, "succeeded": tried.succeeded, "answer": tried.answer}
-                    for tried in one.attempts.all()
-                ],
-            }
-            for one in page.rows
+        **{name: getattr(one, name) for name in _SAME},
+        "action": one.kind,
+        "finding_type": one.finding and one.finding.finding_type,
+        "account_id": one.finding and one.finding.account_id,
+        "attempts": [
+            {"at": tried.at, "succeeded": tried.succeeded, "answer": tried.answer}
+            for tried in one.attempts.all()
         ],
-        "next": page.next or None,
     }

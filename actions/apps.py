@@ -13,4 +13,5 @@ class ActionsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from actions import checks  # noqa: F401  (registers the checks)
+        # They register the checks and the problem types.
+        from actions import checks, problems  # noqa: F401

@@ -18,7 +18,7 @@ def is_on() -> bool:
     return bool(settings.ARCHIVE_FINDINGS == "on")
 
 
-def contained(finding_pks: Iterable[int], *, at: datetime) -> None:
+def contained(finding_pks: Iterable[int | None], *, at: datetime) -> None:
     """Adds the archiving of those findings that are contained, once.
 
     None of their containments is pending, failed or without a path, and at least one of each kind
@@ -31,14 +31,14 @@ def contained(finding_pks: Iterable[int], *, at: datetime) -> None:
         finding=OuterRef("finding"), kind=OuterRef("kind"), state=State.DONE
     )
     open_ones = (
-        Q(state__in=[State.PENDING, State.FAILED])
+        Q(state__in=[State.PENDING, State.WAITING, State.FAILED])
         | Q(state=State.PREVENTED, outcome__startswith=paths.NO_PATH)
         | (Q(state=State.PREVENTED) & ~Exists(done_alike))
     )
     rows = Finding.objects.filter(
         Exists(containments.filter(state=State.DONE)),
         ~Exists(containments.filter(open_ones)),
-        pk__in=list(finding_pks),
+        pk__in=[pk for pk in finding_pks if pk],
     )
     _ask(rows, "Contained, and ARCHIVE_FINDINGS is on.", at=at)
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import containment, members, safeguards
+from actions import containment, durations, limits, members, safeguards
 from actions.aws import domain_lists, prefix_lists, wafv2
 
 
@@ -68,6 +68,14 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
                 hint=f'Set {name} to "on" or "off".',
                 id="actions.E010",
             )
+    try:
+        limits.block_for()
+    except ValueError:
+        yield Error(
+            f"BLOCK_FOR has the invalid value {settings.BLOCK_FOR!r}.",
+            hint=f"Set it to {durations.FORMAT}, or to an empty value to block forever.",
+            id="actions.E007",
+        )
     if settings.MAX_CONTAINMENTS_PER_HOUR < 1:
         yield Error(
             "MAX_CONTAINMENTS_PER_HOUR is less than 1, so containment would never happen.",
@@ -92,7 +100,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
         yield Error(
             f"MEMBER_ACCOUNTS contains {error}, which is not an AWS account ID.",
             hint='Set it to comma-separated account IDs of 12 digits, to "all" or to "none".',
-            id="actions.E007",
+            id="actions.E011",
         )
     if not re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", settings.MEMBER_EXTERNAL_ID):
         yield Error(

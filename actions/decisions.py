@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.conf import settings
+from django.utils import timezone
 
-from actions import containment, paths, safeguards
-from actions.models import IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
+from actions import containment, limits, paths, safeguards
+from actions.models import CONTAINMENT, IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
 from findings.guardduty.parser import Kind, ParsedFinding
@@ -24,6 +25,7 @@ _ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
 # Revoking one of these revokes the role behind it. A task before the cluster that it runs in.
 _WITH_A_ROLE = (Kind.FUNCTION, Kind.TASK, Kind.CLUSTER)
+APPROVED_WITHIN = timedelta(days=1)
 _ALLOWED = "Reported only: {} is on the allowlist for {}."
 
 
@@ -35,6 +37,11 @@ class Wish(NamedTuple):
     target: str
     prevented: str = ""  # the reason if a safeguard or the allowlist prevents it
     not_set_up: str = ""  # what is missing if no path that is set up does it
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has an end: BLOCK_FOR limits blocks."""
+        return self.kind == ReactionKind.BLOCK and not self.prevented
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +56,38 @@ class Rules:
     @classmethod
     def now(cls) -> Self:
         """Reads the current settings and allowlist. Raises ValueError if NEVER_BLOCK is invalid."""
+        at = timezone.now()
         return cls(
             allowed=frozenset(
-                Allowance.objects.in_force().values_list("kind", "name", "finding_type")
+                Allowance.objects.in_force(at).values_list("kind", "name", "finding_type")
             ),
             never_block=safeguards.never_block(),
-            is_dry_run=not containment.is_on(),
+            is_dry_run=not containment.is_acting(at),
             topic=settings.NOTIFY_TOPIC_ARN,
         )
 
 
 def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
     """Stores the actions for each new finding. `at` is the time of the decision."""
+    wishes = [
+        (finding, wish, trace)
+        for finding, parsed, trace in new
+        for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
+    ]
+    blocked = {
+        wish.target
+        for finding, wish, _ in wishes
+        if wish.is_limited and not Action(finding.action).asks
+    }
+    ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run) if blocked else {}
     bulk.insert(
         Reaction,
         _COLUMNS,
         (
-            _row(finding, wish, rules, at, trace)
-            for finding, parsed, trace in new
-            for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
+            _row(
+                finding, wish, rules, at, trace, ends.get(wish.target) if wish.is_limited else None
+            )
+            for finding, wish, trace in wishes
         ),
     )
 
@@ -86,19 +106,33 @@ _COLUMNS = [
     "settled_at",
     "requested_by_name",
     "trace",
+    "client_id",
+    "request_key",
+    "request_digest",
+    "ends_at",
+    "lifts_at",
 ]
 
 
-def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -> tuple[Any, ...]:
+def _row(
+    finding: Finding,
+    wish: Wish,
+    rules: Rules,
+    at: datetime,
+    trace: str,
+    ends_at: datetime | None,
+) -> tuple[Any, ...]:
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
+    elif wish.not_set_up and not rules.is_dry_run:
+        state, outcome, ends_at = State.PREVENTED, wish.not_set_up, None
+    elif Action(finding.action).asks and wish.kind in CONTAINMENT:
+        state, ends_at = State.WAITING, None
     elif rules.is_dry_run:
         outcomes = filter(None, [containment.NOTHING_DONE, wish.not_set_up])
         state, outcome = State.DRY_RUN, " ".join(outcomes)
-    elif wish.not_set_up:
-        state, outcome = State.PREVENTED, wish.not_set_up
-    is_pending = state == State.PENDING
+    due_at = {State.PENDING: at, State.WAITING: at + APPROVED_WITHIN}.get(state)
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
         finding.pk,
@@ -110,10 +144,15 @@ def _row(finding: Finding, wish: Wish, rules: Rules, at: datetime, trace: str) -
         state.value,
         outcome,
         at,
-        at if is_pending else None,
-        None if is_pending else at,
+        due_at,
+        None if due_at else at,
         "",
         trace,
+        "",
+        "",
+        "",
+        ends_at,
+        ends_at,
     )
 
 
@@ -126,10 +165,11 @@ def _unless_set_aside(parsed: ParsedFinding | None, wishes: Iterable[Wish]) -> I
 
 def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Iterator[Wish]:
     if parsed:
-        blocks = finding.action == Action.BLOCK
+        action = Action(finding.action).once_approved
+        blocks = action == Action.BLOCK
         if blocks:
             yield from _blocks(parsed, rules)
-        if finding.action == Action.REVOKE or (
+        if action == Action.REVOKE or (
             blocks and service_of(finding.finding_type) in _ABOUT_CREDENTIALS
         ):
             yield from _revocations(parsed, rules)
@@ -203,6 +243,29 @@ def _credentials(parsed: ParsedFinding) -> list[tuple[str, str]]:
     return found
 
 
+def prevented_by_hand(
+    kind: ReactionKind, target_kind: str, target: str, parsed: ParsedFinding | None, rules: Rules
+) -> str:
+    """Returns why an action that a person requests is prevented, or "".
+
+    The safeguards, the allowlist and the paths are those of the policy. Without a finding
+    (`parsed`), those apply that need none.
+    """
+    if parsed:
+        wish = contain(kind, target_kind, target, parsed, rules)
+        return wish.prevented or ("" if rules.is_dry_run else wish.not_set_up)
+    if (target_kind, target, "") in rules.allowed:
+        return _ALLOWED.format(target, "every finding type")
+    if target_kind == Kind.DOMAIN:
+        prevented = safeguards.against_blocking_domain(target)
+    else:
+        prevented = safeguards.against_any_block(target, own=frozenset(), never=rules.never_block)
+    ours = [path for path in paths.PATHS if path.kind == target_kind]
+    if not prevented and not rules.is_dry_run and not any(path.is_set_up for path in ours):
+        prevented = paths.none_for(Kind(target_kind))
+    return prevented
+
+
 def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
     """Returns why the allowlist exempts this target, or "".
 
@@ -217,8 +280,9 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
         if one.kind not in {Kind.ADDRESS, Kind.DOMAIN, *_REVOCABLE}
     ]
     for spared, by in sparing:
-        if (spared, by, parsed.finding_type) in rules.allowed:
-            return _ALLOWED.format(by, parsed.finding_type)
+        for finding_type in (parsed.finding_type, ""):
+            if (spared, by, finding_type) in rules.allowed:
+                return _ALLOWED.format(by, finding_type or "every finding type")
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -11,8 +12,8 @@ import boto3
 from django.db import transaction
 from django.utils import timezone
 
-from actions import archive, breaker, containment
-from actions.aws import accounts, firewall, guardduty, in_account, s3, sns
+from actions import archive, breaker, containment, limits
+from actions.aws import accounts, firewall, guardduty, in_account, s3, sns, wafv2
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
     AT_THE_FIREWALL,
@@ -107,6 +108,10 @@ def _as_they_come(
 @transaction.atomic
 def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
     """Records an attempt for each outcome and updates the states, unless already settled."""
+    # First, because it takes a lock that others hold when they lock the rows below.
+    full = Counter(one.error.version for one in outcomes if isinstance(one.error, wafv2.SetsFull))
+    for version, missing in full.items():
+        limits.make_room(missing, version=version, at=at)
     Attempt.objects.bulk_create(
         [
             Attempt(reaction=one.reaction, at=at, succeeded=not one.error, answer=one.answer)

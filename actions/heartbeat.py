@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -15,6 +16,9 @@ EVERY = 15.0  # seconds
 # Longer than the lease of a batch, which is longer than a batch can take while AWS hangs.
 STUCK = 6 * 60.0  # seconds without the end of a round, after which a loop is stuck
 SILENT = 5 * 60.0  # seconds of errors, after which a loop does not work
+ALIVE = timedelta(minutes=5)  # a worker that waits for AWS beats no more often
+
+_ACTS = "worker-acts"
 
 
 class Loop(StrEnum):
@@ -56,6 +60,8 @@ class Heart:
         self._due = time.monotonic() + EVERY
         now = timezone.now()
         cache.set(_key(self.loop), now.timestamp(), timeout=None)
+        if self.loop == Loop.ACT and settings.CONTAINMENT == "on":
+            cache.set(_ACTS, now.timestamp(), timeout=None)
         notices.tell(now)
 
 
@@ -65,6 +71,12 @@ def last_beats() -> dict[Loop, datetime]:
     return {
         loop: datetime.fromtimestamp(found[_key(loop)], UTC) for loop in Loop if _key(loop) in found
     }
+
+
+def acts(at: datetime) -> bool:
+    """Whether a worker whose CONTAINMENT is on has lately beaten."""
+    last = cache.get(_ACTS)
+    return last is not None and at.timestamp() - last < ALIVE.total_seconds()
 
 
 def _key(loop: Loop) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from django.db.models import QuerySet
 from pydantic import BaseModel, ConfigDict, Field
 
-from actions.models import CONTAINMENT, Reaction, ReactionKind, State
+from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
 from storage import filters
 from storage.filters import Filter, Instant, Name
 from storage.paging import CursorPager
@@ -74,17 +74,18 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
         reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     return (
         filters.narrow(reactions, ActionQuery, asked)
-        .select_related("finding")
+        .select_related("finding", "verdict")
         .defer("finding__raw", "finding__description")
         .prefetch_related("attempts")
     )
 
 
 def undoable(shown: Iterable[Reaction]) -> set[int]:
-    """Returns the primary keys of the containments that can be undone.
+    """Returns the primary keys of the actions that can be undone.
 
-    They are in force, and their undo is not pending.
+    They are in force and no dry runs, and their undo is not pending.
     """
-    pks = [one.pk for one in shown if one.kind in CONTAINMENT]
-    standing = Reaction.objects.in_force().filter(pk__in=pks)
-    return {one.pk for one in standing if not one.is_being_undone}
+    pks = [one.pk for one in shown if one.kind in CONTAINMENTS]
+    return set(
+        Reaction.objects.in_force().filter(pk__in=pks).undoable().values_list("pk", flat=True)
+    )

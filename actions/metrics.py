@@ -21,7 +21,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from actions import breaker, containment, heartbeat
+from actions import breaker, containment, fill, heartbeat
 from actions.aws.sqs import Queue
 from actions.heartbeat import Heart
 from actions.models import Reaction, ReactionKind, State
@@ -109,6 +109,15 @@ class DatabaseCollector(Collector):
                 for loop, at in heartbeat.last_beats().items()
             },
         )
+        levels = fill.levels()
+        for name, text in (("used", "Addresses in"), ("capacity", "Addresses that fit into")):
+            yield gauge(
+                f"ip_sets_{name}",
+                f"{text} the IP sets of one IP version in a region or in CloudFront, as of the last"
+                " update by a worker. Absent before it.",
+                ["place", "version"],
+                {(one.place, str(one.version)): getattr(one, name) for one in levels},
+            )
         yield gauge(
             "containment_on",
             "1 if CONTAINMENT is on, 0 in a dry run.",

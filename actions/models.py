@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
@@ -35,13 +35,14 @@ class ReactionKind(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """The states of an action. Only PENDING changes; all others are final."""
+    """The states of an action. Only WAITING (for approval) and PENDING change."""
 
     PENDING = "pending", "Pending"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     DRY_RUN = "dry run", "Dry run"
     PREVENTED = "prevented", "Prevented"
+    WAITING = "waiting", "Waiting"
 
 
 class Containment(NamedTuple):
@@ -87,6 +88,27 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Records the first attempt of pending actions. Returns how many had none before."""
         return self.filter(started_at=None)._move(started_at=at)
 
+    def waiting(self, at: datetime) -> Self:
+        """Returns the actions that wait for an approval at this time."""
+        return self.filter(state=State.WAITING, due_at__gt=at)
+
+    def approve(self, state: State, *, at: datetime, ends_at: datetime | None, outcome: str) -> int:
+        """Moves waiting actions on to this state. Returns how many there were."""
+        is_pending = state == State.PENDING
+        return models.QuerySet.update(
+            self.filter(state=State.WAITING),
+            state=state,
+            due_at=at if is_pending else None,
+            settled_at=None if is_pending else at,
+            ends_at=ends_at,
+            lifts_at=ends_at,
+            outcome=outcome,
+        )
+
+    def lift(self, at: datetime | None) -> int:
+        """Sets when a worker looks at these blocks to lift them; None for never again."""
+        return models.QuerySet.update(self, lifts_at=at)
+
     def due(self, at: datetime) -> Self:
         """Returns the pending actions that are due at this time."""
         return self.filter(state=State.PENDING, due_at__lte=at)
@@ -107,6 +129,21 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
             pk__lt=OuterRef("pk"),
         )
         return self.exclude(kind__in=held).exclude(Exists(earlier))
+
+    def outlasting(self, at: datetime) -> Self:
+        """Returns the blocks that were not undone since and end after this time, or never."""
+        undone = Reaction.objects.filter(
+            kind=ReactionKind.UNBLOCK,
+            state__in=[State.DONE, State.DRY_RUN],
+            target=OuterRef("target"),
+            pk__gt=OuterRef("pk"),
+        )
+        return self.filter(
+            Q(ends_at=None) | Q(ends_at__gt=at),
+            ~Exists(undone.filter(Q(state=State.DONE) | Q(state=OuterRef("state")))),
+            kind=ReactionKind.BLOCK,
+            state__in=[State.PENDING, State.DONE, State.DRY_RUN],
+        )
 
     def in_force(self) -> Self:
         """Returns, per target, the newest containment of each kind that was not undone since.
@@ -131,18 +168,28 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
             state__in=[*standing, State.DRY_RUN],
         ).annotate(is_being_undone=Exists(undone.filter(state=State.PENDING)))
 
+    def undoable(self) -> Self:
+        """Returns those in force that can be undone: neither dry runs nor being undone already."""
+        undoable: Any = self.exclude(state=State.DRY_RUN)
+        found: Self = undoable.filter(is_being_undone=False)
+        return found
+
 
 ReactionManager = models.Manager.from_queryset(ReactionQuerySet)
 
 
 class Reaction(KeptModel):
-    """One action on a target because of a finding, with its reason and state.
+    """One action on a target, with its reason and state.
 
-    `decisions.py` and `undo.py` add rows; `execution.py` and `breaker.py` update their state.
+    An action by hand can have no finding; an action of the policy always has one. `decisions.py`,
+    `by_hand.py`, `undo.py` and `limits.py` add rows; `execution.py` and `breaker.py` update their
+    state.
     Database triggers prevent all other updates and all deletes.
     """
 
-    finding = models.ForeignKey(Finding, on_delete=models.PROTECT, related_name="reactions")
+    finding = models.ForeignKey(
+        Finding, on_delete=models.PROTECT, null=True, related_name="reactions"
+    )
     kind = models.CharField("action", max_length=8, choices=ReactionKind)
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
@@ -154,10 +201,14 @@ class Reaction(KeptModel):
     outcome = models.TextField(blank=True)  # the result, once it is settled
     state = models.CharField(max_length=16, choices=State)
     decided_at = models.DateTimeField()
-    due_at = models.DateTimeField(null=True)  # time of the next attempt; null if there is none
+    # The time of the next attempt, or until when it waits for an approval; null if there is none.
+    due_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)  # time of the first attempt
     settled_at = models.DateTimeField(null=True)
-    # Null and "" if the policy requires the action. An unblock has the user who requested it.
+    ends_at = models.DateTimeField(null=True)  # the end of a block; null if it has none
+    lifts_at = models.DateTimeField(null=True)  # when a worker looks next whether to lift it
+    # Null and "" if the policy requires the action, or if a time limit ends a block. An action
+    # that a person requests has the name.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
@@ -165,6 +216,10 @@ class Reaction(KeptModel):
     # The ID of the request or message that led to it, which each line of the log about it has.
     # The database has the default too, for a version that does not know the column.
     trace = models.CharField(max_length=TRACE_MAX_LENGTH, blank=True, db_default="", default="")
+    client_id = models.CharField(max_length=200, blank=True)  # of the program that requested it
+    # Who requested it, and the Idempotency-Key of the request; "" without one.
+    request_key = models.CharField(max_length=500, blank=True)
+    request_digest = models.CharField(max_length=64, blank=True)  # of the body of that request
 
     is_being_undone: bool  # set only by `in_force`
 
@@ -177,17 +232,29 @@ class Reaction(KeptModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["finding", "kind", "target_kind", "target"],
-                condition=Q(requested_by_name=""),
+                condition=Q(requested_by_name="") & ~Q(kind="UNBLOCK"),
                 name="a_finding_is_acted_on_once",
             ),
+            models.UniqueConstraint(
+                fields=["request_key"], condition=~Q(request_key=""), name="a_request_acts_once"
+            ),
+            # The policy acts on findings only. The unblock at the end of a block has what it had.
             models.CheckConstraint(
-                condition=Q(state="pending", settled_at=None, due_at__isnull=False)
-                | (~Q(state="pending") & Q(settled_at__isnull=False, due_at=None)),
+                condition=Q(finding__isnull=False) | ~Q(requested_by_name="") | Q(kind="UNBLOCK"),
+                name="the_policy_acts_on_a_finding",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "waiting"], settled_at=None, due_at__isnull=False)
+                | (~Q(state__in=["pending", "waiting"]) & Q(settled_at__isnull=False, due_at=None)),
                 name="pending_is_due_and_settled_is_not",
             ),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="pending", condition=Q(state="pending")),
+            models.Index(fields=["due_at"], name="waiting", condition=Q(state="waiting")),
+            models.Index(
+                fields=["lifts_at"], name="block_to_lift", condition=Q(lifts_at__isnull=False)
+            ),
             models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
             models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
             models.Index(fields=["decided_at"], name="reaction_by_decision"),
@@ -198,9 +265,26 @@ class Reaction(KeptModel):
         return f"{self.get_kind_display()} {self.target}"
 
     @property
+    def its_finding(self) -> Finding:
+        """The finding. Raises ValueError if there is none, as for some actions by hand."""
+        if self.finding is None:
+            raise ValueError(f"Action {self.pk} has no finding.")
+        return self.finding
+
+    @property
     def can_be_allowed(self) -> bool:
-        """Whether the target can be added to the allowlist."""
-        return self.kind in CONTAINMENT and bool(self.target)
+        """Whether the target can be added to the allowlist for the finding type."""
+        return self.kind in CONTAINMENT and bool(self.target) and self.finding_id is not None
+
+    @property
+    def was_not_done(self) -> bool:
+        """Whether it failed, was prevented, or waits for an approval."""
+        return self.state in (State.FAILED, State.PREVENTED, State.WAITING)
+
+    @property
+    def has_no_end(self) -> bool:
+        """Whether it is a block without a time limit."""
+        return self.kind == ReactionKind.BLOCK and not self.was_not_done and self.ends_at is None
 
     @property
     def gives_up_at(self) -> datetime:
@@ -275,23 +359,53 @@ class MemberRole(models.Model):
         return self.account_id
 
 
+class VerdictQuerySet(AppendOnlyQuerySet["Verdict"]):
+    """Queries of verdicts, which are append-only."""
+
+
+VerdictManager = models.Manager.from_queryset(VerdictQuerySet)
+
+
+class Verdict(AppendOnlyModel):
+    """Whether a person approved an action that waited for it, and why."""
+
+    reaction = models.OneToOneField(Reaction, on_delete=models.PROTECT, related_name="verdict")
+    at = models.DateTimeField()
+    approved = models.BooleanField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    by_name = models.CharField(max_length=200)
+    reason = models.TextField()
+
+    objects = VerdictManager()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{'Approved' if self.approved else 'Rejected'} by {self.by_name}: {self.reason}"
+
+
 class AllowanceQuerySet(models.QuerySet["Allowance"]):
     """Queries of the allowlist."""
 
-    def in_force(self) -> Self:
-        """Returns the entries that have not been removed."""
-        return self.filter(taken_back_at=None)
+    def in_force(self, at: datetime) -> Self:
+        """Returns the entries that have not been removed and have not ended at this time."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=at), taken_back_at=None)
 
 
 AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
 
 
 class Allowance(models.Model):
-    """An allowlist entry: findings of this type never block or revoke this entity."""
+    """An allowlist entry: findings of this type never lead to containment of this entity."""
 
     kind = models.CharField(max_length=16)
     name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
-    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH)
+    # "" for every type
+    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
+    reason = models.TextField(blank=True)  # "" if it was added before reasons were required
+    ends_at = models.DateTimeField(null=True)
     added_at = models.DateTimeField()
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
@@ -314,7 +428,7 @@ class Allowance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} for {self.finding_type}"
+        return f"{self.name} for {self.finding_type or 'every finding type'}"
 
 
 class Trip(models.Model):

@@ -24,7 +24,15 @@ def against_blocking(address: str, parsed: ParsedFinding, *, never: list[Network
     """
     if parsed.resource_acted:
         return "The account's own resource acted, so this is the address of its target."
-    if address in parsed.own_addresses:
+    return against_any_block(address, own=parsed.own_addresses, never=never)
+
+
+def against_any_block(address: str, *, own: frozenset[str], never: list[Network]) -> str:
+    """Returns why this address must not be blocked, whatever the finding, or "".
+
+    `own` are the addresses of the account's own resources.
+    """
+    if address in own:
         return "The address belongs to one of the account's own resources."
     number = ipaddress.ip_address(address)
     if _is_not_public(number):

@@ -11,12 +11,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from actions import breaker, containment, log, paths, undo
-from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind
+from accounts.api_auth import Caller
+from actions import approval, breaker, containment, fill, log, paths, undo
+from actions.forms import ReasonForm
+from actions.models import CONTAINMENT, Allowance, Reaction, State
+from findings.models import Finding
 from storage import paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
+
+SHOWN_WAITING = 50
 
 HERE = "api:get_actions"  # the page and the API resource share a URL
 
@@ -28,11 +33,17 @@ def action_list(request: HttpRequest) -> HttpResponse:
     """Shows the Actions page: the log of actions, newest first, with filters."""
     wanted = paging.wanted(request)
     form = log.ActionFilter(wanted)
+    waiting = Reaction.objects.waiting(timezone.now()).select_related("finding").order_by("due_at")
+    shown_waiting = list(waiting[:SHOWN_WAITING])
     context = {
         "form": form,
         "wanted": wanted,
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
+        "nearly_full": [one for one in fill.levels() if one.is_nearly_full],
+        "waiting_for_approval": shown_waiting,
+        "number_waiting": waiting.count() if shown_waiting else 0,
+        "may_approve": approval.who_may() if shown_waiting else [],
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
         "paths": paths.PATHS,
         "may_act": request.user.has_perm("actions.add_reaction"),
@@ -47,28 +58,53 @@ def action_list(request: HttpRequest) -> HttpResponse:
 @require_POST
 @may_act
 def undo_containment(request: HttpRequest, pk: int) -> HttpResponse:
-    """Requests the unblock or restore of a contained target; 404 if it is no containment."""
+    """Requests the undo of a containment, with a reason; 404 for other actions."""
     containment = get_object_or_404(Reaction, pk=pk, kind__in=CONTAINMENT)
-    if undone := undo.undo(containment, by=cast(User, request.user), at=timezone.now()):
-        done = "unblocked" if undone.kind == ReactionKind.UNBLOCK else "restored"
-        messages.success(request, f"{containment.target} will be {done}.")
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    by = caller_of(request)
+    why = f"Requested by {by.name}: {form.cleaned_data['reason']}"
+    undone = undo.undo(containment, why=why, by=by, at=timezone.now())
+    if undone:
+        messages.success(request, f"{undone} was requested. A worker carries it out.")
     else:
-        text = "is not contained, or its undo is already pending."
+        text = "has nothing in force to undo, or it is being undone already."
         messages.info(request, f"{containment.target} {text}")
     return redirect(HERE)
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    """Returns the signed-in user as a caller."""
+    user = cast(User, request.user)
+    return Caller(name=user.get_username(), user=user)
 
 
 @require_POST
 @may_act
 def allow(request: HttpRequest, pk: int) -> HttpResponse:
-    """Adds the target of a containment to the allowlist for its finding type."""
+    """Adds the target of a containment to the allowlist for its finding type, with a reason."""
     reaction = get_object_or_404(
-        Reaction.objects.exclude(target="").select_related("finding"),
+        Reaction.objects.exclude(target="").exclude(finding=None).select_related("finding"),
         pk=pk,
         kind__in=CONTAINMENT,
     )
-    name, finding_type = reaction.target, reaction.finding.finding_type
-    if undo.allow(reaction, by=cast(User, request.user), at=timezone.now()):
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    name, finding_type = reaction.target, cast(Finding, reaction.finding).finding_type
+    added = undo.allow(
+        reaction.target_kind,
+        name,
+        finding_type,
+        reason=form.cleaned_data["reason"],
+        ends_at=None,
+        by=cast(User, request.user),
+        at=timezone.now(),
+    )
+    if added:
         text = f"{name} is on the allowlist for {finding_type}."
         messages.success(request, f"{text} Earlier actions are not undone.")
     else:
@@ -76,11 +112,41 @@ def allow(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("actions:allowlist")
 
 
+@require_POST
+@may_act
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approves or rejects an action that waits for it (`verdict`), with a reason."""
+    reaction = get_object_or_404(Reaction, pk=pk)
+    form = ReasonForm(request.POST)
+    verdict = request.POST.get("verdict")
+    if not form.is_valid() or verdict not in {"approve", "reject"}:
+        messages.error(request, "State the reason. Nothing was changed.")
+        return redirect(HERE)
+    decided = approval.decide(
+        reaction,
+        approved=verdict == "approve",
+        reason=form.cleaned_data["reason"],
+        by=cast(User, request.user),
+        at=timezone.now(),
+    )
+    if decided is None:
+        messages.info(request, f"{reaction} no longer waits for an approval.")
+    elif verdict == "reject":
+        messages.success(request, f"{reaction} was rejected.")
+    elif decided.state == State.PENDING:
+        messages.success(request, f"{reaction} was approved. A worker carries it out.")
+    else:
+        messages.warning(request, f"{reaction} was approved, but not done. {decided.outcome}")
+    return redirect(HERE)
+
+
 @require_safe
 @may_see
 def allowlist(request: HttpRequest) -> HttpResponse:
     """Shows the allowlist, newest entry first."""
-    allowances = Allowance.objects.in_force().select_related("added_by").order_by("-pk")
+    allowances = (
+        Allowance.objects.in_force(timezone.now()).select_related("added_by").order_by("-pk")
+    )
     context = {
         "allowances": allowances,
         "may_act": request.user.has_perm("actions.add_reaction"),

@@ -25,7 +25,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from actions import execution, ingest, reconcile
+from actions import approval, execution, ingest, limits, reconcile
 from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
 from findings.guardduty.parser import Unparsed, unwrap
@@ -103,10 +103,12 @@ def _told(error: Exception) -> str:
 def act(
     session: boto3.Session, stop: threading.Event, after_each: Callable[[], None] = lambda: None
 ) -> None:
-    """Carries out one round of due actions; waits up to IDLE seconds if there are none.
+    """Ends what has ended, approvals and blocks, and carries out one round of due actions.
 
-    Calls `after_each` after each batch of the round.
+    Waits up to IDLE seconds if no action is due. Calls `after_each` after each batch of the round.
     """
+    approval.expire(timezone.now())
+    limits.lift(timezone.now())
     if not execution.carry_out_due(session, after_each):
         stop.wait(IDLE)
 

@@ -149,7 +149,7 @@ def neighbors(finding: Finding, form: Any) -> Neighbors:
 
 def entity_path(entity: Entity) -> str:
     """Returns the page about an entity."""
-    return f"{reverse('findings:events')}?{urlencode({'entity': entity.name})}"
+    return reverse("console:entity", args=[entity.pk])
 
 
 PathOf = Callable[[str, str], str]

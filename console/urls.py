@@ -9,4 +9,5 @@ urlpatterns = [
     path("events/<int:pk>", views.event, name="event"),
     path("accounts", views.account_list, name="accounts"),
     path("accounts/<account_id>/try-role", views.try_role, name="try_role"),
+    path("entities/<int:pk>", views.entity, name="entity"),
 ]

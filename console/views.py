@@ -7,14 +7,16 @@ from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from actions import members
+from actions import hand_views, members
 from console import dashboard as overview
+from console import entity as entity_page
 from console import event as event_page
 from findings import accounts, events
-from findings.models import Finding
+from findings.models import Entity, Finding
 from storage import paging
 
 
@@ -41,11 +43,16 @@ def event(request: HttpRequest, pk: int) -> HttpResponse:
     """Shows all that one finding says, its actions, and links to its neighbors and to AWS."""
     finding = get_object_or_404(Finding, pk=pk)
     accounts.give_names([finding])
+    may_act = request.user.has_perm("actions.add_reaction")
     context = {
         "finding": finding,
         **event_page.shown(finding),
-        "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
+        "reactions": finding.reactions.order_by("pk")
+        .select_related("verdict")
+        .prefetch_related("attempts"),
         "neighbors": event_page.neighbors(finding, events.EventFilter(paging.wanted(request))),
+        "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,
+        "hand_url": reverse("actions:on_event", args=[pk]),
     }
     return render(request, "console/event.html", context)
 
@@ -91,3 +98,21 @@ def try_role(request: HttpRequest, account_id: str) -> HttpResponse:
         raise Http404 from None
     messages.success(request, f"A worker tries the role in {account_id}.")
     return redirect("console:accounts")
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def entity(request: HttpRequest, pk: int) -> HttpResponse:
+    """Shows what is known of one entity, and what is in force about it."""
+    found = get_object_or_404(Entity, pk=pk)
+    may_act = request.user.has_perm("actions.add_reaction")
+    context = {
+        "entity": found,
+        "known": entity_page.known(found, at=timezone.now()),
+        "height": entity_page.HEIGHT,
+        "width": entity_page.DAYS * entity_page.STEP,
+        "days": entity_page.DAYS,
+        "hand": hand_views.form_about([found]) if may_act else None,
+        "hand_url": reverse("actions:on_entity", args=[pk]),
+    }
+    return render(request, "console/entity.html", context)

@@ -23,6 +23,19 @@ class Action(models.TextChoices):
     BLOCK = "BLOCK", "Block"
     REVOKE = "REVOKE", "Revoke"
     SAVE = "SAVE", "Save"
+    # The same actions, which wait until a person approves them.
+    ASK_BLOCK = "ASK_BLOCK", "Ask to block"
+    ASK_REVOKE = "ASK_REVOKE", "Ask to revoke"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person must approve it."""
+        return self in (Action.ASK_BLOCK, Action.ASK_REVOKE)
+
+    @property
+    def once_approved(self) -> Action:
+        """The action without the approval."""
+        return Action(self.removeprefix("ASK_"))
 
 
 class Target(NamedTuple):
@@ -54,7 +67,7 @@ class ThreatPolicy(models.Model):
     service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     severity = models.CharField(max_length=8, blank=True, choices=Severity)
-    action = models.CharField(max_length=8, choices=Action)
+    action = models.CharField(max_length=16, choices=Action)
 
     objects = ThreatPolicyManager()
 
@@ -123,8 +136,8 @@ class PolicyChange(AppendOnlyModel):
     service = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
     severity = models.CharField(max_length=8, blank=True, choices=Severity)
-    action_before = models.CharField(max_length=8, blank=True, choices=Action)  # "" if not set
-    action_after = models.CharField(max_length=8, blank=True, choices=Action)  # "" if removed
+    action_before = models.CharField(max_length=16, blank=True, choices=Action)  # "" if not set
+    action_after = models.CharField(max_length=16, blank=True, choices=Action)  # "" if removed
 
     objects = PolicyChangeManager()
 
@@ -176,7 +189,7 @@ class Finding(models.Model):
     seen_at = models.DateTimeField("last seen")  # the time of arrival if missing
     received_at = models.DateTimeField()
     # The policy action when it arrived, and the setting that applied; "" for the default.
-    action = models.CharField(max_length=8, choices=Action)
+    action = models.CharField(max_length=16, choices=Action)
     set_at = models.CharField(max_length=300, blank=True)
     problem = models.TextField(blank=True)  # why it could not be parsed; "" if it was
     raw = models.TextField()  # JSON in ASCII, which every database can store

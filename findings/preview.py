@@ -97,7 +97,7 @@ class Preview:
             yield f"{count:,} would have been ignored instead of reported."
         if count := lost.get(Action.IGNORE):
             yield f"{count:,} that the current policy ignores would have been reported."
-        for action in (Action.REVOKE, Action.SAVE):
+        for action in (Action.REVOKE, Action.SAVE, Action.ASK_BLOCK, Action.ASK_REVOKE):
             if count := gained.get(action):
                 yield f"{count:,} more would have had the action {action.label}."
             if count := lost.get(action):

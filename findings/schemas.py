@@ -94,7 +94,8 @@ class PolicySetting(BaseModel):
     severity: Severity | None = Field(None, description="Null or absent for every severity.")
     action: Action | None = Field(
         description="Null removes the setting, so that a less specific one applies."
-        " REVOKE requires a finding type whose findings can name a credential."
+        " REVOKE requires a finding type whose findings can name a credential. ASK_BLOCK and"
+        " ASK_REVOKE wait on the Actions page until an operator approves them."
     )
 
     @property
@@ -103,6 +104,7 @@ class PolicySetting(BaseModel):
         return Target(self.service or "", self.finding_type or "", self.severity or "")
 
 
+_NEEDS_CREDENTIAL = (Action.REVOKE, Action.ASK_REVOKE)
 _TEXT_OR_NULL = frozenset({str, type(None)})
 
 
@@ -129,7 +131,7 @@ def _across_members(policies: list[Any]) -> Iterator[InitErrorDetails]:
         if service is not None and finding_type is not None:
             yield _error(index, detail="Set either service or finding_type, not both.")
             continue
-        if action == "REVOKE" and not catalogue.can_revoke(
+        if action in _NEEDS_CREDENTIAL and not catalogue.can_revoke(
             service=service or "", finding_type=finding_type or ""
         ):
             yield _error(index, "action", detail="Its findings name no credential to revoke.")

@@ -1,6 +1,10 @@
-"""A lock that serializes transactions."""
+"""Locks that hold for all processes that share the database."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import connection
 
@@ -14,3 +18,29 @@ def advisory_lock(name: str) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+
+
+@contextmanager
+def session_lock(name: str, *, until: float) -> Iterator[None]:
+    """Hold the lock with this name, across transactions, until the block or the process ends.
+
+    Closes the connection at the end. Raises TimeoutError if another process still holds the lock at
+    `until` (time.monotonic()). SQLite has no such lock: there, does nothing.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        while not _try(name):
+            if time.monotonic() > until:
+                raise TimeoutError
+            time.sleep(0.5)
+        yield
+    finally:
+        connection.close()  # releases the lock, also if the connection is broken
+
+
+def _try(name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [name])
+        return bool(cursor.fetchone()[0])

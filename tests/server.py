@@ -45,8 +45,9 @@ for name, group in {PEOPLE!r}.items():
         user.groups.add(Group.objects.get(name=group))
 User.objects.create_superuser("admin", "admin@example.com", {PASSWORD!r})
 client = Client(id={CLIENT_ID!r}, name="pipeline", response_types="",
-    grant_types="client_credentials", scopes="findings:read\\nfindings:write\\nsecurity:read",
-    default_scopes="findings:read\\nfindings:write\\nsecurity:read")
+    grant_types="client_credentials",
+    scopes="findings:read\\nfindings:write\\nactions:write\\nsecurity:read",
+    default_scopes="findings:read\\nfindings:write\\nactions:write\\nsecurity:read")
 client.set_secret({CLIENT_SECRET!r})
 client.save()
 """

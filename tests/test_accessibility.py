@@ -24,6 +24,8 @@ PAGES = [
     "/",
     "/entities",
     "/entities?kind=odd",
+    "/entities/1",
+    "/actions/by-hand/events?finding=1&finding=2",
     "/accounts",
     "/actions",
     "/actions?state=odd",
@@ -70,6 +72,7 @@ LISTS = [  # of these, the first row's own page, and those that hang on it
 POLICIES = [
     {"service": "EC2", "severity": "HIGH", "action": "BLOCK"},
     {"finding_type": "Recon:EC2/Portscan", "action": "IGNORE"},
+    {"service": "EC2", "severity": "LOW", "action": "ASK_BLOCK"},
     {"finding_type": "Backdoor:EC2/C&CActivity.B!DNS", "severity": "HIGH", "action": "SAVE"},
     {"service": "S3", "action": "REVOKE"},
 ]
@@ -81,7 +84,10 @@ from django.utils import timezone
 from actions import undo
 from actions.models import Reaction
 block = Reaction.objects.filter(kind="BLOCK").first()
-undo.allow(block, by=User.objects.first(), at=timezone.now())
+undo.allow(
+    block.target_kind, block.target, block.finding.finding_type, reason="Ours", ends_at=None,
+    by=User.objects.first(), at=timezone.now(),
+)
 """
 
 

@@ -11,7 +11,17 @@ from storage.append_only import AppendOnlyError
 from tests.kept_rows import answers, kept_models, left_behind, operations
 
 # The state of an action moves forward.
-FREE = {"actions_reaction": {"state", "outcome", "due_at", "started_at", "settled_at"}}
+FREE = {
+    "actions_reaction": {
+        "state",
+        "outcome",
+        "due_at",
+        "started_at",
+        "settled_at",
+        "ends_at",
+        "lifts_at",
+    }
+}
 
 
 @pytest.mark.parametrize("model", kept_models())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from actions.tests.attacks import attack
 from license.tests.keys import make_license
@@ -54,6 +54,14 @@ def wait_for(cloud: Cloud, ip_set: str, expected: set[str]) -> None:
         time.sleep(0.1)
 
 
+def do(row: Locator, name: str) -> None:
+    """Unfold a form of a row of the log, state a reason, and submit it."""
+    form = row.locator("details", has_text=name)
+    form.locator("summary").click()
+    form.get_by_label("Reason").fill("A partner of ours")
+    form.get_by_role("button", name=name).click()
+
+
 def test_block_unblock_and_allow(operator: Page, portal: Server, cloud: Cloud, ip_set: str) -> None:
     page = operator
     page.goto("/threats")
@@ -69,14 +77,14 @@ def test_block_unblock_and_allow(operator: Page, portal: Server, cloud: Cloud, i
     expect(row).to_contain_text(ADDRESS)
     expect(row).to_contain_text("Done")
 
-    page.get_by_role("button", name=f"Unblock {ADDRESS}").click()
-    expect(page.locator(".notice")).to_contain_text("will be unblocked")
+    do(row, "Unblock")
+    expect(page.locator(".notice")).to_contain_text(f"Unblock {ADDRESS} was requested")
     wait_for(cloud, ip_set, set())
     page.goto("/actions?now=blocked")
     expect(page.locator("main")).not_to_contain_text(ADDRESS)
 
     page.goto("/actions?action=BLOCK")
-    page.get_by_role("button", name=f"Allow {ADDRESS} for {BRUTE_FORCE} only").click()
+    do(page.locator("tbody tr"), "Allow for this threat only")
     expect(page.locator("main table")).to_contain_text(ADDRESS)
 
     finding(portal, 2)

@@ -13,14 +13,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import execution, reconcile, undo, worker
+from actions import execution, reconcile, worker
 from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import RUNTIME, a_function, a_pod, a_task
 from actions.tests.test_worker import event, send
@@ -79,7 +78,7 @@ def test_the_worker_needs_all_that_its_role_allows(
     assert not Reaction.objects.filter(state__in=["pending", "failed"]).exists()
     reconcile.reconcile(session)
     for containment in Reaction.objects.in_force():
-        undo.undo(containment, by=operator, at=timezone.now())
+        undo(containment, operator)
     _carry_out_all(session)
     # tests/test_database_secret.py shows that each process reads the password of the database.
     unused = roles.permissions(roles.WORKER) - made - {"secretsmanager:GetSecretValue"}

@@ -119,13 +119,16 @@ def test_choosing_what_is_saved_already_is_no_change(threats: Page) -> None:
 
 
 def test_revoke_is_offered_only_where_there_is_a_credential(threats: Page) -> None:
-    revoke = threats.get_by_role("menuitemradio", name="Revoke")
+    revoke = threats.get_by_role("menuitemradio", name="Revoke", exact=True)
+    asks = threats.get_by_role("menuitemradio", name="Ask to revoke")
 
     cell(threats, DENIAL).click()
     expect(revoke).to_have_count(0)
+    expect(asks).to_have_count(0)
     threats.keyboard.press("Escape")
     cell(threats, "ThreatReaction:Ransomware/Write", service="Ransomware").click()
     expect(revoke).to_be_visible()
+    expect(asks).to_be_visible()
 
 
 def test_leaving_with_unsaved_changes_asks_first(threats: Page) -> None:

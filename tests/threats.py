@@ -36,7 +36,7 @@ def cell(page: Page, finding_type: str, severity: str = "", *, service: str = "E
 def choose(page: Page, cell: Locator, action: str) -> None:
     """Select an action in the menu of a cell, without saving it."""
     cell.click()
-    page.get_by_role("menuitemradio", name=action).click()
+    page.get_by_role("menuitemradio", name=action, exact=True).click()
 
 
 def stage_two(page: Page) -> None:

@@ -23,7 +23,9 @@ from pydantic_core import to_json
 
 from accounts.api import router as security_router
 from accounts.api_auth import SCOPES, CallerRefused, anybody, refuse
+from actions.api import KeyReused
 from actions.api import router as actions_router
+from actions.by_hand import NothingInForce
 from actions.views import action_list
 from findings.api import router as findings_router
 from findings.policy import StalePolicy
@@ -37,6 +39,7 @@ _MEANINGS = {
     400: "The request body is not valid JSON.",
     401: "The caller is not authenticated, or the access token is invalid or expired.",
     403: "The caller lacks the permission or the scope, or the license does not allow writes.",
+    409: "There is nothing in force to undo. Nothing was changed.",
     412: "The policy does not match the ETag in If-Match. Nothing was changed.",
     413: "The request body is larger than 1 MiB.",
     415: "The Content-Type is not application/json.",
@@ -212,6 +215,19 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
         code="stale_policy",
         detail=f"{error} Nothing was changed. Get the policy and send the change with its ETag.",
         headers={"ETag": error.etag},
+    )
+
+
+@api.exception_handler(NothingInForce)
+def _nothing_in_force(request: HttpRequest, error: NothingInForce) -> HttpResponse:
+    return responses.respond(code="nothing_in_force", detail=f"{error} Nothing was changed.")
+
+
+@api.exception_handler(KeyReused)
+def _key_reused(request: HttpRequest, error: KeyReused) -> HttpResponse:
+    return responses.respond(
+        code="idempotency_key_reused",
+        detail="Another request had this Idempotency-Key. Nothing was changed.",
     )
 
 

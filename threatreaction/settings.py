@@ -120,6 +120,7 @@ MEMBER_EXTERNAL_ID = env.str("MEMBER_EXTERNAL_ID", default=f"threatreaction-{AWS
 ARCHIVE_FINDINGS = env.str("ARCHIVE_FINDINGS", default="off")  # or "on", in GuardDuty
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
+BLOCK_FOR = env.str("BLOCK_FOR", default="7d")  # "" for ever; actions.checks validates it
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
 MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
 

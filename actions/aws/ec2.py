@@ -26,7 +26,7 @@ def isolate(access: Access, reaction: Reaction) -> str:
     """
     if not paths.ISOLATION.is_set_up:
         raise ContainmentError(paths.none_for(Kind.INSTANCE), prevented=True)
-    ec2 = access.client("ec2", region=reaction.finding.region)
+    ec2 = access.client("ec2", region=reaction.its_finding.region)
     reservations = ec2.describe_instances(InstanceIds=[reaction.target])["Reservations"]
     (instance,) = [one for some in reservations for one in some["Instances"]]
     interfaces = instance.get("NetworkInterfaces", [])
@@ -58,7 +58,7 @@ def isolate(access: Access, reaction: Reaction) -> str:
 
 def restore(access: Access, reaction: Reaction) -> str:
     """Gives each network interface the groups that it had. Raises as `isolate` does."""
-    ec2 = access.client("ec2", region=reaction.finding.region)
+    ec2 = access.client("ec2", region=reaction.its_finding.region)
     told, left = [], []
     for which, before in memories.recalled(reaction).items():
         groups = _groups_of(ec2, which)

@@ -20,7 +20,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     detectors: dict[str, str] = {}
 
     def archive(reaction: Reaction) -> str:
-        region = reaction.finding.region
+        region = reaction.its_finding.region
         access = accounts_of(session).access(settings.AWS_ACCOUNT_ID, session_name="")
         guardduty = access.client("guardduty", region=region)
         if region not in detectors:

@@ -18,7 +18,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     accounts = accounts_of(session)
 
     def act(reaction: Reaction) -> str:
-        access = accounts.access(reaction.account_id, session_name=reaction.finding.finding_id)
+        access = accounts.access(reaction.account_id, session_name=reaction.its_finding.finding_id)
         if reaction.kind == ReactionKind.ISOLATE:
             return ec2.isolate(access, reaction)
         if reaction.kind == ReactionKind.REVOKE:

@@ -18,7 +18,7 @@ def find(access: Access, reaction: Reaction) -> str:
 
     Raises ContainmentError if it has none, BotoCoreError and ClientError.
     """
-    region = reaction.finding.region
+    region = reaction.its_finding.region
     match reaction.target_kind:
         case Kind.FUNCTION:
             arn = _of_function(access, region, reaction.target)
@@ -55,7 +55,7 @@ def _of_task(access: Access, region: str, arn: str) -> str:
 
 
 def _of_pod(access: Access, region: str, reaction: Reaction) -> str:
-    pod = field(json.loads(reaction.finding.raw), *_POD)
+    pod = field(json.loads(reaction.its_finding.raw), *_POD)
     namespace = text_in(field(pod, "namespace"), 253)
     account = text_in(field(pod, "serviceAccountName"), 253)
     if not namespace or not account:

@@ -21,7 +21,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
         answer = s3.put_object(
             Bucket=settings.SAVE_BUCKET,
             Key=reaction.target,
-            Body=reaction.finding.raw.encode(),
+            Body=reaction.its_finding.raw.encode(),
             ContentType="application/json",
         )
         return f"Saved in {settings.SAVE_BUCKET}, ETag {answer['ETag']}."

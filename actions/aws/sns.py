@@ -36,9 +36,9 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value}
                 for name, value in (
-                    ("finding_type", reaction.finding.finding_type),
-                    ("severity", reaction.finding.severity),
-                    ("action", reaction.finding.action),
+                    ("finding_type", reaction.its_finding.finding_type),
+                    ("severity", reaction.its_finding.severity),
+                    ("action", reaction.its_finding.action),
                 )
                 if value
             },
@@ -54,7 +54,7 @@ def message(reaction: Reaction) -> dict[str, Any]:
 
     It lists at most LISTED actions of the finding, in their current states.
     """
-    finding = reaction.finding
+    finding = reaction.its_finding
     others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]
     return {
         "action_id": reaction.pk,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from actions import fill
 from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, failure
+from actions.fill import Level
 
 CAPACITY = 10_000  # addresses in one set, AWS's limit
 TRIES = 5  # if another client changes a set at the same time
@@ -36,6 +38,18 @@ class IPSet(NamedTuple):
     scope: str  # "REGIONAL" or "CLOUDFRONT"
     name: str
     id: str
+
+
+class SetsFull(ContainmentError):
+    """The IP sets of this IP version have no room for an address."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"The IPv{version} sets of BLOCK_IP_SETS are full. The block that ends first makes"
+            " room. If no block has an end, create another set, and add it to BLOCK_IP_SETS and to"
+            " the web ACL."
+        )
+        self.version = version
 
 
 @dataclass(slots=True)
@@ -68,12 +82,14 @@ def apply(
     """Blocks and unblocks CIDRs in all places. Returns those that failed, with the reasons."""
     places = _places()
     left_out: dict[str, ContainmentError] = {}
+    levels: list[Level] = []
     for (region, _), ip_sets in places.items():
         waf = session.client("wafv2", region_name=region, config=CONFIG)
         try:
-            left_out |= _apply_in_one_place(waf, ip_sets, blocked, unblocked)
+            left_out |= _apply_in_one_place(waf, ip_sets, blocked, unblocked, levels)
         except (BotoCoreError, ClientError) as error:
             left_out |= dict.fromkeys([*blocked, *unblocked], failure(error))
+    fill.note(levels)
     return left_out
 
 
@@ -85,8 +101,13 @@ def _places() -> dict[tuple[str, str], list[IPSet]]:
 
 
 def _apply_in_one_place(
-    waf: Any, ip_sets: Iterable[IPSet], blocked: Collection[str], unblocked: Collection[str]
+    waf: Any,
+    ip_sets: Iterable[IPSet],
+    blocked: Collection[str],
+    unblocked: Collection[str],
+    levels: list[Level],
 ) -> dict[str, ContainmentError]:
+    """Updates the sets of one place, and appends their levels. Returns what did not fit."""
     for tries_left in reversed(range(TRIES)):
         sets: dict[int, list[Content]] = {4: [], 6: []}
         for ip_set in ip_sets:
@@ -103,6 +124,7 @@ def _apply_in_one_place(
             if error.response["Error"]["Code"] != "WAFOptimisticLockException" or not tries_left:
                 raise
         else:
+            levels += [_level(version, contents) for version, contents in sets.items() if contents]
             return left_out
     raise AssertionError("The last try returns or raises.")
 
@@ -118,11 +140,14 @@ def _plan(
         room = max(0, CAPACITY - len(content.wanted))
         content.wanted.update(missing[:room])
         missing = missing[room:]
-    full = ContainmentError(
-        f"The IPv{version} sets of BLOCK_IP_SETS are full. Create another set, and add it to"
-        " BLOCK_IP_SETS and to the web ACL."
-    )
-    return dict.fromkeys(missing, full)
+    return dict.fromkeys(missing, SetsFull(version))
+
+
+def _level(version: int, contents: Sequence[Content]) -> Level:
+    ip_set = contents[0].ip_set
+    place = "CloudFront" if ip_set.scope == "CLOUDFRONT" else ip_set.region
+    used = sum(len(content.wanted) for content in contents)
+    return Level(place, version, used, CAPACITY * len(contents))
 
 
 def _read(waf: Any, ip_set: IPSet) -> tuple[int, Content]:

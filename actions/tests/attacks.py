@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from accounts.api_auth import Caller
 from actions import ingest
+from actions import undo as undoing
+from actions.models import Reaction
 from findings import policy
 from findings.ingest import IngestResult
 from findings.models import PolicyChange, Target
@@ -48,6 +51,12 @@ def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser
     details = {"accessKeyId": key, "userName": name, "userType": kind, "principalId": "AIDA"}
     resource = {"resourceType": "AccessKey", "accessKeyDetails": details}
     return attack(number, type=STOLEN, resource=resource)
+
+
+def undo(reaction: Reaction, by: User) -> Reaction | None:
+    """Requests the undo of a containment, as an operator does."""
+    caller = Caller(name=by.get_username(), user=by)
+    return undoing.undo(reaction, why="Requested: a test", by=caller, at=timezone.now())
 
 
 def arrive(*findings: Any) -> IngestResult:

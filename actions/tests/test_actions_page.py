@@ -38,7 +38,7 @@ def test_the_log_comes_newest_first_a_page_at_a_time(
     query = ""
     page(viewer_client)  # a session's first request notes when it was
     for size in (25, 25, 10):
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(11):
             html = page(viewer_client, f"/actions{query}")
         found = re.findall(TARGET, html)
         assert len(found) == size
@@ -82,18 +82,37 @@ def test_a_cursor_that_is_none_leads_nowhere(viewer_client: Client, cursor: str)
     assert viewer_client.get(f"/actions?after={cursor}", headers=HTML).status_code == 404
 
 
-def test_unblock_and_again(operator_client: Client, valid_license: License) -> None:
+REASON = {"reason": "A partner of ours"}
+
+
+def test_unblock_and_again(
+    operator_client: Client, valid_license: License, settings: Settings
+) -> None:
+    settings.CONTAINMENT = "on"
     set_action("BLOCK")
     arrive(attack(1))
     block = Reaction.objects.get()
-    for told in ("will be unblocked", "is not contained"):
-        answer = operator_client.post(f"/actions/{block.pk}/undo", follow=True, headers=HTML)
-        assert told in answer.content.decode()
-    assert targets(operator_client, "?now=blocked") == []
+    path = f"/actions/{block.pk}/undo"
+    for said, told in (
+        ({}, "State the reason"),
+        (REASON, "Unblock 81.2.0.2 was requested"),
+        (REASON, "has nothing in force to undo"),
+    ):
+        assert told in operator_client.post(path, said, follow=True, headers=HTML).content.decode()
     unblock = Reaction.objects.get(kind="UNBLOCK")
-    assert (unblock.requested_by_name, unblock.state) == ("oscar", "dry run")
-    arrive(attack(2, "81.2.0.2"))
-    assert targets(operator_client, "?now=blocked") == ["81.2.0.2"]
+    assert (unblock.why, unblock.state) == ("Requested by oscar: A partner of ours", "pending")
+
+
+def test_what_was_never_blocked_is_not_offered_to_be_unblocked(
+    operator_client: Client, valid_license: License
+) -> None:
+    set_action("BLOCK")
+    arrive(attack(1))  # in a dry run
+    block = Reaction.objects.get()
+    assert "Unblock 81" not in page(operator_client, "/actions?now=blocked")
+    assert "Unblock 81" not in page(operator_client, f"/events/{block.finding_id}")
+    operator_client.post(f"/actions/{block.pk}/undo", REASON)
+    assert Reaction.objects.count() == 1
 
 
 def test_allow_for_this_threat_only_and_take_it_back(
@@ -104,7 +123,9 @@ def test_allow_for_this_threat_only_and_take_it_back(
     arrive(attack(1))
     path = f"/actions/{Reaction.objects.get().pk}/allow"
     for told in ("is on the allowlist for", "is already on the allowlist"):
-        assert told in operator_client.post(path, follow=True, headers=HTML).content.decode()
+        assert (
+            told in operator_client.post(path, REASON, follow=True, headers=HTML).content.decode()
+        )
     arrive(attack(2, "81.2.0.2"), attack(3, "81.2.0.2", type="Recon:EC2/Portscan"))
     assert [one.state for one in Reaction.objects.order_by("pk")[1:]] == ["prevented", "dry run"]
     allowance = Allowance.objects.get()
@@ -124,7 +145,7 @@ def test_viewers_change_nothing(viewer_client: Client, valid_license: License, p
     arrive(attack(1))
     assert viewer_client.post(path.format(Reaction.objects.get().pk)).status_code == 403
     assert Reaction.objects.count() == 1
-    assert "<button>Unblock" not in page(viewer_client)
+    assert "Unblock 81" not in page(viewer_client)
 
 
 @pytest.mark.parametrize("path", WRITES)
@@ -175,7 +196,7 @@ def test_no_one_rewrites_the_log(superuser_client: Client, valid_license: Licens
         lambda: Reaction.objects.all().delete(),
         lambda: reaction.delete(),
         lambda: reaction.save(),
-        lambda: reaction.finding.reactions.all().delete(),
+        lambda: reaction.its_finding.reactions.all().delete(),
     ):
         with pytest.raises(RewriteError):
             change()

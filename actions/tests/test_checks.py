@@ -16,6 +16,7 @@ from actions.checks import check_containment
         ("BLOCK_IP_SETS", ["arn:aws:s3:::bucket"], "actions.E003"),
         ("MAX_CONTAINMENTS_PER_HOUR", 0, "actions.E004"),
         ("FINDINGS_QUEUE_URL", "findings", "actions.E005"),
+        ("BLOCK_FOR", "a week", "actions.E007"),
         ("NOTIFY_TOPIC_ARN", "notices", "actions.E006"),
         ("BLOCK_PREFIX_LISTS", ["pl-1"], "actions.E009"),
         ("BLOCK_DOMAIN_LISTS", ["rslvr-fdl-1"], "actions.E009"),

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.api_auth import Caller
 from actions import breaker, execution, undo
 from actions.aws import firewall, wafv2
 from actions.execution import carry_out_due
@@ -26,6 +27,11 @@ pytestmark = pytest.mark.django_db
 
 def states() -> list[str]:
     return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
+
+
+def unblock(block: Reaction, by: User) -> Reaction | None:
+    caller = Caller(name=by.get_username(), user=by)
+    return undo.undo(block, why="Requested: a mistake", by=caller, at=timezone.now())
 
 
 def later(**by: float) -> time_machine.travel:
@@ -274,8 +280,8 @@ def test_unblock_takes_the_address_out_again(
     arrive(attack(1), attack(2))
     carry_out_due(session)
     block = Reaction.objects.earliest("pk")
-    assert undo.undo(block, by=operator, at=timezone.now())
-    assert undo.undo(block, by=operator, at=timezone.now()) is None
+    assert unblock(block, operator)
+    assert unblock(block, operator) is None
     (waiting,) = Reaction.objects.in_force().filter(target=block.target)
     assert waiting.is_being_undone
     carry_out_due(session)
@@ -293,7 +299,7 @@ def test_who_acts_decides_about_an_unblock_and_not_who_asks(
     arrive(attack(1))
     carry_out_due(session)
     settings.CONTAINMENT = "dry-run"  # in the portal process; the worker has "on"
-    assert undo.undo(Reaction.objects.get(), by=operator, at=timezone.now())
+    assert unblock(Reaction.objects.get(), operator)
     settings.CONTAINMENT = "on"
     carry_out_due(session)
     assert states() == ["done", "done"]
@@ -324,7 +330,7 @@ def test_an_unblock_waits_for_the_block_before_it(
     set_action("BLOCK")
     arrive(attack(1))
     execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # by another, slow worker
-    undo.undo(Reaction.objects.get(), by=operator, at=timezone.now())
+    unblock(Reaction.objects.get(), operator)
     assert carry_out_due(session) == 0
     with later(minutes=6):
         carry_out_due(session)
@@ -369,7 +375,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     assert breaker.tripped()
     done, waiting = Reaction.objects.earliest("pk"), Reaction.objects.latest("pk")
     for one in (done, waiting):
-        undo.undo(one, by=operator, at=timezone.now())
+        unblock(one, operator)
     carry_out_due(session)
     assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
     breaker.reset(by=operator, at=timezone.now(), drop=False)

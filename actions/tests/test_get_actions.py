@@ -36,6 +36,7 @@ def test_a_program_reads_what_was_done(program: Callable[[str], Client]) -> None
         "state": "prevented",
         "outcome": "The address is private or reserved.",
         "due_at": None,
+        "ends_at": None,
         "attempts": [],
     }
 

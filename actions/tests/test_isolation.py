@@ -11,10 +11,9 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import undo
 from actions.execution import carry_out_due
 from actions.models import Attempt, Memory, Reaction
-from actions.tests.attacks import arrive, attack, set_action
+from actions.tests.attacks import arrive, attack, set_action, undo
 from tests.aws import REGION, Cloud
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +109,7 @@ def test_an_instance_with_three_interfaces_is_isolated_and_restored(
     assert isolation().state == "done"
     assert "already open" in isolation().outcome
     assert Memory.objects.count() == 3
-    restored = undo.undo(isolation(), by=operator, at=timezone.now())
+    restored = undo(isolation(), operator)
     assert restored
     carry_out_due(session)
     assert instance.groups == before
@@ -131,7 +130,7 @@ def test_after_an_error_the_rest_is_isolated_and_all_is_restored(
     carry_out_due(session)
     assert instance.is_isolated
     assert Memory.objects.count() == 3
-    undo.undo(isolation(), by=operator, at=timezone.now())
+    undo(isolation(), operator)
     carry_out_due(session)
     assert instance.groups == before
 
@@ -146,7 +145,7 @@ def test_groups_that_somebody_changed_since_are_left(
     cloud.client("ec2").modify_network_interface_attribute(
         NetworkInterfaceId=changed, Groups=[by_hand]
     )
-    restored = undo.undo(isolation(), by=operator, at=timezone.now())
+    restored = undo(isolation(), operator)
     assert restored
     carry_out_due(session)
     restored.refresh_from_db()

@@ -13,10 +13,9 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import undo
 from actions.execution import carry_out_due
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, arrive, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import keys, user_policies
 from tests.aws import REGION, Cloud
@@ -85,6 +84,6 @@ def test_what_a_worker_leaves_at_any_step_is_finished_and_given_back(
     contained = state()
     assert all(one != another for one, another in zip(contained, before, strict=True))
     for containment in Reaction.objects.in_force():
-        undo.undo(containment, by=operator, at=timezone.now())
+        undo(containment, operator)
     assert work(event) > 2
     assert state() == before

@@ -12,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import reconcile, undo
+from actions import reconcile
 from actions.aws import domain_lists
 from actions.execution import carry_out_due
 from actions.models import Attempt, Reaction
-from actions.tests.attacks import arrive, attack, set_action
+from actions.tests.attacks import arrive, attack, set_action, undo
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ def test_an_address_goes_to_ip_sets_and_prefix_lists_and_leaves_both(
     assert blocks() == [("81.2.0.2", "done"), ("2a02:cf40::1", "done")]
     assert (cloud.prefixes(four), cloud.prefixes(six)) == ({"81.2.0.2/32"}, {"2a02:cf40::1/128"})
     assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
-    undo.undo(Reaction.objects.earliest("pk"), by=operator, at=timezone.now())
+    undo(Reaction.objects.earliest("pk"), operator)
     carry_out_due(session)
     assert cloud.prefixes(four) == cloud.addresses(ip_set) == set()
 
@@ -130,7 +130,7 @@ def test_a_domain_is_no_longer_resolved_until_it_is_unblocked(
     assert blocks() == [(DOMAIN, "done"), ("a.example", "done")]
     (listed,) = cloud.more.domain_lists.values()
     assert listed == {DOMAIN, "by-hand.example", "a.example", "b.example."}
-    undo.undo(Reaction.objects.get(target=DOMAIN), by=operator, at=timezone.now())
+    undo(Reaction.objects.get(target=DOMAIN), operator)
     carry_out_due(session)
     assert DOMAIN not in cloud.more.domain_lists["rslvr-fdl-1"]
 
@@ -142,7 +142,7 @@ def test_lists_that_differ_from_the_log_are_mended(
     settings.BLOCK_PREFIX_LISTS, settings.BLOCK_DOMAIN_LISTS = [arn], [cloud.domain_list()]
     arrive(attack(1), attack(2), asked_for(DOMAIN, 3))
     carry_out_due(session)
-    undo.undo(Reaction.objects.get(target="81.2.0.3"), by=operator, at=timezone.now())
+    undo(Reaction.objects.get(target="81.2.0.3"), operator)
     carry_out_due(session)
     about = {"PrefixListId": arn.partition("/")[2], "CurrentVersion": 3}
     by_hand = [{"Cidr": one} for one in ("9.9.9.9/32", "81.2.0.3/32")]

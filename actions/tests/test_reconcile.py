@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.api_auth import Caller
 from actions import reconcile, undo
 from actions.aws import wafv2
 from actions.aws.outcome import Difference
@@ -40,7 +41,8 @@ def ip_set(ip_set: str, session: boto3.Session, operator: User) -> str:
 
 def unblock(address: str, *, by: User) -> None:
     block = Reaction.objects.get(target=address, kind=ReactionKind.BLOCK)
-    assert undo.undo(block, by=by, at=timezone.now())
+    caller = Caller(name=by.get_username(), user=by)
+    assert undo.undo(block, why="Requested: a mistake", by=caller, at=timezone.now())
 
 
 def fill(cloud: Cloud, arn: str, addresses: Collection[str]) -> None:

@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from actions import undo
 from actions.execution import carry_out_due
 from actions.models import Memory, Reaction
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
 from actions.tests.test_execution import denied_before, iam_key, role
 from tests.aws import REGION, Cloud
 
@@ -40,7 +39,7 @@ def outcomes() -> list[tuple[str, str]]:
 
 def restore(session: boto3.Session, by: User) -> Reaction:
     """Restores what is in force, by the newest containment."""
-    asked = undo.undo(Reaction.objects.in_force().latest("pk"), by=by, at=timezone.now())
+    asked = undo(Reaction.objects.in_force().latest("pk"), by)
     assert asked
     carry_out_due(session)
     asked.refresh_from_db()

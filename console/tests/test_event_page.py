@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from findings.guardduty.parser import Unparsed, unwrap
-from findings.models import Finding
+from findings.models import Entity, Finding
 from findings.tests import telling
 from findings.tests.findings import finding
 from findings.tests.parsed import SAMPLES, load
@@ -80,7 +80,8 @@ def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signa
     assert timeline.index("iam:CreateAccessKey") < timeline.index("Exfiltration:S3")
     assert f'href="/events/{signal.pk}"' in timeline
     for entity in ("mallory", "203.0.113.9", "secrets"):
-        assert f'href="/events?entity={entity}"' in timeline
+        pk = Entity.objects.get(name=entity).pk
+        assert f'href="/entities/{pk}"' in timeline
     part = f'<a class="badge" href="/events/{sequence.pk}">Part of an attack sequence</a>'
     assert part in page(viewer_client, signal.pk)
 

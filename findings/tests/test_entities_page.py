@@ -12,7 +12,7 @@ from django.utils import timezone
 from findings.tests.findings import finding
 from findings.tests.test_events_page import arrive
 
-NAME = r'entity=[^"]*"><code>([^<]+)</code>'
+NAME = r'href="/entities/[0-9]+"><code>([^<]+)</code>'
 
 
 def names(client: Client, query: str = "") -> list[str]:

@@ -60,6 +60,7 @@ def test_both_ways_to_sign_in_are_described(document: dict[str, Any]) -> None:
     assert client["scopes"].keys() == {
         "findings:read",
         "findings:write",
+        "actions:write",
         "license:read",
         "security:read",
     }

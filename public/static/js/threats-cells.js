@@ -3,7 +3,7 @@
 // findings/threats.py.
 const root = document.querySelector("[data-policy]");
 const keyOf = (service, type, severity) => [service, type, severity].join(" ");
-const inWords = (text) => text.charAt(0) + text.slice(1).toLowerCase();
+const inWords = (text) => text.charAt(0) + text.slice(1).toLowerCase().replace("sk_", "sk to "); // as Action in findings/models.py
 const severityInWords = (severity) => (severity ? inWords(severity) : "every severity");
 
 const cells = new Map(); // key -> the cell's target, and the settings that it can inherit from

@@ -15,7 +15,7 @@ function open(clicked) {
   menu.querySelector("[data-menu-target]").textContent = `${name} · ${column}`;
   menu.querySelector("[data-menu-origin]").textContent = `Current action: ${cell.textContent}. ${cell.title}.`;
   for (const item of menu.querySelectorAll("[role=menuitemradio]")) {
-    item.hidden = item.dataset.choose === "REVOKE" && !("revoke" in row.dataset);
+    item.hidden = item.dataset.choose.endsWith("REVOKE") && !("revoke" in row.dataset);
     item.setAttribute("aria-checked", String("set" in cell.dataset && item.dataset.choose === cell.dataset.action));
   }
   takeBack.hidden = !("set" in cell.dataset);

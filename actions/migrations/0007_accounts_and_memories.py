@@ -20,7 +20,7 @@ def name_the_account_of_each_credential(
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("actions", "0003_trace"),
+        ("actions", "0006_ask_first"),
     ]
 
     operations = [
@@ -97,6 +97,7 @@ class Migration(migrations.Migration):
         AppendOnly("actions_memory"),
         # On SQLite, the new column drops the triggers.
         AppendOnly("actions_attempt"),
+        AppendOnly("actions_verdict"),
         FixedColumns(
             "actions_reaction",
             [
@@ -111,6 +112,9 @@ class Migration(migrations.Migration):
                 "requested_by_id",
                 "requested_by_name",
                 "trace",
+                "client_id",
+                "request_key",
+                "request_digest",
             ],
         ),
     ]

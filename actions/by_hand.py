@@ -1,0 +1,246 @@
+"""Actions that a person or a program requests, with a reason: block, revoke, allow, and undo.
+
+They pass the same safeguards, circuit breaker, log and worker as the actions of the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts.api_auth import Caller
+from actions import containment, decisions, limits, undo
+from actions.decisions import Rules
+from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
+from actions.undo import NO_KEY, Key
+from findings.guardduty.connections import domain_in
+from findings.guardduty.lenient_json import address_in
+from findings.guardduty.parser import Kind
+from findings.models import Entity, Finding, Mention
+from serving import logs
+
+ALLOW = "ALLOW"  # beside the kinds of actions: an entry of the allowlist
+REASON_MAX_LENGTH = 500
+_LOOKED_AT = 20  # the newest findings that name an address, whose own addresses are spared
+AS_SET = "policy"  # the duration that BLOCK_FOR gives
+LASTS = (
+    (AS_SET, "Default (BLOCK_FOR)"),
+    ("1h", "1 hour"),
+    ("1d", "1 day"),
+    ("7d", "7 days"),
+    ("30d", "30 days"),
+    ("90d", "90 days"),
+    ("", "No end"),
+)
+
+
+class NotPossible(Exception):
+    """The request makes no sense, and nothing was stored. The text says why."""
+
+
+class NothingInForce(NotPossible):
+    """There is nothing to undo, or it is being undone already."""
+
+
+class Offer(NamedTuple):
+    """Something that can be requested about an entity."""
+
+    what: str  # a ReactionKind, or ALLOW
+    target_kind: str
+    target: str
+
+    @property
+    def label(self) -> str:
+        """What it does, for a person."""
+        verb = "Allow" if self.what == ALLOW else ReactionKind(self.what).label
+        return f"{verb} {self.target}"
+
+    @property
+    def value(self) -> str:
+        """For a form."""
+        return ":".join(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is requested about an entity, and why."""
+
+    what: str
+    target_kind: str
+    target: str
+    reason: str
+    finding: Finding | None = None  # None on the page of an entity
+    lasts: timedelta | None = None  # None for no end; ignored for what has no end
+    lasts_as_set: bool = True  # as BLOCK_FOR says; `lasts` is ignored
+
+
+UNDO = frozenset(one.undone_by for one in CONTAINMENTS.values())
+
+
+def offers(entities: Sequence[Entity]) -> Iterator[Offer]:
+    """Yields what can be requested about these entities, given what is in force now."""
+    names = [one.name for one in entities]
+    rows = Reaction.objects.in_force().filter(target__in=names).undoable()
+    standing = set(rows.values_list("kind", "target_kind", "target"))
+    for entity in entities:
+        kinds = [kind for kind, one in CONTAINMENTS.items() if entity.kind in one.targets]
+        for kind in kinds:
+            yield Offer(kind, entity.kind, entity.name)
+            undone_by = CONTAINMENTS[kind].undone_by
+            if (kind, entity.kind, entity.name) in standing:
+                yield Offer(undone_by, entity.kind, entity.name)
+        if kinds:
+            yield Offer(ALLOW, entity.kind, entity.name)
+
+
+def can_end(what: str) -> bool:
+    """Returns whether a duration applies to it."""
+    return what in (ReactionKind.BLOCK, ALLOW)
+
+
+@transaction.atomic
+def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reaction:
+    """Stores the action that is requested, also if a safeguard prevents it. A worker acts on it.
+
+    Raises NotPossible.
+    """
+    target = _canonical(wanted)
+    why = f"Requested by {by.name}: {wanted.reason}"
+    if wanted.what in UNDO:
+        return _undo(wanted, target, why=why, by=by, at=at, key=key)
+    kind = ReactionKind(wanted.what)
+    finding = wanted.finding
+    if finding and not _names(finding, wanted.target_kind, target):
+        raise NotPossible("The finding does not name this target.")
+    if finding is None and kind != ReactionKind.BLOCK:
+        finding = _newest_that_names(wanted.target_kind, target)
+        if finding is None:
+            raise NotPossible("No finding names this target, so its account is unknown.")
+    rules = Rules.now()
+    prevented = _prevented(kind, wanted.target_kind, target, finding, rules)
+    state = State.PENDING
+    if prevented:
+        state = State.PREVENTED
+    elif rules.is_dry_run:
+        state = State.DRY_RUN
+    is_pending = state == State.PENDING
+    ends_at = _end(wanted, target, rules, at) if can_end(kind) and not prevented else None
+    return Reaction.objects.create(
+        finding=finding,
+        kind=kind,
+        target_kind=wanted.target_kind,
+        target=target,
+        account_id=finding.account_id if finding and kind in IN_AN_ACCOUNT else "",
+        why=why,
+        state=state,
+        outcome=prevented or ("" if is_pending else containment.NOTHING_DONE),
+        decided_at=at,
+        due_at=at if is_pending else None,
+        settled_at=None if is_pending else at,
+        requested_by=by.user,
+        requested_by_name=by.name,
+        client_id=by.client_id,
+        request_key=key.key,
+        request_digest=key.digest,
+        trace=logs.request_id.get(),
+        ends_at=ends_at,
+        lifts_at=ends_at,
+    )
+
+
+def allow(wanted: Request, *, by: Caller, at: datetime) -> bool:
+    """Adds the target to the allowlist: for the type of the finding, or for every type.
+
+    Returns False if it is there already. Raises NotPossible.
+    """
+    if by.user is None:
+        raise NotPossible("Only a user can add to the allowlist.")
+    return undo.allow(
+        wanted.target_kind,
+        _canonical(wanted),
+        wanted.finding.finding_type if wanted.finding else "",
+        reason=wanted.reason,
+        ends_at=None if wanted.lasts_as_set or not wanted.lasts else at + wanted.lasts,
+        by=by.user,
+        at=at,
+    )
+
+
+def _canonical(wanted: Request) -> str:
+    kinds = [kind for kind, one in CONTAINMENTS.items() if wanted.target_kind in one.targets]
+    possible = {
+        *kinds,
+        *(CONTAINMENTS[kind].undone_by for kind in kinds),
+        *([ALLOW] if kinds else []),
+    }
+    if wanted.what not in possible:
+        raise NotPossible(f"{wanted.what} does not apply to this kind of target.")
+    if wanted.target_kind == Kind.DOMAIN:
+        domain = domain_in(wanted.target)
+        if not domain:
+            raise NotPossible("The target is not a domain.")
+        return domain
+    if wanted.target_kind != Kind.ADDRESS:
+        return wanted.target
+    address = address_in(wanted.target)
+    if not address:
+        raise NotPossible("The target is not an IPv4 or IPv6 address.")
+    return address
+
+
+def _undo(
+    wanted: Request, target: str, *, why: str, by: Caller, at: datetime, key: Key
+) -> Reaction:
+    kinds = [kind for kind, one in CONTAINMENTS.items() if one.undone_by == wanted.what]
+    standing = Reaction.objects.in_force().filter(
+        kind__in=kinds, target_kind=wanted.target_kind, target=target
+    )
+    if wanted.finding:  # a role of this name can be in force in several accounts
+        standing = standing.filter(account_id__in=["", wanted.finding.account_id])
+    for one in standing:
+        if undone := undo.undo(one, why=why, by=by, at=at, key=key):
+            return undone
+    raise NothingInForce("There is nothing in force to undo, or it is being undone already.")
+
+
+def _mentions(kind: str, name: str) -> QuerySet[Mention]:
+    named = Mention.objects.filter(entity__kind=kind, entity__name=name)
+    return named.select_related("finding").order_by("-pk")
+
+
+def _names(finding: Finding, kind: str, name: str) -> bool:
+    return _mentions(kind, name).filter(finding=finding).exists()
+
+
+def _newest_that_names(kind: str, name: str) -> Finding | None:
+    newest = _mentions(kind, name).first()
+    return newest.finding if newest else None
+
+
+def _prevented(
+    kind: ReactionKind, target_kind: str, target: str, finding: Finding | None, rules: Rules
+) -> str:
+    if finding:
+        parsed = finding.parsed
+        return decisions.prevented_by_hand(kind, target_kind, target, parsed, rules)
+    for mention in _mentions(target_kind, target)[:_LOOKED_AT]:
+        parsed = mention.finding.parsed
+        if parsed and target in parsed.own_addresses:
+            return decisions.prevented_by_hand(kind, target_kind, target, parsed, rules)
+    return decisions.prevented_by_hand(kind, target_kind, target, None, rules)
+
+
+def _end(wanted: Request, target: str, rules: Rules, at: datetime) -> datetime | None:
+    if not wanted.lasts_as_set and wanted.lasts is None:
+        return None
+    return limits.ends(
+        [target],
+        at=at,
+        is_dry_run=rules.is_dry_run,
+        lasts=None if wanted.lasts_as_set else wanted.lasts,
+    )[target]

@@ -1,0 +1,167 @@
+"""The time limit of blocks: when a block ends, and the unblocks that lift what has ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Exists, Max, OuterRef, Q
+
+from actions import containment, durations
+from actions.models import Reaction, ReactionKind, ReactionQuerySet, State
+from storage import instants
+from storage.locks import advisory_lock
+
+LOCK = "actions.undo"  # held by all that add an unblock
+LONGEST = timedelta(days=90)  # doubling stops here
+BATCH = 1000  # blocks in one transaction
+# A worker tries an unblock for a day. If the block is still in force then, it is lifted again.
+LOOK_AGAIN = timedelta(hours=25)
+
+_STANDING = (State.PENDING, State.DONE)
+_LOOKED_UP = 500  # targets in one query
+
+
+def block_for() -> timedelta | None:
+    """Returns BLOCK_FOR; None for no limit. Raises ValueError if it is invalid.
+
+    A system check reports an invalid value at startup.
+    """
+    return durations.parse(settings.BLOCK_FOR)
+
+
+def ends(
+    targets: Collection[str], *, at: datetime, is_dry_run: bool, lasts: timedelta | None = None
+) -> Mapping[str, datetime | None]:
+    """Returns, per target, the end of a block that is decided at this time; None for none.
+
+    Each earlier block that ended by itself doubles the duration, up to LONGEST. The end is never
+    before that of a block in force. `lasts` overrides BLOCK_FOR and does not double.
+    """
+    first = lasts or block_for()
+    if first is None:
+        return dict.fromkeys(targets)
+    times, standing = Counter[str](), dict[str, datetime | None]()
+    ended = State.DRY_RUN if is_dry_run else State.DONE
+    for part in _parts(targets):
+        about = Reaction.objects.filter(target__in=part)
+        by_itself = about.filter(kind=ReactionKind.UNBLOCK, requested_by_name="", state=ended)
+        times.update(dict(by_itself.values_list("target").annotate(count=Count("pk"))))
+        standing |= _latest_ends(about.outlasting(at), is_dry_run=is_dry_run)
+    found: dict[str, datetime | None] = {}
+    for target in targets:
+        doubled = min(first * 2 ** min(times[target], 20), max(first, LONGEST))
+        end = at + (lasts or doubled)
+        before = standing.get(target, end)
+        found[target] = before and max(before, end)
+    return found
+
+
+def _parts(targets: Collection[str]) -> Iterator[Sequence[str]]:
+    rest = sorted(set(targets))
+    for begin in range(0, len(rest), _LOOKED_UP):
+        yield rest[begin : begin + _LOOKED_UP]
+
+
+def _latest_ends(blocks: ReactionQuerySet, *, is_dry_run: bool) -> dict[str, datetime | None]:
+    states = [State.DRY_RUN] if is_dry_run else _STANDING
+    rows = blocks.filter(state__in=states).values("target")
+    rows = rows.annotate(latest=Max("ends_at"), endless=Count("pk", filter=Q(ends_at=None)))
+    return {one["target"]: None if one["endless"] else one["latest"] for one in rows}
+
+
+@transaction.atomic
+def lift(at: datetime) -> int:
+    """Adds an unblock for each address whose blocks have all ended. Returns how many.
+
+    Any number of workers can call it: a block is lifted once. Where CONTAINMENT is a dry run, only
+    the blocks of dry runs are lifted; the others wait.
+    """
+    due = Reaction.objects.filter(lifts_at__lte=at)
+    if not containment.is_on():
+        due = due.exclude(state__in=_STANDING)
+    if not due.exists():  # as nearly always, and then without the lock
+        return 0
+    advisory_lock(LOCK)
+    added: dict[tuple[str, bool], Reaction] = {}
+    over, later = [], []
+    for block in _with_what_followed(due, at).order_by("lifts_at", "pk")[:BATCH]:
+        is_dry_run = block.state == State.DRY_RUN
+        if block.state not in (*_STANDING, State.DRY_RUN) or block.over:
+            over.append(block.pk)
+        elif block.undoing or (block.target, is_dry_run) in added:
+            later.append(block.pk)
+        else:
+            added[block.target, is_dry_run] = unblock(block, why=_why(block), at=at)
+            later.append(block.pk)
+    Reaction.objects.bulk_create(added.values())
+    Reaction.objects.filter(pk__in=over).lift(None)
+    Reaction.objects.filter(pk__in=later).lift(at + LOOK_AGAIN)
+    return len(added)
+
+
+def _why(block: Reaction) -> str:
+    return f"The time limit of the block ended on {instants.human(block.ends_at)}."  # type: ignore[arg-type]
+
+
+def _with_what_followed(blocks: ReactionQuerySet, at: datetime) -> Any:
+    """Annotates `over` (undone, or a block in force ends later) and `undoing`."""
+    newer = Reaction.objects.filter(
+        kind=ReactionKind.UNBLOCK, target=OuterRef("target"), pk__gt=OuterRef("pk")
+    )
+    dry = Q(state=State.DRY_RUN)
+    outlasting = Reaction.objects.outlasting(at).filter(target=OuterRef("target"))
+    return blocks.annotate(
+        over=Exists(newer.filter(Q(state=State.DONE) | dry & Q(state=OuterRef("state"))))
+        | (dry & Exists(outlasting.filter(dry)))
+        | (~dry & Exists(outlasting.exclude(dry))),
+        undoing=Exists(newer.filter(state=State.PENDING)),
+    )
+
+
+def unblock(block: Reaction, *, why: str, at: datetime) -> Reaction:
+    """Returns an unsaved unblock of the block's target, which nobody requested."""
+    # The unblock of a dry-run block is a dry run too.
+    is_dry_run = block.state == State.DRY_RUN
+    return Reaction(
+        finding_id=block.finding_id,
+        kind=ReactionKind.UNBLOCK,
+        target_kind=block.target_kind,
+        target=block.target,
+        why=why,
+        state=State.DRY_RUN if is_dry_run else State.PENDING,
+        outcome="Nothing was done, because the block was a dry run." if is_dry_run else "",
+        decided_at=at,
+        due_at=None if is_dry_run else at,
+        settled_at=at if is_dry_run else None,
+        trace=block.trace,
+    )
+
+
+@transaction.atomic
+def make_room(needed: int, *, version: int, at: datetime) -> Sequence[Reaction]:
+    """Unblocks the addresses of this IP version whose blocks end first, to make room for others.
+
+    Adds at most `needed` unblocks, less those that are already pending, and returns them. Blocks
+    without an end stay.
+    """
+    advisory_lock(LOCK)
+    colon = Q(target__contains=":")
+    ours = Reaction.objects.filter(colon if version == 6 else ~colon, target_kind="address")
+    needed -= ours.filter(kind=ReactionKind.UNBLOCK, state=State.PENDING).count()
+    standing: Any = ours.filter(lifts_at__isnull=False, state=State.DONE, kind=ReactionKind.BLOCK)
+    first = standing.in_force().filter(is_being_undone=False).order_by("ends_at", "pk")
+    added = [
+        unblock(
+            block,
+            why="The IP sets are full, and of all blocks this one would have ended first, on"
+            f" {instants.human(block.ends_at)}.",
+            at=at,
+        )
+        for block in first[: max(needed, 0)]
+    ]
+    return Reaction.objects.bulk_create(added)

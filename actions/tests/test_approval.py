@@ -1,0 +1,159 @@
+"""Actions of the policy that ask a person first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from actions import approval
+from actions.execution import carry_out_due
+from actions.models import Reaction
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from license.models import License
+from tests.aws import Cloud
+
+HTML = {"Accept": "text/html"}
+ADDRESS = "81.2.0.2"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _asks(settings: Settings) -> None:
+    settings.CONTAINMENT = "on"
+    settings.NOTIFY_TOPIC_ARN = ""
+    set_action("ASK_BLOCK", severity="HIGH")
+
+
+def page(client: Client, path: str = "/actions") -> str:
+    answer = client.get(path, headers=HTML)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def decide(client: Client, verdict: str, reason: str = "I checked it") -> str:
+    path = f"/actions/{Reaction.objects.earliest('pk').pk}/decide"
+    said = {"verdict": verdict, "reason": reason}
+    return client.post(path, said, follow=True, headers=HTML).content.decode()
+
+
+def test_what_is_approved_is_done_and_its_time_begins_then(
+    cloud: Cloud, ip_set: str, session: boto3.Session, operator_client: Client,
+    viewer_client: Client, valid_license: License,
+) -> None:  # fmt: skip
+    arrive(attack(1))
+    assert carry_out_due(session) == 0
+    waiting = page(operator_client)
+    assert "Waiting for you: 1" in waiting
+    assert "May approve: oscar." in waiting
+    assert "ASK_BLOCK is set for UnauthorizedAccess:EC2/SSHBruteForce, HIGH" in waiting
+    assert "Approve" not in page(viewer_client)
+    assert "State the reason" in decide(operator_client, "approve", " ")
+    assert "was approved. A worker carries it out" in decide(operator_client, "approve")
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
+    block = Reaction.objects.get()
+    assert block.ends_at == block.verdict.at + timedelta(days=7)
+    assert "Approved by oscar: I checked it." in page(viewer_client)
+    assert "no longer waits" in decide(operator_client, "reject")
+
+
+def test_what_is_rejected_is_not_done(operator_client: Client, valid_license: License) -> None:
+    arrive(attack(1))
+    assert "was rejected" in decide(operator_client, "reject")
+    found = Reaction.objects.get()
+    assert (found.state, found.outcome) == ("prevented", "Rejected by oscar: I checked it.")
+    assert "Waiting for you" not in page(operator_client)
+
+
+def test_what_nobody_approves_expires_after_a_day(
+    operator_client: Client, valid_license: License
+) -> None:
+    arrive(attack(1))
+    now = timezone.now()
+    assert approval.expire(now + timedelta(hours=23)) == 0
+    assert approval.expire(now + timedelta(hours=25)) == 1
+    assert Reaction.objects.get().outcome == "Nobody approved it within a day."
+    assert "no longer waits" in decide(operator_client, "approve")
+
+
+def test_without_a_worker_it_expires_all_the_same(operator: User) -> None:
+    arrive(attack(1))
+    late = timezone.now() + timedelta(hours=25)
+    waiting = Reaction.objects.get()
+    assert approval.decide(waiting, approved=True, reason="x", by=operator, at=late) is None
+
+
+def test_the_safeguards_are_asked_again(
+    operator_client: Client, valid_license: License, settings: Settings
+) -> None:
+    arrive(attack(1), attack(2, "10.0.0.1"))
+    assert [one.state for one in Reaction.objects.order_by("pk")] == ["waiting", "prevented"]
+    settings.NEVER_BLOCK = [ADDRESS]
+    assert "which is in NEVER_BLOCK" in decide(operator_client, "approve")
+    assert Reaction.objects.earliest("pk").state == "prevented"
+
+
+def test_only_what_contains_waits_and_severity_decides(settings: Settings) -> None:
+    settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:notices"
+    settings.AWS_ACCOUNT_ID = "123456789012"
+    set_action("ASK_REVOKE", finding_type=STOLEN)
+    arrive(attack(1), stolen("AKIAIOSFODNN7EXAMPLE", number=2), attack(3, severity=2.0))
+    found = [(one.kind, one.state) for one in Reaction.objects.order_by("pk")]
+    assert found == [
+        ("BLOCK", "waiting"),
+        ("NOTIFY", "pending"),
+        ("REVOKE", "waiting"),
+        ("NOTIFY", "pending"),
+        ("NOTIFY", "pending"),
+    ]
+
+
+def test_an_approval_in_a_dry_run_changes_nothing_in_aws(
+    operator_client: Client, valid_license: License, settings: Settings
+) -> None:
+    settings.CONTAINMENT = "dry-run"
+    arrive(attack(1))
+    assert "Nothing was done: CONTAINMENT is dry-run" in decide(operator_client, "approve")
+    assert Reaction.objects.get().state == "dry run"
+
+
+def test_viewers_decide_nothing(viewer_client: Client, valid_license: License) -> None:
+    arrive(attack(1))
+    path = f"/actions/{Reaction.objects.get().pk}/decide"
+    said = {"verdict": "approve", "reason": "x"}
+    assert viewer_client.post(path, said).status_code == 403
+    assert "Waiting for approval: 1" in page(viewer_client)
+
+
+def test_asking_is_set_and_read_like_every_action(
+    operator_client: Client, program: Callable[[str], Client], valid_license: License
+) -> None:
+    client = program("findings:read findings:write")
+
+    def put(action: str, finding_type: str = STOLEN) -> Any:
+        body = {"policies": [{"finding_type": finding_type, "action": action}]}
+        return client.put("/findings", body, content_type="application/json")
+
+    assert put("ASK_REVOKE").json()["changed"][0]["to"] == "ASK_REVOKE"
+    refused = put("ASK_REVOKE", "Recon:EC2/PortProbeUnprotectedPort")
+    assert refused.json()["errors"][0]["pointer"] == "/policies/0/action"
+    listed = client.get("/findings?action=ASK_REVOKE").json()["policies"]
+    assert [one["finding_type"] for one in listed] == [STOLEN]
+    for path in ("/threats", "/changes"):
+        assert "Ask to revoke" in page(operator_client, path)
+    arrive(stolen("AKIAIOSFODNN7EXAMPLE"))
+    preview = operator_client.post(
+        "/threats/preview",
+        {"policies": [{"finding_type": STOLEN, "action": "REPORT"}]},
+        content_type="application/json",
+    )
+    assert "1 would no longer have had the action Ask to revoke" in preview.content.decode()
