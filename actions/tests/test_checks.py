@@ -22,7 +22,7 @@ from actions.checks import check_containment
         ("BLOCK_DOMAIN_LISTS", ["rslvr-fdl-1"], "actions.E009"),
         ("ISOLATION", "yes", "actions.E010"),
         ("ARCHIVE_FINDINGS", "yes", "actions.E010"),
-        ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E007"),
+        ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E011"),
         ("MEMBER_EXTERNAL_ID", "a secret", "actions.E008"),
         ("CONTAINMENT", "on", "actions.W001"),
     ],
@@ -30,6 +30,7 @@ from actions.checks import check_containment
 def test_what_is_wrong_has_a_name_and_a_hint(
     settings: Settings, name: str, value: object, check_id: str
 ) -> None:
+    settings.BLOCK_IP_SETS = []
     assert not list(check_containment())
     setattr(settings, name, value)
     (found,) = check_containment()

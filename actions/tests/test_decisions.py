@@ -19,7 +19,6 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:notices"
 @pytest.fixture(autouse=True)
 def _containment_is_on(db: None, settings: Settings) -> None:
     settings.CONTAINMENT = "on"
-    settings.BLOCK_IP_SETS = ["an IP set"]
 
 
 def decided() -> list[tuple[str, str, str]]:
