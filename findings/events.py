@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet, TextChoices
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +56,25 @@ class TacticOrNone(TextChoices):
     NONE = "none", "None"
 
 
+class StatusOrGroup(TextChoices):
+    """The values of the status filter: a status, or all that are open or closed."""
+
+    OPEN = "open", "Open: new or in progress"
+    NEW = "new", "New"
+    IN_PROGRESS = "in_progress", "In progress"
+    CLOSED = "closed", "Closed: any outcome"
+    TRUE_POSITIVE = "true_positive", "Closed: true positive"
+    FALSE_POSITIVE = "false_positive", "Closed: false positive"
+    BENIGN = "benign", "Closed: benign"
+
+
+class Assigned(TextChoices):
+    """Whether somebody is assigned."""
+
+    YES = "yes", "To somebody"
+    NO = "no", "To nobody"
+
+
 class EventQuery(BaseModel):
     """Filters for findings. A finding must match all given filters."""
 
@@ -69,6 +89,15 @@ class EventQuery(BaseModel):
     severity: Annotated[SeverityOrUnknown | None, Filter()] = None
     tactic: Annotated[TacticOrNone | None, Filter(label="ATT&CK tactic")] = Field(
         None, description="The ATT&CK tactic that the finding type names, or none."
+    )
+    status: Annotated[StatusOrGroup | None, Filter()] = Field(
+        None, description="The status of the triage."
+    )
+    assignee: Annotated[Name | None, Filter("assignee__username", help_text="User name")] = Field(
+        None, max_length=150, description="The name of the user to whom it is assigned."
+    )
+    assigned: Annotated[Assigned | None, Filter()] = Field(
+        None, description="Whether it is assigned to somebody."
     )
     action: Annotated[Action | None, Filter("action")] = Field(
         None, description="The policy action when it arrived."
@@ -110,10 +139,26 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
         findings = findings.filter(severity="" if is_unknown else severity)
     if tactic := asked.get("tactic"):
         findings = findings.filter(tactic="" if tactic == TacticOrNone.NONE else tactic)
+    if status := asked.get("status"):
+        findings = findings.filter(_OF_STATUS.get(status, Q(status=status)))
+    if assigned := asked.get("assigned"):
+        findings = findings.filter(assignee__isnull=assigned == Assigned.NO)
     if parsed := asked.get("parsed"):  # an unparsed finding has no type
         unparsed = Q(finding_type="")
         findings = findings.filter(unparsed if parsed == Parsed.NO else ~unparsed)
-    return filters.narrow(findings, EventQuery, asked).defer("raw")
+    found = filters.narrow(findings, EventQuery, asked).select_related("assignee")
+    return found.defer("raw", *_NOT_OF_AN_ASSIGNEE)
+
+
+_OF_STATUS = {  # the conditions of the indexes finding_open and finding_closed
+    StatusOrGroup.OPEN: Q(closed_at=None),
+    StatusOrGroup.CLOSED: Q(closed_at__isnull=False),
+}
+_NOT_OF_AN_ASSIGNEE = [
+    f"assignee__{field.name}"
+    for field in User._meta.concrete_fields
+    if field.name not in {"id", "username"}
+]
 
 
 class Actor(NamedTuple):

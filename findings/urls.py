@@ -9,6 +9,7 @@ urlpatterns = [
     path("threats", views.threats, name="threats"),
     path("threats/preview", views.preview_changes, name="preview"),
     path("events", views.event_list, name="events"),
+    path("events/triage", views.triage_many, name="triage_many"),
     path("entities", views.entities, name="entities"),
     path("accounts", views.accounts, name="accounts"),
     path("changes", views.changes, name="changes"),

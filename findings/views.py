@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
+from findings import bulk, events, policy, preview, triage
 from findings import entities as entity_list
-from findings import events, policy, preview
 from findings.catalogue import Severity
-from findings.models import Action, Entity, PolicyChange, ThreatPolicy
+from findings.models import Action, Entity, PolicyChange, ThreatPolicy, TriageEntry
 from findings.schemas import PolicyUpdate
 from findings.threats import sections
+from findings.triage_forms import ManyForm
 from problems.json_body import read_as
 from storage import paging
 from storage.paging import NumberPager
@@ -26,14 +32,48 @@ CHANGES = NumberPager(50)
 @permission_required("findings.view_finding", raise_exception=True)
 def event_list(request: HttpRequest) -> HttpResponse:
     """Shows the Events page: the findings, newest first, with filters."""
+    return events_page(request)
+
+
+def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
+    """Returns the Events page for the query parameters of a request.
+
+    A refused form of the selected events passes itself in `context`, by the name that its part of
+    findings.bulk has for it. The events that the request selected stay selected.
+    """
     wanted = paging.wanted(request)
     form = events.EventFilter(wanted)
-    if not form.is_valid():
-        return render(request, "findings/events.html", {"form": form, "wanted": wanted})
-    shown = events.PAGER.shown(request, events.listed(form.asked()))
-    aws_accounts.give_names(shown.rows)
-    context = {"form": form, "wanted": wanted, "shown": shown}
+    context |= {"form": form, "wanted": wanted, "selected": bulk.selected(request)}
+    if form.is_valid():
+        path = reverse("findings:events")  # a refused form has its own
+        context["shown"] = events.PAGER.shown(request, events.listed(form.asked()), path=path)
+        aws_accounts.give_names(context["shown"].rows)
+    parts = bulk.parts_for(request.user)
+    for part in parts:
+        context = {**part.context(request), **context}
+    context["parts"] = [part.template for part in parts]
     return render(request, "findings/events.html", context)
+
+
+@require_POST
+@permission_required(["findings.view_finding", "findings.triage_finding"], raise_exception=True)
+def triage_many(request: HttpRequest) -> HttpResponse:
+    """Triages the selected events, and returns to the list with the same filter."""
+    selected = bulk.selected(request)
+    form = ManyForm(request.POST, selected=len(selected))
+    if not form.is_valid():
+        return events_page(request, triage_form=form)
+    user = cast(User, request.user)
+    changed = triage.triage(
+        selected,
+        form.change(),
+        by=Caller(name=user.get_username(), user=user),
+        source=TriageEntry.Source.PAGE,
+        at=timezone.now(),
+    )
+    count = len(changed)
+    messages.success(request, f"{count} event{'' if count == 1 else 's'} changed.")
+    return redirect(bulk.back_to_list(request))
 
 
 @require_safe

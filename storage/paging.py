@@ -61,8 +61,11 @@ class CursorPager:
             return Page(found)
         return Page(found[: self.size], self._cursor(found[self.size - 1]))
 
-    def shown(self, request: HttpRequest, rows: QuerySet[_M]) -> ShownPage[_M]:
-        """Return the page for the query parameters of a request. Raises Http404."""
+    def shown(self, request: HttpRequest, rows: QuerySet[_M], *, path: str = "") -> ShownPage[_M]:
+        """Return the page for the query parameters of a request. Raises Http404.
+
+        `path` is the path of the list, if it is not that of the request.
+        """
         after = request.GET.get(self.parameter, "")
         try:
             page = self.page(rows, after=after)
@@ -73,8 +76,8 @@ class CursorPager:
         return ShownPage(
             page.rows,
             is_first,
-            newer="" if is_first else _address(request, kept),
-            older=_address(request, {**kept, self.parameter: page.next}) if page.next else "",
+            newer="" if is_first else _address(request, kept, path),
+            older=_address(request, {**kept, self.parameter: page.next}, path) if page.next else "",
         )
 
     def _behind(self, rows: QuerySet[_M], cursor: str) -> QuerySet[_M]:
@@ -130,5 +133,8 @@ def wanted(request: HttpRequest) -> dict[str, str]:
     return {name: str(text) for name, text in request.GET.items() if text and name not in pages}
 
 
-def _address(request: HttpRequest, parameters: Mapping[str, str]) -> str:
-    return f"?{urlencode(parameters)}" if parameters else request.path
+def _address(request: HttpRequest, parameters: Mapping[str, str], path: str = "") -> str:
+    path = path or request.path
+    if not parameters:
+        return path
+    return f"{'' if path == request.path else path}?{urlencode(parameters)}"
