@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import parse_etags
 from ninja import HeaderEx, P, Query, Router, Status
@@ -17,8 +15,8 @@ from ninja.errors import ValidationError
 from pydantic import BaseModel
 
 from accounts.api_auth import Caller, callers_who
-from findings import events, policy, triage
-from findings.event_schemas import Event, EventList, TriageUpdate, TriageUpdated
+from findings import events, export, policy, triage
+from findings.event_schemas import EventList, TriageUpdate, TriageUpdated
 from findings.events import EventFilter, EventQuery
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.policy import Policy, PolicyChanges
@@ -150,7 +148,8 @@ def get_events(
     """
     form, after = asked_of(request, wanted, EventFilter)
     response["Cache-Control"] = "private, no-cache"
-    return _events(events.PAGER.page(events.listed(form.asked()), after=after))
+    rows = events.listed(form.asked(), now=timezone.now())
+    return _events(events.PAGER.page(rows, after=after))
 
 
 @router.patch(
@@ -273,17 +272,6 @@ def _named(target: Target) -> dict[str, str | None]:
 def _events(page: Page[Finding]) -> dict[str, Any]:
     """Returns the data of an EventList."""
     return {
-        "findings": [
-            {
-                **{name: getattr(finding, name) for name in _OF_A_FINDING},
-                "severity": finding.severity or None,
-                "assignee": finding.assignee.username if finding.assignee else None,
-                "url": django_settings.PORTAL_URL + reverse("console:event", args=[finding.pk]),
-            }
-            for finding in page.rows
-        ],
+        "findings": [export.as_event(finding) for finding in page.rows],
         "next": page.next or None,
     }
-
-
-_OF_A_FINDING = Event.model_fields.keys() - {"severity", "assignee", "url"}

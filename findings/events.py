@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet, TextChoices
 from pydantic import BaseModel, ConfigDict, Field
 
+from findings import search
+from findings.catalogue import Severity
 from findings.guardduty.parser import Address
-from findings.models import Action, Entity, Finding, Mention
+from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
 from storage import filters
-from storage.filters import Filter, Instant, Name
-from storage.paging import CursorPager
+from storage.filters import Filter, Instant, Link, Name
+from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25, by="seen_at")
 
@@ -75,11 +78,32 @@ class Assigned(TextChoices):
     NO = "no", "To nobody"
 
 
+class Sort(TextChoices):
+    """The orders of the list."""
+
+    OLDEST = "oldest", "Oldest first"
+    SEVERITY = "severity", "Highest severity first"
+
+
 class EventQuery(BaseModel):
     """Filters for findings. A finding must match all given filters."""
 
     model_config = ConfigDict(use_enum_values=True)
 
+    q: Annotated[
+        Name | None,
+        Filter(label="Search", help_text="Address, ARN, ID, finding type or words", is_search=True),
+    ] = Field(
+        None,
+        max_length=512,
+        description="An address, a name or ARN of an entity, the ID or ARN of a finding, an AWS"
+        " account or a finding type. Other text is compared with finding types, with the beginning"
+        f" of entity names, and with the titles of the newest {search.TITLES:,} findings that match"
+        " the other filters.",
+    )
+    period: Annotated[filters.Period | None, Filter(label="Last seen", empty="Any time")] = Field(
+        None, description="Last seen within this time before now."
+    )
     since: Annotated[Instant | None, Filter("seen_at__gte", "From (UTC)")] = Field(
         None, description="Last seen at or after this time."
     )
@@ -117,6 +141,9 @@ class EventQuery(BaseModel):
     parsed: Annotated[Parsed | None, Filter()] = Field(
         None, description="Whether the portal could parse the finding."
     )
+    sort: Annotated[Sort | None, Filter(empty="Newest first")] = Field(
+        None, description="The order, if it is not newest first."
+    )
     after: str | None = Field(
         None, pattern=f"^{PAGER.pattern}$", description="The value of `next` on the previous page."
     )
@@ -125,12 +152,44 @@ class EventQuery(BaseModel):
 EventFilter = filters.form_of(EventQuery)
 
 
-def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
-    """Returns the findings that match the values of a valid EventFilter.
+def listed(asked: Mapping[str, Any], *, now: datetime) -> Rows[Finding]:
+    """Returns the findings that match the values of a valid EventFilter, in the order asked for.
 
     Defers `raw`, which the list does not show.
     """
-    findings = Finding.objects.all()
+    findings = _narrowed(asked, now)
+    sort = asked.get("sort")
+    levels = [findings]
+    if sort == Sort.SEVERITY:  # finding_by_severity, level by level
+        levels = [findings.filter(severity=one) for one in _HIGHEST_FIRST]
+    groups = [search.branches(asked["q"], one) if "q" in asked else [one] for one in levels]
+    return Rows(_as_shown(Finding.objects.all()), groups, oldest_first=sort == Sort.OLDEST)
+
+
+_HIGHEST_FIRST = [*reversed(Severity.values), ""]
+
+
+def sort_links(wanted: Mapping[str, str], path: str) -> dict[str, Link]:
+    """Returns the links in the heads of the columns that the list can be sorted by."""
+    sort = wanted.get("sort", "")
+    return {
+        "seen": filters.link(
+            "Last seen",
+            wanted,
+            path,
+            sort="" if sort else Sort.OLDEST,
+            is_current=sort != Sort.SEVERITY,
+        ),
+        "severity": filters.link(
+            "Severity", wanted, path, sort=Sort.SEVERITY, is_current=sort == Sort.SEVERITY
+        ),
+    }
+
+
+def _narrowed(asked: Mapping[str, Any], now: datetime) -> QuerySet[Finding]:
+    findings = _as_shown(Finding.objects.all())
+    if period := asked.get("period"):
+        findings = findings.seen_since(now - filters.Period(period).length)
     if "entity" in asked:  # first, because it matches few findings
         named = Mention.objects.filter(entity__name=asked["entity"])
         findings = findings.filter(pk__in=named.values("finding"))
@@ -146,8 +205,11 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
     if parsed := asked.get("parsed"):  # an unparsed finding has no type
         unparsed = Q(finding_type="")
         findings = findings.filter(unparsed if parsed == Parsed.NO else ~unparsed)
-    found = filters.narrow(findings, EventQuery, asked).select_related("assignee")
-    return found.defer("raw", *_NOT_OF_AN_ASSIGNEE)
+    return filters.narrow(findings, EventQuery, asked)
+
+
+def _as_shown(findings: FindingQuerySet) -> FindingQuerySet:
+    return findings.select_related("assignee").defer("raw", *_NOT_OF_AN_ASSIGNEE)
 
 
 _OF_STATUS = {  # the conditions of the indexes finding_open and finding_closed

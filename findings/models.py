@@ -335,7 +335,10 @@ class Entity(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["kind", "name"], name="each_entity_once"),
         ]
-        indexes = [models.Index(fields=["name"], name="entity_by_name")]
+        indexes = [
+            # With this operator class, PostgreSQL also finds the beginning of a name.
+            models.Index(fields=["name"], name="entity_by_name", opclasses=["varchar_pattern_ops"])
+        ]
 
     def __str__(self) -> str:
         return self.name

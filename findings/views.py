@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
-from findings import bulk, events, policy, preview, triage
+from findings import bulk, events, export, policy, preview, triage
 from findings import entities as entity_list
 from findings.catalogue import Severity
 from findings.models import Action, Entity, PolicyChange, ThreatPolicy, TriageEntry
@@ -22,7 +24,7 @@ from findings.schemas import PolicyUpdate
 from findings.threats import sections
 from findings.triage_forms import ManyForm
 from problems.json_body import read_as
-from storage import paging
+from storage import filters, paging
 from storage.paging import NumberPager
 
 CHANGES = NumberPager(50)
@@ -42,17 +44,65 @@ def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
     findings.bulk has for it. The events that the request selected stay selected.
     """
     wanted = paging.wanted(request)
+    path = reverse("findings:events")  # a refused form has its own
     form = events.EventFilter(wanted)
-    context |= {"form": form, "wanted": wanted, "selected": bulk.selected(request)}
+    context |= {
+        "form": form,
+        "wanted": wanted,
+        "query": urlencode(wanted),
+        "chips": filters.chips(form, wanted, path),
+        "presets": filters.presets(form, "period", wanted, path, instead_of=("since", "until")),
+        "sorts": events.sort_links(wanted, path),
+        "selected": bulk.selected(request),
+        "export_limit": f"{export.LIMIT:,}",
+    }
     if form.is_valid():
-        path = reverse("findings:events")  # a refused form has its own
-        context["shown"] = events.PAGER.shown(request, events.listed(form.asked()), path=path)
-        aws_accounts.give_names(context["shown"].rows)
+        rows = events.listed(form.asked(), now=timezone.now())
+        shown = context["shown"] = events.PAGER.shown(request, rows, path=path)
+        aws_accounts.give_names(shown.rows)
+        if shown.is_first and shown.rows and "sort" not in form.asked():
+            context["newest"] = events.PAGER.cursor(shown.rows[0])
     parts = bulk.parts_for(request.user)
     for part in parts:
         context = {**part.context(request), **context}
     context["parts"] = [part.template for part in parts]
     return render(request, "findings/events.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def newer_events(request: HttpRequest) -> HttpResponse:
+    """Says how many events are newer than the cursor `than`, as an HTML fragment; at most a page.
+
+    The Events page asks for it every now and then, and leaves the list as it is.
+    """
+    wanted = paging.wanted(request)
+    than = wanted.pop("than", "")
+    form = events.EventFilter(wanted)
+    if not form.is_valid():
+        raise Http404
+    rows = events.listed(form.asked(), now=timezone.now())
+    count = 0
+    for finding in events.PAGER.page(rows).rows:
+        if events.PAGER.is_behind(finding, than):
+            break
+        count += 1
+    context = {"count": count, "is_more": count == events.PAGER.size, "query": urlencode(wanted)}
+    return render(request, "findings/_newer.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def export_events(request: HttpRequest, form: str) -> HttpResponseBase:
+    """Streams the events that match the filter as CSV or JSON Lines.
+
+    Redirects to the Events page, which explains the error, if the filter is invalid.
+    """
+    asked = events.EventFilter(paging.wanted(request))
+    if not asked.is_valid():
+        return redirect(bulk.back_to_list(request))
+    now = timezone.now()
+    return export.response(events.listed(asked.asked(), now=now), form=form, now=now)
 
 
 @require_POST
