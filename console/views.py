@@ -29,13 +29,19 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Shows the dashboard; redirects to the Threats page without permission to view findings."""
     if not request.user.has_perm("findings.view_finding"):
         return redirect("findings:threats")
-    shown = overview.dashboard(timezone.now())
+    asked = request.GET.get("period", "")
+    shown_range = next((one for one in overview.RANGES if one.period == asked), overview.DEFAULT)
+    now = timezone.now()
+    shown = overview.dashboard(now, shown_range)
     context = {
         "shown": shown,
+        "range": shown_range,
+        "ranges": overview.RANGES,
+        "needs": overview.needs(now, shown_range),
         "severities": overview.SEVERITIES,
         "height": overview.HEIGHT,
-        "width": overview.DAYS * overview.STEP,
-        "bar": overview.BAR,
+        "width": overview.WIDTH,
+        "bar": round(overview.WIDTH / shown_range.bars * 0.75, 1),
         "is_empty": not shown.total and not Finding.objects.exists(),
     }
     return render(request, "console/dashboard.html", context)
