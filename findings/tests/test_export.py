@@ -31,13 +31,17 @@ def test_csv_has_what_the_filter_finds(viewer_client: Client) -> None:
     assert (rows[0]["status"], rows[0]["seen_at"]) == ("new", "2026-11-23T12:08:00Z")
 
 
-def test_json_lines_have_the_members_of_the_api_through_all_pages(viewer_client: Client) -> None:
-    arrive(*(seen(number, number % 9) for number in range(130)))
-    lines = download(viewer_client, "/events.jsonl?q=brute").splitlines()
+@pytest.mark.parametrize("query", ["", "q=brute", "sort=severity", "sort=oldest&status=open"])
+def test_json_lines_have_the_members_of_the_api_through_all_pages(
+    viewer_client: Client, query: str
+) -> None:
+    arrive(*(seen(number, number % 9, severity=2 + number % 8) for number in range(130)))
+    lines = download(viewer_client, f"/events.jsonl?{query}").splitlines()
     told: list[Any] = []
     after = ""
     while after is not None:
-        page = viewer_client.get("/findings/events", {"after": after} if after else {}).json()
+        more = f"&after={after}" if after else ""
+        page = viewer_client.get(f"/findings/events?{query}{more}".replace("?&", "?")).json()
         told += page["findings"]
         after = page["next"]
     assert [json.loads(line) for line in lines] == told
