@@ -76,14 +76,17 @@ def _containing(text: str, findings: Findings) -> list[Findings]:
     ]
     names = Entity.objects.filter(_begins(text)).values("pk")[:NAMES]
     mentions = Mention.objects.filter(entity__in=list(names.values_list("pk", flat=True)))
-    newest = findings.order_by("-seen_at", "-pk").values("pk")[:TITLES]
     titles = Q()
     for word in words:
         titles &= Q(title__icontains=word)
+    # A range of time, not a subquery with a limit, for which PostgreSQL reads all titles.
+    instants = findings.order_by("-seen_at", "-pk").values_list("seen_at", flat=True)
+    if since := instants[TITLES - 1 : TITLES].first():
+        titles &= Q(seen_at__gte=since)
     return [
         *types,
         findings.filter(pk__in=mentions.values("finding")),
-        Finding.objects.filter(titles, pk__in=newest),
+        findings.filter(titles),
     ]
 
 
