@@ -8,4 +8,5 @@ app_name = "console"
 urlpatterns = [
     path("events/<int:pk>", views.event, name="event"),
     path("entities/<int:pk>", views.entity, name="entity"),
+    path("events/<int:pk>/triage", views.triage_event, name="triage"),
 ]
