@@ -9,6 +9,7 @@ import os
 
 for name in (
     "ALLOWED_HOSTS",
+    "BLOCK_FOR",
     "BLOCK_IP_SETS",
     "CONTAINMENT",
     "DATABASE_HOST",
