@@ -100,6 +100,12 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
             return f"arn:aws:iam::{account}:user/{name}"
         case "iam", {"AccessKeyId": _}:
             return f"arn:aws:iam::{account}:user/owner-of-the-key"
+        case "ec2", {"NetworkInterfaceId": interface}:
+            return f"arn:aws:ec2:{region}:{account}:network-interface/{interface}"
+        case "guardduty", {"DetectorId": detector}:
+            return f"arn:aws:guardduty:{region}:{account}:detector/{detector}"
+        case "sts", {"RoleArn": arn}:
+            return str(arn)
         case "ec2", {"PrefixListId": list_id}:
             return f"arn:aws:ec2:{region}:{account}:prefix-list/{list_id}"
         case "route53resolver", {"FirewallDomainListId": list_id}:
