@@ -328,6 +328,7 @@ def test_the_required_parameters_are_enough() -> None:
         ("CertificateArn", "arn:aws:iam::123456789012:server-certificate/old"),
         ("LicenseKey", "eyJ eyJ"),
         ("Containment", "off"),
+        ("BlockFor", "7"),
         ("NeverBlock", "office"),
         ("MaxContainmentsPerHour", "0"),
         ("BlockPrefixLists", "pl-0123456789abcdef0"),
