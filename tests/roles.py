@@ -100,6 +100,12 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
             return f"arn:aws:iam::{account}:user/{name}"
         case "iam", {"AccessKeyId": _}:
             return f"arn:aws:iam::{account}:user/owner-of-the-key"
+        case "ec2", {"NetworkInterfaceId": interface}:
+            return f"arn:aws:ec2:{region}:{account}:network-interface/{interface}"
+        case "guardduty", {"DetectorId": detector}:
+            return f"arn:aws:guardduty:{region}:{account}:detector/{detector}"
+        case "sts", {"RoleArn": arn}:
+            return str(arn)
         case "ec2", {"PrefixListId": list_id}:
             return f"arn:aws:ec2:{region}:{account}:prefix-list/{list_id}"
         case "route53resolver", {"FirewallDomainListId": list_id}:
@@ -159,6 +165,9 @@ def _named(logical: str) -> list[str]:
     }
     if logical in {"BlockedIPv4.Arn", "BlockedIPv6.Arn"}:
         return list(settings.BLOCK_IP_SETS)
+    lists = {"BlockPrefixLists": "BLOCK_PREFIX_LISTS", "BlockDomainLists": "BLOCK_DOMAIN_LISTS"}
+    if logical in lists:
+        return list(getattr(settings, lists[logical]))
     return [named[logical]] if named[logical] else []
 
 
@@ -171,6 +180,8 @@ def _patterns(value: Any) -> list[str]:
     ((function, argument),) = value.items()
     if function in {"!Ref", "!GetAtt"}:
         return [re.escape(one) for one in _named(argument)]
+    if function == "!Split":
+        return _patterns(argument[1])  # the settings have split the parameter already
     if function == "!Sub":
         parts = re.split(r"\$\{(.+?)\}", argument)  # every second one is a reference
         values = [_named(part) if odd % 2 else [part] for odd, part in enumerate(parts)]

@@ -25,16 +25,27 @@ from tests.aws import Cloud
 
 # What the role allows ahead of the code that needs it. Remove what the test below makes.
 AHEAD = {
+    "ec2:DescribeInstances",
+    "ec2:DescribeManagedPrefixLists",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:GetManagedPrefixListEntries",
+    "ec2:ModifyManagedPrefixList",
+    "ec2:ModifyNetworkInterfaceAttribute",
     "ecs:DescribeTaskDefinition",
     "ecs:DescribeTasks",
     "eks:DescribePodIdentityAssociation",
     "eks:ListPodIdentityAssociations",
+    "guardduty:ArchiveFindings",
+    "guardduty:ListDetectors",
     "iam:DeleteRolePolicy",
     "iam:DeleteUserPolicy",
     "iam:GetUserPolicy",
     "iam:ListAccessKeys",
     "iam:PutUserPolicy",
     "lambda:GetFunctionConfiguration",
+    "route53resolver:ListFirewallDomains",
+    "route53resolver:UpdateFirewallDomains",
     "sts:AssumeRole",
 }
 PORT_SCAN = "Recon:EC2/Portscan"

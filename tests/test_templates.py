@@ -11,7 +11,7 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
-from actions import execution, worker
+from actions import execution, monitor, worker
 from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.models import Reaction
@@ -37,13 +37,11 @@ AHEAD = {
     "ARCHIVE_FINDINGS",
     "BLOCK_DOMAIN_LISTS",
     "BLOCK_PREFIX_LISTS",
-    "DEPLOYMENT",
     "ISOLATION",
     "MEMBER_ACCOUNTS",
     "MEMBER_EXTERNAL_ID",
     "NEVER_BLOCK_DOMAINS",
     "QUARANTINE_GROUPS",
-    "WORKER_BIND",
 }
 
 
@@ -330,6 +328,7 @@ def test_the_required_parameters_are_enough() -> None:
         ("CertificateArn", "arn:aws:iam::123456789012:server-certificate/old"),
         ("LicenseKey", "eyJ eyJ"),
         ("Containment", "off"),
+        ("BlockFor", "7"),
         ("NeverBlock", "office"),
         ("MaxContainmentsPerHour", "0"),
         ("BlockPrefixLists", "pl-0123456789abcdef0"),
@@ -455,15 +454,9 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         one["Properties"]["MetricName"]
         for one in PORTAL["Resources"].values()
         if one["Type"] == "AWS::CloudWatch::Alarm"
-        and one["Properties"].get("Namespace") == "ThreatReaction"
+        and one["Properties"].get("Namespace") == monitor.NAMESPACE
     }
-    assert alarms == {
-        "BreakerTripped",
-        "LicenseSecondsLeft",
-        "OldestPendingSeconds",
-        "WorkerHeartbeat",
-        "WritesAllowed",
-    }
+    assert alarms | {"PendingActions"} == monitor.UNITS.keys()
     body = json.loads(PORTAL["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     shown = {
         name
@@ -472,7 +465,7 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         for name in metric
         if isinstance(name, str)
     }
-    assert alarms | {"PendingActions"} <= shown
+    assert monitor.UNITS.keys() <= shown
 
 
 def test_the_helper_refuses_as_cloudformation_does() -> None:
