@@ -249,6 +249,9 @@ def needs(now: datetime, shown_range: Range = DEFAULT) -> list[Need]:
     events = reverse("findings:events")
     actions = reverse("api:get_actions")
     found = []
+    if count := Reaction.objects.waiting(now).values("pk")[:COUNTED].count():
+        text = f"{_up_to(count)} action{_s(count)} waiting for approval"
+        found.append(Need("Approval", text, "yellow", f"{actions}?state=waiting"))
     for severity in (Severity.CRITICAL, Severity.HIGH):
         open_ones = Finding.objects.filter(
             severity=severity, closed_at=None, assignee=None, seen_at__gte=begin

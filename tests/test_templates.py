@@ -331,6 +331,7 @@ def test_the_required_parameters_are_enough() -> None:
         ("BlockFor", "7"),
         ("NeverBlock", "office"),
         ("MaxContainmentsPerHour", "0"),
+        ("BlockFor", "a week"),
         ("BlockPrefixLists", "pl-0123456789abcdef0"),
         ("BlockPrefixLists", "arn:aws:ec2:eu-central-1:123456789012:prefix-list/pl-0,"),
         ("QuarantineGroups", "quarantine"),

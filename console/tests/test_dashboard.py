@@ -141,6 +141,7 @@ def test_it_leads_with_what_needs_a_person(viewer_client: Client, operator: User
         (State.FAILED, critical, 0),
         (State.PENDING, critical, 11),
         (State.PENDING, high, 9),  # a worker may still be at it
+        (State.WAITING, high, 0),
     ):
         Reaction.objects.create(
             finding=finding,
@@ -149,18 +150,19 @@ def test_it_leads_with_what_needs_a_person(viewer_client: Client, operator: User
             target=f"{state} {minutes}",
             state=state,
             decided_at=NOW - timedelta(minutes=minutes),
-            due_at=NOW if state == State.PENDING else None,
+            due_at=None if state == State.FAILED else NOW + timedelta(days=1),
             settled_at=NOW if state == State.FAILED else None,
         )
     needs = dashboard(viewer_client).partition('id="needs"')[2].partition("</section>")[0]
     found = re.findall(r'</span> <a href="([^"]+)">(.*?)</a></li>', needs)
     assert [text for _, text in found] == [
+        "1 action waiting for approval",
         "2 critical findings open and unassigned",
         "1 high finding open and unassigned",
         "1 action pending for over 10 minutes",
         "1 action failed",
     ]
-    for (path, _), rows in zip(found, (2, 1, 2, 1), strict=True):
+    for (path, _), rows in zip(found, (1, 2, 1, 2, 1), strict=True):
         page = viewer_client.get(path, headers={"Accept": "text/html"}).content.decode()
         assert page.count('<th scope="row">') == rows
 

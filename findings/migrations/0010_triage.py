@@ -9,7 +9,7 @@ from storage.triggers import AppendOnly
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("findings", "0008_tactic"),
+        ("findings", "0009_ask_first"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("findings", "0009_triage"),
+        ("findings", "0010_triage"),
     ]
 
     operations = [
