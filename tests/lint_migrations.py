@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEFORE_THE_FIRST_IMAGE = {
     "accounts": "0008_append_only",
     "actions": "0006_ask_first",
-    "findings": "0009_ask_first",
+    "findings": "0011_beginning_of_names",
     "license": "0002_append_only",
     "panel": "0004_append_only",
 }
