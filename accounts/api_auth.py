@@ -21,6 +21,7 @@ SCOPES = {
     "findings:read": "Read the threat policy, findings and actions.",
     "findings:write": "Change the threat policy.",
     "actions:write": "Request actions: block, revoke, and undo.",
+    "findings:triage": "Change the status and the assignee of findings, and add notes.",
     "security:read": "Read the security log: sign-ins and changes of permissions.",
 }
 

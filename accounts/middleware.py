@@ -30,6 +30,7 @@ from license.middleware import SAFE_METHODS, LicensedRequest
 from problems import responses
 
 ENDED = "ended_after_minutes"  # key in the next session: the idle limit in minutes
+AUTOMATIC = "X-Automatic"  # header of what a page asks for by itself, which is no activity
 NOTED_EVERY = 60  # seconds; avoids a write with every request
 
 
@@ -49,7 +50,7 @@ class IdleTimeoutMiddleware:
             elif sessions.has_idled(seen, now):
                 _end(request, detail="after inactivity")
                 session[ENDED] = settings.SESSION_IDLE_MINUTES
-            elif now - seen >= NOTED_EVERY:
+            elif now - seen >= NOTED_EVERY and AUTOMATIC not in request.headers:
                 session[ACTIVE] = (began, now)
                 _note(request)
         return self.get_response(request)

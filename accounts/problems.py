@@ -24,8 +24,8 @@ def problem_types() -> list[ProblemType]:
             title="Permission denied",
             status=403,
             cause="You are signed in, but your role does not allow this: viewers can view,"
-            " operators can also change the policy, administrators can also install licenses and"
-            " manage users.",
+            " operators can also change the policy and triage findings, administrators can also"
+            " install licenses and manage users.",
             fix="Ask an administrator of this portal to add you to a group with the required"
             " permissions. They can do this under Administration > Users; it takes effect"
             " immediately.",

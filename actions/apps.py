@@ -15,3 +15,8 @@ class ActionsConfig(AppConfig):
     def ready(self) -> None:
         # They register the checks and the problem types.
         from actions import checks, problems  # noqa: F401
+        from findings import bulk
+
+        bulk.register(
+            bulk.Part("actions/_selected.html", "actions.add_reaction", lambda request: {})
+        )

@@ -95,7 +95,11 @@ def _tell(request: HttpRequest, offer: Offer, done: Reaction | bool) -> None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_act
 def on_many(request: HttpRequest) -> HttpResponse:
-    """Shows what selected events name, and requests one action for all of it."""
+    """Shows what selected events name, and requests one action for all of it.
+
+    `show`, which the form of the selected events on the Events page has, only shows it.
+    """
+    is_sent = request.method == "POST" and "show" not in request.POST
     asked = (request.POST if request.method == "POST" else request.GET).getlist("finding")
     pks = [int(pk) for pk in asked if pk.isascii() and pk.isdigit() and len(pk) < 19][:MANY]
     findings = list(Finding.objects.filter(pk__in=pks).defer("description").order_by("-seen_at"))
@@ -111,8 +115,8 @@ def on_many(request: HttpRequest) -> HttpResponse:
     ]
     if choices:
         choices.append((ALLOW, "Allow all of these, each for the type of its finding"))
-    form = HandForm(choices, request.POST if request.method == "POST" else None)
-    if request.method == "POST" and choices and form.is_valid():
+    form = HandForm(choices, request.POST if is_sent else None)
+    if is_sent and choices and form.is_valid():
         counts = Counter(_each(request, form, named))
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
         messages.success(request, f"Actions on {len(findings)} events: {told or 'none'}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
@@ -33,6 +34,9 @@ class ActionQuery(BaseModel):
 
     model_config = ConfigDict(use_enum_values=True)
 
+    period: Annotated[filters.Period | None, Filter(label="Decided", empty="Any time")] = Field(
+        None, description="Decided within this time before now."
+    )
     now: Annotated[
         Literal["blocked", "revoked", "isolated"] | None,
         Filter(label="Show", choices=_SHOWN_NOW),
@@ -70,6 +74,9 @@ ActionFilter = filters.form_of(ActionQuery)
 def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
     """Returns the actions that match the values of a valid ActionFilter, for display in the log."""
     reactions = Reaction.objects.all()
+    if period := asked.get("period"):
+        since = timezone.now() - filters.Period(period).length
+        reactions = reactions.filter(decided_at__gte=since)
     if now := asked.get("now"):
         reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     return (

@@ -216,10 +216,12 @@ class Reaction(KeptModel):
     # The ID of the request or message that led to it, which each line of the log about it has.
     # The database has the default too, for a version that does not know the column.
     trace = models.CharField(max_length=TRACE_MAX_LENGTH, blank=True, db_default="", default="")
-    client_id = models.CharField(max_length=200, blank=True)  # of the program that requested it
+    # The client ID of the program that requested it. The database has the default too, as above.
+    client_id = models.CharField(max_length=200, blank=True, db_default="", default="")
     # Who requested it, and the Idempotency-Key of the request; "" without one.
-    request_key = models.CharField(max_length=500, blank=True)
-    request_digest = models.CharField(max_length=64, blank=True)  # of the body of that request
+    request_key = models.CharField(max_length=500, blank=True, db_default="", default="")
+    # The SHA-256 digest of the body of that request.
+    request_digest = models.CharField(max_length=64, blank=True, db_default="", default="")
 
     is_being_undone: bool  # set only by `in_force`
 
@@ -404,7 +406,8 @@ class Allowance(models.Model):
     name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
     # "" for every type
     finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
-    reason = models.TextField(blank=True)  # "" if it was added before reasons were required
+    # "" if it was added before reasons were required
+    reason = models.TextField(blank=True, db_default="", default="")
     ends_at = models.DateTimeField(null=True)
     added_at = models.DateTimeField()
     added_by = models.ForeignKey(

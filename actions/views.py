@@ -16,7 +16,7 @@ from actions import approval, breaker, containment, fill, log, paths, undo
 from actions.forms import ReasonForm
 from actions.models import CONTAINMENT, Allowance, Reaction, State
 from findings.models import Finding
-from storage import paging
+from storage import filters, paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
@@ -38,6 +38,10 @@ def action_list(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "wanted": wanted,
+        "chips": filters.chips(form, wanted, request.path),
+        "presets": filters.presets(
+            form, "period", wanted, request.path, instead_of=("since", "until")
+        ),
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "nearly_full": [one for one in fill.levels() if one.is_nearly_full],

@@ -1,51 +1,90 @@
-"""The dashboard: findings and actions of the last 30 days."""
+"""The dashboard: what needs a person, and the findings and actions of a period that ends now."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import CharField, Count, Func
+from django.urls import reverse
 
 from actions.models import Reaction, ReactionKind, State
 from console.tactics import TacticBar, tactic_bars
 from findings.catalogue import Severity
 from findings.models import Action, Finding, Mention
+from storage.filters import Period
 from storage.instants import shown
 
-DAYS = 30
 TOP = 10  # types, and entities
+WORKER_TAKES = timedelta(minutes=10)  # an action that is pending for longer needs a person
+COUNTED = 100  # findings that need a person are counted so far
 
 # Sizes of the chart, in SVG units.
 HEIGHT = 160
-STEP = 24
-BAR = 18
+WIDTH = 720
 
 # In stacking order, from the axis upward.
 SEVERITIES: Mapping[str, str] = {**dict(reversed(Severity.choices)), "": "Unknown"}
 
 
-class UTCDay(Func):
-    """The UTC day of a datetime expression, as text: "2026-11-23"."""
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A period of the dashboard, in bars of an hour or a day (UTC). The last one is not over."""
+
+    period: Period
+    label: str
+    bar: timedelta
+    bars: int
+
+    @property
+    def is_by_hour(self) -> bool:
+        """Whether a bar is an hour."""
+        return self.bar == timedelta(hours=1)
+
+    def begin(self, now: datetime) -> datetime:
+        """Returns the beginning of the first bar."""
+        now = now.astimezone(UTC)
+        last = now.replace(minute=0, second=0, microsecond=0)
+        if not self.is_by_hour:
+            last = last.replace(hour=0)
+        return last - (self.bars - 1) * self.bar
+
+
+RANGES = [
+    Range(Period.DAY, "24 hours", timedelta(hours=1), 24),
+    Range(Period.WEEK, "7 days", timedelta(days=1), 7),
+    Range(Period.MONTH, "30 days", timedelta(days=1), 30),
+]
+DEFAULT = RANGES[-1]
+
+
+class UTCText(Func):
+    """The beginning of a datetime expression in UTC, as text: "2026-11-23" or "2026-11-23 15"."""
 
     output_field = CharField()
 
+    def __init__(self, expression: str, *, by_hour: bool) -> None:
+        super().__init__(expression)
+        self.by_hour = by_hour
+
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         # Django's TruncDate calls Python for each row. The stored text is in UTC.
-        return self.as_sql(compiler, connection, template="substr(%(expressions)s, 1, 10)")
+        length = 13 if self.by_hour else 10
+        return self.as_sql(compiler, connection, template=f"substr(%(expressions)s, 1, {length})")
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+        pattern = "YYYY-MM-DD HH24" if self.by_hour else "YYYY-MM-DD"
+        template = f"to_char(%(expressions)s AT TIME ZONE 'UTC', '{pattern}')"
         return self.as_sql(compiler, connection, template=template)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The findings of one severity on one day, and their position in the chart."""
+    """The findings of one severity in one bar, and their position in the chart."""
 
     severity: str
     label: str
@@ -56,11 +95,13 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """One day of the chart."""
+class Bar:
+    """One bar of the chart, a day or an hour."""
 
-    date: datetime
-    x: int
+    at: datetime
+    x: float
+    name: str
+    is_named: bool  # on the axis
     segments: list[Segment]
     counts: list[int]  # per severity, in the order of SEVERITIES
     total: int
@@ -77,11 +118,41 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Tile:
+    """The findings of one severity, or all, compared with the period before."""
+
+    label: str
+    severity: str
+    count: int
+    before: int
+    query: str
+
+    @property
+    def change(self) -> str:
+        """How many more or fewer there are than before, for people."""
+        difference = self.count - self.before
+        if not difference:
+            return "as before"
+        return f"{abs(difference)} {'more' if difference > 0 else 'fewer'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that waits for a person."""
+
+    about: str
+    text: str
+    color: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dashboard:
     """The data of the dashboard."""
 
-    days: list[Day]
-    highest: int  # findings on the day with the most
+    tiles: list[Tile]
+    bars: list[Bar]
+    highest: int  # findings in the bar with the most
     total: int  # findings in the period
     actions: list[Line]
     reactions: list[Line]
@@ -90,27 +161,54 @@ class Dashboard:
     entities: list[Line]
 
 
-def dashboard(now: datetime) -> Dashboard:
-    """Returns the dashboard of the DAYS days (UTC) that end with the day of `now`.
+def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
+    """Returns the dashboard of a range that ends with the hour or the day of `now`.
 
-    Runs five queries, each grouped by the database.
+    Runs six queries, each grouped by the database and bounded by the range. The period before is
+    as long as the part of the range that has passed.
     """
-    today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
-    begin = today - timedelta(days=DAYS - 1)
-    since = shown(begin, "day")
-    recent = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=today + timedelta(days=1))
-    counted = list(
-        recent.values_list(UTCDay("seen_at"), "severity", "action").annotate(count=Count("pk"))
+    begin = shown_range.begin(now)
+    since = _text(begin, shown_range)
+    recent = Finding.objects.filter(
+        seen_at__gte=begin, seen_at__lt=begin + shown_range.bars * shown_range.bar
     )
-    by_day: Counter[tuple[str, str]] = Counter()
+    counted = recent.values_list(
+        UTCText("seen_at", by_hour=shown_range.is_by_hour), "severity", "action"
+    ).annotate(count=Count("pk"))
+    by_bar: Counter[tuple[str, str]] = Counter()
     by_action: Counter[str] = Counter()
-    for day, severity, action, count in counted:
-        by_day[day, severity] += count
+    by_severity: Counter[str] = Counter()
+    for bar, severity, action, count in counted:
+        by_bar[bar, severity] += count
         by_action[action] += count
-    days = [begin + timedelta(days=number) for number in range(DAYS)]
-    highest = max(sum(by_day[shown(day, "day"), one] for one in SEVERITIES) for day in days)
+        by_severity[severity] += count
+    length = shown_range.bars * shown_range.bar
+    earlier = Finding.objects.filter(seen_at__gte=begin - length, seen_at__lt=now - length)
+    before = Counter(dict(earlier.values_list("severity").annotate(count=Count("pk"))))
+    bars = [begin + number * shown_range.bar for number in range(shown_range.bars)]
+    highest = max(sum(by_bar[_key(bar, shown_range), one] for one in SEVERITIES) for bar in bars)
     return Dashboard(
-        days=list(_drawn(days, by_day, highest)),
+        tiles=[
+            Tile(
+                "All findings",
+                "all",
+                by_action.total(),
+                before.total(),
+                urlencode({"since": since}),
+            ),
+            *(
+                Tile(
+                    label,
+                    severity,
+                    by_severity[severity],
+                    before[severity],
+                    urlencode({"severity": severity or "unknown", "since": since}),
+                )
+                for severity, label in SEVERITIES.items()
+                if severity or by_severity[severity] or before[severity]
+            ),
+        ],
+        bars=list(_drawn(bars, by_bar, highest, shown_range)),
         highest=highest,
         total=by_action.total(),
         actions=[
@@ -141,11 +239,73 @@ def dashboard(now: datetime) -> Dashboard:
     )
 
 
+def needs(now: datetime, shown_range: Range = DEFAULT) -> list[Need]:
+    """Returns what waits for a person: findings nobody has taken, and actions that wait or failed.
+
+    Each query is bounded by the range, by COUNTED, or by what is pending.
+    """
+    begin = shown_range.begin(now)
+    since = _text(begin, shown_range)
+    events = reverse("findings:events")
+    actions = reverse("api:get_actions")
+    found = []
+    if count := Reaction.objects.waiting(now).values("pk")[:COUNTED].count():
+        text = f"{_up_to(count)} action{_s(count)} waiting for approval"
+        found.append(Need("Approval", text, "yellow", f"{actions}?state=waiting"))
+    for severity in (Severity.CRITICAL, Severity.HIGH):
+        open_ones = Finding.objects.filter(
+            severity=severity, closed_at=None, assignee=None, seen_at__gte=begin
+        )
+        if count := open_ones.values("pk")[:COUNTED].count():
+            query = {"status": "open", "assigned": "no", "severity": severity.value, "since": since}
+            text = (
+                f"{_up_to(count)} {severity.label.lower()} finding{_s(count)} open and unassigned"
+            )
+            color = "red" if severity is Severity.CRITICAL else "yellow"
+            found.append(Need("Findings", text, color, f"{events}?{urlencode(query)}"))
+    # due_at is set as long as an action is pending; the condition lets the planner see it.
+    pending = Reaction.objects.filter(
+        state=State.PENDING, due_at__isnull=False, decided_at__lt=now - WORKER_TAKES
+    )
+    if count := pending.values("pk")[:COUNTED].count():
+        text = f"{_up_to(count)} action{_s(count)} pending for over 10 minutes"
+        found.append(
+            Need(
+                "Actions", text, "yellow", f"{actions}?{urlencode({'state': State.PENDING.value})}"
+            )
+        )
+    failed = Reaction.objects.filter(decided_at__gte=begin, state=State.FAILED)
+    if count := failed.values("pk")[:COUNTED].count():
+        query = {"state": State.FAILED.value, "since": since}
+        text = f"{_up_to(count)} action{_s(count)} failed"
+        found.append(Need("Actions", text, "red", f"{actions}?{urlencode(query)}"))
+    return found
+
+
+def _up_to(count: int) -> str:
+    return f"{count} or more" if count == COUNTED else str(count)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _text(at: datetime, shown_range: Range) -> str:
+    """Returns an instant as a filter of a list."""
+    return shown(at, "minute" if shown_range.is_by_hour else "day")
+
+
+def _key(at: datetime, shown_range: Range) -> str:
+    """Returns what UTCText makes of it."""
+    return shown(at, "minute")[:13] if shown_range.is_by_hour else shown(at, "day")
+
+
 def _drawn(
-    days: Sequence[datetime], by_day: Counter[tuple[str, str]], highest: int
-) -> Iterator[Day]:
-    for number, day in enumerate(days):
-        counts = [by_day[shown(day, "day"), severity] for severity in SEVERITIES]
+    bars: Sequence[datetime], by_bar: Counter[tuple[str, str]], highest: int, shown_range: Range
+) -> Iterator[Bar]:
+    step = WIDTH / shown_range.bars
+    for number, at in enumerate(bars):
+        counts = [by_bar[_key(at, shown_range), severity] for severity in SEVERITIES]
         y = float(HEIGHT)
         segments = []
         for (severity, label), count in zip(SEVERITIES.items(), counts, strict=True):
@@ -154,15 +314,17 @@ def _drawn(
                 y -= height
                 query = urlencode(
                     {
-                        "since": shown(day, "day"),
-                        "until": shown(day + timedelta(days=1), "day"),
+                        "since": _text(at, shown_range),
+                        "until": _text(at + shown_range.bar, shown_range),
                         "severity": severity or "unknown",
                     }
                 )
                 segments.append(
                     Segment(severity, label, count, round(y, 1), round(height, 1), query)
                 )
-        yield Day(day, number * STEP, segments, counts, sum(counts))
+        named = number % (1 if shown_range.bars < 10 else shown_range.bars // 6) == 0
+        name = f"{at.day} {at:%B}" + (f" {at:%H:%M}" if shown_range.is_by_hour else "")
+        yield Bar(at, round(number * step, 1), name, named, segments, counts, sum(counts))
 
 
 def _reactions(begin: datetime, since: str) -> Iterator[Line]:

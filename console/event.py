@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils import timezone
 
 from findings import events
 from findings.catalogue import FINDING_TYPES
@@ -21,6 +22,7 @@ from findings.guardduty.lenient_json import field, text_in
 from findings.guardduty.parser import FINDING_ID_MAX_LENGTH, Kind
 from findings.guardduty.sequences import Attack, Signal
 from findings.models import Entity, Finding
+from storage.paging import CursorPager
 
 _FIRST = 3  # entities in the summary
 _identifier = re.compile(r"(?=.*[0-9:/])\S{8,}")
@@ -123,26 +125,34 @@ def shown(finding: Finding) -> Mapping[str, Any]:
     }
 
 
+_NEIGHBOR = CursorPager(1, by="seen_at")
+
+
 def neighbors(finding: Finding, form: Any) -> Neighbors:
     """Returns the neighbors of an event in the list that the filter of `form` narrows.
 
-    An invalid form narrows nothing. Runs two queries.
+    An invalid form narrows nothing. The order of the list does not matter. Runs two queries, and
+    some more for a search.
     """
     asked = form.asked() if form.is_valid() else {}
-    listed = events.listed(asked)
-    by = {"seen_at": finding.seen_at}
-    newer = listed.filter(seen_at__gte=finding.seen_at).exclude(**by, pk__lte=finding.pk)
-    older = listed.filter(seen_at__lte=finding.seen_at).exclude(**by, pk__gte=finding.pk)
+    now = timezone.now()
+    cursor = _NEIGHBOR.cursor(finding)
+    newest_first = {name: value for name, value in asked.items() if name != "sort"}
+    oldest_first = {**newest_first, "sort": events.Sort.OLDEST}
+    older, newer = (
+        next(iter(_NEIGHBOR.page(events.listed(one, now=now), after=cursor).rows), None)
+        for one in (newest_first, oldest_first)
+    )
     # The texts that were sent, not the parsed values, so that the list shows them as they were.
     query = urlencode({name: form.data[name] for name in asked})
     suffix = f"?{query}" if query else ""
 
-    def path(pk: int | None) -> str:
-        return f"{reverse('console:event', args=[pk])}{suffix}" if pk is not None else ""
+    def path(neighbor: Finding | None) -> str:
+        return f"{reverse('console:event', args=[neighbor.pk])}{suffix}" if neighbor else ""
 
     return Neighbors(
-        newer=path(newer.order_by("seen_at", "pk").values_list("pk", flat=True).first()),
-        older=path(older.order_by("-seen_at", "-pk").values_list("pk", flat=True).first()),
+        newer=path(newer),
+        older=path(older),
         all=f"{reverse('findings:events')}{suffix}",
     )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,12 +14,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.api_auth import Caller
 from actions import hand_views, members
 from console import dashboard as overview
 from console import entity as entity_page
-from console import event as event_page
-from findings import accounts, events
-from findings.models import Entity, Finding
+from console import event as event_parts
+from findings import accounts, events, triage
+from findings.models import Entity, Finding, TriageEntry
+from findings.triage_forms import TriageForm
 from storage import paging
 
 
@@ -25,13 +30,19 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     """Shows the dashboard; redirects to the Threats page without permission to view findings."""
     if not request.user.has_perm("findings.view_finding"):
         return redirect("findings:threats")
-    shown = overview.dashboard(timezone.now())
+    asked = request.GET.get("period", "")
+    shown_range = next((one for one in overview.RANGES if one.period == asked), overview.DEFAULT)
+    now = timezone.now()
+    shown = overview.dashboard(now, shown_range)
     context = {
         "shown": shown,
+        "range": shown_range,
+        "ranges": overview.RANGES,
+        "needs": overview.needs(now, shown_range),
         "severities": overview.SEVERITIES,
         "height": overview.HEIGHT,
-        "width": overview.DAYS * overview.STEP,
-        "bar": overview.BAR,
+        "width": overview.WIDTH,
+        "bar": round(overview.WIDTH / shown_range.bars * 0.75, 1),
         "is_empty": not shown.total and not Finding.objects.exists(),
     }
     return render(request, "console/dashboard.html", context)
@@ -40,19 +51,47 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_finding", raise_exception=True)
 def event(request: HttpRequest, pk: int) -> HttpResponse:
-    """Shows all that one finding says, its actions, and links to its neighbors and to AWS."""
-    finding = get_object_or_404(Finding, pk=pk)
+    """Shows all that one finding says, its triage and actions, and links to its neighbors."""
+    return event_page(request, pk)
+
+
+@require_POST
+@permission_required(["findings.view_finding", "findings.triage_finding"], raise_exception=True)
+def triage_event(request: HttpRequest, pk: int) -> HttpResponse:
+    """Sets the status and the assignee of one finding, and adds a note."""
+    finding = get_object_or_404(Finding.objects.select_related("assignee"), pk=pk)
+    form = TriageForm(request.POST, finding=finding)
+    if not form.is_valid():
+        return event_page(request, pk, triage_form=form)
+    user = cast(User, request.user)
+    by = Caller(name=user.get_username(), user=user)
+    source = TriageEntry.Source.PAGE
+    if triage.triage([pk], form.change(), by=by, source=source, at=timezone.now()):
+        messages.success(request, "The triage is saved.")
+    else:
+        messages.info(request, "Nothing has changed.")
+    query = request.GET.urlencode()  # the list that the event belongs to
+    return redirect(reverse("console:event", args=[pk]) + (f"?{query}" if query else ""))
+
+
+def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
+    """Returns the page of one finding; a refused form in `context` takes the place of its own."""
+    finding = get_object_or_404(Finding.objects.select_related("assignee"), pk=pk)
     accounts.give_names([finding])
+    may_triage = request.user.has_perm("findings.triage_finding")
     may_act = request.user.has_perm("actions.add_reaction")
     context = {
+        "triage_form": TriageForm(finding=finding) if may_triage else None,
+        "triage_log": triage.log_of(finding),
         "finding": finding,
-        **event_page.shown(finding),
+        **event_parts.shown(finding),
         "reactions": finding.reactions.order_by("pk")
         .select_related("verdict")
         .prefetch_related("attempts"),
-        "neighbors": event_page.neighbors(finding, events.EventFilter(paging.wanted(request))),
+        "neighbors": event_parts.neighbors(finding, events.EventFilter(paging.wanted(request))),
         "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,
         "hand_url": reverse("actions:on_event", args=[pk]),
+        **context,
     }
     return render(request, "console/event.html", context)
 

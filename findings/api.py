@@ -1,12 +1,13 @@
-"""GET and PUT /findings, GET /findings/events. threatreaction/api.py handles the errors."""
+"""The policy (/findings) and the findings (/findings/events) for programs.
+
+threatreaction/api.py handles the errors.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import parse_etags
 from ninja import HeaderEx, P, Query, Router, Status
@@ -14,10 +15,10 @@ from ninja.errors import ValidationError
 from pydantic import BaseModel
 
 from accounts.api_auth import Caller, callers_who
-from findings import events, policy
-from findings.event_schemas import Event, EventList
+from findings import events, export, policy, triage
+from findings.event_schemas import EventList, TriageUpdate, TriageUpdated
 from findings.events import EventFilter, EventQuery
-from findings.models import Finding, PolicyChange, Target, ThreatPolicy
+from findings.models import Finding, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
 from problems.schemas import Problem
@@ -147,7 +148,60 @@ def get_events(
     """
     form, after = asked_of(request, wanted, EventFilter)
     response["Cache-Control"] = "private, no-cache"
-    return _events(events.PAGER.page(events.listed(form.asked()), after=after))
+    rows = events.listed(form.asked(), now=timezone.now())
+    return _events(events.PAGER.page(rows, after=after))
+
+
+@router.patch(
+    "/findings/events",
+    auth=callers_who(permission="findings.triage_finding", scope="findings:triage"),
+    response={200: TriageUpdated, frozenset({400, 401, 403, 413, 415, 422, 500}): Problem},
+    operation_id="patchEvents",
+    summary="Triage findings",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["findings:triage"]}],
+        "responses": {200: {"description": "The change was applied."}},
+    },
+)
+def patch_events(
+    request: HttpRequest, response: HttpResponse, body: TriageUpdate
+) -> dict[str, Any]:
+    """Sets the status or the assignee of findings, or adds a note to each. Applies all or none.
+
+    Each finding that changes gets an entry in the append-only triage log, which its page shows. A
+    note alone is a change too. Findings that do not exist are listed, and are no error.
+    """
+    if "\0" in body.note:
+        raise _wrong("note", "It must not contain NUL.")
+    assignee = None
+    if body.assignee:
+        assignee = triage.assignable().filter(username=body.assignee.replace("\0", "")).first()
+        if assignee is None:
+            raise _wrong("assignee", "No user who may triage has this name.")
+    change = triage.Change(
+        status=body.status or "",
+        assigns=body.assignee is not None,
+        assignee=assignee,
+        note=body.note.strip(),
+    )
+    caller: Caller = request.auth  # type: ignore[attr-defined]
+    ids = set(body.ids)
+    known = set(Finding.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    changed = triage.triage(
+        known, change, by=caller, source=TriageEntry.Source.API, at=timezone.now()
+    )
+    response["Cache-Control"] = "no-store"
+    return {
+        "changed": sorted(changed),
+        "unchanged": len(known) - len(changed),
+        "unknown": sorted(ids - known),
+    }
+
+
+def _wrong(member: str, detail: str) -> ValidationError:
+    return ValidationError(
+        [{"loc": ("body", "body", member), "type": "value_error", "msg": detail}]
+    )
 
 
 def asked_of(
@@ -218,16 +272,6 @@ def _named(target: Target) -> dict[str, str | None]:
 def _events(page: Page[Finding]) -> dict[str, Any]:
     """Returns the data of an EventList."""
     return {
-        "findings": [
-            {
-                **{name: getattr(finding, name) for name in _OF_A_FINDING},
-                "severity": finding.severity or None,
-                "url": django_settings.PORTAL_URL + reverse("console:event", args=[finding.pk]),
-            }
-            for finding in page.rows
-        ],
+        "findings": [export.as_event(finding) for finding in page.rows],
         "next": page.next or None,
     }
-
-
-_OF_A_FINDING = Event.model_fields.keys() - {"severity", "url"}

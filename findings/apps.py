@@ -13,7 +13,11 @@ class FindingsConfig(AppConfig):
             "findings.view_threatpolicy",
             "findings.view_policychange",
         ],
-        "operators": ["findings.change_threatpolicy", "findings.change_accountname"],
+        "operators": [
+            "findings.change_threatpolicy",
+            "findings.change_accountname",
+            "findings.triage_finding",
+        ],
     }
 
     def ready(self) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet, TextChoices
 from pydantic import BaseModel, ConfigDict, Field
 
+from findings import search
+from findings.catalogue import Severity
 from findings.guardduty.parser import Address
-from findings.models import Action, Entity, Finding, Mention
+from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
 from storage import filters
-from storage.filters import Filter, Instant, Name
-from storage.paging import CursorPager
+from storage.filters import Filter, Instant, Link, Name
+from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25, by="seen_at")
 
@@ -55,11 +59,51 @@ class TacticOrNone(TextChoices):
     NONE = "none", "None"
 
 
+class StatusOrGroup(TextChoices):
+    """The values of the status filter: a status, or all that are open or closed."""
+
+    OPEN = "open", "Open: new or in progress"
+    NEW = "new", "New"
+    IN_PROGRESS = "in_progress", "In progress"
+    CLOSED = "closed", "Closed: any outcome"
+    TRUE_POSITIVE = "true_positive", "Closed: true positive"
+    FALSE_POSITIVE = "false_positive", "Closed: false positive"
+    BENIGN = "benign", "Closed: benign"
+
+
+class Assigned(TextChoices):
+    """Whether somebody is assigned."""
+
+    YES = "yes", "To somebody"
+    NO = "no", "To nobody"
+
+
+class Sort(TextChoices):
+    """The orders of the list."""
+
+    OLDEST = "oldest", "Oldest first"
+    SEVERITY = "severity", "Highest severity first"
+
+
 class EventQuery(BaseModel):
     """Filters for findings. A finding must match all given filters."""
 
     model_config = ConfigDict(use_enum_values=True)
 
+    q: Annotated[
+        Name | None,
+        Filter(label="Search", help_text="Address, ARN, ID, finding type or words", is_search=True),
+    ] = Field(
+        None,
+        max_length=512,
+        description="An address, a name or ARN of an entity, the ID or ARN of a finding, an AWS"
+        " account or a finding type. Other text is compared with finding types, with the beginning"
+        f" of entity names, and with the titles of the newest {search.TITLES:,} findings that match"
+        " the other filters.",
+    )
+    period: Annotated[filters.Period | None, Filter(label="Last seen", empty="Any time")] = Field(
+        None, description="Last seen within this time before now."
+    )
     since: Annotated[Instant | None, Filter("seen_at__gte", "From (UTC)")] = Field(
         None, description="Last seen at or after this time."
     )
@@ -69,6 +113,15 @@ class EventQuery(BaseModel):
     severity: Annotated[SeverityOrUnknown | None, Filter()] = None
     tactic: Annotated[TacticOrNone | None, Filter(label="ATT&CK tactic")] = Field(
         None, description="The ATT&CK tactic that the finding type names, or none."
+    )
+    status: Annotated[StatusOrGroup | None, Filter()] = Field(
+        None, description="The status of the triage."
+    )
+    assignee: Annotated[Name | None, Filter("assignee__username", help_text="User name")] = Field(
+        None, max_length=150, description="The name of the user to whom it is assigned."
+    )
+    assigned: Annotated[Assigned | None, Filter()] = Field(
+        None, description="Whether it is assigned to somebody."
     )
     action: Annotated[Action | None, Filter("action")] = Field(
         None, description="The policy action when it arrived."
@@ -88,6 +141,9 @@ class EventQuery(BaseModel):
     parsed: Annotated[Parsed | None, Filter()] = Field(
         None, description="Whether the portal could parse the finding."
     )
+    sort: Annotated[Sort | None, Filter(empty="Newest first")] = Field(
+        None, description="The order, if it is not newest first."
+    )
     after: str | None = Field(
         None, pattern=f"^{PAGER.pattern}$", description="The value of `next` on the previous page."
     )
@@ -96,12 +152,44 @@ class EventQuery(BaseModel):
 EventFilter = filters.form_of(EventQuery)
 
 
-def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
-    """Returns the findings that match the values of a valid EventFilter.
+def listed(asked: Mapping[str, Any], *, now: datetime) -> Rows[Finding]:
+    """Returns the findings that match the values of a valid EventFilter, in the order asked for.
 
     Defers `raw`, which the list does not show.
     """
-    findings = Finding.objects.all()
+    findings = _narrowed(asked, now)
+    sort = asked.get("sort")
+    levels = [findings]
+    if sort == Sort.SEVERITY:  # finding_by_severity, level by level
+        levels = [findings.filter(severity=one) for one in _HIGHEST_FIRST]
+    groups = [search.branches(asked["q"], one) if "q" in asked else [one] for one in levels]
+    return Rows(_as_shown(Finding.objects.all()), groups, oldest_first=sort == Sort.OLDEST)
+
+
+_HIGHEST_FIRST = [*reversed(Severity.values), ""]
+
+
+def sort_links(wanted: Mapping[str, str], path: str) -> dict[str, Link]:
+    """Returns the links in the heads of the columns that the list can be sorted by."""
+    sort = wanted.get("sort", "")
+    return {
+        "seen": filters.link(
+            "Last seen",
+            wanted,
+            path,
+            sort="" if sort else Sort.OLDEST,
+            is_current=sort != Sort.SEVERITY,
+        ),
+        "severity": filters.link(
+            "Severity", wanted, path, sort=Sort.SEVERITY, is_current=sort == Sort.SEVERITY
+        ),
+    }
+
+
+def _narrowed(asked: Mapping[str, Any], now: datetime) -> QuerySet[Finding]:
+    findings = _as_shown(Finding.objects.all())
+    if period := asked.get("period"):
+        findings = findings.seen_since(now - filters.Period(period).length)
     if "entity" in asked:  # first, because it matches few findings
         named = Mention.objects.filter(entity__name=asked["entity"])
         findings = findings.filter(pk__in=named.values("finding"))
@@ -110,10 +198,29 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Finding]:
         findings = findings.filter(severity="" if is_unknown else severity)
     if tactic := asked.get("tactic"):
         findings = findings.filter(tactic="" if tactic == TacticOrNone.NONE else tactic)
+    if status := asked.get("status"):
+        findings = findings.filter(_OF_STATUS.get(status, Q(status=status)))
+    if assigned := asked.get("assigned"):
+        findings = findings.filter(assignee__isnull=assigned == Assigned.NO)
     if parsed := asked.get("parsed"):  # an unparsed finding has no type
         unparsed = Q(finding_type="")
         findings = findings.filter(unparsed if parsed == Parsed.NO else ~unparsed)
-    return filters.narrow(findings, EventQuery, asked).defer("raw")
+    return filters.narrow(findings, EventQuery, asked)
+
+
+def _as_shown(findings: FindingQuerySet) -> FindingQuerySet:
+    return findings.select_related("assignee").defer("raw", *_NOT_OF_AN_ASSIGNEE)
+
+
+_OF_STATUS = {  # the conditions of the indexes finding_open and finding_closed
+    StatusOrGroup.OPEN: Q(closed_at=None),
+    StatusOrGroup.CLOSED: Q(closed_at__isnull=False),
+}
+_NOT_OF_AN_ASSIGNEE = [
+    f"assignee__{field.name}"
+    for field in User._meta.concrete_fields
+    if field.name not in {"id", "username"}
+]
 
 
 class Actor(NamedTuple):

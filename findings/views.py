@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
+from findings import bulk, events, export, policy, preview, triage
 from findings import entities as entity_list
-from findings import events, policy, preview
 from findings.catalogue import Severity
-from findings.models import Action, Entity, PolicyChange, ThreatPolicy
+from findings.models import Action, Entity, PolicyChange, ThreatPolicy, TriageEntry
 from findings.schemas import PolicyUpdate
 from findings.threats import sections
+from findings.triage_forms import ManyForm
 from problems.json_body import read_as
-from storage import paging
+from storage import filters, paging
 from storage.paging import NumberPager
 
 CHANGES = NumberPager(50)
@@ -24,14 +33,96 @@ CHANGES = NumberPager(50)
 @permission_required("findings.view_finding", raise_exception=True)
 def event_list(request: HttpRequest) -> HttpResponse:
     """Shows the Events page: the findings, newest first, with filters."""
+    return events_page(request)
+
+
+def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
+    """Returns the Events page for the query parameters of a request.
+
+    A refused form of the selected events passes itself in `context`, by the name that its part of
+    findings.bulk has for it. The events that the request selected stay selected.
+    """
     wanted = paging.wanted(request)
+    path = reverse("findings:events")  # a refused form has its own
+    form = events.EventFilter(wanted)
+    context |= {
+        "form": form,
+        "wanted": wanted,
+        "query": urlencode(wanted),
+        "chips": filters.chips(form, wanted, path),
+        "presets": filters.presets(form, "period", wanted, path, instead_of=("since", "until")),
+        "sorts": events.sort_links(wanted, path),
+        "selected": bulk.selected(request),
+        "export_limit": f"{export.LIMIT:,}",
+    }
+    if form.is_valid():
+        rows = events.listed(form.asked(), now=timezone.now())
+        shown = context["shown"] = events.PAGER.shown(request, rows, path=path)
+        aws_accounts.give_names(shown.rows)
+        if shown.is_first and shown.rows and "sort" not in form.asked():
+            context["newest"] = events.PAGER.cursor(shown.rows[0])
+    parts = bulk.parts_for(request.user)
+    for part in parts:
+        context = {**part.context(request), **context}
+    context["parts"] = [part.template for part in parts]
+    return render(request, "findings/events.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def newer_events(request: HttpRequest) -> HttpResponse:
+    """Says how many events are newer than the cursor `than`, as an HTML fragment; at most a page.
+
+    The Events page asks for it every now and then, and leaves the list as it is.
+    """
+    wanted = paging.wanted(request)
+    than = wanted.pop("than", "")
     form = events.EventFilter(wanted)
     if not form.is_valid():
-        return render(request, "findings/events.html", {"form": form, "wanted": wanted})
-    shown = events.PAGER.shown(request, events.listed(form.asked()))
-    aws_accounts.give_names(shown.rows)
-    context = {"form": form, "wanted": wanted, "shown": shown}
-    return render(request, "findings/events.html", context)
+        raise Http404
+    rows = events.listed(form.asked(), now=timezone.now())
+    count = 0
+    for finding in events.PAGER.page(rows).rows:
+        if events.PAGER.is_behind(finding, than):
+            break
+        count += 1
+    context = {"count": count, "is_more": count == events.PAGER.size, "query": urlencode(wanted)}
+    return render(request, "findings/_newer.html", context)
+
+
+@require_safe
+@permission_required("findings.view_finding", raise_exception=True)
+def export_events(request: HttpRequest, form: str) -> HttpResponseBase:
+    """Streams the events that match the filter as CSV or JSON Lines.
+
+    Redirects to the Events page, which explains the error, if the filter is invalid.
+    """
+    asked = events.EventFilter(paging.wanted(request))
+    if not asked.is_valid():
+        return redirect(bulk.back_to_list(request))
+    now = timezone.now()
+    return export.response(events.listed(asked.asked(), now=now), form=form, now=now)
+
+
+@require_POST
+@permission_required(["findings.view_finding", "findings.triage_finding"], raise_exception=True)
+def triage_many(request: HttpRequest) -> HttpResponse:
+    """Triages the selected events, and returns to the list with the same filter."""
+    selected = bulk.selected(request)
+    form = ManyForm(request.POST, selected=len(selected))
+    if not form.is_valid():
+        return events_page(request, triage_form=form)
+    user = cast(User, request.user)
+    changed = triage.triage(
+        selected,
+        form.change(),
+        by=Caller(name=user.get_username(), user=user),
+        source=TriageEntry.Source.PAGE,
+        at=timezone.now(),
+    )
+    count = len(changed)
+    messages.success(request, f"{count} event{'' if count == 1 else 's'} changed.")
+    return redirect(bulk.back_to_list(request))
 
 
 @require_safe

@@ -5,15 +5,16 @@ The form of the page and the database lookups are derived from that model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args
+from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextChoices
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
@@ -47,6 +48,33 @@ class Filter:
     label: str | None = None
     choices: tuple[tuple[str, str], ...] = ()  # default: "Any" and those of the type
     help_text: str = ""
+    empty: str = "Any"  # the label of no choice
+    is_search: bool = False
+
+
+class Period(TextChoices):
+    """The values of a filter by time that ends now."""
+
+    HOUR = "1h", "1 h"
+    DAY = "24h", "24 h"
+    WEEK = "7d", "7 d"
+    MONTH = "30d", "30 d"
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        number = int(self.value[:-1])
+        return timedelta(hours=number) if self.value.endswith("h") else timedelta(days=number)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that changes the filters of a list."""
+
+    label: str
+    text: str
+    url: str
+    is_current: bool = False
 
 
 class InstantField(forms.DateTimeField):
@@ -89,6 +117,56 @@ def form_of(query: type[BaseModel]) -> type[FilterForm]:
     return type(f"{query.__name__}Form", (FilterForm,), fields)
 
 
+def chips(form: forms.Form, wanted: Mapping[str, str], path: str) -> list[Link]:
+    """Return, for each filter that has a value, a link to the list without it."""
+    return [
+        Link(
+            str(form[name].label),
+            _choices(form.fields[name]).get(value, value),
+            _url(path, wanted, {name: ""}),
+        )
+        for name, value in wanted.items()
+        if name in form.fields
+    ]
+
+
+def presets(
+    form: forms.Form,
+    name: str,
+    wanted: Mapping[str, str],
+    path: str,
+    *,
+    instead_of: Sequence[str] = (),
+) -> list[Link]:
+    """Return a link for each choice of a field. It takes the place of the fields `instead_of`."""
+    return [
+        Link(
+            str(form[name].label),
+            label,
+            _url(path, wanted, {name: value, **dict.fromkeys(instead_of, "")}),
+            is_current=wanted.get(name, "") == value,
+        )
+        for value, label in _choices(form.fields[name]).items()
+    ]
+
+
+def link(
+    label: str, wanted: Mapping[str, str], path: str, *, is_current: bool = False, **changed: str
+) -> Link:
+    """Return a link to the list with some filters changed; "" removes one."""
+    return Link(label, "", _url(path, wanted, changed), is_current)
+
+
+def _choices(field: forms.Field) -> dict[str, str]:
+    """Return the labels of a choice field by value; {} for other fields."""
+    return {str(value): str(label) for value, label in getattr(field, "choices", ())}
+
+
+def _url(path: str, wanted: Mapping[str, str], changed: Mapping[str, str]) -> str:
+    kept = {name: value for name, value in {**wanted, **changed}.items() if value}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
 def narrow(rows: QuerySet[_M], query: type[BaseModel], asked: Mapping[str, Any]) -> QuerySet[_M]:
     """Return the rows that match the filters in `asked`, with the lookups of the query."""
     return rows.filter(
@@ -119,8 +197,10 @@ def _form_field(info: FieldInfo, shown: Filter) -> forms.Field:
     if shown.choices:
         return forms.ChoiceField(choices=shown.choices, **common)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return forms.ChoiceField(choices=[("", "Any"), *kind.choices], **common)  # type: ignore[attr-defined]
+        return forms.ChoiceField(choices=[("", shown.empty), *kind.choices], **common)  # type: ignore[attr-defined]
     if kind == Instant:
         return InstantField(**common)
     [longest] = [one.max_length for one in info.metadata if hasattr(one, "max_length")]
+    if shown.is_search:
+        common["widget"] = forms.TextInput(attrs={"type": "search"})
     return forms.CharField(max_length=longest, **common)

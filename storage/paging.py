@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest
 
@@ -16,6 +19,19 @@ _M = TypeVar("_M", bound=Model)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[_M]):
+    """A list that no single query finds fast: groups one after another, each of several branches.
+
+    A row may match several branches of its group, and no other group. `load` is the query of all
+    rows, as the list shows them.
+    """
+
+    load: QuerySet[_M]
+    groups: Sequence[Sequence[QuerySet[_M]]]
+    oldest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +63,66 @@ class CursorPager:
     def __init__(self, size: int, *, by: str = "") -> None:
         self.size = size
         self.by = by
-        # A datetime is in microseconds since 1970.
-        self.pattern = r"([0-9]{1,17})\.([0-9]{1,18})" if by else "[0-9]{1,18}"
+        # The group, unless it is the first, and a datetime in microseconds since 1970.
+        self.pattern = r"(?:([0-9])-)?([0-9]{1,17})\.([0-9]{1,18})" if by else "[0-9]{1,18}"
 
-    def page(self, rows: QuerySet[_M], *, after: str = "") -> Page[_M]:
-        """Return the page after a cursor. Raises ValueError or OverflowError for an invalid one."""
-        order = [f"-{self.by}", "-pk"] if self.by else ["-pk"]
-        rows = rows.order_by(*order)
-        if after:
-            rows = self._behind(rows, after)
-        found = list(rows[: self.size + 1])  # an extra row shows whether there are older ones
+    def page(self, rows: QuerySet[_M] | Rows[_M], *, after: str = "") -> Page[_M]:
+        """Return the page after a cursor. Raises ValueError or OverflowError for an invalid one.
+
+        `Rows` requires `by`.
+        """
+        if not isinstance(rows, Rows):
+            rows = Rows(rows, [[rows]])
+        first, behind = self._behind(after, rows.oldest_first) if after else (0, None)
+        found: list[_M] = []
+        groups: list[int] = []  # of each row
+        for number, branches in enumerate(rows.groups):
+            missing = self.size + 1 - len(found)  # an extra row shows whether there are older ones
+            if number < first or not missing:
+                continue
+            if behind and number == first:
+                branches = [behind(branch) for branch in branches]
+            found += self._first(branches, rows, missing)
+            groups += [number] * (len(found) - len(groups))
         if len(found) <= self.size:
             return Page(found)
-        return Page(found[: self.size], self._cursor(found[self.size - 1]))
+        last = self.size - 1
+        group = f"{groups[last]}-" if groups[last] else ""
+        return Page(found[: self.size], group + self.cursor(found[last]))
 
-    def shown(self, request: HttpRequest, rows: QuerySet[_M]) -> ShownPage[_M]:
-        """Return the page for the query parameters of a request. Raises Http404."""
+    def _first(self, branches: Sequence[QuerySet[_M]], rows: Rows[_M], count: int) -> list[_M]:
+        sign = "" if rows.oldest_first else "-"
+        order = [f"{sign}{self.by}", f"{sign}pk"] if self.by else [f"{sign}pk"]
+        if len(branches) == 1:
+            return list(branches[0].order_by(*order)[:count])
+        # Each branch stops at its own `count` rows. With OR, databases read and sort all matches.
+        parts = []
+        for branch in branches:
+            query = branch.order_by(*order).values_list(self.by, "pk")[:count].query
+            with suppress(EmptyResultSet):  # Django sees that nothing can match
+                parts.append(query.sql_with_params())
+        if not parts:
+            return []
+        union = " UNION ".join(
+            f"SELECT * FROM ({sql}) AS branch{number}"  # noqa: S608  (Django's own SQL)
+            for number, (sql, _) in enumerate(parts)
+        )
+        direction = "ASC" if rows.oldest_first else "DESC"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"{union} ORDER BY 1 {direction}, 2 {direction} LIMIT {count:d}",
+                [parameter for _, parameters in parts for parameter in parameters],
+            )
+            pks = [pk for _, pk in cursor.fetchall()]
+        return list(rows.load.filter(pk__in=pks).order_by(*order))
+
+    def shown(
+        self, request: HttpRequest, rows: QuerySet[_M] | Rows[_M], *, path: str = ""
+    ) -> ShownPage[_M]:
+        """Return the page for the query parameters of a request. Raises Http404.
+
+        `path` is the path of the list, if it is not that of the request.
+        """
         after = request.GET.get(self.parameter, "")
         try:
             page = self.page(rows, after=after)
@@ -73,23 +133,35 @@ class CursorPager:
         return ShownPage(
             page.rows,
             is_first,
-            newer="" if is_first else _address(request, kept),
-            older=_address(request, {**kept, self.parameter: page.next}) if page.next else "",
+            newer="" if is_first else _address(request, kept, path),
+            older=_address(request, {**kept, self.parameter: page.next}, path) if page.next else "",
         )
 
-    def _behind(self, rows: QuerySet[_M], cursor: str) -> QuerySet[_M]:
+    def _behind(
+        self, cursor: str, oldest_first: bool
+    ) -> tuple[int, Callable[[QuerySet[_M]], QuerySet[_M]]]:
+        """Return the group of a cursor, and what leaves only the rows behind it in a query."""
         if not (match := re.fullmatch(self.pattern, cursor)):
             msg = "The cursor is not valid."
             raise ValueError(msg)
         if not self.by:
-            return rows.filter(pk__lt=int(cursor))
-        instant, pk = _EPOCH + int(match[1]) * _MICROSECOND, int(match[2])
+            return 0, lambda rows: rows.filter(pk__lt=int(cursor))
+        instant, pk = _EPOCH + int(match[2]) * _MICROSECOND, int(match[3])
+        beyond, before = ("gte", "lte") if oldest_first else ("lte", "gte")
         # Not with OR, which makes databases scan the index from its start.
-        return rows.filter(**{f"{self.by}__lte": instant}).exclude(
-            **{self.by: instant, "pk__gte": pk}
-        )
+        return int(match[1] or 0), lambda rows: rows.filter(
+            **{f"{self.by}__{beyond}": instant}
+        ).exclude(**{self.by: instant, f"pk__{before}": pk})
 
-    def _cursor(self, row: Model) -> str:
+    def is_behind(self, row: Model, cursor: str) -> bool:
+        """Whether a row is not newer than that of a cursor; True if the cursor is invalid."""
+        if not (match := re.fullmatch(self.pattern, cursor)):
+            return True
+        instant = (getattr(row, self.by) - _EPOCH) // _MICROSECOND
+        return (instant, row.pk) <= (int(match[2]), int(match[3]))
+
+    def cursor(self, row: Model) -> str:
+        """Return the cursor of the rows behind this one, in the first group."""
         if not self.by:
             return str(row.pk)
         return f"{(getattr(row, self.by) - _EPOCH) // _MICROSECOND}.{row.pk}"
@@ -130,5 +202,8 @@ def wanted(request: HttpRequest) -> dict[str, str]:
     return {name: str(text) for name, text in request.GET.items() if text and name not in pages}
 
 
-def _address(request: HttpRequest, parameters: Mapping[str, str]) -> str:
-    return f"?{urlencode(parameters)}" if parameters else request.path
+def _address(request: HttpRequest, parameters: Mapping[str, str], path: str = "") -> str:
+    path = path or request.path
+    if not parameters:
+        return path
+    return f"{'' if path == request.path else path}?{urlencode(parameters)}"

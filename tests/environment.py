@@ -11,6 +11,7 @@ for name in (
     "ALLOWED_HOSTS",
     "ARCHIVE_FINDINGS",
     "BLOCK_DOMAIN_LISTS",
+    "BLOCK_FOR",
     "BLOCK_IP_SETS",
     "BLOCK_PREFIX_LISTS",
     "CONTAINMENT",

@@ -336,8 +336,12 @@ _STEPS = {
             " END LOOP; END $$"
         ),
     """,
+    # Rows and tables in one migration would be a deadlock: a writer that waits for a row of the
+    # UPDATE holds a lock that CREATE INDEX waits for.
     "9002_second": """
         migrations.RunSQL("UPDATE findings_threatpolicy SET note = action"),
+    """,
+    "9003_third": """
         migrations.AddIndex("ThreatPolicy", models.Index(fields=["note"], name="by_note")),
     """,
 }
@@ -345,7 +349,7 @@ _STEPS = {
 
 @pytest.fixture(scope="session")
 def next_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The next version, which has two more migrations."""
+    """The next version, which has three more migrations."""
     folder = tmp_path_factory.mktemp("next")
     previous = max(path.stem for path in (ROOT / "findings/migrations").glob("0*.py"))
     for name, operations in _STEPS.items():
@@ -444,7 +448,7 @@ def test_no_write_fails_or_is_lost_while_the_portal_is_upgraded(
                 progress()
                 report.rollback()
                 assert release.wait() == 0, release.log
-                assert "Applied findings.9002_second" in release.log
+                assert "Applied findings.9003_third" in release.log
         progress()
         for _ in range(2):
             stack.enter_context(deployment.web(next_image, entrance))

@@ -36,6 +36,7 @@ PASSWORD = "correct horse battery staple"
 PEOPLE = {"vera": "viewers", "oscar": "operators", "ada": "administrators", "stella": ""}
 CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"
 
+SCOPES = "findings:read\nfindings:write\nfindings:triage\nactions:write\nsecurity:read"
 _POPULATE = f"""
 from django.contrib.auth.models import Group, User
 from allauth.idp.oidc.models import Client
@@ -45,9 +46,7 @@ for name, group in {PEOPLE!r}.items():
         user.groups.add(Group.objects.get(name=group))
 User.objects.create_superuser("admin", "admin@example.com", {PASSWORD!r})
 client = Client(id={CLIENT_ID!r}, name="pipeline", response_types="",
-    grant_types="client_credentials",
-    scopes="findings:read\\nfindings:write\\nactions:write\\nsecurity:read",
-    default_scopes="findings:read\\nfindings:write\\nactions:write\\nsecurity:read")
+    grant_types="client_credentials", scopes={SCOPES!r}, default_scopes={SCOPES!r})
 client.set_secret({CLIENT_SECRET!r})
 client.save()
 """

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
-from actions import execution, worker
+from actions import execution, monitor, worker
 from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.models import Reaction
@@ -328,8 +328,10 @@ def test_the_required_parameters_are_enough() -> None:
         ("CertificateArn", "arn:aws:iam::123456789012:server-certificate/old"),
         ("LicenseKey", "eyJ eyJ"),
         ("Containment", "off"),
+        ("BlockFor", "7"),
         ("NeverBlock", "office"),
         ("MaxContainmentsPerHour", "0"),
+        ("BlockFor", "a week"),
         ("BlockPrefixLists", "pl-0123456789abcdef0"),
         ("BlockPrefixLists", "arn:aws:ec2:eu-central-1:123456789012:prefix-list/pl-0,"),
         ("QuarantineGroups", "quarantine"),
@@ -453,15 +455,9 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         one["Properties"]["MetricName"]
         for one in PORTAL["Resources"].values()
         if one["Type"] == "AWS::CloudWatch::Alarm"
-        and one["Properties"].get("Namespace") == "ThreatReaction"
+        and one["Properties"].get("Namespace") == monitor.NAMESPACE
     }
-    assert alarms == {
-        "BreakerTripped",
-        "LicenseSecondsLeft",
-        "OldestPendingSeconds",
-        "WorkerHeartbeat",
-        "WritesAllowed",
-    }
+    assert alarms | {"PendingActions"} == monitor.UNITS.keys()
     body = json.loads(PORTAL["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     shown = {
         name
@@ -470,7 +466,7 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         for name in metric
         if isinstance(name, str)
     }
-    assert alarms | {"PendingActions"} <= shown
+    assert monitor.UNITS.keys() <= shown
 
 
 def test_the_helper_refuses_as_cloudformation_does() -> None:

@@ -140,13 +140,13 @@ def test_leaving_with_unsaved_changes_asks_first(threats: Page) -> None:
 
     threats.on("dialog", stay)
     stage_two(threats)
-    threats.get_by_role("link", name="Changes", exact=True).click()
+    threats.get_by_role("link", name="Events", exact=True).click()
     expect(count(threats)).to_have_text("2 changes")
     assert asked == ["beforeunload"]
 
     threats.get_by_role("button", name="Undo all").click()
-    threats.get_by_role("link", name="Changes", exact=True).click()
-    threats.wait_for_url("**/changes")
+    threats.get_by_role("link", name="Events", exact=True).click()
+    threats.wait_for_url("**/events")
     assert asked == ["beforeunload"]
 
 

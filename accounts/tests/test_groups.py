@@ -16,6 +16,7 @@ READ = {
 CHANGE = READ | {
     "findings.change_threatpolicy",
     "findings.change_accountname",
+    "findings.triage_finding",
     "actions.add_reaction",
 }
 ADMINISTER = CHANGE | {

@@ -39,6 +39,15 @@ def test_a_session_ends_after_an_hour_without_activity(viewer_client: Client) ->
     assert "60 minutes of inactivity" in asked.content.decode()
 
 
+def test_what_a_page_asks_for_by_itself_is_no_activity(viewer_client: Client) -> None:
+    with travel(timezone.now(), tick=False) as clock:
+        assert is_signed_in(viewer_client)
+        for _ in range(5):
+            clock.shift(13 * MINUTE)
+            viewer_client.get("/events/newer", headers={"X-Automatic": "true"})
+        assert not is_signed_in(viewer_client)
+
+
 def test_activity_keeps_it_until_twelve_hours_have_passed(viewer: User, client: Client) -> None:
     with travel(timezone.now(), tick=False) as clock:
         sign_in(client, "vera")

@@ -18,20 +18,17 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "reaction",
             "client_id",
-            models.CharField(blank=True, default="", max_length=200),
-            preserve_default=False,
+            models.CharField(blank=True, db_default="", default="", max_length=200),
         ),
         migrations.AddField(
             "reaction",
             "request_key",
-            models.CharField(blank=True, default="", max_length=500),
-            preserve_default=False,
+            models.CharField(blank=True, db_default="", default="", max_length=500),
         ),
         migrations.AddField(
             "reaction",
             "request_digest",
-            models.CharField(blank=True, default="", max_length=64),
-            preserve_default=False,
+            models.CharField(blank=True, db_default="", default="", max_length=64),
         ),
         migrations.AlterField(
             "reaction",
@@ -64,7 +61,9 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            "allowance", "reason", models.TextField(blank=True, default=""), preserve_default=False
+            "allowance",
+            "reason",
+            models.TextField(blank=True, db_default="", default=""),
         ),
         migrations.AddField("allowance", "ends_at", models.DateTimeField(null=True)),
         migrations.AlterField(

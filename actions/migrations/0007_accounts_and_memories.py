@@ -1,21 +1,7 @@
 from __future__ import annotations
 
 import django.db.models.deletion
-from django.apps.registry import Apps
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.models import OuterRef, Subquery
-
-from storage.triggers import AppendOnly, FixedColumns
-
-
-def name_the_account_of_each_credential(
-    apps: Apps, schema_editor: BaseDatabaseSchemaEditor
-) -> None:
-    """Until now, credentials were revoked only in the account of the portal."""
-    reaction, finding = apps.get_model("actions", "Reaction"), apps.get_model("findings", "Finding")
-    account = finding.objects.filter(pk=OuterRef("finding_id")).values("account_id")
-    reaction.objects.filter(kind="REVOKE").update(account_id=Subquery(account))
 
 
 class Migration(migrations.Migration):
@@ -92,29 +78,5 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
                 "base_manager_name": "objects",
             },
-        ),
-        migrations.RunPython(name_the_account_of_each_credential, migrations.RunPython.noop),
-        AppendOnly("actions_memory"),
-        # On SQLite, the new column drops the triggers.
-        AppendOnly("actions_attempt"),
-        AppendOnly("actions_verdict"),
-        FixedColumns(
-            "actions_reaction",
-            [
-                "id",
-                "finding_id",
-                "kind",
-                "target_kind",
-                "target",
-                "account_id",
-                "why",
-                "decided_at",
-                "requested_by_id",
-                "requested_by_name",
-                "trace",
-                "client_id",
-                "request_key",
-                "request_digest",
-            ],
         ),
     ]

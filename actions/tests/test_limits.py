@@ -209,3 +209,10 @@ def test_sets_that_are_nearly_full_are_told_on_the_page(
     work(session)
     assert told()
     assert fill.levels() == [fill.Level("eu-central-1", 4, 4, 5)]
+
+
+def test_room_that_is_being_made_is_not_made_twice() -> None:
+    arrive(attack(1), attack(2))
+    settle()
+    made = [len(limits.make_room(1, version=4, at=timezone.now())) for _ in range(2)]
+    assert made == [1, 0]

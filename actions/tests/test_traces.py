@@ -74,7 +74,8 @@ def test_an_unblock_has_the_trace_of_its_request(
     arrive(attack())
     carry_out_due(session)
     block = Reaction.objects.get()
-    operator_client.post(f"/actions/{block.pk}/unblock", headers={"X-Amzn-Trace-Id": TRACE})
+    said = {"reason": "A partner of ours"}
+    operator_client.post(f"/actions/{block.pk}/undo", said, headers={"X-Amzn-Trace-Id": TRACE})
     unblock = Reaction.objects.get(kind="UNBLOCK")
     with json_log() as log:
         carry_out_due(session)

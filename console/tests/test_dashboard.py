@@ -1,4 +1,4 @@
-"""The dashboard of the last 30 days."""
+"""The dashboard."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from html import unescape
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from actions.models import Reaction, ReactionKind, State
 from actions.tests.attacks import arrive, attack, set_action
+from findings.models import Finding
 from license.models import License
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
@@ -79,7 +82,7 @@ def test_it_tells_what_was_decided_what_was_done_and_what_was_seen_most(
 ) -> None:
     set_action("BLOCK")
     arrive(*(seen(number) for number in range(3)), seen(9, type="Recon:EC2/Portscan"))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(17):
         page = dashboard(viewer_client)
     lists = re.findall(r'<li><a href="([^"]+)">(.*?)</a> <span class="numeric">(\d+)', page)
     told = {(re.sub("<[^>]+>", "", name), int(count)): path for path, name, count in lists}
@@ -92,6 +95,76 @@ def test_it_tells_what_was_decided_what_was_done_and_what_was_seen_most(
     ):
         listed = viewer_client.get(told[line], headers={"Accept": "text/html"})
         assert listed.content.decode().count('<th scope="row">') == line[1]
+
+
+def test_a_day_is_shown_by_hour(viewer_client: Client) -> None:
+    arrive(seen(1), seen(2, days=0.9), seen(3, days=0.99))  # the last is in the hour before
+    page = unescape(viewer_client.get("/?period=24h").content.decode())
+    assert "2 findings by hour" in page
+    bars = re.findall(r'<a href="([^"]+)" aria-label="([^"]+)"><rect', page)
+    assert {label for _, label in bars} == {
+        "23 November 15:00, High: 1",
+        "22 November 17:00, High: 1",
+    }
+    for path, _ in bars:
+        assert viewer_client.get(path).content.decode().count('<th scope="row">') == 1
+
+
+def test_the_period_is_compared_with_the_one_before(viewer_client: Client) -> None:
+    arrive(
+        *(seen(number, days=1) for number in range(3)),
+        seen(3, days=1, severity=9.5),
+        seen(4, days=7.5),
+        seen(5, days=8, severity=2),
+        seen(6, days=8, severity=2),
+        seen(7, days=7.1, severity=5),
+        seen(8, days=6.9, severity=5),  # later in its period than now is in this one
+    )
+    page = unescape(viewer_client.get("/?period=7d").content.decode())
+    tiles = re.findall(r'class="card tile" href="[^"]+">(.*?)</a>', page, re.DOTALL)
+    assert [" ".join(re.sub("<[^>]+>", "", tile).split()) for tile in tiles] == [
+        "All findings 4 as before",
+        "Critical 1 1 more",
+        "High 3 2 more",
+        "Medium 0 1 fewer",
+        "Low 0 2 fewer",
+    ]
+
+
+def test_it_leads_with_what_needs_a_person(viewer_client: Client, operator: User) -> None:
+    assert "No finding of high severity is unassigned" in dashboard(viewer_client)
+    arrive(*(seen(number, severity=9.5) for number in range(4)), seen(9))
+    Finding.objects.filter(finding_id=f"{0:032x}").update(assignee=operator)
+    Finding.objects.filter(finding_id=f"{1:032x}").update(status="benign", closed_at=NOW)
+    critical, high = Finding.objects.order_by("pk")[2:4]
+    for state, finding, minutes in (
+        (State.FAILED, critical, 0),
+        (State.PENDING, critical, 11),
+        (State.PENDING, high, 9),  # a worker may still be at it
+        (State.WAITING, high, 0),
+    ):
+        Reaction.objects.create(
+            finding=finding,
+            kind=ReactionKind.BLOCK,
+            target_kind="address",
+            target=f"{state} {minutes}",
+            state=state,
+            decided_at=NOW - timedelta(minutes=minutes),
+            due_at=None if state == State.FAILED else NOW + timedelta(days=1),
+            settled_at=NOW if state == State.FAILED else None,
+        )
+    needs = dashboard(viewer_client).partition('id="needs"')[2].partition("</section>")[0]
+    found = re.findall(r'</span> <a href="([^"]+)">(.*?)</a></li>', needs)
+    assert [text for _, text in found] == [
+        "1 action waiting for approval",
+        "2 critical findings open and unassigned",
+        "1 high finding open and unassigned",
+        "1 action pending for over 10 minutes",
+        "1 action failed",
+    ]
+    for (path, _), rows in zip(found, (1, 2, 1, 2, 1), strict=True):
+        page = viewer_client.get(path, headers={"Accept": "text/html"}).content.decode()
+        assert page.count('<th scope="row">') == rows
 
 
 def test_it_tells_the_state_of_the_license(viewer_client: Client, expired_license: License) -> None:

@@ -53,6 +53,9 @@ def test_a_finding_is_told_with_what_was_decided(viewer_client: Client, settings
                 "action": "BLOCK",
                 "set_at": f"{BRUTE_FORCE}, HIGH",
                 "problem": "",
+                "status": "new",
+                "assignee": None,
+                "closed_at": None,
                 "url": f"https://portal.example/events/{pk}",
             }
         ],
@@ -175,7 +178,7 @@ def test_another_method_is_answered_with_those_that_work(
 ) -> None:
     refused = operator_client.generic(method, "/findings/events")
     assert_problem(refused, 405, "method_not_allowed")
-    assert refused["Allow"] == "GET, HEAD"
+    assert refused["Allow"] == "GET, HEAD, PATCH"
 
 
 def test_reading_takes_a_permission_or_a_scope(

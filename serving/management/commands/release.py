@@ -20,7 +20,7 @@ PAUSE = 2.0  # seconds between attempts
 # A migration that waits for a table makes all later requests to that table wait, too. So it gives
 # up and tries again, which lets them pass. gunicorn ends a request after 30 seconds.
 LOCK_TIMEOUT = 5.0  # seconds
-LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
+LOCKED = {"55P03", "40P01"}  # SQLSTATE: LOCK_TIMEOUT has passed; a deadlock
 TERMINATED = 128 + signal.SIGTERM
 
 
@@ -97,4 +97,4 @@ def _migrate(migrating: Migrate) -> None:
 
 
 def _is_locked(error: OperationalError) -> bool:
-    return getattr(error.__cause__, "sqlstate", None) == LOCK_NOT_AVAILABLE
+    return getattr(error.__cause__, "sqlstate", None) in LOCKED

@@ -1,0 +1,96 @@
+"""The search box of the Events page: finds out what a text is, and the findings it means."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from findings.catalogue import FINDING_TYPES
+from findings.models import Entity, Finding, Mention
+
+# Free text is compared with the titles of this many findings only, the newest that match the other
+# filters: no index finds a part of a word, and reading all titles would take ever longer.
+TITLES = 10_000
+NAMES = 50  # entities whose names begin with the text
+
+Findings = QuerySet[Finding]
+
+
+def branches(text: str, findings: Findings) -> list[Findings]:
+    """Returns queries, of which the findings that the text means match at least one.
+
+    The text is an address, a name or an ARN of an entity, the ID or the ARN of a finding, an AWS
+    account, or a finding type. Anything else is free text: words of a finding type or of a title,
+    or the beginning of the name of an entity. `findings` are those that match the other filters.
+    """
+    text = text.strip()
+    for only in (_named, _with_id, _of_account, _of_type):
+        if (narrow := only(text)) is not None:
+            return [narrow(findings)]
+    return _containing(text, findings)
+
+
+Narrow = Callable[[Findings], Findings]
+
+
+def _named(text: str) -> Narrow | None:
+    """An entity has this name; an address need not be written as GuardDuty writes it."""
+    try:
+        text = str(ipaddress.ip_address(text))
+    except ValueError:
+        if not Entity.objects.filter(name=text).exists():
+            return None
+    named = Mention.objects.filter(entity__name=text)
+    return lambda findings: findings.filter(pk__in=named.values("finding"))
+
+
+def _with_id(text: str) -> Narrow | None:
+    finding_id = text.rpartition("/finding/")[2]  # of an ARN
+    if not Finding.objects.filter(finding_id=finding_id).exists():
+        return None
+    return lambda findings: findings.filter(finding_id=finding_id)
+
+
+def _of_account(text: str) -> Narrow | None:
+    if not re.fullmatch("[0-9]{12}", text):
+        return None
+    return lambda findings: findings.filter(account_id=text)
+
+
+def _of_type(text: str) -> Narrow | None:
+    if text not in FINDING_TYPES and not Finding.objects.filter(finding_type=text).exists():
+        return None
+    return lambda findings: findings.filter(finding_type=text)
+
+
+def _containing(text: str, findings: Findings) -> list[Findings]:
+    words = text.split()
+    types = [
+        findings.filter(finding_type=name)
+        for name in FINDING_TYPES
+        if all(word.lower() in name.lower() for word in words)
+    ]
+    names = Entity.objects.filter(_begins(text)).values("pk")[:NAMES]
+    mentions = Mention.objects.filter(entity__in=list(names.values_list("pk", flat=True)))
+    titles = Q()
+    for word in words:
+        titles &= Q(title__icontains=word)
+    # A range of time, not a subquery with a limit, for which PostgreSQL reads all titles.
+    instants = findings.order_by("-seen_at", "-pk").values_list("seen_at", flat=True)
+    if since := instants[TITLES - 1 : TITLES].first():
+        titles &= Q(seen_at__gte=since)
+    return [
+        *types,
+        findings.filter(pk__in=mentions.values("finding")),
+        findings.filter(titles),
+    ]
+
+
+def _begins(text: str) -> Q:
+    if connection.vendor == "postgresql":
+        return Q(name__startswith=text)  # the operator class of entity_by_name
+    return Q(name__gte=text, name__lt=text + "\U0010ffff")  # SQLite's LIKE uses no such index
