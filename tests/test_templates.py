@@ -395,7 +395,9 @@ def variables(container: dict[str, Any], kind: str) -> dict[str, Any]:
     """Returns the variables of a container: name to value; secrets also under a condition."""
     value = {"Environment": "Value", "Secrets": "ValueFrom"}[kind]
     given = [one["Fn::If"][1] if "Fn::If" in one else one for one in container[kind]]
-    return {one["Name"]: one[value] for one in given}
+    found = {one["Name"]: one[value] for one in given}
+    assert len(found) == len(given)  # none twice
+    return found
 
 
 def test_the_template_sets_what_the_settings_read() -> None:
