@@ -199,12 +199,13 @@ def _fact(fact: Fact, path_of: PathOf) -> ShownFact:
 
 def _sequence_path(document: Any, finding: Finding) -> str:
     """Returns the event of the attack sequence that the finding is part of, if it is stored."""
-    arn = field(document, "associatedAttackSequenceArn")
-    if not isinstance(arn, str) or "/finding/" not in arn:
+    arn = text_in(field(document, "associatedAttackSequenceArn"), 512)
+    if "/finding/" not in arn or arn.count(":") < 5:
         return ""
-    sequences = Finding.objects.filter(
-        finding_id=text_in(arn.rpartition("/finding/")[2], FINDING_ID_MAX_LENGTH),
+    sequences = Finding.objects.filter(  # all three, for the index
         account_id=finding.account_id,
+        region=arn.split(":")[3],
+        finding_id=arn.rpartition("/finding/")[2][:FINDING_ID_MAX_LENGTH],
     )
     pk = sequences.values_list("pk", flat=True).first()
     return reverse("console:event", args=[pk]) if pk is not None else ""
