@@ -85,7 +85,7 @@ class Neighbors:
 
 def shown(finding: Finding) -> Mapping[str, Any]:
     """Returns the context of the page of an event. Runs at most four queries."""
-    document = json.loads(finding.raw)
+    document = finding.document
     details = details_in(document)
     parsed = finding.parsed
     actors, resources = events.named_by(finding)
@@ -121,11 +121,19 @@ def shown(finding: Finding) -> Mapping[str, Any]:
         "documentation_url": links.documentation_url(
             finding.finding_type, catalogued.source_url if catalogued else ""
         ),
-        "raw": json.dumps(document, indent=2),
+        "raw": _indented(document) or finding.raw,
     }
 
 
 _NEIGHBOR = CursorPager(1, by="seen_at")
+
+
+def _indented(document: Any) -> str:
+    """Returns the document as JSON; "" if it is empty or nested too deeply."""
+    try:
+        return json.dumps(document, indent=2) if document else ""
+    except RecursionError:
+        return ""
 
 
 def neighbors(finding: Finding, form: Any) -> Neighbors:
