@@ -306,7 +306,12 @@ def test_another_region_forwards_its_findings(aws: None) -> None:
     stack.create(HomeBusArn=home)
     assert len(events.list_rules()["Rules"]) == 1
     stack.delete()
-    stack.create(HomeBusArn=home, SecurityHub="on")
+    stack.create(HomeBusArn=home, SecurityHub="on", AlarmEmail="soc@example.com")
+    (alarm,) = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    (subscribed,) = client("sns").list_subscriptions()["Subscriptions"]
+    assert alarm["AlarmActions"] == [subscribed["TopicArn"]]
+    undelivered = stack.outputs()["UndeliveredUrl"].rpartition("/")[2]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": undelivered}]
     rules = [one["Name"] for one in events.list_rules()["Rules"]]
     assert len(rules) == 4
     for rule in rules:
