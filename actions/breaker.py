@@ -38,11 +38,12 @@ def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:
         return asked
     counted = _counted_since(_begin(at))
     for number, one in enumerate(asked):
-        if one.kind in CONTAINMENT and (one.kind, one.target) not in counted:
+        target = (one.kind, one.account_id, one.target)
+        if one.kind in CONTAINMENT and target not in counted:
             if len(counted) >= settings.MAX_CONTAINMENTS_PER_HOUR:
                 Trip.objects.create(tripped_at=at, limit=settings.MAX_CONTAINMENTS_PER_HOUR)
                 return asked[:number]  # the rest can have the same target
-            counted.add((one.kind, one.target))
+            counted.add(target)
     return asked
 
 
@@ -52,9 +53,9 @@ def _begin(at: datetime) -> datetime:
     return max(begin, last.reset_at) if last and last.reset_at else begin
 
 
-def _counted_since(begin: datetime) -> set[tuple[str, str]]:
+def _counted_since(begin: datetime) -> set[tuple[str, str, str]]:
     started = Reaction.objects.filter(kind__in=CONTAINMENT, started_at__gt=begin)
-    return set(started.values_list("kind", "target").distinct())
+    return set(started.values_list("kind", "account_id", "target").distinct())
 
 
 @transaction.atomic

@@ -16,8 +16,9 @@ from django.db.models import QuerySet
 from accounts.api_auth import Caller
 from actions import containment, decisions, limits, undo
 from actions.decisions import Rules
-from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
+from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.undo import NO_KEY, Key
+from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
@@ -78,7 +79,7 @@ class Request:
     lasts_as_set: bool = True  # as BLOCK_FOR says; `lasts` is ignored
 
 
-UNDO = {one.undone_by: kind for kind, one in CONTAINMENTS.items() if one.undone_by}
+UNDO = frozenset(one.undone_by for one in CONTAINMENTS.values())
 
 
 def offers(entities: Sequence[Entity]) -> Iterator[Offer]:
@@ -91,7 +92,7 @@ def offers(entities: Sequence[Entity]) -> Iterator[Offer]:
         for kind in kinds:
             yield Offer(kind, entity.kind, entity.name)
             undone_by = CONTAINMENTS[kind].undone_by
-            if undone_by and (kind, entity.kind, entity.name) in standing:
+            if (kind, entity.kind, entity.name) in standing:
                 yield Offer(undone_by, entity.kind, entity.name)
         if kinds:
             yield Offer(ALLOW, entity.kind, entity.name)
@@ -134,6 +135,7 @@ def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reac
         kind=kind,
         target_kind=wanted.target_kind,
         target=target,
+        account_id=finding.account_id if finding and kind in IN_AN_ACCOUNT else "",
         why=why,
         state=state,
         outcome=prevented or ("" if is_pending else containment.NOTHING_DONE),
@@ -178,6 +180,11 @@ def _canonical(wanted: Request) -> str:
     }
     if wanted.what not in possible:
         raise NotPossible(f"{wanted.what} does not apply to this kind of target.")
+    if wanted.target_kind == Kind.DOMAIN:
+        domain = domain_in(wanted.target)
+        if not domain:
+            raise NotPossible("The target is not a domain.")
+        return domain
     if wanted.target_kind != Kind.ADDRESS:
         return wanted.target
     address = address_in(wanted.target)
@@ -189,9 +196,12 @@ def _canonical(wanted: Request) -> str:
 def _undo(
     wanted: Request, target: str, *, why: str, by: Caller, at: datetime, key: Key
 ) -> Reaction:
+    kinds = [kind for kind, one in CONTAINMENTS.items() if one.undone_by == wanted.what]
     standing = Reaction.objects.in_force().filter(
-        kind=UNDO[ReactionKind(wanted.what)], target_kind=wanted.target_kind, target=target
+        kind__in=kinds, target_kind=wanted.target_kind, target=target
     )
+    if wanted.finding:  # a role of this name can be in force in several accounts
+        standing = standing.filter(account_id__in=["", wanted.finding.account_id])
     for one in standing:
         if undone := undo.undo(one, why=why, by=by, at=at, key=key):
             return undone

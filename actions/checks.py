@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,8 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from actions import containment, durations, limits, safeguards
-from actions.aws import wafv2
+from actions import containment, durations, limits, members, safeguards
+from actions.aws import domain_lists, prefix_lists, wafv2
 
 
 @register(Tags.security)
@@ -39,6 +40,34 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             " them.",
             id="actions.E003",
         )
+    for name, path, hint in (
+        (
+            "BLOCK_PREFIX_LISTS",
+            prefix_lists,
+            "the ARN of an EC2 prefix list. `aws ec2 describe-managed-prefix-lists` prints them",
+        ),
+        (
+            "BLOCK_DOMAIN_LISTS",
+            domain_lists,
+            "the ARN of a DNS Firewall domain list. `aws route53resolver"
+            " list-firewall-domain-lists` prints them",
+        ),
+    ):
+        try:
+            path.configured()
+        except ValueError as error:
+            yield Error(
+                f"{name} contains {error}, which is not the ARN of such a list.",
+                hint=f"Set each item of {name} to {hint}.",
+                id="actions.E009",
+            )
+    for name in ("ISOLATION", "ARCHIVE_FINDINGS"):
+        if (value := getattr(settings, name)) not in {"on", "off"}:
+            yield Error(
+                f"{name} has the invalid value {value!r}.",
+                hint=f'Set {name} to "on" or "off".',
+                id="actions.E010",
+            )
     try:
         limits.block_for()
     except ValueError:
@@ -65,9 +94,25 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             hint="`aws sns list-topics` prints them: arn:aws:sns:…",
             id="actions.E006",
         )
-    if containment.is_on() and not settings.BLOCK_IP_SETS:
+    try:
+        members.configured()
+    except ValueError as error:
+        yield Error(
+            f"MEMBER_ACCOUNTS contains {error}, which is not an AWS account ID.",
+            hint='Set it to comma-separated account IDs of 12 digits, to "all" or to "none".',
+            id="actions.E011",
+        )
+    if not re.fullmatch(r"[A-Za-z0-9_+=,.@:/-]{2,1224}", settings.MEMBER_EXTERNAL_ID):
+        yield Error(
+            "MEMBER_EXTERNAL_ID is not an external ID of STS.",
+            hint="Set it to 2 to 1224 letters, digits and characters of _+=,.@:/-.",
+            id="actions.E008",
+        )
+    if containment.is_on() and not (settings.BLOCK_IP_SETS or settings.BLOCK_PREFIX_LISTS):
         yield checks.Warning(
-            "CONTAINMENT is on but BLOCK_IP_SETS is not set, so no address can be blocked.",
-            hint="Set it to the ARNs of the WAFv2 IP sets that your web ACL blocks.",
+            "CONTAINMENT is on but neither BLOCK_IP_SETS nor BLOCK_PREFIX_LISTS is set, so no"
+            " address can be blocked.",
+            hint="Set one to the ARNs of the WAFv2 IP sets that your web ACL blocks, or of the"
+            " prefix lists to which your firewall rules refer.",
             id="actions.W001",
         )

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 from django.conf import settings
 from django.utils import timezone
 
-from actions import containment, limits, safeguards
-from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind, State
+from actions import containment, limits, paths, safeguards
+from actions.models import CONTAINMENT, IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
 from actions.safeguards import Network
 from findings.catalogue import service_of
 from findings.guardduty.parser import Kind, ParsedFinding
@@ -23,6 +23,8 @@ from storage import bulk
 # For findings about IAM credentials, BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAM"}
 _REVOCABLE = {Kind.ACCESS_KEY, Kind.ROLE}
+# Revoking one of these revokes the role behind it. A task before the cluster that it runs in.
+_WITH_A_ROLE = (Kind.FUNCTION, Kind.TASK, Kind.CLUSTER)
 APPROVED_WITHIN = timedelta(days=1)
 _ALLOWED = "Reported only: {} is on the allowlist for {}."
 
@@ -34,6 +36,7 @@ class Wish(NamedTuple):
     target_kind: str
     target: str
     prevented: str = ""  # the reason if a safeguard or the allowlist prevents it
+    not_set_up: str = ""  # what is missing if no path that is set up does it
 
     @property
     def is_limited(self) -> bool:
@@ -94,6 +97,7 @@ _COLUMNS = [
     "kind",
     "target_kind",
     "target",
+    "account_id",
     "why",
     "state",
     "outcome",
@@ -121,10 +125,13 @@ def _row(
     state, outcome = State.PENDING, ""
     if wish.prevented:
         state, outcome = State.PREVENTED, wish.prevented
+    elif wish.not_set_up and not rules.is_dry_run:
+        state, outcome, ends_at = State.PREVENTED, wish.not_set_up, None
     elif Action(finding.action).asks and wish.kind in CONTAINMENT:
         state, ends_at = State.WAITING, None
     elif rules.is_dry_run:
-        state, outcome = State.DRY_RUN, containment.NOTHING_DONE
+        outcomes = filter(None, [containment.NOTHING_DONE, wish.not_set_up])
+        state, outcome = State.DRY_RUN, " ".join(outcomes)
     due_at = {State.PENDING: at, State.WAITING: at + APPROVED_WITHIN}.get(state)
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
@@ -132,6 +139,7 @@ def _row(
         wish.kind.value,
         str(wish.target_kind),
         wish.target,
+        finding.account_id if wish.kind in IN_AN_ACCOUNT else "",
         f"{finding.action} {why}.",
         state.value,
         outcome,
@@ -172,26 +180,67 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
-    if not parsed.addresses:
+    if not (parsed.addresses or parsed.domains or parsed.acting_instances):
         yield Wish(ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no actor address.")
-    targets = [(Kind.ADDRESS.value, said.address) for said in parsed.addresses]
-    for kind, address in targets:
-        prevented = _allowed(kind, address, parsed, rules) or safeguards.against_blocking(
-            address, parsed, never=rules.never_block
+    for said in parsed.addresses:
+        yield contain(ReactionKind.BLOCK, Kind.ADDRESS, said.address, parsed, rules)
+    for domain in parsed.domains:
+        yield contain(ReactionKind.BLOCK, Kind.DOMAIN, domain, parsed, rules)
+    # A finding about a container names the node that it runs on, with the containers of others.
+    if not any(one.kind in {Kind.CLUSTER, Kind.TASK} for one in parsed.entities):
+        for instance in parsed.acting_instances:
+            yield contain(ReactionKind.ISOLATE, Kind.INSTANCE, instance, parsed, rules)
+
+
+def contain(
+    kind: ReactionKind, target_kind: str, target: str, parsed: ParsedFinding, rules: Rules
+) -> Wish:
+    """Returns the containment of a target, with the reason if something prevents it.
+
+    The allowlist, the safeguards and the paths that are set up apply, whoever asks for it.
+    """
+    prevented = _allowed(target_kind, target, parsed, rules)
+    not_set_up = ""
+    if kind == ReactionKind.REVOKE:
+        prevented = prevented or safeguards.against_revoking(target_kind, target, parsed)
+    elif kind == ReactionKind.ISOLATE:
+        prevented = prevented or safeguards.against_isolating(parsed)
+        not_set_up = "" if paths.ISOLATION.is_set_up else paths.none_for(Kind.INSTANCE)
+    elif target_kind == Kind.DOMAIN:
+        prevented = prevented or safeguards.against_blocking_domain(target)
+        not_set_up = "" if paths.DOMAIN_LISTS.is_set_up else paths.none_for(Kind.DOMAIN)
+    else:
+        prevented = prevented or safeguards.against_blocking(
+            target, parsed, never=rules.never_block
         )
-        yield Wish(ReactionKind.BLOCK, kind, address, prevented)
+        not_set_up = paths.against_address(target, parsed)
+    return Wish(kind, target_kind, target, prevented, not_set_up)
 
 
 def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
-    actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
-    targets = [actor for actor in actors if _can_be_revoked(*actor)]
+    targets = _credentials(parsed)
     if not targets:
         yield Wish(ReactionKind.REVOKE, Kind.ACCESS_KEY, "", "The finding names no credential.")
     for kind, name in targets:
-        prevented = _allowed(kind, name, parsed, rules) or safeguards.against_revoking(
-            kind, name, parsed
-        )
-        yield Wish(ReactionKind.REVOKE, kind, name, prevented)
+        yield contain(ReactionKind.REVOKE, kind, name, parsed, rules)
+
+
+def _credentials(parsed: ParsedFinding) -> list[tuple[str, str]]:
+    """Returns the kinds and names of the credentials that acted.
+
+    A user is named by its key, if the finding names one. If it names no credential, the role behind
+    its resource is one.
+    """
+    actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
+    has_key = any(kind == Kind.ACCESS_KEY and name.startswith("AKIA") for kind, name in actors)
+    found = [
+        (kind, name)
+        for kind, name in actors
+        if kind in _REVOCABLE or (kind == Kind.USER and (not has_key or name == "Root"))
+    ]
+    for kind in _WITH_A_ROLE:
+        found = found or [(kind.value, one.name) for one in parsed.entities if one.kind == kind]
+    return found
 
 
 def prevented_by_hand(
@@ -199,22 +248,22 @@ def prevented_by_hand(
 ) -> str:
     """Returns why an action that a person requests is prevented, or "".
 
-    The safeguards and the allowlist are those of the policy. Without a finding (`parsed`), those
-    apply that need none.
+    The safeguards, the allowlist and the paths are those of the policy. Without a finding
+    (`parsed`), those apply that need none.
     """
-    if parsed is None:
-        if (target_kind, target, "") in rules.allowed:
-            return _ALLOWED.format(target, "every finding type")
-        return safeguards.against_any_block(target, own=frozenset(), never=rules.never_block)
-    if allowed := _allowed(target_kind, target, parsed, rules):
-        return allowed
-    if kind == ReactionKind.BLOCK:
-        return safeguards.against_blocking(target, parsed, never=rules.never_block)
-    return safeguards.against_revoking(target_kind, target, parsed)
-
-
-def _can_be_revoked(kind: str, name: str) -> bool:
-    return kind in _REVOCABLE or (kind, name) == (Kind.USER, "Root")
+    if parsed:
+        wish = contain(kind, target_kind, target, parsed, rules)
+        return wish.prevented or ("" if rules.is_dry_run else wish.not_set_up)
+    if (target_kind, target, "") in rules.allowed:
+        return _ALLOWED.format(target, "every finding type")
+    if target_kind == Kind.DOMAIN:
+        prevented = safeguards.against_blocking_domain(target)
+    else:
+        prevented = safeguards.against_any_block(target, own=frozenset(), never=rules.never_block)
+    ours = [path for path in paths.PATHS if path.kind == target_kind]
+    if not prevented and not rules.is_dry_run and not any(path.is_set_up for path in ours):
+        prevented = paths.none_for(Kind(target_kind))
+    return prevented
 
 
 def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
@@ -228,7 +277,7 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
     sparing = [(kind, name)] + [
         (one.kind.value, one.name)
         for one in parsed.entities
-        if one.kind not in {Kind.ADDRESS, *_REVOCABLE}
+        if one.kind not in {Kind.ADDRESS, Kind.DOMAIN, *_REVOCABLE}
     ]
     for spared, by in sparing:
         for finding_type in (parsed.finding_type, ""):

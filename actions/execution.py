@@ -12,12 +12,13 @@ import boto3
 from django.db import transaction
 from django.utils import timezone
 
-from actions import breaker, containment, limits
-from actions.aws import iam, s3, sns, wafv2
+from actions import archive, breaker, containment, limits
+from actions.aws import accounts, firewall, guardduty, in_account, s3, sns, wafv2
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
     AT_THE_FIREWALL,
     CONTAINMENT,
+    IN_AN_ACCOUNT,
     Attempt,
     Reaction,
     ReactionKind,
@@ -39,8 +40,9 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
 
 _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
-    (AT_THE_FIREWALL, BATCH, wafv2.carry_out),
-    ((ReactionKind.REVOKE,), BATCH_OF_CALLS, iam.carry_out),
+    (AT_THE_FIREWALL, BATCH, firewall.carry_out),
+    (IN_AN_ACCOUNT, BATCH_OF_CALLS, in_account.carry_out),
+    ((ReactionKind.ARCHIVE,), BATCH_OF_CALLS, guardduty.carry_out),
     ((ReactionKind.SAVE,), BATCH_OF_CALLS, s3.carry_out),
     ((ReactionKind.NOTIFY,), BATCH_OF_CALLS, sns.carry_out),
 )
@@ -49,8 +51,9 @@ _AT_ONCE: Sequence[tuple[tuple[ReactionKind, ...], int, CarryOut]] = (
 def carry_out_due(session: boto3.Session, after_each: Callable[[], None] = lambda: None) -> int:
     """Carries out at most one batch of each kind. Returns the number of attempted actions.
 
-    Calls `after_each` after each batch.
+    Calls `after_each` after each batch. Also tries the roles that users have asked for.
     """
+    accounts.try_asked(session)
     count = 0
     for kinds, limit, service in _AT_ONCE:
         count += _carry_out(session, kinds, limit, service)
@@ -127,6 +130,8 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
             _log(outcome)
             if failed:
                 _after_a_failure(outcome, at=at)
+    done = {one.reaction.finding_id for one in outcomes if one.reaction.kind in CONTAINMENT}
+    archive.contained(done, at=at)
 
 
 def _log(outcome: Outcome) -> None:
@@ -144,7 +149,9 @@ def _after_a_failure(outcome: Outcome, *, at: datetime) -> None:
     reaction, error = outcome.reaction, outcome.error
     tries = reaction.attempts.count()
     pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
-    if (error and error.permanent) or at + pause > reaction.gives_up_at:
+    if error and error.prevented:
+        _these([outcome]).settle(State.PREVENTED, at=at, outcome=outcome.answer)
+    elif (error and error.permanent) or at + pause > reaction.gives_up_at:
         _these([outcome]).settle(State.FAILED, at=at, outcome=outcome.answer)
     else:
         _these([outcome]).postpone(at + pause)

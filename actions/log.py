@@ -16,7 +16,17 @@ from storage.paging import CursorPager
 
 PAGER = CursorPager(25)
 
-_SHOWN_NOW = (("", "All"), ("blocked", "Currently blocked"), ("revoked", "Currently revoked"))
+_SHOWN_NOW = (
+    ("", "All"),
+    ("blocked", "Currently blocked"),
+    ("revoked", "Currently revoked"),
+    ("isolated", "Currently isolated"),
+)
+_KINDS_SHOWN_NOW = {
+    "blocked": ReactionKind.BLOCK,
+    "revoked": ReactionKind.REVOKE,
+    "isolated": ReactionKind.ISOLATE,
+}
 
 
 class ActionQuery(BaseModel):
@@ -28,8 +38,9 @@ class ActionQuery(BaseModel):
         None, description="Decided within this time before now."
     )
     now: Annotated[
-        Literal["blocked", "revoked"] | None, Filter(label="Show", choices=_SHOWN_NOW)
-    ] = Field(None, description="Targets that are currently blocked or revoked.")
+        Literal["blocked", "revoked", "isolated"] | None,
+        Filter(label="Show", choices=_SHOWN_NOW),
+    ] = Field(None, description="Targets that are currently blocked, revoked or isolated.")
     action: Annotated[ReactionKind | None, Filter("kind")] = None
     state: Annotated[State | None, Filter("state")] = None
     since: Annotated[Instant | None, Filter("decided_at__gte", "From (UTC)")] = Field(
@@ -38,11 +49,13 @@ class ActionQuery(BaseModel):
     until: Annotated[Instant | None, Filter("decided_at__lt", "To (UTC)")] = Field(
         None, description="Decided before this time."
     )
-    target: Annotated[Name | None, Filter("target", help_text="Address, key or role")] = Field(
-        None,
-        max_length=512,
-        description="The target: an address, an access key or a role.",
-        examples=["198.51.100.7"],
+    target: Annotated[Name | None, Filter("target", help_text="Address, key, role or instance")] = (
+        Field(
+            None,
+            max_length=512,
+            description="The target: an address, a domain, a credential or an instance.",
+            examples=["198.51.100.7"],
+        )
     )
     type: Annotated[Name | None, Filter("finding__finding_type", "Finding type")] = Field(
         None, max_length=200, description="The finding type."
@@ -65,8 +78,7 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
         since = timezone.now() - filters.Period(period).length
         reactions = reactions.filter(decided_at__gte=since)
     if now := asked.get("now"):
-        kind = ReactionKind.BLOCK if now == "blocked" else ReactionKind.REVOKE
-        reactions = reactions.in_force().filter(kind=kind)
+        reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     return (
         filters.narrow(reactions, ActionQuery, asked)
         .select_related("finding", "verdict")

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
-from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH, Kind
+from findings.guardduty.parser import ACCOUNT_ID_MAX_LENGTH, ENTITY_NAME_MAX_LENGTH, Kind
 from findings.models import Finding
 from serving.logs import TRACE_MAX_LENGTH
 from storage import instants
@@ -27,8 +27,11 @@ class ReactionKind(models.TextChoices):
     BLOCK = "BLOCK", "Block"
     UNBLOCK = "UNBLOCK", "Unblock"
     REVOKE = "REVOKE", "Revoke"
+    ISOLATE = "ISOLATE", "Isolate"
+    RESTORE = "RESTORE", "Restore"
     SAVE = "SAVE", "Save"
     NOTIFY = "NOTIFY", "Notify"
+    ARCHIVE = "ARCHIVE", "Archive"
 
 
 class State(models.TextChoices):
@@ -46,17 +49,24 @@ class Containment(NamedTuple):
     """A kind of containment."""
 
     targets: frozenset[str]  # what it can be asked for, by policy or by hand: parser.Kind
-    undone_by: ReactionKind | None
+    undone_by: ReactionKind
 
 
 # The only list of what can be contained and what undoes it. The circuit breaker counts and stops
 # these kinds, and not what undoes them.
 CONTAINMENTS: Mapping[ReactionKind, Containment] = {
-    ReactionKind.BLOCK: Containment(frozenset({Kind.ADDRESS}), ReactionKind.UNBLOCK),
-    ReactionKind.REVOKE: Containment(frozenset({Kind.ACCESS_KEY, Kind.ROLE}), None),
+    ReactionKind.BLOCK: Containment(frozenset({Kind.ADDRESS, Kind.DOMAIN}), ReactionKind.UNBLOCK),
+    ReactionKind.REVOKE: Containment(
+        frozenset({Kind.ACCESS_KEY, Kind.ROLE, Kind.USER, Kind.FUNCTION, Kind.TASK, Kind.CLUSTER}),
+        ReactionKind.RESTORE,
+    ),
+    ReactionKind.ISOLATE: Containment(frozenset({Kind.INSTANCE}), ReactionKind.RESTORE),
 }
 CONTAINMENT = tuple(CONTAINMENTS)
 AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
+IN_AN_ACCOUNT = (ReactionKind.REVOKE, ReactionKind.ISOLATE, ReactionKind.RESTORE)
+# Of these, a later one for the same target waits for an earlier one.
+_IN_ORDER = (*CONTAINMENT, *(one.undone_by for one in CONTAINMENTS.values()))
 
 
 class ReactionQuerySet(KeptQuerySet["Reaction"]):
@@ -106,14 +116,16 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
     def in_turn(self, at: datetime, *, held: Sequence[str] = ()) -> Self:
         """Returns the actions that need not wait for another one.
 
-        Excludes the `held` kinds, and targets with an earlier block or unblock that is held, or
-        pending and not yet due because a worker is attempting it or it has failed.
+        Excludes the `held` kinds, and targets whose earlier containment or undo is held, or pending
+        and not yet due because a worker is attempting it or it has failed.
         """
         earlier = Reaction.objects.filter(
             Q(due_at__gt=at) | Q(kind__in=held),
             state=State.PENDING,
-            kind__in=AT_THE_FIREWALL,
+            kind__in=_IN_ORDER,
             target=OuterRef("target"),
+            target_kind=OuterRef("target_kind"),
+            account_id=OuterRef("account_id"),
             pk__lt=OuterRef("pk"),
         )
         return self.exclude(kind__in=held).exclude(Exists(earlier))
@@ -134,26 +146,31 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         )
 
     def in_force(self) -> Self:
-        """Returns, per target, the newest block or revocation that has not been undone since.
+        """Returns, per target, the newest containment of each kind that was not undone since.
 
         Ignores failed and prevented actions. Annotates `is_being_undone`.
         """
         standing = [State.PENDING, State.DONE]
-        newer = Reaction.objects.filter(target=OuterRef("target"), pk__gt=OuterRef("pk"))
+        newer = Reaction.objects.filter(
+            target=OuterRef("target"),
+            target_kind=OuterRef("target_kind"),
+            account_id=OuterRef("account_id"),
+            pk__gt=OuterRef("pk"),
+        )
         both_dry = Q(state=State.DRY_RUN) & Q(state=OuterRef("state"))
         again = newer.filter(Q(state__in=standing) | both_dry, kind=OuterRef("kind"))
-        unblocked = newer.filter(kind=ReactionKind.UNBLOCK)
+        # A kind of target has one kind of containment, so what undoes it is certain.
+        undone = newer.filter(kind__in=[one.undone_by for one in CONTAINMENTS.values()])
         return self.filter(
             ~Exists(again),
-            ~Exists(unblocked.filter(Q(state=State.DONE) | both_dry)),
+            ~Exists(undone.filter(Q(state=State.DONE) | both_dry)),
             kind__in=CONTAINMENT,
             state__in=[*standing, State.DRY_RUN],
-        ).annotate(is_being_undone=Exists(unblocked.filter(state=State.PENDING)))
+        ).annotate(is_being_undone=Exists(undone.filter(state=State.PENDING)))
 
     def undoable(self) -> Self:
         """Returns those in force that can be undone: neither dry runs nor being undone already."""
-        kinds = [kind for kind, one in CONTAINMENTS.items() if one.undone_by]
-        undoable: Any = self.filter(kind__in=kinds).exclude(state=State.DRY_RUN)
+        undoable: Any = self.exclude(state=State.DRY_RUN)
         found: Self = undoable.filter(is_being_undone=False)
         return found
 
@@ -176,6 +193,10 @@ class Reaction(KeptModel):
     kind = models.CharField("action", max_length=8, choices=ReactionKind)
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
+    # The AWS account of the target; "" if it is in none, as an address.
+    account_id = models.CharField(
+        max_length=ACCOUNT_ID_MAX_LENGTH, blank=True, db_default="", default=""
+    )
     why = models.TextField()
     outcome = models.TextField(blank=True)  # the result, once it is settled
     state = models.CharField(max_length=16, choices=State)
@@ -280,6 +301,13 @@ class AttemptQuerySet(AppendOnlyQuerySet["Attempt"]):
 AttemptManager = models.Manager.from_queryset(AttemptQuerySet)
 
 
+class MemoryQuerySet(AppendOnlyQuerySet["Memory"]):
+    """Queries of memories, which are append-only."""
+
+
+MemoryManager = models.Manager.from_queryset(MemoryQuerySet)
+
+
 class Attempt(AppendOnlyModel):
     """One attempt at an action, and AWS's answer."""
 
@@ -296,6 +324,41 @@ class Attempt(AppendOnlyModel):
 
     def __str__(self) -> str:
         return self.answer
+
+
+class Memory(AppendOnlyModel):
+    """What a resource was before a containment changed it, so that it can be given back."""
+
+    reaction = models.ForeignKey(Reaction, on_delete=models.PROTECT, related_name="memories")
+    resource = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)  # "eni-...", "AKIA...", ...
+    before = models.JSONField()
+    at = models.DateTimeField()
+
+    objects = MemoryManager()
+
+    class Meta:
+        verbose_name_plural = "memories"
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.resource
+
+
+class MemberRole(models.Model):
+    """Whether the containment role of an AWS account answers. The worker writes it."""
+
+    account_id = models.CharField(max_length=ACCOUNT_ID_MAX_LENGTH, unique=True)
+    asked_at = models.DateTimeField(null=True)  # when a user asked to try it; null once tried
+    tried_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)  # when it last answered
+    problem = models.TextField(blank=True)  # why it did not answer at the last try
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.account_id
 
 
 class VerdictQuerySet(AppendOnlyQuerySet["Verdict"]):

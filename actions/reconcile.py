@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from actions import breaker, containment, safeguards
-from actions.aws import wafv2
+from actions.aws import domain_lists, prefix_lists, wafv2
 from actions.aws.outcome import Difference, Mend, Mended
 from actions.models import AT_THE_FIREWALL, Attempt, Reaction, ReactionKind, State
 from findings.guardduty.parser import Kind
@@ -38,7 +38,11 @@ class Path(NamedTuple):
     mend: Mend
 
 
-PATHS = (Path("IP set", Kind.ADDRESS, wafv2.mend),)
+PATHS = (
+    Path("IP set", Kind.ADDRESS, wafv2.mend),
+    Path("prefix list", Kind.ADDRESS, prefix_lists.mend),
+    Path("domain list", Kind.DOMAIN, domain_lists.mend),
+)
 
 
 def reconcile(session: boto3.Session) -> None:
@@ -55,7 +59,7 @@ def reconcile(session: boto3.Session) -> None:
         mended = path.mend(session, partial(_difference, path.target_kind))
         _write_down(path, mended, at=timezone.now())
         for problem in mended.problems:
-            logger.warning("An %s could not be compared with the log. %s", path.name, problem)
+            logger.warning("The %s could not be compared with the log. %s", path.name, problem)
 
 
 def _difference(target_kind: str, held: Collection[str]) -> Difference:
@@ -71,7 +75,7 @@ def _difference(target_kind: str, held: Collection[str]) -> Difference:
         missing = {one.target for one in in_force.iterator() if not one.is_being_undone}
         missing.difference_update(held)
         never = safeguards.never_block() if missing and target_kind == Kind.ADDRESS else []
-        missing = {one for one in missing if not _is_in(one, never)}
+        missing = {one for one in missing if not never or not _is_in(one, never)}
     blocked_since = Reaction.objects.filter(
         kind=ReactionKind.BLOCK,
         state__in=[State.PENDING, State.DONE],
@@ -96,7 +100,7 @@ def _write_down(path: Path, mended: Mended, *, at: datetime) -> None:
     put_back = _newest(ReactionKind.BLOCK, path.target_kind, mended.put_back)
     taken_out = _newest(ReactionKind.UNBLOCK, path.target_kind, mended.taken_out)
     logger.warning(
-        "An %s differed from the log. Put back %s and took out %s, of the actions %s.",
+        "The %s differed from the log. Put back %s and took out %s, of the actions %s.",
         path.name,
         len(mended.put_back),
         len(mended.taken_out),
@@ -105,8 +109,8 @@ def _write_down(path: Path, mended: Mended, *, at: datetime) -> None:
     Attempt.objects.bulk_create(
         Attempt(reaction_id=pk, at=at, succeeded=True, answer=answer)
         for pks, answer in (
-            (put_back, f"It was missing from an {path.name}, and was put back."),
-            (taken_out, f"It was still in an {path.name}, and was taken out."),
+            (put_back, f"It was missing from the {path.name}, and was put back."),
+            (taken_out, f"It was still in the {path.name}, and was taken out."),
         )
         for pk in pks
     )

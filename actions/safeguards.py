@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 from functools import cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from actions import members
 from findings.guardduty.parser import Kind, ParsedFinding
 
+_DOMAINS_OF_AWS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "aws.amazon.com", "amazon.com")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -37,7 +40,7 @@ def against_any_block(address: str, *, own: frozenset[str], never: list[Network]
     inside = next((network for network in never if number in network), None)
     if inside:
         return f"The address is in {inside}, which is in NEVER_BLOCK."
-    if address in _addresses_of_the_portal(settings.PORTAL_URL):
+    if address in addresses_of_the_portal(settings.PORTAL_URL):
         return "The address belongs to the portal itself."
     return ""
 
@@ -58,8 +61,32 @@ def never_block() -> list[Network]:
     return [ipaddress.ip_network(cidr.strip(), strict=False) for cidr in settings.NEVER_BLOCK]
 
 
+def against_blocking_domain(domain: str) -> str:
+    """Returns why this domain must not be blocked, or "". `domain` is in lower case."""
+    portal = urlsplit(settings.PORTAL_URL).hostname or ""
+    if _is_within(portal, domain) or _is_within(domain, portal):
+        return "The domain belongs to the portal itself."
+    for aws in _DOMAINS_OF_AWS:
+        if _is_within(domain, aws):
+            return f"The domain is in {aws}, in which AWS and its customers have many services."
+    for never in settings.NEVER_BLOCK_DOMAINS:
+        if _is_within(domain, never.strip().rstrip(".").lower()):
+            return f"The domain is in {never.strip()}, which is in NEVER_BLOCK_DOMAINS."
+    return ""
+
+
+def _is_within(domain: str, parent: str) -> bool:
+    return domain == parent or domain.endswith(f".{parent}")
+
+
+def against_isolating(parsed: ParsedFinding) -> str:
+    """Returns why an instance of this finding must not be isolated, or ""."""
+    return members.against_account(parsed.account_id)
+
+
 @cache  # for the lifetime of the process, so findings cannot trigger DNS look-ups
-def _addresses_of_the_portal(url: str) -> frozenset[str]:
+def addresses_of_the_portal(url: str) -> frozenset[str]:
+    """Returns the addresses of the host of a URL."""
     try:
         found = socket.getaddrinfo(urlsplit(url).hostname, None)
     except OSError:
@@ -67,17 +94,40 @@ def _addresses_of_the_portal(url: str) -> frozenset[str]:
     return frozenset(str(address[0]) for *_, address in found)
 
 
+@cache
+def addresses_of_this_machine() -> frozenset[str]:
+    """Returns the addresses of this process's machine, as far as it knows them."""
+    found = set()
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((elsewhere, 9))  # sends nothing; it only selects the own address
+            found.add(str(probe.getsockname()[0]))
+    return frozenset(found)
+
+
 def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
     """Returns why this actor's credential must not be revoked, or ""."""
     if parsed.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
         return "It belongs to the root user, so it is only reported."
-    if not settings.AWS_ACCOUNT_ID or parsed.account_id != settings.AWS_ACCOUNT_ID:
-        return (
-            f"It belongs to {parsed.account_id or 'an unknown account'}, but the portal acts only"
-            f" in {settings.AWS_ACCOUNT_ID or 'its own, and AWS_ACCOUNT_ID is not set'}."
-        )
+    if refused := members.against_account(parsed.account_id):
+        return refused
     if kind == Kind.ROLE and name.startswith("AWSServiceRole"):
         return "AWS does not allow changes to a service-linked role."
+    if kind == Kind.ROLE and name.startswith("AWSReservedSSO_"):
+        return (
+            "AWS does not allow changes to a role of IAM Identity Center. Remove the assignment of"
+            " the user there."
+        )
+    if kind == Kind.USER and _is_federated(parsed, name):
+        return (
+            "It is a federated user, and the finding does not name the IAM user or role that issued"
+            " its session."
+        )
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
         return "A temporary key cannot be deactivated. Revoke the sessions of its role instead."
     return ""
+
+
+def _is_federated(parsed: ParsedFinding, name: str) -> bool:
+    """Returns whether this user of the finding is not an IAM user."""
+    return parsed.principal == name and parsed.principal_type.casefold() not in {"iamuser", ""}

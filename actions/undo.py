@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -43,9 +43,10 @@ def undo(
     # Whether it is carried out depends on CONTAINMENT of the worker, not of this process.
     return Reaction.objects.create(
         finding_id=containment.finding_id,
-        kind=cast(ReactionKind, CONTAINMENTS[ReactionKind(standing.kind)].undone_by),
+        kind=CONTAINMENTS[ReactionKind(standing.kind)].undone_by,
         target_kind=containment.target_kind,
         target=containment.target,
+        account_id=containment.account_id,
         why=why,
         state=State.PENDING,
         decided_at=at,

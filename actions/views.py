@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.api_auth import Caller
-from actions import approval, breaker, containment, fill, log, undo
+from actions import approval, breaker, containment, fill, log, paths, undo
 from actions.forms import ReasonForm
 from actions.models import CONTAINMENT, Allowance, Reaction, State
 from findings.models import Finding
@@ -49,6 +49,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "number_waiting": waiting.count() if shown_waiting else 0,
         "may_approve": approval.who_may() if shown_waiting else [],
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
+        "paths": paths.PATHS,
         "may_act": request.user.has_perm("actions.add_reaction"),
     }
     if not form.is_valid():

@@ -7,14 +7,15 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.api_auth import Caller
-from actions import hand_views
+from actions import hand_views, members
 from console import dashboard as overview
 from console import entity as entity_page
 from console import event as event_parts
@@ -93,6 +94,49 @@ def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         **context,
     }
     return render(request, "console/event.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("findings.view_finding", raise_exception=True)
+def account_list(request: HttpRequest) -> HttpResponse:
+    """Shows the AWS accounts and their roles; POST sets or removes the name of one."""
+    may_change = request.user.has_perm("findings.change_accountname")
+    if request.method == "POST":
+        if not may_change:
+            raise PermissionDenied
+        form = accounts.NameForm(request.POST)
+        if form.is_valid():
+            form.save()
+            name, account_id = form.cleaned_data["name"], form.cleaned_data["account_id"]
+            text = f"is now named {name}" if name else "no longer has a name"
+            messages.success(request, f"{account_id} {text}.")
+            return redirect("console:accounts")
+    known, reach = accounts.known(), members.Reach.now()
+    if request.method != "POST":
+        asked = request.GET.get("account_id", "")
+        # Fill in the current name: submitting the form with an empty name removes it.
+        name = next((one.name for one in known if one.account_id == asked), "")
+        form = accounts.NameForm(initial={"account_id": asked, "name": name})
+    context = {
+        "form": form,
+        "known": [(one, reach.of(one.account_id)) for one in known],
+        "may_change": may_change,
+        "may_act": request.user.has_perm("actions.add_reaction"),
+        "role": members.ROLE,
+    }
+    return render(request, "console/accounts.html", context)
+
+
+@require_POST
+@permission_required("actions.add_reaction", raise_exception=True)
+def try_role(request: HttpRequest, account_id: str) -> HttpResponse:
+    """Asks a worker to try the role of an AWS account; 404 if the portal may not act there."""
+    try:
+        members.ask(account_id, at=timezone.now())
+    except ValueError:
+        raise Http404 from None
+    messages.success(request, f"A worker tries the role in {account_id}.")
+    return redirect("console:accounts")
 
 
 @require_safe

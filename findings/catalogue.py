@@ -25,6 +25,8 @@ _finding_type = re.compile(FINDING_TYPE_PATTERN)
 
 # AWS uses two names for IAM: UnauthorizedAccess:IAMUser/... and UserDefined:IAM/...
 SERVICE_ALIASES = {"IAMUser": "IAM"}
+# Their findings name a credential, or a function, task or pod that has a role.
+_WITH_CREDENTIALS = {"IAM", "Lambda", "ECS", "EKS", "Kubernetes", "Runtime"}
 
 
 class Severity(TextChoices):
@@ -53,7 +55,7 @@ class FindingType:
     source: Source
     data_source: str  # the AWS data source that must be enabled; "" for our own detectors
     severities: tuple[Severity, ...]
-    names_credential: bool  # whether its findings can name a credential to revoke
+    names_credential: bool  # whether its findings can name a credential, or a workload with a role
     source_url: str
 
 
@@ -135,7 +137,7 @@ def _read() -> Iterator[FindingType]:
             data_source=row["data_source"],
             severities=severities or tuple(Severity),  # AWS says "varies"
             names_credential="CloudTrail" in row["data_source"]
-            or service_of(row["finding_type"]) == "IAM",
+            or service_of(row["finding_type"]) in _WITH_CREDENTIALS,
             source_url=row["source_url"],
         )
 

@@ -14,6 +14,5 @@ urlpatterns = [
     path("events.jsonl", views.export_events, {"form": "jsonl"}, name="export_jsonl"),
     path("events/triage", views.triage_many, name="triage_many"),
     path("entities", views.entities, name="entities"),
-    path("accounts", views.accounts, name="accounts"),
     path("changes", views.changes, name="changes"),
 ]

@@ -6,13 +6,12 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
@@ -142,31 +141,6 @@ def entities(request: HttpRequest) -> HttpResponse:
         "stale_before": timezone.now() - entity_list.STALE,
     }
     return render(request, "findings/entities.html", context)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("findings.view_finding", raise_exception=True)
-def accounts(request: HttpRequest) -> HttpResponse:
-    """Shows the AWS accounts; POST sets or removes the name of one."""
-    may_change = request.user.has_perm("findings.change_accountname")
-    if request.method == "POST":
-        if not may_change:
-            raise PermissionDenied
-        form = aws_accounts.NameForm(request.POST)
-        if form.is_valid():
-            form.save()
-            name, account_id = form.cleaned_data["name"], form.cleaned_data["account_id"]
-            text = f"is now named {name}" if name else "no longer has a name"
-            messages.success(request, f"{account_id} {text}.")
-            return redirect("findings:accounts")
-    known = aws_accounts.known()
-    if request.method != "POST":
-        asked = request.GET.get("account_id", "")
-        # Fill in the current name: submitting the form with an empty name removes it.
-        name = next((one.name for one in known if one.account_id == asked), "")
-        form = aws_accounts.NameForm(initial={"account_id": asked, "name": name})
-    context = {"form": form, "known": known, "may_change": may_change}
-    return render(request, "findings/accounts.html", context)
 
 
 @require_safe

@@ -15,7 +15,11 @@ from typing import Any
 
 import boto3
 import requests
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
+
+from tests.beyond_moto import BeyondMoto, Request, operation_of
 
 REGION = "eu-central-1"
 CREDENTIALS = {
@@ -45,6 +49,7 @@ class Cloud:
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)  # the requested operations, in order
     over: threading.Event = field(default_factory=threading.Event)
+    more: BeyondMoto = field(default_factory=BeyondMoto)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,6 +75,7 @@ class Cloud:
         """Resets everything."""
         self.mend()
         self.asked.clear()
+        self.more = BeyondMoto()
         requests.post(f"{self.moto_url}/moto-api/reset", timeout=10).raise_for_status()
 
     def mend(self) -> None:
@@ -81,6 +87,22 @@ class Cloud:
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
         return boto3.client(service, endpoint_url=self.url, region_name=REGION)
+
+    def role_in(self, account_id: str, name: str) -> None:
+        """Creates a role in an account, without HTTP."""
+        backend = iam_backends[account_id]["aws"]
+        backend.create_role(name, "{}", "/", None, "", [], None)
+
+    def give_each_interface_its_own_groups(self, instance_id: str) -> None:
+        """As in AWS: moto adds the groups of the instance to those of each network interface."""
+        backend = ec2_backends["123456789012"][REGION]
+        backend.get_instance(instance_id).security_groups = []
+
+    def role_policy(self, account_id: str, name: str) -> Any:
+        """Returns the policy that denies a role's older sessions, or None. Without HTTP."""
+        role = iam_backends[account_id]["aws"].get_role(name)
+        document = role.policies.get("AWSRevokeOlderSessions")
+        return document and json.loads(document)
 
     def ip_set(self, name: str, *, version: int = 4) -> str:
         """Creates an IP set and returns its ARN."""
@@ -94,6 +116,24 @@ class Cloud:
         name, ip_set_id = arn.split("/")[-2:]
         answer = self.client("wafv2").get_ip_set(Name=name, Scope="REGIONAL", Id=ip_set_id)
         return set(answer["IPSet"]["Addresses"])
+
+    def prefix_list(self, *, version: int = 4, limit: int = 1000) -> str:
+        """Creates a prefix list with room for `limit` entries, and returns its ARN."""
+        made = self.client("ec2").create_managed_prefix_list(
+            PrefixListName="blocked", AddressFamily=f"IPv{version}", MaxEntries=limit
+        )
+        return str(made["PrefixList"]["PrefixListArn"])
+
+    def prefixes(self, arn: str) -> set[str]:
+        """Returns the CIDRs in a prefix list."""
+        ec2, which = self.client("ec2"), arn.partition("/")[2]
+        answer = ec2.get_managed_prefix_list_entries(PrefixListId=which)
+        return {entry["Cidr"] for entry in answer.get("Entries", ())}
+
+    def domain_list(self) -> str:
+        """Creates a DNS Firewall domain list, and returns its ARN."""
+        self.more.domain_lists["rslvr-fdl-1"] = set()
+        return f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1"
 
     def queue(self, **attributes: str) -> str:
         """Create an SQS queue and return its URL."""
@@ -127,7 +167,7 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
     if target:
         return target.rpartition(".")[2]
     action = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return action[1].decode() if action else handler.command
+    return action[1].decode() if action else operation_of(handler.command, handler.path)
 
 
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
@@ -138,35 +178,42 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             operation = _operation(self, body)
+            asked = Request(self.command, self.path, body, operation)
             over = cloud.over
             fault = next((one for one in cloud.faults if one.operation == operation), None)
             if fault and fault.after:
-                answer = self._ask_moto(body)
+                answer = self._carry_out(asked)
             cloud.asked.append(operation)
             if fault is None:
-                answer = self._ask_moto(body)
+                answer = self._carry_out(asked)
             if fault and fault.times > 0:
                 fault.times -= 1
                 if not fault.code:
                     over.wait(60)
                     self.close_connection = True
                 else:
-                    self._send(fault.status, *_error(self, fault.code))
+                    self._send(fault.status, *_error(self, asked, fault.code))
                 return
             if fault:
-                answer = self._ask_moto(body)
-            kind = answer.headers.get("Content-Type", "")
-            extra = {name: value for name, value in answer.headers.items() if name == "ETag"}
-            self._send(answer.status_code, kind, answer.content, **extra)
+                answer = self._carry_out(asked)
+            status, kind, content, headers = answer
+            self._send(status, kind, content, **headers)
 
-        def _ask_moto(self, body: bytes) -> requests.Response:
-            return requests.request(
+        def _carry_out(self, asked: Request) -> tuple[int, str, bytes, dict[str, str]]:
+            if refused := cloud.more.refusal(asked, cloud.moto_url):
+                return refused[0], *_error(self, asked, refused[1]), {}
+            if known := cloud.more.answer(asked):
+                return known[0], "application/json", json.dumps(known[1]).encode(), {}
+            answer = requests.request(
                 self.command,
                 cloud.moto_url + self.path,
-                data=body,
+                data=asked.body,
                 headers={name: value for name, value in self.headers.items() if name != "Host"},
                 timeout=60,
             )
+            headers = {name: value for name, value in answer.headers.items() if name == "ETag"}
+            kind = answer.headers.get("Content-Type", "")
+            return answer.status_code, kind, answer.content, headers
 
         def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
             self.send_response(status)
@@ -185,11 +232,13 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
     return Proxy
 
 
-def _error(handler: BaseHTTPRequestHandler, code: str) -> tuple[str, bytes]:
+def _error(handler: BaseHTTPRequestHandler, asked: Request, code: str) -> tuple[str, bytes]:
     """Returns the error in the service's format."""
-    if "X-Amz-Target" in handler.headers:
+    if "X-Amz-Target" in handler.headers or asked.is_rest_json:
         return "application/x-amz-json-1.1", json.dumps({"__type": code, "message": "no"}).encode()
     said = f"<Code>{code}</Code><Message>no</Message>"
+    if b"Version=2016-11-15" in asked.body:  # EC2
+        return "text/xml", f"<Response><Errors><Error>{said}</Error></Errors></Response>".encode()
     inside = said if handler.command == "PUT" else f"<Error>{said}</Error>"
     root = "Error" if handler.command == "PUT" else "ErrorResponse"
     return "text/xml", f"<{root}>{inside}</{root}>".encode()

@@ -18,6 +18,7 @@ from storage.triggers import AppendOnly
 # By field type: the value in the row, and another value to replace it.
 _VALUES = {
     "BooleanField": ("true", "false"),
+    "JSONField": ("'{}'", "'[]'"),
     "DateTimeField": ("'2026-01-01 00:00:00+00:00'", "'2026-01-02 00:00:00+00:00'"),
     **dict.fromkeys(
         [

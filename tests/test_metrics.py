@@ -56,7 +56,7 @@ def scrape() -> dict[str, float]:
 
 @time_machine.travel(NOW, tick=False)
 def test_what_was_found_and_done_within_a_day_is_counted(settings: Settings) -> None:
-    settings.CONTAINMENT = "on"
+    settings.CONTAINMENT, settings.BLOCK_IP_SETS = "on", ["an IP set"]
     settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:told"
     set_action("BLOCK")
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from actions.tests.attacks import STOLEN, attack, stolen
+from actions.tests.test_isolation import MINING, Instance, an_instance, mining
 from tests import aws
 from tests.aws import Cloud
 from tests.server import Databases, manage, worker
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.every_database  # each has locks and leases of its own 
 SET = """
 from actions.tests.attacks import set_action
 set_action("BLOCK"); set_action("SAVE", finding_type="Recon:EC2/Portscan")
-set_action("REVOKE", finding_type={stolen!r})
+set_action("REVOKE", finding_type={stolen!r}); set_action("BLOCK", finding_type={mining!r})
 """
 
 
@@ -39,11 +40,14 @@ def environment(databases: Databases, cloud: Cloud) -> Iterator[dict[str, str]]:
         whole |= {
             "CONTAINMENT": "on",
             "BLOCK_IP_SETS": cloud.ip_set("blocked"),
+            "BLOCK_PREFIX_LISTS": cloud.prefix_list(limit=5000),
+            "BLOCK_DOMAIN_LISTS": cloud.domain_list(),
+            "ISOLATION": "on",
             "SAVE_BUCKET": "evidence",
             "FINDINGS_QUEUE_URL": cloud.queue(),
             "MAX_CONTAINMENTS_PER_HOUR": "100000",
         }
-        done = manage(whole, "shell", "-v0", "-c", SET.format(stolen=STOLEN))
+        done = manage(whole, "shell", "-v0", "-c", SET.format(stolen=STOLEN, mining=MINING))
         assert done.returncode == 0, done.stderr
         yield whole
 
@@ -76,26 +80,40 @@ def send(cloud: Cloud, environment: dict[str, str], messages: list[Any]) -> None
         sqs.send_message_batch(QueueUrl=queue, Entries=entries)
 
 
-def findings(cloud: Cloud) -> list[Any]:
-    """Return findings for BLOCK, REVOKE and SAVE."""
+def findings(cloud: Cloud, instance: Instance) -> list[Any]:
+    """Return findings for BLOCK, REVOKE and SAVE, and for BLOCK of an instance."""
     iam = cloud.client("iam")
     iam.create_user(UserName="bob")
     key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    return [attack(1), stolen(key, number=2), attack(3, type="Recon:EC2/Portscan")]
+    return [
+        attack(1),
+        stolen(key, number=2),
+        attack(3, type="Recon:EC2/Portscan"),
+        mining(instance, 4),
+    ]
 
 
-def assert_all_is_done(cloud: Cloud, environment: dict[str, str]) -> None:
-    assert query(environment, "SELECT count(*) FROM findings_finding") == [(3,)]
+def assert_all_is_done(cloud: Cloud, environment: dict[str, str], instance: Instance) -> None:
+    assert query(environment, "SELECT count(*) FROM findings_finding") == [(4,)]
     assert query(
         environment, "SELECT kind, state, count(*) FROM actions_reaction GROUP BY 1, 2 ORDER BY 1"
-    ) == [("BLOCK", "done", 1), ("REVOKE", "done", 1), ("SAVE", "done", 1)]
+    ) == [(kind, "done", count) for kind, count in KINDS.items()]
     assert cloud.addresses(environment["BLOCK_IP_SETS"]) == {"81.2.0.2/32"}
+    assert cloud.prefixes(environment["BLOCK_PREFIX_LISTS"]) == {"81.2.0.2/32"}
+    assert cloud.more.domain_lists == {"rslvr-fdl-1": {"pool.example.org"}}
+    assert instance.is_isolated
+    # What each of the three interfaces had is remembered once, and is not the quarantine group.
+    remembered = [one for (one,) in query(environment, REMEMBERED)]
+    assert len(remembered) == 3 + 1  # and the key
+    assert not any(f'"groups": ["{instance.quarantine}"]' in one for one in remembered)
     (key,) = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
     assert key["Status"] == "Inactive"
     saved = cloud.client("s3").list_objects_v2(Bucket="evidence")
     assert saved["KeyCount"] == 1
 
 
+KINDS = {"BLOCK": 2, "ISOLATE": 1, "REVOKE": 1, "SAVE": 1}
+REMEMBERED = "SELECT CAST(before AS TEXT) FROM actions_memory"
 PENDING = "SELECT count(*) FROM actions_reaction WHERE state = 'pending'"
 STORED = "SELECT count(*) FROM findings_finding"
 
@@ -109,6 +127,8 @@ STORED = "SELECT count(*) FROM findings_finding"
         ("GetIPSet", False),
         ("UpdateIPSet", False),
         ("UpdateIPSet", True),
+        ("ModifyManagedPrefixList", True),
+        ("ModifyNetworkInterfaceAttribute", True),
         ("UpdateAccessKey", False),
         ("UpdateAccessKey", True),
         ("PUT", False),
@@ -118,7 +138,8 @@ STORED = "SELECT count(*) FROM findings_finding"
 def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path, operation: str, after: bool
 ) -> None:
-    sent = findings(cloud)
+    instance = an_instance(cloud)
+    sent = findings(cloud, instance)
     send(cloud, environment, sent)
     cloud.asked.clear()
     cloud.hang(operation, after=after)
@@ -131,11 +152,11 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     # As if the dead worker's lease had run out.
     released = "UPDATE actions_reaction SET due_at = decided_at WHERE state = 'pending'"
     with worker(environment, tmp_path / "log"):
-        wait_until(environment, STORED, [(3,)], seconds=30)
+        wait_until(environment, STORED, [(4,)], seconds=30)
         if query(environment, PENDING) != [(0,)]:
             query(environment, f"{released} RETURNING id")
         wait_until(environment, PENDING, [(0,)], seconds=30)
-    assert_all_is_done(cloud, environment)
+    assert_all_is_done(cloud, environment, instance)
 
 
 def test_it_stops_when_it_is_told_to(
@@ -168,6 +189,7 @@ def test_two_workers_share_a_queue_and_lose_nothing(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
     count = 2000
+    environment = environment | {"BLOCK_PREFIX_LISTS": ""}  # it takes 100 at a time
     sent = [attack(number) for number in range(count)]
     # Ten in each message, as moto's queue takes its time; and every seventh message twice.
     messages = [{"findings": sent[start : start + 10]} for start in range(0, count, 10)]

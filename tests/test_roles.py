@@ -7,47 +7,27 @@ that a role allows nothing that no test needs.
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
 from actions import execution, reconcile, worker
 from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
+from actions.tests.test_isolation import MINING, an_instance, mining
+from actions.tests.test_revoke import RUNTIME, a_function, a_pod, a_task
 from actions.tests.test_worker import event, send
 from findings.models import Finding
+from findings.tests.findings import BRUTE_FORCE
 from tests import aws, roles
 from tests.aws import Cloud
 
-# What the role allows ahead of the code that needs it. Remove what the test below makes.
-AHEAD = {
-    "ec2:DescribeInstances",
-    "ec2:DescribeManagedPrefixLists",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:GetManagedPrefixListEntries",
-    "ec2:ModifyManagedPrefixList",
-    "ec2:ModifyNetworkInterfaceAttribute",
-    "ecs:DescribeTaskDefinition",
-    "ecs:DescribeTasks",
-    "eks:DescribePodIdentityAssociation",
-    "eks:ListPodIdentityAssociations",
-    "guardduty:ArchiveFindings",
-    "guardduty:ListDetectors",
-    "iam:DeleteRolePolicy",
-    "iam:DeleteUserPolicy",
-    "iam:GetUserPolicy",
-    "iam:ListAccessKeys",
-    "iam:PutUserPolicy",
-    "lambda:GetFunctionConfiguration",
-    "route53resolver:ListFirewallDomains",
-    "route53resolver:UpdateFirewallDomains",
-    "sts:AssumeRole",
-}
 PORT_SCAN = "Recon:EC2/Portscan"
 
 
@@ -58,6 +38,10 @@ def deployment(cloud: Cloud, settings: Settings) -> Settings:
     cloud.client("s3").create_bucket(Bucket="evidence", CreateBucketConfiguration=place)
     settings.CONTAINMENT = "on"
     settings.BLOCK_IP_SETS = [cloud.ip_set("blocked"), cloud.ip_set("six", version=6)]
+    settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
+    settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
+    settings.ISOLATION = settings.ARCHIVE_FINDINGS = "on"
+    settings.MEMBER_ACCOUNTS = ["all"]
     settings.SAVE_BUCKET = "evidence"
     settings.NOTIFY_TOPIC_ARN, _ = cloud.topic_with_queue()
     settings.FINDINGS_QUEUE_URL = cloud.queue()
@@ -66,23 +50,23 @@ def deployment(cloud: Cloud, settings: Settings) -> Settings:
 
 @pytest.mark.django_db
 def test_the_worker_needs_all_that_its_role_allows(
-    cloud: Cloud, deployment: Settings, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, deployment: Settings, monkeypatch: pytest.MonkeyPatch, operator: User
 ) -> None:
     monkeypatch.setattr(sqs, "LONG_POLL", 2)
     monkeypatch.setattr(sqs, "VISIBILITY", 1)
     made: set[str] = set()
     session = boto3.Session(region_name=aws.REGION)
     roles.hold(session, roles.WORKER, lambda role, permission: made.add(permission))
-    iam = cloud.client("iam")
-    iam.create_user(UserName="bob")
-    key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
-    iam.create_role(RoleName="deployer", AssumeRolePolicyDocument="{}")
-    set_action("BLOCK")
-    set_action("REVOKE", finding_type=STOLEN)
-    set_action("SAVE", finding_type=PORT_SCAN)
+    for finding_type, action in (
+        (BRUTE_FORCE, "BLOCK"),
+        (MINING, "BLOCK"),
+        (STOLEN, "REVOKE"),
+        (RUNTIME, "REVOKE"),
+        (PORT_SCAN, "SAVE"),
+    ):
+        set_action(action, finding_type=finding_type)
     queue = Queue(session, deployment.FINDINGS_QUEUE_URL)
-    of_role = stolen("ASIA", number=3, name="deployer", kind="AssumedRole")
-    findings = [attack(1), stolen(key, number=2), of_role, attack(4, type=PORT_SCAN)]
+    findings = _findings(cloud)
     send(cloud, queue, *map(event, findings))
     queue.count()
     messages = queue.receive()
@@ -90,12 +74,46 @@ def test_the_worker_needs_all_that_its_role_allows(
         cloud.wait_for("ChangeMessageVisibilityBatch")
     while Finding.objects.count() < len(findings):  # from the end of the visibility
         worker.receive(queue, threading.Event())
-    execution.carry_out_due(session)
-    reconcile.reconcile(session)
+    _carry_out_all(session)
     assert not Reaction.objects.filter(state__in=["pending", "failed"]).exists()
+    reconcile.reconcile(session)
+    for containment in Reaction.objects.in_force():
+        undo(containment, operator)
+    _carry_out_all(session)
     # tests/test_database_secret.py shows that each process reads the password of the database.
     unused = roles.permissions(roles.WORKER) - made - {"secretsmanager:GetSecretValue"}
-    assert unused <= AHEAD
+    assert not unused
+
+
+def _findings(cloud: Cloud) -> list[Any]:
+    """Creates what the worker can contain, and returns a finding about each."""
+    iam = cloud.client("iam")
+    for user in ("bob", "alice"):
+        iam.create_user(UserName=user)
+        key = iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"]
+    for role in ("deployer", "worker"):
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    member = "210987654321"
+    cloud.role_in(member, "deployer")
+    cloud.more.members[member] = "threatreaction-123456789012"
+    cloud.client("guardduty").create_detector(Enable=True)
+    of_role = stolen("", number=3, name="deployer", kind="AssumedRole")
+    workloads = [make(cloud) for make in (a_function, a_task, a_pod)]
+    return [
+        attack(1),
+        stolen(key, number=2, name="alice"),
+        of_role,
+        {**of_role, "id": f"{4:032x}", "accountId": member},
+        stolen("", number=5),
+        mining(an_instance(cloud), 6),
+        attack(7, type=PORT_SCAN),
+        *(attack(8 + n, type=RUNTIME, resource=one) for n, one in enumerate(workloads)),
+    ]
+
+
+def _carry_out_all(session: boto3.Session) -> None:
+    while execution.carry_out_due(session):
+        pass
 
 
 def test_what_a_role_does_not_allow_is_refused(cloud: Cloud, deployment: Settings) -> None:

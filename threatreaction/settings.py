@@ -109,6 +109,15 @@ UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
 CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
+BLOCK_PREFIX_LISTS = env.list("BLOCK_PREFIX_LISTS", default=[])  # ARNs of EC2 prefix lists
+BLOCK_DOMAIN_LISTS = env.list("BLOCK_DOMAIN_LISTS", default=[])  # ARNs of DNS Firewall lists
+NEVER_BLOCK_DOMAINS = env.list("NEVER_BLOCK_DOMAINS", default=[])  # and their subdomains
+ISOLATION = env.str("ISOLATION", default="off")  # or "on"; actions.checks validates it
+QUARANTINE_GROUPS = env.list("QUARANTINE_GROUPS", default=[])  # IDs of security groups
+# The accounts in which the portal assumes the role of deploy/member.yaml: "all", "none" or a list.
+MEMBER_ACCOUNTS = env.list("MEMBER_ACCOUNTS", default=[])
+MEMBER_EXTERNAL_ID = env.str("MEMBER_EXTERNAL_ID", default=f"threatreaction-{AWS_ACCOUNT_ID}")
+ARCHIVE_FINDINGS = env.str("ARCHIVE_FINDINGS", default="off")  # or "on", in GuardDuty
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
 BLOCK_FOR = env.str("BLOCK_FOR", default="7d")  # "" for ever; actions.checks validates it

@@ -25,21 +25,30 @@ ANSWER_MAX_LENGTH = 1000
 # Errors that retries cannot fix. All others can be temporary: throttling, an outage, a permission
 # that an administrator has yet to grant.
 _PERMANENT = {
+    "BadRequestException",
+    "InvalidGroup.NotFound",
+    "InvalidInstanceID.Malformed",
+    "InvalidInstanceID.NotFound",
     "InvalidParameter",
     "InvalidParameterValue",
     "MalformedPolicyDocument",
     "NoSuchEntity",
+    "ResourceNotFoundException",
     "UnmodifiableEntity",
     "ValidationError",
 }
 
 
 class ContainmentError(Exception):
-    """An action failed on AWS. `permanent` means that a retry cannot succeed."""
+    """An action failed on AWS. `permanent` means that a retry cannot succeed.
 
-    def __init__(self, text: str, *, permanent: bool = False) -> None:
+    `prevented` means that nothing was attempted, because something is not set up.
+    """
+
+    def __init__(self, text: str, *, permanent: bool = False, prevented: bool = False) -> None:
         super().__init__(text)
-        self.permanent = permanent
+        self.permanent = permanent or prevented
+        self.prevented = prevented
 
 
 class Outcome(NamedTuple):

@@ -1,4 +1,4 @@
-"""BLOCK and UNBLOCK: adds addresses to the IP sets of BLOCK_IP_SETS, and removes them.
+"""BLOCK and UNBLOCK of addresses in the IP sets of BLOCK_IP_SETS.
 
 The sets of one place (a region, or CloudFront) share the addresses: if one set is full, the next
 takes them. Each place has each address once.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,15 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from actions import fill
-from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, Outcome, failure
+from actions.aws.outcome import CONFIG, ContainmentError, Difference, Mended, failure
 from actions.fill import Level
-from actions.models import Reaction, ReactionKind
 
 CAPACITY = 10_000  # addresses in one set, AWS's limit
-IN_A_SET = (
-    "Added to an IP set. Web ACLs that use the set block its HTTP requests. Other traffic,"
-    " such as SSH, does not pass through a web ACL and is not blocked."
-)
 TRIES = 5  # if another client changes a set at the same time
 
 _ARN = re.compile(
@@ -81,32 +76,11 @@ def _parsed(arn: str) -> IPSet:
     return IPSet(match["region"], scope, match["name"], match["id"])
 
 
-def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
-    """Blocks and unblocks addresses with one update per set, and yields the outcomes in order.
-
-    The last reaction for an address decides.
-    """
-    reactions = list(reactions)
-    last = {_cidr(reaction.target): reaction for reaction in reactions}
-    blocked = {cidr for cidr, one in last.items() if one.kind == ReactionKind.BLOCK}
-    try:
-        left_out = _apply(session, blocked=blocked, unblocked=last.keys() - blocked)
-    except ContainmentError as error:
-        left_out = dict.fromkeys(last, error)
-    for reaction in reactions:
-        why_not = left_out.get(_cidr(reaction.target))
-        is_blocked = reaction.kind == ReactionKind.BLOCK
-        done = IN_A_SET if is_blocked else "Removed from all IP sets."
-        yield Outcome(reaction, str(why_not) if why_not else done, why_not)
-
-
-def _apply(
+def apply(
     session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
 ) -> dict[str, ContainmentError]:
-    """Updates all places. Returns the addresses that failed, with the reasons."""
+    """Blocks and unblocks CIDRs in all places. Returns those that failed, with the reasons."""
     places = _places()
-    if not places:
-        raise ContainmentError("BLOCK_IP_SETS is not set.")
     left_out: dict[str, ContainmentError] = {}
     levels: list[Level] = []
     for (region, _), ip_sets in places.items():
@@ -235,7 +209,7 @@ def _mend_one_place(
             version, content = _read(waf, ip_set)
             sets[version].append(content)
         contents = [*sets[4], *sets[6]]
-        difference = compared(_addresses(*(content.present for content in contents)))
+        difference = compared(single_addresses(*(content.present for content in contents)))
         missing = {_cidr(address) for address in difference.missing}
         surplus = {_cidr(address) for address in difference.surplus}
         left_out: dict[str, ContainmentError] = {}
@@ -253,12 +227,12 @@ def _mend_one_place(
                 if error.response["Error"]["Code"] != "WAFOptimisticLockException":
                     raise
                 break  # it was changed after it was read
-            mended.put_back |= _addresses(content.wanted - content.present)
-            mended.taken_out |= _addresses(content.present - content.wanted)
+            mended.put_back |= single_addresses(content.wanted - content.present)
+            mended.taken_out |= single_addresses(content.present - content.wanted)
     return "It was changed again and again at the same time."
 
 
-def _addresses(*cidrs: Collection[str]) -> set[str]:
+def single_addresses(*cidrs: Collection[str]) -> set[str]:
     """Returns the single addresses, as in the log. Ranges, which are never ours, are left out."""
     networks = (ipaddress.ip_network(cidr) for some in cidrs for cidr in some)
     return {str(one.network_address) for one in networks if one.prefixlen == one.max_prefixlen}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from accounts.api_auth import Caller
 from actions import ingest
+from actions import undo as undoing
+from actions.models import Reaction
 from findings import policy
 from findings.ingest import IngestResult
 from findings.models import PolicyChange, Target
@@ -29,9 +32,13 @@ def set_action(action: str, *, finding_type: str = BRUTE_FORCE, severity: str = 
 
 
 def attack(number: int = 1, *addresses: str, **members: Any) -> dict[str, Any]:
-    """Returns a brute force finding whose actors have public addresses."""
+    """Returns a brute force finding whose actors have public addresses, and attack over HTTPS."""
+    port = members.pop("port", 443)
     probes = [
-        {"remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one}}
+        {
+            "remoteIpDetails": {"ipAddressV6" if ":" in one else "ipAddressV4": one},
+            "localPortDetails": {"port": port},
+        }
         for one in addresses or [f"81.2.{number // 250}.{number % 250 + 1}"]
     ]
     action = {"actionType": "PORT_PROBE", "portProbeAction": {"portProbeDetails": probes}}
@@ -44,6 +51,12 @@ def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser
     details = {"accessKeyId": key, "userName": name, "userType": kind, "principalId": "AIDA"}
     resource = {"resourceType": "AccessKey", "accessKeyDetails": details}
     return attack(number, type=STOLEN, resource=resource)
+
+
+def undo(reaction: Reaction, by: User) -> Reaction | None:
+    """Requests the undo of a containment, as an operator does."""
+    caller = Caller(name=by.get_username(), user=by)
+    return undoing.undo(reaction, why="Requested: a test", by=caller, at=timezone.now())
 
 
 def arrive(*findings: Any) -> IngestResult:

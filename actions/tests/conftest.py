@@ -10,6 +10,14 @@ from tests import aws, roles
 from tests.aws import Cloud
 
 
+@pytest.fixture(autouse=True)
+def _a_path_for_http(settings: Settings) -> None:
+    """Sets up one path, without which every block is prevented."""
+    settings.BLOCK_IP_SETS = [
+        "arn:aws:wafv2:eu-central-1:123456789012:regional/ipset/blocked/1f-2e"
+    ]
+
+
 @pytest.fixture
 def session(cloud: Cloud) -> boto3.Session:
     """Returns a session with the permissions of the worker."""

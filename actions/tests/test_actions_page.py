@@ -163,7 +163,7 @@ def test_without_a_license_nothing_is_undone_and_containment_goes_on(
 def test_the_tripped_breaker_is_on_every_page_until_it_is_reset(
     operator_client: Client, client: Client, valid_license: License, settings: Settings
 ) -> None:
-    settings.CONTAINMENT = "on"
+    settings.CONTAINMENT, settings.BLOCK_IP_SETS = "on", ["an IP set"]
     set_action("BLOCK")
     arrive(attack(1))
     Trip.objects.create(tripped_at=timezone.now(), limit=7)

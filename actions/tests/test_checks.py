@@ -18,12 +18,19 @@ from actions.checks import check_containment
         ("FINDINGS_QUEUE_URL", "findings", "actions.E005"),
         ("BLOCK_FOR", "a week", "actions.E007"),
         ("NOTIFY_TOPIC_ARN", "notices", "actions.E006"),
+        ("BLOCK_PREFIX_LISTS", ["pl-1"], "actions.E009"),
+        ("BLOCK_DOMAIN_LISTS", ["rslvr-fdl-1"], "actions.E009"),
+        ("ISOLATION", "yes", "actions.E010"),
+        ("ARCHIVE_FINDINGS", "yes", "actions.E010"),
+        ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E011"),
+        ("MEMBER_EXTERNAL_ID", "a secret", "actions.E008"),
         ("CONTAINMENT", "on", "actions.W001"),
     ],
 )
 def test_what_is_wrong_has_a_name_and_a_hint(
     settings: Settings, name: str, value: object, check_id: str
 ) -> None:
+    settings.BLOCK_IP_SETS = []
     assert not list(check_containment())
     setattr(settings, name, value)
     (found,) = check_containment()

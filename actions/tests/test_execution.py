@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
 from actions import breaker, execution, undo
-from actions.aws import wafv2
+from actions.aws import firewall, wafv2
 from actions.execution import carry_out_due
 from actions.models import AT_THE_FIREWALL, Attempt, Reaction, Trip
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
@@ -197,10 +197,8 @@ def role(cloud: Cloud, name: str) -> None:
     cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
 
 
-def denied_before(cloud: Cloud, name: str) -> str:
-    policy = cloud.client("iam").get_role_policy(
-        RoleName=name, PolicyName="AWSRevokeOlderSessions"
-    )["PolicyDocument"]
+def denied_before(cloud: Cloud, name: str, *, account_id: str = "123456789012") -> str:
+    policy = cloud.role_policy(account_id, name)
     (statement,) = policy["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Deny", ["*"])
     return str(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
@@ -368,7 +366,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(execution, "_AT_ONCE", [(AT_THE_FIREWALL, 3, wafv2.carry_out)])
+    monkeypatch.setattr(execution, "_AT_ONCE", [(AT_THE_FIREWALL, 3, firewall.carry_out)])
     settings.MAX_CONTAINMENTS_PER_HOUR = 2
     set_action("BLOCK")
     arrive(*(attack(number) for number in range(9)))  # more than one batch is pending

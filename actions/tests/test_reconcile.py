@@ -78,8 +78,8 @@ def test_what_is_missing_is_put_back_and_what_was_unblocked_is_taken_out(
     told = f"Put back 2 and took out 1, of the actions {one}, {two}, {undone}."
     assert caplog.text.count(told) == 1
     page = viewer_client.get("/actions").content.decode()
-    assert page.count("It was missing from an IP set, and was put back.") == 2
-    assert page.count("It was still in an IP set, and was taken out.") == 1
+    assert page.count("It was missing from the IP set, and was put back.") == 2
+    assert page.count("It was still in the IP set, and was taken out.") == 1
     reconcile.reconcile(session)
     assert Attempt.objects.filter(answer__startswith="It was").count() == 3
 

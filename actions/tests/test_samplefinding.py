@@ -35,7 +35,8 @@ def test_a_rule_fires_and_the_command_says_where_to_look(sent: Any) -> None:
     assert printed.splitlines() == [
         f"finding: {BRUTE_FORCE}, HIGH, from 192.88.99.1",
         f"policy:  BLOCK is set for {BRUTE_FORCE}, HIGH.",
-        "action:  Block 192.88.99.1: dry run. Nothing was done: CONTAINMENT is dry-run.",
+        "action:  Block 192.88.99.1: dry run. Nothing was done: CONTAINMENT is dry-run."
+        " No path for SSH: a web ACL stops HTTP only. Set up BLOCK_PREFIX_LISTS.",
         f"page:    http://testserver/events/{finding.pk}",
     ]
     parsed = finding.parsed

@@ -80,7 +80,11 @@ def test_anything_else_is_no_finding_type(finding_type: str) -> None:
         ("UnauthorizedAccess:EC2/SSHBruteForce", False),  # found by VPC flow logs
         ("ThreatReaction:Ransomware/Write", True),
         ("NewPurpose:IAMUser/NewFamily", True),  # unknown type of a service with credentials
-        ("NewPurpose:Kubernetes/NewFamily", False),  # unknown type of a service without credentials
+        ("Execution:Lambda/NetworkPortUnusual", True),  # a function has a role
+        (
+            "NewPurpose:Container/NewFamily",
+            False,
+        ),  # unknown type of a service without credentials
         ("NewPurpose:NewService/NewFamily", True),  # unknown type and service
     ],
 )
@@ -90,6 +94,6 @@ def test_a_credential_can_be_revoked_only_where_one_is_named(
     assert catalogue.can_revoke(finding_type=finding_type) is answer
 
 
-@pytest.mark.parametrize(("service", "answer"), [("S3", True), ("Runtime", False)])
+@pytest.mark.parametrize(("service", "answer"), [("S3", True), ("Container", False)])
 def test_a_service_can_be_revoked_if_one_of_its_types_can(service: str, answer: bool) -> None:
     assert catalogue.can_revoke(service=service) is answer

@@ -1,0 +1,151 @@
+"""ISOLATE and RESTORE of an EC2 instance: the security groups of all its network interfaces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from actions import memories, paths, safeguards
+from actions.aws.accounts import Access
+from actions.aws.outcome import ContainmentError
+from actions.models import Reaction
+from findings.guardduty.parser import Kind
+
+QUARANTINE_TAG = "threatreaction:quarantine"  # of a security group
+NEVER_ISOLATE_TAG = "threatreaction:never-isolate"  # of an instance
+# CloudFormation cannot create a group without an outbound rule, so its rule leads nowhere.
+_NOWHERE = {"127.0.0.1/32", "::1/128"}
+
+
+def isolate(access: Access, reaction: Reaction) -> str:
+    """Moves all network interfaces of the instance to the quarantine group of their VPC.
+
+    Remembers the groups of each one before. Raises ContainmentError, BotoCoreError or ClientError.
+    """
+    if not paths.ISOLATION.is_set_up:
+        raise ContainmentError(paths.none_for(Kind.INSTANCE), prevented=True)
+    ec2 = access.client("ec2", region=reaction.its_finding.region)
+    reservations = ec2.describe_instances(InstanceIds=[reaction.target])["Reservations"]
+    (instance,) = [one for some in reservations for one in some["Instances"]]
+    interfaces = instance.get("NetworkInterfaces", [])
+    if not interfaces:
+        raise ContainmentError(
+            f"The instance is {instance['State']['Name']}, and has no network interfaces.",
+            permanent=True,
+        )
+    if refused := _against(access, instance, interfaces):
+        raise ContainmentError(refused, prevented=True)
+    quarantine = {vpc: _quarantine_group(ec2, vpc) for vpc in {one["VpcId"] for one in interfaces}}
+    earlier = memories.recalled(reaction)
+    for interface in interfaces:
+        which, put = interface["NetworkInterfaceId"], [quarantine[interface["VpcId"]]]
+        groups = [one["GroupId"] for one in interface["Groups"]]
+        if groups == put:
+            continue
+        if which in earlier and groups == earlier[which]["put"]:
+            groups = earlier[which]["groups"]  # ours: what was before it is to be given back
+        memories.remember(reaction, which, {"groups": groups, "put": put})
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=which, Groups=put)
+    return (
+        f"All {len(interfaces)} network interfaces have only the quarantine group"
+        f" {', '.join(sorted(set(quarantine.values())))}, which allows no new connection. AWS lets"
+        " connections that are already open continue until they are idle; stop the instance to end"
+        " them."
+    )
+
+
+def restore(access: Access, reaction: Reaction) -> str:
+    """Gives each network interface the groups that it had. Raises as `isolate` does."""
+    ec2 = access.client("ec2", region=reaction.its_finding.region)
+    told, left = [], []
+    for which, before in memories.recalled(reaction).items():
+        groups = _groups_of(ec2, which)
+        if groups is None:
+            told.append(f"{which} no longer exists.")
+        elif groups not in (before["put"], before["groups"]):
+            left.append(which)
+        else:
+            if groups == before["put"]:
+                ec2.modify_network_interface_attribute(
+                    NetworkInterfaceId=which, Groups=before["groups"]
+                )
+            told.append(f"{which} has {', '.join(before['groups'])} again.")
+    if left or not told:
+        why = (
+            f"The groups of {', '.join(left)} were changed since, and were left."
+            if left
+            else "The portal has no record of a change to give back. Check the groups in EC2."
+        )
+        raise ContainmentError(" ".join([*told, why]), permanent=True)
+    return " ".join(told)
+
+
+def _against(access: Access, instance: Any, interfaces: list[Any]) -> str:
+    """Returns why this instance must not be isolated, or ""."""
+    if any(tag["Key"] == NEVER_ISOLATE_TAG for tag in instance.get("Tags", [])):
+        return f"The instance has the tag {NEVER_ISOLATE_TAG}."
+    is_own_account = access.account_id == settings.AWS_ACCOUNT_ID
+    # The session of an instance's role is called after the instance.
+    if is_own_account and access.arn.endswith(f"/{instance['InstanceId']}"):
+        return "The portal itself runs on this instance."
+    addresses = {address for one in interfaces for address in _addresses_of(one)}
+    own = safeguards.addresses_of_the_portal(settings.PORTAL_URL)
+    if is_own_account:
+        own |= safeguards.addresses_of_this_machine()
+    if addresses & own:
+        return "The instance has an address of the portal itself."
+    return ""
+
+
+def _addresses_of(interface: Any) -> set[str]:
+    private = interface.get("PrivateIpAddresses", [])
+    found = {one["PrivateIpAddress"] for one in private}
+    found |= {one["Association"]["PublicIp"] for one in private if one.get("Association")}
+    return found | {one["Ipv6Address"] for one in interface.get("Ipv6Addresses", [])}
+
+
+def _quarantine_group(ec2: Any, vpc: str) -> str:
+    """Returns the ID of the quarantine group of a VPC: of QUARANTINE_GROUPS, else by its tag."""
+    candidates: list[Any] = []
+    for name, values in (
+        ("group-id", settings.QUARANTINE_GROUPS),
+        ("tag-key", [QUARANTINE_TAG]),
+    ):
+        if values and not candidates:
+            filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": name, "Values": values}]
+            candidates = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    if not candidates:
+        raise ContainmentError(
+            f"{vpc} has no quarantine group. Create a security group without rules in it, with the"
+            f" tag {QUARANTINE_TAG}, or name one in QUARANTINE_GROUPS.",
+            prevented=True,
+        )
+    group = min(candidates, key=lambda one: str(one["GroupId"]))
+    if not all(map(_leads_nowhere, [*group["IpPermissions"], *group["IpPermissionsEgress"]])):
+        raise ContainmentError(
+            f"The quarantine group {group['GroupId']} has rules, so it would not stop all traffic."
+            " Remove them.",
+            prevented=True,
+        )
+    return str(group["GroupId"])
+
+
+def _leads_nowhere(rule: Any) -> bool:
+    ranges = {one["CidrIp"] for one in rule.get("IpRanges", [])}
+    ranges |= {one["CidrIpv6"] for one in rule.get("Ipv6Ranges", [])}
+    others = rule.get("UserIdGroupPairs") or rule.get("PrefixListIds")
+    return not others and ranges <= _NOWHERE
+
+
+def _groups_of(ec2: Any, which: str) -> list[str] | None:
+    """Returns the IDs of the groups of a network interface; None if it no longer exists."""
+    try:
+        answer = ec2.describe_network_interfaces(NetworkInterfaceIds=[which])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "InvalidNetworkInterfaceID.NotFound":
+            return None
+        raise
+    (interface,) = answer["NetworkInterfaces"]
+    return [one["GroupId"] for one in interface["Groups"]]

@@ -1,0 +1,29 @@
+"""REVOKE, ISOLATE and RESTORE: each in the AWS account of its target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import boto3
+
+from actions.aws import ec2, iam
+from actions.aws.accounts import accounts_of
+from actions.aws.outcome import Outcome, one_by_one
+from actions.models import Reaction, ReactionKind
+from findings.guardduty.parser import Kind
+
+
+def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
+    """Contains or restores the target of each reaction, and yields the outcomes in order."""
+    accounts = accounts_of(session)
+
+    def act(reaction: Reaction) -> str:
+        access = accounts.access(reaction.account_id, session_name=reaction.its_finding.finding_id)
+        if reaction.kind == ReactionKind.ISOLATE:
+            return ec2.isolate(access, reaction)
+        if reaction.kind == ReactionKind.REVOKE:
+            return iam.revoke(access, reaction)
+        is_instance = reaction.target_kind == Kind.INSTANCE
+        return ec2.restore(access, reaction) if is_instance else iam.restore(access, reaction)
+
+    yield from one_by_one(reactions, act)

@@ -1,0 +1,156 @@
+"""The portal acts in the account of the finding, and in no other."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from actions import members
+from actions.execution import carry_out_due
+from actions.models import MemberRole, Reaction
+from actions.tests.attacks import STOLEN, arrive, set_action, stolen
+from actions.tests.test_execution import denied_before, later
+from findings.models import AccountName
+from license.models import License
+from tests.aws import Cloud
+
+pytestmark = pytest.mark.django_db
+
+MEMBER = "210987654321"
+EXTERNAL_ID = "threatreaction-123456789012"
+
+
+@pytest.fixture(autouse=True)
+def _every_account(ip_set: str, settings: Settings) -> None:
+    settings.MEMBER_ACCOUNTS = ["all"]
+    settings.MAX_CONTAINMENTS_PER_HOUR = 1000
+    set_action("REVOKE", finding_type=STOLEN)
+
+
+def theft(account_id: str, *, number: int = 1) -> dict[str, object]:
+    """Returns a finding about stolen sessions of the role "deployer" in an account."""
+    found = stolen("", number=number, name="deployer", kind="AssumedRole")
+    return {**found, "accountId": account_id}
+
+
+def states() -> list[str]:
+    return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
+
+
+@pytest.mark.one_database  # it takes long, and the databases do the same
+def test_of_200_accounts_those_with_the_role_are_acted_in(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    accounts = [f"{number:012}" for number in range(1, 201)]
+    without = accounts[::20]
+    for account_id in accounts:
+        cloud.role_in(account_id, "deployer")
+    cloud.more.members |= dict.fromkeys(set(accounts) - set(without), EXTERNAL_ID)
+    arrive(*(theft(one, number=number) for number, one in enumerate(accounts)))
+    while carry_out_due(session):
+        pass
+    prevented = Reaction.objects.filter(state="prevented")
+    assert set(prevented.values_list("account_id", flat=True)) == set(without)
+    assert all("deploy/member.yaml" in one.outcome for one in prevented)
+    assert states().count("done") == 190
+    assert all(denied_before(cloud, "deployer", account_id=one) for one in accounts[1:4])
+    roles = MemberRole.objects
+    assert (roles.filter(problem="").count(), roles.exclude(problem="").count()) == (190, 10)
+
+
+def test_credentials_are_kept_until_they_end_and_their_account_is_asked_first(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    cloud.role_in(MEMBER, "deployer")
+    cloud.more.members[MEMBER] = EXTERNAL_ID
+    cloud.fail("PutRolePolicy", "Throttling", times=9)
+    arrive(theft(MEMBER))
+    carry_out_due(session)
+    asked = [
+        one for one in cloud.asked if one in {"AssumeRole", "GetCallerIdentity", "PutRolePolicy"}
+    ]
+    assert asked[:3] == ["AssumeRole", "GetCallerIdentity", "PutRolePolicy"]
+    with later(minutes=50):
+        carry_out_due(session)
+    assert cloud.asked.count("AssumeRole") == 1
+    cloud.mend()
+    with later(minutes=56):
+        Reaction.objects.all().postpone(timezone.now())
+        carry_out_due(session)
+    assert cloud.asked.count("AssumeRole") == 2
+    assert states() == ["done"]
+
+
+def test_credentials_of_another_account_change_nothing(
+    cloud: Cloud, session: boto3.Session, settings: Settings
+) -> None:
+    settings.AWS_ACCOUNT_ID = MEMBER  # but the worker has a role in another account
+    cloud.role_in("123456789012", "deployer")
+    arrive(theft(MEMBER))
+    carry_out_due(session)
+    assert states() == ["pending"]
+    assert "of account 123456789012, not of 210987654321" in (
+        Reaction.objects.get().attempts.get().answer
+    )
+    assert "PutRolePolicy" not in cloud.asked
+
+
+@pytest.mark.parametrize(
+    ("accounts", "external_id", "told"),
+    [
+        ([], EXTERNAL_ID, "MEMBER_ACCOUNTS"),
+        (["none"], EXTERNAL_ID, "MEMBER_ACCOUNTS"),
+        (["333333333333"], EXTERNAL_ID, "MEMBER_ACCOUNTS"),
+        ([MEMBER], "another", "MEMBER_EXTERNAL_ID"),
+    ],
+)
+def test_what_is_missing_is_told(
+    cloud: Cloud, session: boto3.Session, settings: Settings, accounts: list[str],
+    external_id: str, told: str,
+) -> None:  # fmt: skip
+    settings.MEMBER_ACCOUNTS, settings.MEMBER_EXTERNAL_ID = accounts, external_id
+    cloud.more.members[MEMBER] = EXTERNAL_ID
+    arrive(theft(MEMBER))
+    carry_out_due(session)
+    reaction = Reaction.objects.get()
+    assert reaction.state == "prevented"
+    assert told in reaction.outcome
+    assert members.ROLE in reaction.outcome
+
+
+def test_the_accounts_page_tries_a_role(
+    cloud: Cloud, session: boto3.Session, operator_client: Client, valid_license: License
+) -> None:
+    AccountName.objects.create(account_id=MEMBER, name="Production")
+    AccountName.objects.create(account_id="123456789012", name="Security")
+    path = f"/accounts/{MEMBER}/try-role"
+
+    def shown() -> str:
+        return operator_client.get("/accounts").content.decode()
+
+    assert "Never tried" in shown()
+    assert "own account" in shown()
+    cloud.more.members[MEMBER] = EXTERNAL_ID
+    operator_client.post(path)
+    assert "Waiting for a worker" in shown()
+    carry_out_due(session)
+    assert "Answers" in shown()
+    cloud.more.members.clear()
+    operator_client.post(path)
+    carry_out_due(session)
+    page = shown()
+    for told in ("Does not answer", "deploy/member.yaml", "Last answer"):
+        assert told in page
+    for wrong in ("123456789012", "12", "x"):
+        assert operator_client.post(f"/accounts/{wrong}/try-role").status_code == 404
+
+
+def test_who_may_not_act_tries_no_role(
+    viewer_client: Client, valid_license: License, settings: Settings
+) -> None:
+    AccountName.objects.create(account_id=MEMBER, name="Production")
+    assert viewer_client.post(f"/accounts/{MEMBER}/try-role").status_code == 403
+    assert "try-role" not in viewer_client.get("/accounts").content.decode()

@@ -1,0 +1,211 @@
+"""REVOKE of users and of the roles behind workloads, and RESTORE of each."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from actions.execution import carry_out_due
+from actions.models import Memory, Reaction
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
+from actions.tests.test_execution import denied_before, iam_key, role
+from tests.aws import REGION, Cloud
+
+pytestmark = pytest.mark.django_db
+
+BY_HAND = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}
+)
+RUNTIME = "CredentialAccess:Runtime/AnomalousBehavior.SuspiciousFileRead"
+
+
+@pytest.fixture(autouse=True)
+def _revokes(ip_set: str) -> None:
+    set_action("REVOKE", finding_type=STOLEN)
+    set_action("REVOKE", finding_type=RUNTIME)
+
+
+def outcomes() -> list[tuple[str, str]]:
+    return list(Reaction.objects.order_by("pk").values_list("kind", "state"))
+
+
+def restore(session: boto3.Session, by: User) -> Reaction:
+    """Restores what is in force, by the newest containment."""
+    asked = undo(Reaction.objects.in_force().latest("pk"), by)
+    assert asked
+    carry_out_due(session)
+    asked.refresh_from_db()
+    return asked
+
+
+def keys(cloud: Cloud) -> dict[str, str]:
+    listed = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    return {one["AccessKeyId"]: one["Status"] for one in listed}
+
+
+def user_policies(cloud: Cloud) -> list[str]:
+    return list(cloud.client("iam").list_user_policies(UserName="bob")["PolicyNames"])
+
+
+def test_a_key_is_given_back(cloud: Cloud, session: boto3.Session, operator: User) -> None:
+    key = iam_key(cloud)
+    arrive(stolen(key), stolen(key, number=2))  # two findings about the same key
+    carry_out_due(session)
+    assert keys(cloud) == {key: "Inactive"}
+    assert restore(session, operator).state == "done"
+    assert keys(cloud) == {key: "Active"}
+    assert not Reaction.objects.in_force().exists()
+
+
+def test_a_user_named_without_a_key_loses_the_console_and_all_keys(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    first = iam_key(cloud)
+    iam = cloud.client("iam")
+    second = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    iam.update_access_key(UserName="bob", AccessKeyId=second, Status="Inactive")
+    arrive(stolen(""))
+    carry_out_due(session)
+    assert keys(cloud) == {first: "Inactive", second: "Inactive"}
+    policy = iam.get_user_policy(UserName="bob", PolicyName="ThreatReactionDenyAll")
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement == {"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}
+    told = restore(session, operator).outcome
+    assert keys(cloud) == {first: "Active", second: "Inactive"}  # as it was
+    assert user_policies(cloud) == []
+    assert first in told
+    assert second not in told
+
+
+@pytest.mark.parametrize("operation", ["PutUserPolicy", "UpdateAccessKey"])
+@pytest.mark.parametrize("code", ["Throttling", "AccessDenied"])
+def test_what_was_done_before_an_error_is_given_back_too(
+    cloud: Cloud, session: boto3.Session, operator: User, operation: str, code: str
+) -> None:
+    key = iam_key(cloud)
+    cloud.fail(operation, code)
+    arrive(stolen(""))
+    carry_out_due(session)
+    assert outcomes() == [("REVOKE", "pending")]
+    cloud.mend()
+    Reaction.objects.all().postpone(timezone.now())
+    carry_out_due(session)
+    assert keys(cloud) == {key: "Inactive"}
+    assert Memory.objects.count() == 2
+    restore(session, operator)
+    assert keys(cloud) == {key: "Active"}
+    assert user_policies(cloud) == []
+
+
+def test_a_role_gets_back_the_policy_that_it_had(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    role(cloud, "deployer")
+    iam = cloud.client("iam")
+    which = {"RoleName": "deployer", "PolicyName": "AWSRevokeOlderSessions"}
+    iam.put_role_policy(**which, PolicyDocument=BY_HAND)
+    for number in (1, 2):  # the second replaces the portal's own policy
+        arrive(stolen("", number=number, name="deployer", kind="AssumedRole"))
+        carry_out_due(session)
+    assert restore(session, operator).state == "done"
+    assert iam.get_role_policy(**which)["PolicyDocument"] == json.loads(BY_HAND)
+    iam.delete_role_policy(**which)
+    arrive(stolen("", number=3, name="deployer", kind="AssumedRole"))
+    carry_out_due(session)
+    assert denied_before(cloud, "deployer")
+    restore(session, operator)
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.get_role_policy(**which)
+
+
+def test_a_policy_that_somebody_changed_since_is_left(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    role(cloud, "deployer")
+    arrive(stolen("", name="deployer", kind="AssumedRole"))
+    carry_out_due(session)
+    which = {"RoleName": "deployer", "PolicyName": "AWSRevokeOlderSessions"}
+    cloud.client("iam").put_role_policy(**which, PolicyDocument=BY_HAND)
+    asked = restore(session, operator)
+    assert asked.state == "failed"
+    assert "changed since" in asked.outcome
+    assert cloud.client("iam").get_role_policy(**which)["PolicyDocument"] == json.loads(BY_HAND)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("jane", "FederatedUser", "federated"),
+        ("AWSReservedSSO_Admin_1", "AssumedRole", "Identity Center"),
+        ("AWSServiceRoleForSupport", "AssumedRole", "service-linked"),
+    ],
+)
+def test_whose_sessions_cannot_be_revoked_is_told(name: str, kind: str, told: str) -> None:
+    arrive(stolen("", name=name, kind=kind))
+    reaction = Reaction.objects.get()
+    assert (reaction.target, reaction.state) == (name, "prevented")
+    assert told in reaction.outcome
+
+
+def a_function(cloud: Cloud) -> dict[str, Any]:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("lambda_function.py", "")
+    cloud.client("lambda").create_function(
+        FunctionName="resize", Runtime="python3.13", Handler="lambda_function.handler",
+        Role="arn:aws:iam::123456789012:role/worker", Code={"ZipFile": code.getvalue()},
+    )  # fmt: skip
+    return {"lambdaDetails": {"functionName": "resize"}}
+
+
+def a_task(cloud: Cloud) -> dict[str, Any]:
+    ecs, ec2 = cloud.client("ecs"), cloud.client("ec2")
+    ecs.create_cluster(clusterName="shop")
+    ecs.register_task_definition(
+        family="worker", taskRoleArn="arn:aws:iam::123456789012:role/worker",
+        containerDefinitions=[{"name": "worker", "image": "worker", "memory": 64}],
+        requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512",
+    )  # fmt: skip
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    task = ecs.run_task(
+        cluster="shop", taskDefinition="worker", launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": []}},
+    )["tasks"][0]["taskArn"]  # fmt: skip
+    return {"ecsClusterDetails": {"name": "shop", "taskDetails": {"arn": task}}}
+
+
+def a_pod(cloud: Cloud) -> dict[str, Any]:
+    cloud.more.pod_roles["shop", "web", "front"] = "arn:aws:iam::123456789012:role/worker"
+    pod = {"namespace": "web", "serviceAccountName": "front"}
+    return {
+        "eksClusterDetails": {"name": "shop"},
+        "kubernetesDetails": {"kubernetesWorkloadDetails": pod},
+    }
+
+
+@pytest.mark.parametrize("behind", [a_function, a_task, a_pod])
+def test_the_role_behind_a_workload_is_revoked_and_given_back(
+    cloud: Cloud, session: boto3.Session, operator: User, behind: Any
+) -> None:
+    role(cloud, "worker")
+    arrive(attack(1, type=RUNTIME, resource=behind(cloud), region=REGION))
+    carry_out_due(session)
+    assert denied_before(cloud, "worker")
+    restore(session, operator)
+    assert cloud.role_policy("123456789012", "worker") is None
+
+
+def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> None:
+    resource = a_pod(cloud)
+    cloud.more.pod_roles.clear()
+    arrive(attack(1, type=RUNTIME, resource=resource))
+    carry_out_due(session)
+    assert "web/front" in Reaction.objects.get(state="failed").outcome
