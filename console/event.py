@@ -85,7 +85,7 @@ class Neighbors:
 
 def shown(finding: Finding) -> Mapping[str, Any]:
     """Returns the context of the page of an event. Runs at most four queries."""
-    document = json.loads(finding.raw)
+    document = finding.document
     details = details_in(document)
     parsed = finding.parsed
     actors, resources = events.named_by(finding)
@@ -121,11 +121,19 @@ def shown(finding: Finding) -> Mapping[str, Any]:
         "documentation_url": links.documentation_url(
             finding.finding_type, catalogued.source_url if catalogued else ""
         ),
-        "raw": json.dumps(document, indent=2),
+        "raw": _indented(document) or finding.raw,
     }
 
 
 _NEIGHBOR = CursorPager(1, by="seen_at")
+
+
+def _indented(document: Any) -> str:
+    """Returns the document as JSON; "" if it is empty or nested too deeply."""
+    try:
+        return json.dumps(document, indent=2) if document else ""
+    except RecursionError:
+        return ""
 
 
 def neighbors(finding: Finding, form: Any) -> Neighbors:
@@ -199,12 +207,13 @@ def _fact(fact: Fact, path_of: PathOf) -> ShownFact:
 
 def _sequence_path(document: Any, finding: Finding) -> str:
     """Returns the event of the attack sequence that the finding is part of, if it is stored."""
-    arn = field(document, "associatedAttackSequenceArn")
-    if not isinstance(arn, str) or "/finding/" not in arn:
+    arn = text_in(field(document, "associatedAttackSequenceArn"), 512)
+    if "/finding/" not in arn or arn.count(":") < 5:
         return ""
-    sequences = Finding.objects.filter(
-        finding_id=text_in(arn.rpartition("/finding/")[2], FINDING_ID_MAX_LENGTH),
+    sequences = Finding.objects.filter(  # all three, for the index
         account_id=finding.account_id,
+        region=arn.split(":")[3],
+        finding_id=arn.rpartition("/finding/")[2][:FINDING_ID_MAX_LENGTH],
     )
     pk = sequences.values_list("pk", flat=True).first()
     return reverse("console:event", args=[pk]) if pk is not None else ""

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
@@ -274,9 +274,17 @@ class Finding(models.Model):
         return self.closed_at is not None and self.seen_at > self.closed_at
 
     @property
+    def document(self) -> Any:
+        """The finding as it arrived; an empty object if it is nested too deeply to be read here."""
+        try:
+            return json.loads(self.raw)
+        except RecursionError:  # the worker, whose stack was smaller, could read it
+            return {}
+
+    @property
     def parsed(self) -> ParsedFinding | None:
         """The content, parsed again from `raw`; None if it cannot be parsed."""
-        parsed = parse(json.loads(self.raw))
+        parsed = parse(self.document)
         return parsed if isinstance(parsed, ParsedFinding) else None
 
 

@@ -435,7 +435,8 @@ def _endpoint(ec2: Any, _: str, properties: Properties) -> tuple[str, dict[str, 
 def _role(iam: Any, name: str, properties: Properties) -> tuple[str, dict[str, Any]]:
     name = properties.get("RoleName", name)
     trust = json.dumps(properties["AssumeRolePolicyDocument"])
-    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]
+    path = properties.get("Path", "/")
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Path=path)["Role"]
     for policy in properties["Policies"]:
         iam.put_role_policy(RoleName=name, **_json(policy, "PolicyDocument"))
     return name, {"Arn": made["Arn"]}

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 WEB, WORKER, MAINTENANCE = "WebRole", "WorkerRole", "MaintenanceRole"
+STACK = "threatreaction"
 TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/threatreaction.yaml"
 
 # The operations of an API whose permission has another name, or needs none.
@@ -95,7 +96,8 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
         case "secretsmanager", {"SecretId": arn}:
             return str(arn)
         case "iam", {"RoleName": name}:
-            return f"arn:aws:iam::{account}:role/{name}"
+            path = f"{STACK}/" if name.startswith(f"{STACK}-") else ""  # a role of the template
+            return f"arn:aws:iam::{account}:role/{path}{name}"
         case "iam", {"UserName": name}:
             return f"arn:aws:iam::{account}:user/{name}"
         case "iam", {"AccessKeyId": _}:
@@ -157,7 +159,7 @@ def _named(logical: str) -> list[str]:
         "AWS::AccountId": settings.AWS_ACCOUNT_ID,
         "AWS::Partition": "aws",
         "AWS::Region": region,
-        "AWS::StackName": "threatreaction",
+        "AWS::StackName": STACK,
         "Database.MasterUserSecret.SecretArn": settings.DATABASES["default"].get("SECRET_ARN"),
         "Notifications": settings.NOTIFY_TOPIC_ARN,
         "Queue.Arn": queue and _queue(queue, region),

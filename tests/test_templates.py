@@ -260,6 +260,20 @@ def test_the_portal_reads_its_password_and_does_nothing_else_in_aws() -> None:
     }
 
 
+def test_the_worker_can_change_no_role_of_its_stack() -> None:
+    """By path: CloudFormation shortens the name of the stack in the names of roles."""
+    stack_roles = [
+        one["Properties"] for one in PORTAL["Resources"].values() if one["Type"] == "AWS::IAM::Role"
+    ]
+    assert all(one["Path"] == {"Fn::Sub": "/${AWS::StackName}/"} for one in stack_roles)
+    (policy,) = PORTAL["Resources"]["WorkerRole"]["Properties"]["Policies"]
+    (denied,) = (
+        one for one in policy["PolicyDocument"]["Statement"] if one.get("Effect") == "Deny"
+    )
+    assert denied["Action"] == ["iam:PutRolePolicy", "iam:DeleteRolePolicy"]
+    assert denied["Resource"]["Fn::Sub"].endswith(":role/${AWS::StackName}/*")
+
+
 def test_only_the_worker_assumes_the_role_of_a_member(aws: None) -> None:
     worker_role = "arn:aws:iam::123456789012:role/threatreaction-WorkerRole-1"
     stack = Stack("member", template("member.yaml"))
@@ -292,7 +306,12 @@ def test_another_region_forwards_its_findings(aws: None) -> None:
     stack.create(HomeBusArn=home)
     assert len(events.list_rules()["Rules"]) == 1
     stack.delete()
-    stack.create(HomeBusArn=home, SecurityHub="on")
+    stack.create(HomeBusArn=home, SecurityHub="on", AlarmEmail="soc@example.com")
+    (alarm,) = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    (subscribed,) = client("sns").list_subscriptions()["Subscriptions"]
+    assert alarm["AlarmActions"] == [subscribed["TopicArn"]]
+    undelivered = stack.outputs()["UndeliveredUrl"].rpartition("/")[2]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": undelivered}]
     rules = [one["Name"] for one in events.list_rules()["Rules"]]
     assert len(rules) == 4
     for rule in rules:
@@ -395,7 +414,9 @@ def variables(container: dict[str, Any], kind: str) -> dict[str, Any]:
     """Returns the variables of a container: name to value; secrets also under a condition."""
     value = {"Environment": "Value", "Secrets": "ValueFrom"}[kind]
     given = [one["Fn::If"][1] if "Fn::If" in one else one for one in container[kind]]
-    return {one["Name"]: one[value] for one in given}
+    found = {one["Name"]: one[value] for one in given}
+    assert len(found) == len(given)  # none twice
+    return found
 
 
 def test_the_template_sets_what_the_settings_read() -> None:

@@ -4,6 +4,8 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
+from actions.aws import sqs
+from actions.aws.sqs import Queue
 from tests import aws, roles
 from tests.aws import Cloud
 
@@ -22,6 +24,16 @@ def session(cloud: Cloud) -> boto3.Session:
     session = boto3.Session(region_name=aws.REGION)
     roles.hold(session, roles.WORKER)
     return session
+
+
+@pytest.fixture
+def queue(
+    cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> Queue:
+    """The queue of findings, which a receive does not wait for."""
+    monkeypatch.setattr(sqs, "LONG_POLL", 0)
+    settings.FINDINGS_QUEUE_URL = cloud.queue()
+    return Queue(session, settings.FINDINGS_QUEUE_URL)
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 import time_machine
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from actions import monitor, worker
-from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.heartbeat import SILENT, Heart, Loop
 from actions.metrics import WorkerCollector
@@ -80,10 +78,8 @@ def test_a_worker_that_only_fails_has_no_heartbeat(caplog: pytest.LogCaptureFixt
 
 
 def test_the_age_of_the_oldest_message_grows_until_it_is_ingested(
-    cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, queue: Queue
 ) -> None:
-    monkeypatch.setattr(sqs, "LONG_POLL", 0)
-    queue = Queue(session, cloud.queue())
 
     def told() -> dict[str, float]:
         metrics = WorkerCollector(timezone.now(), [], queue).collect()
@@ -113,10 +109,9 @@ def test_the_age_of_the_oldest_message_grows_until_it_is_ingested(
 
 
 def test_a_queue_that_may_not_be_counted_is_told_and_keeps_no_old_count(
-    cloud: Cloud, session: boto3.Session, settings: Settings, caplog: pytest.LogCaptureFixture
+    cloud: Cloud, queue: Queue, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.WORKER_BIND, settings.METRICS_TOKEN = ("127.0.0.1", 0), "a-token-for-prometheus"
-    queue = Queue(session, cloud.queue())
     queue.count()
     cloud.fail("GetQueueAttributes", "AccessDenied", status=403)
     monitor.report([], queue)

@@ -14,7 +14,6 @@ from django.core.management import call_command
 from django.test import Client
 
 from actions import worker
-from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.execution import carry_out_due
 from actions.models import Reaction
@@ -40,10 +39,8 @@ def send(cloud: Cloud, queue: Queue, finding: Any, trace: str = "") -> str:
 
 
 def test_a_message_has_the_trace_of_aws_or_its_own_id(
-    cloud: Cloud, ip_set: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, ip_set: str, queue: Queue, session: boto3.Session
 ) -> None:
-    monkeypatch.setattr(sqs, "LONG_POLL", 0)
-    queue = Queue(session, cloud.queue())
     set_action("BLOCK")
     expected = {"81.2.0.2": TRACE}
     send(cloud, queue, attack(1), TRACE)

@@ -22,15 +22,6 @@ from tests.aws import Cloud
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def queue(
-    cloud: Cloud, session: boto3.Session, monkeypatch: pytest.MonkeyPatch, settings: Settings
-) -> Queue:
-    monkeypatch.setattr(sqs, "LONG_POLL", 0)
-    settings.FINDINGS_QUEUE_URL = cloud.queue()
-    return Queue(session, settings.FINDINGS_QUEUE_URL)
-
-
 def send(cloud: Cloud, queue: Queue, *bodies: Any) -> None:
     for body in bodies:
         text = body if isinstance(body, str) else json.dumps(body)

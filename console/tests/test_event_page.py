@@ -66,6 +66,16 @@ def test_the_page_tells_what_the_finding_says(
     assert [fact for fact in facts if fact not in text] == []
 
 
+def test_a_finding_that_is_nested_too_deeply_for_the_page_is_shown_raw(
+    viewer_client: Client,
+) -> None:
+    inside: Any = "the core"
+    for _ in range(900):
+        inside = {"k": inside}
+    arrive(finding(1, unheard=inside))
+    assert '"the core"' in page(viewer_client)
+
+
 def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signals(
     viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -37,11 +37,15 @@ def is_ocsf(document: Mapping[str, Any]) -> bool:
 
 
 def is_guardduty_in_ocsf(finding: Mapping[str, Any]) -> bool:
-    """Returns whether an OCSF finding comes from GuardDuty; True if it names no product."""
+    """Returns whether an OCSF finding comes from GuardDuty; True if it names no product.
+
+    AWS assigns the uid of a product, so another product cannot have one that ends as GuardDuty's.
+    It can have any name, so the name counts only without a uid.
+    """
     product = field(finding, "metadata", "product")
-    uid = text_in(field(product, "uid"), 512).casefold()
-    name = text_in(field(product, "name"), 64).casefold()
-    return "guardduty" in f"{uid} {name}" or not (uid or name)
+    if uid := text_in(field(product, "uid"), 512).casefold():
+        return uid.endswith("/aws/guardduty")
+    return text_in(field(product, "name"), 64).casefold() in {"", "guardduty", "amazon guardduty"}
 
 
 def from_ocsf(finding: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from findings.guardduty.lenient_json import each, field, text_in
 
 _PREFIX = "aws/guardduty/"
 _MAX_SEGMENTS = 16
-_MAX_INDEX = 500
+_MAX_INDEX = 50  # Security Hub keeps at most 50 fields. An index makes all items before it
 _item = re.compile(r"(?P<name>.+)\.(?P<index>\d{1,3})_")  # "portProbeDetails.0_"
 
 _KEY_PREFIX = "AWS::IAM::AccessKey:"

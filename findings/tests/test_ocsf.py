@@ -156,9 +156,18 @@ def test_an_attack_sequence_keeps_its_type() -> None:
     assert only(ocsf(finding_info=info)).finding_type == "AttackSequence:S3/CompromisedData"
 
 
-def test_a_finding_of_another_product_is_told_as_such() -> None:
-    of_inspector = {"product": {"name": "Inspector"}}
-    (found,) = unwrapped({"findings": [ocsf(metadata=of_inspector)]})
+@pytest.mark.parametrize(
+    "product",
+    [
+        {"name": "Inspector"},
+        {"name": "Inspector for GuardDuty"},
+        # An attacker who can write to Security Hub chooses these, and could so have others blocked.
+        {"uid": "arn:aws:securityhub:eu-west-1:111122223333:product/111122223333/guardduty"},
+        {"uid": "arn:aws:securityhub:eu-west-1::productv2/other/one", "name": "GuardDuty"},
+    ],
+)
+def test_a_finding_of_another_product_is_told_as_such(product: dict[str, str]) -> None:
+    (found,) = unwrapped({"findings": [ocsf(metadata={"product": product})]})
     assert not isinstance(found, Unparsed)
     assert parse(found) == Unparsed("It is a finding of another product in OCSF.")
 

@@ -62,7 +62,7 @@ def test_security_hub_flattens_probes_and_names_many_resources() -> None:
             "ProductFields": {
                 f"{probe}.1_/remoteIpDetails/ipAddressV4": "203.0.113.2",
                 f"{probe}.0_/remoteIpDetails/ipAddressV4": "203.0.113.1",
-                f"{probe}.999_/remoteIpDetails/ipAddressV4": "203.0.113.3",
+                f"{probe}.51_/remoteIpDetails/ipAddressV4": "203.0.113.3",
                 "aws/guardduty/service/evidence": "a text, and an array",
                 "aws/guardduty/service/evidence.0_/name": "list",
                 "aws/guardduty/service/count": "3",
