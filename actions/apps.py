@@ -14,8 +14,10 @@ class ActionsConfig(AppConfig):
 
     def ready(self) -> None:
         # They register the checks and the problem types.
-        from actions import checks, problems  # noqa: F401
-        from findings import bulk
+        from actions import archive, checks, problems  # noqa: F401
+        from findings import bulk, signals
+
+        signals.closed.connect(archive.when_closed)
 
         bulk.register(
             bulk.Part("actions/_selected.html", "actions.add_reaction", lambda request: {})

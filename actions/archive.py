@@ -50,6 +50,11 @@ def closed(finding_pks: Iterable[int], *, at: datetime) -> None:
         _ask(rows, "Closed, and ARCHIVE_FINDINGS is on.", at=at)
 
 
+def when_closed(sender: object, *, pks: Iterable[int], at: datetime, **more: object) -> None:
+    """Receives the signal `findings.signals.closed`."""
+    closed(pks, at=at)
+
+
 def _ask(findings: Iterable[Finding], why: str, *, at: datetime) -> None:
     Reaction.objects.bulk_create(
         [

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from findings import signals
 from findings.models import CLOSED, Finding, TriageEntry
 from storage import bulk
 
@@ -88,6 +89,8 @@ def triage(
     Finding.objects.filter(pk__in=moved).update(
         status=change.status, closed_at=at if change.status in CLOSED else None
     )
+    if moved and change.status in CLOSED:
+        signals.closed.send(Finding, pks=moved, at=at)
     Finding.objects.filter(pk__in=assigned).update(assignee=assignee_pk)
     bulk.insert(
         TriageEntry,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import boto3
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.api_auth import Caller
 from actions import archive
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 from actions.tests.test_execution import iam_key
-from findings.models import Finding
+from findings.models import Finding, Status, TriageEntry
+from findings.triage import Change, triage
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +45,7 @@ def test_what_was_contained_is_archived_once(
 
 
 def test_what_was_not_contained_stays_until_a_person_closes_it(
-    cloud: Cloud, session: boto3.Session
+    cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:
     cloud.fail("GetAccessKeyLastUsed", "NoSuchEntity", status=404)
     arrive(
@@ -52,7 +55,8 @@ def test_what_was_not_contained_stays_until_a_person_closes_it(
     )
     assert archived(cloud, session) == set()
     closed = Finding.objects.filter(finding_id=f"{2:032x}").values_list("pk", flat=True)
-    archive.closed(closed, at=timezone.now())
+    by, change = Caller(name="oscar", user=operator), Change(status=Status.FALSE_POSITIVE)
+    triage(closed, change, by=by, source=TriageEntry.Source.PAGE, at=timezone.now())
     assert archived(cloud, session) == {f"{2:032x}"}
 
 

@@ -1,0 +1,9 @@
+"""The signals of this app."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# A user or a program has closed findings. Arguments: `pks` and `at`. Sent in the transaction that
+# closes them.
+closed = Signal()
