@@ -18,7 +18,7 @@ from django.contrib.messages.storage import default_storage
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -89,7 +89,7 @@ class SignInMiddleware(LoginRequiredMiddleware):
 
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
-    ) -> HttpResponseBase:
+    ) -> HttpResponseRedirect:
         is_form = request.content_type in FORM_TYPES and responses.wants_html(request)
         if request.method in SAFE_METHODS or "HX-Request" in request.headers or not is_form:
             return super().handle_no_permission(request, view_func)

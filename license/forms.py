@@ -65,8 +65,7 @@ class LicenseForm(forms.ModelForm[License]):
         """Set `preview`, and add an error for a rejected key or a missing confirmation."""
         cleaned = super().clean() or self.cleaned_data
         if not shown_again(self.data.get("key", "")):
-            self.data = self.data.copy()
-            self.data["key"] = ""
+            self.data = {**self.data, "key": ""}
         if "key" not in cleaned:
             return cleaned
         self.preview = installation.preview(cleaned["key"], self.at)
