@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The longest first.
 SUITES = test-portal test-portal-postgresql $(if $(PANEL),test-panel test-panel-postgresql)
 
-.PHONY: run finding panel test $(SUITES) cover lint image image-test bench lock audit sbom
+.PHONY: run finding expire panel test $(SUITES) cover lint image image-test bench lock audit sbom
 
 # ARGS=--no-samples starts without a policy and sample findings.
 run: .venv/runtime
@@ -24,6 +24,10 @@ run: .venv/runtime
 # Send a sample finding to the portal of `make run`. ARGS: see `manage.py samplefinding --help`.
 finding: .venv/runtime
 	@DOTENV_PATH=var/.env $(BIN)/python manage.py samplefinding $(ARGS)
+
+# Let the license of `make run` expire, and print a key that fixes it.
+expire: .venv/runtime
+	@DOTENV_PATH=var/.env $(BIN)/python scripts/expire-license
 
 # Run the vendor's panel. Customers do not have the folder panel/, and do not need it.
 panel: .venv/panel

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from allauth.core.internal import ratelimit  # internal: no public API is shared by processes
 from allauth.idp.oidc.models import Token
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages.storage import default_storage
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import second_factor, sessions
 from accounts.models import EventKind
@@ -70,6 +75,39 @@ def _note(request: HttpRequest) -> None:
             address=address,
             user_agent=request.headers.get("User-Agent", ""),
         )
+
+
+FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Redirects unauthenticated requests to the sign-in page.
+
+    After a form was sent, the sign-in page says that it was not saved, and leads back to the page
+    of the form.
+    """
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        is_form = request.content_type in FORM_TYPES and responses.wants_html(request)
+        if request.method in SAFE_METHODS or "HX-Request" in request.headers or not is_form:
+            return super().handle_no_permission(request, view_func)
+        messages.warning(
+            request,
+            "You were signed out before you sent the form. Nothing was saved, and your input was"
+            " not kept. Sign in and enter it again.",
+        )
+        return redirect_to_login(_path_of_form(request), self.get_login_url(view_func))
+
+
+def _path_of_form(request: HttpRequest) -> str:
+    """Return the path of the page that contains the sent form; of the request if it is unknown."""
+    referer = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(referer, {request.get_host()}):
+        return request.get_full_path()
+    parts = urlsplit(referer)
+    return urlunsplit(("", "", parts.path, parts.query, ""))
 
 
 class SecondFactorMiddleware:

@@ -30,10 +30,13 @@ def is_missing(request: HttpRequest) -> bool:
     user = request.user
     if not isinstance(user, User) or not is_demanded_of(user):
         return False
-    proofs = get_authentication_records(request, user)
-    if any(proof.get("method") == "socialaccount" for proof in proofs):
-        return False
-    return not has_factor(user)
+    return not is_from_single_sign_on(request) and not has_factor(user)
+
+
+def is_from_single_sign_on(request: HttpRequest) -> bool:
+    """Whether the session began with single sign-on."""
+    proofs = get_authentication_records(request, request.user)
+    return any(proof.get("method") == "socialaccount" for proof in proofs)
 
 
 def has_factor(user: User) -> bool:

@@ -19,9 +19,11 @@ from actions import hand_views, members
 from console import dashboard as overview
 from console import entity as entity_page
 from console import event as event_parts
+from console import onboarding
 from findings import accounts, events, triage
 from findings.models import Entity, Finding, TriageEntry
 from findings.triage_forms import TriageForm
+from license.middleware import LicensedRequest
 from storage import paging
 
 
@@ -38,6 +40,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "shown": shown,
         "range": shown_range,
         "ranges": overview.RANGES,
+        "onboarding": onboarding.steps(cast(LicensedRequest, request)),
         "needs": overview.needs(now, shown_range),
         "severities": overview.SEVERITIES,
         "height": overview.HEIGHT,

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license import installation
+from license import installation, pasted
 from license.installation import Installation, InstallPreview
 from license.models import License
 from storage.instants import human
@@ -48,7 +48,13 @@ class LicenseForm(forms.ModelForm[License]):
                 }
             )
         }
-        error_messages = {"key": {"required": "Paste a license key."}}
+        error_messages = {
+            "key": {
+                "required": "Paste a license key.",
+                "null_characters_not_allowed": "This is a binary file, or text in UTF-16."
+                " Save it as UTF-8. Nothing was changed.",
+            }
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,6 +64,8 @@ class LicenseForm(forms.ModelForm[License]):
     def clean(self) -> dict[str, Any]:
         """Set `preview`, and add an error for a rejected key or a missing confirmation."""
         cleaned = super().clean() or self.cleaned_data
+        if not shown_again(self.data.get("key", "")):
+            self.data = {**self.data, "key": ""}
         if "key" not in cleaned:
             return cleaned
         self.preview = installation.preview(cleaned["key"], self.at)
@@ -84,6 +92,11 @@ class LicenseForm(forms.ModelForm[License]):
         )
         self.instance = done.installed
         return _in_words(done, self.at)
+
+
+def shown_again(key: str) -> str:
+    """Return the key for the form that a response shows; "" instead of a private key."""
+    return "" if pasted.is_private_key(key) else key
 
 
 def _in_words(done: Installation, at: datetime) -> str:

@@ -19,7 +19,12 @@ class PanelLink(NamedTuple):
 
 
 def panel_links(status: LicenseStatus) -> list[PanelLink]:
-    """Return the links that the License page shows for this status, most likely step first."""
+    """Return the links that the License page shows for this status, most likely step first.
+
+    Empty if writes are disabled only until a queued renewal starts.
+    """
+    if status.renewal_follows:
+        return []
     plan = status.claims.plan if status.claims else None
     if status.kind is Kind.REJECTED:
         return [_offer("Request a replacement", plan or Plan.PAID)]

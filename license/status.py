@@ -40,7 +40,8 @@ class LicenseStatus:
     """The license status of this deployment at `now`.
 
     `claims` are those of the license in force. Without one, `claims` are those of the newest key if
-    its signature is trusted, and `error` is its validation error. `queued` is the next renewal.
+    its signature is trusted, and `error` is its validation error; but while a renewal is queued, of
+    the newest expired key, if there is one. `queued` is the next renewal.
     `writes_until` is when writes stop if no other key is installed; None while they are disabled.
     """
 
@@ -70,6 +71,8 @@ class LicenseStatus:
     @property
     def remedy(self) -> str:
         """The next step, as one or two sentences; "" if nothing needs to be done."""
+        if self.renewal_follows and self.queued:
+            return f"Your renewal starts on {human(self.queued.not_before)}, automatically."
         if self.error:
             return self.error.remedy
         if self.needs_notice and self.writes_until:
@@ -99,6 +102,11 @@ class LicenseStatus:
     def needs_notice(self) -> bool:
         """Whether pages ask users to renew the license."""
         return self.kind is Kind.EXPIRING_SOON
+
+    @property
+    def renewal_follows(self) -> bool:
+        """Whether the license has expired, and a queued renewal enables writes later."""
+        return self.kind is Kind.EXPIRED and self.queued is not None
 
     @property
     def renewal_takes_over(self) -> bool:
@@ -167,7 +175,11 @@ def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
         return LicenseStatus(
             kind, at, settings.AWS_ACCOUNT_ID, in_force, queued=queued, writes_until=until
         )
-    claims, error = validations[0]
+    shown = validations[0]
+    if isinstance(shown.error, LicenseNotYetValid):
+        expired = (one for one in validations if isinstance(one.error, LicenseExpired))
+        shown = next(expired, shown)
+    claims, error = shown
     kind = Kind.EXPIRED if isinstance(error, LicenseExpired) else Kind.REJECTED
     return LicenseStatus(kind, at, settings.AWS_ACCOUNT_ID, claims, error, queued)
 

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from jwt.algorithms import RSAAlgorithm
 
+from license import pasted
 from license.keyring import Keyring, thumbprint
 from storage.instants import iso
 
@@ -308,7 +309,12 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
     format, and LicenseBadSignature for one that no key in `keyring` verifies.
     """
     compact = "".join(key.split())  # email clients wrap and indent; nothing else is tolerated
-    kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
+    try:
+        kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
+    except LicenseMalformed:
+        if mistake := pasted.mistake(key):
+            raise LicenseMalformed(mistake) from None
+        raise
     if claims.get("iss") != ISSUER:
         raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
     read = LicenseClaims(

@@ -15,13 +15,13 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.middleware import HtmxDetails
 
 from license import comparison, installation, validation
 from license.calendar import as_ics, ending
 from license.comparison import distance
-from license.forms import LicenseForm
+from license.forms import LicenseForm, shown_again
 from license.installation import ConfirmationNeeded, InstallPreview
 from license.keyring import KeyringError
 from license.middleware import LicensedRequest
@@ -73,7 +73,7 @@ def page(request: LicensedRequest) -> HttpResponse:
     return redirect("license:page")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @permission_required("license.add_license", raise_exception=True)
 @sensitive_post_parameters("key")
@@ -81,13 +81,16 @@ def page(request: LicensedRequest) -> HttpResponse:
 def preview(request: PageRequest) -> HttpResponse:
     """Return the claims of a key next to those in force.
 
-    The response is a fragment for htmx, else the whole page with the key in the form.
+    The response is a fragment for htmx, else the whole page with the key in the form. GET, as after
+    a sign-in in between, redirects to the License page.
     """
+    if request.method != "POST":
+        return redirect("license:page")
     key = request.POST.get("key", "")
     preview = installation.preview(key, timezone.now()) if key.strip() else None
     if request.htmx:
         return render(request, "license/_preview.html", _compared(preview))
-    return _page(request, LicenseForm(initial={"key": key}), preview)
+    return _page(request, LicenseForm(initial={"key": shown_again(key)}), preview)
 
 
 @require_safe

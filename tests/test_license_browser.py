@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from playwright.sync_api import Browser, Page, expect
 
 from license.tests import keys
@@ -38,6 +40,27 @@ def test_a_file_can_be_dropped_on_the_form(page: Page) -> None:
     )
     page.get_by_label("License key").dispatch_event("drop", {"dataTransfer": dropped})
     expect(page.get_by_role("cell", name="From a file")).to_be_visible()
+
+
+def test_a_refusal_on_a_phone_is_in_view_and_keeps_the_chosen_file(
+    page: Page, server: Server
+) -> None:
+    server.put_into_history(make_license(begins=timedelta(days=-9), days=8))  # a long page
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, "ada")
+    page.goto("/license")
+    quoted = f'"{make_license()}"'
+    page.get_by_label("choose a key file").set_input_files(
+        {"name": "license.txt", "mimeType": "text/plain", "buffer": quoted.encode()}
+    )
+    expect(page.get_by_label("License key")).to_have_value(quoted)
+    page.get_by_role("button", name="Save").click()
+    refusal = page.get_by_role("alert").filter(has_text="it is in quotation marks")
+    expect(refusal).to_be_focused()
+    expect(refusal).to_be_in_viewport()
+    expect(page.get_by_label("License key")).to_have_value(quoted)
+    assert not overflows(page)
+    assert accessibility_violations(page) == []
 
 
 def test_the_account_is_copied_by_a_button(page: Page) -> None:

@@ -43,10 +43,15 @@ def kept(checkout: Path) -> dict[str, object]:
 
 def shell(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run manage.py next to `make run`, with an empty environment."""
+    return run(checkout, "manage.py", *arguments)
+
+
+def run(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python script next to `make run`, with no other environment."""
     return subprocess.run(
-        [".venv/bin/python", "manage.py", *arguments],
+        [".venv/bin/python", *arguments],
         cwd=checkout,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -106,6 +111,12 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         for kind in ("Block", "Revoke", "Save"):
             assert f"{kind}: dry run" in page.text
         assert "starterpolicy" in browser.get(f"http://127.0.0.1:{port}/changes").text
+        # The license expires at once, and the printed key is its renewal.
+        expired = run(checkout, "scripts/expire-license", DOTENV_PATH="var/.env")
+        assert expired.stdout.startswith("The license expired at "), expired.stderr
+        assert "License: Expired." in browser.get(f"http://127.0.0.1:{port}/license").text
+        assert shell(checkout, "setlicense", expired.stdout.split()[-1]).returncode == 0
+        assert shell(checkout, "license").returncode == 0
     before = kept(checkout)
     for secret in (".env", "development-signing-key.pem"):
         assert (checkout / "var" / secret).stat().st_mode & 0o077 == 0

@@ -31,11 +31,12 @@ def revoked() -> list[str]:
 
 STATES = {
     "missing": State(lambda: [], "Missing", 403),
+    # Before the expired keys: after one, it is a renewal, and the status is Expired.
+    "not yet valid": State(lambda: [make_license(begins=DAY, days=1)], "Rejected", 403),
     "expired": State(lambda: [make_license(begins=-40 * DAY)], "Expired", 403),
     "expiring soon": State(lambda: [make_license(days=3)], "Expiring Soon", 200),
     "wrong account": State(lambda: [make_license(aws_account_id="210987654321")], "Rejected", 403),
     "revoked": State(revoked, "Rejected", 403),
-    "not yet valid": State(lambda: [make_license(begins=DAY, days=1)], "Rejected", 403),
     "forged": State(lambda: [make_license(signing_key=keys.other_key())], "Rejected", 403),
     "malformed row": State(lambda: ["nothing like a key"], "Rejected", 403),
     "valid": State(lambda: [make_license()], "Valid", 200),

@@ -41,6 +41,40 @@ def test_sign_in_never_leads_to_another_site(viewer: User, client: Client) -> No
     assert sign_in(client, "vera", next="https://evil.example/")["Location"] == "/"
 
 
+HTML = {"Accept": "text/html"}
+NOT_KEPT = "Nothing was saved, and your input was not kept."
+
+
+@pytest.mark.parametrize("path", ["/license", "/license/preview"])
+def test_a_form_sent_after_signing_out_elsewhere_is_said_to_be_lost(
+    administrator: User, client: Client, path: str
+) -> None:
+    client.force_login(administrator)
+    client.logout()  # in another tab
+    headers = {**HTML, "Referer": "http://testserver/license"}
+    answer = client.post(path, {"key": "eyJ.eyJ.secret"}, headers=headers, follow=True)
+    assert answer.redirect_chain == [("/accounts/login/?next=/license", 302)]
+    page = answer.content.decode()
+    assert NOT_KEPT in page
+    assert "secret" not in page
+    assert NOT_KEPT not in client.get("/accounts/login/").content.decode()
+
+
+@pytest.mark.parametrize("referer", ["https://evil.example/license", "//evil.example", ""])
+def test_a_lost_form_of_an_unknown_page_leads_back_to_its_own_address(
+    client: Client, referer: str
+) -> None:
+    answer = client.post("/license", headers={**HTML, "Referer": referer})
+    assert answer["Location"] == "/accounts/login/?next=/license"
+
+
+def test_a_script_that_is_signed_out_leaves_no_message_behind(client: Client) -> None:
+    client.post("/license/preview", headers={**HTML, "HX-Request": "true"})
+    client.post("/license/preview", {}, "application/json", headers=HTML)
+    client.post("/license", headers={"Accept": "application/json"})
+    assert NOT_KEPT not in client.get("/accounts/login/").content.decode()
+
+
 def test_failed_attempts_are_counted_where_every_process_sees_them(
     viewer: User, client: Client
 ) -> None:

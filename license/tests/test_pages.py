@@ -165,6 +165,28 @@ def test_a_renewal_that_leaves_a_gap_is_said_to(viewer_client: Client) -> None:
     assert "There is a gap" in read(viewer_client)
 
 
+def test_an_expired_license_with_a_renewal_says_once_when_it_starts(
+    administrator_client: Client,
+) -> None:
+    begins = keys.now() + 5 * DAY
+    install(expired())
+    install(make_license(jti=JTI, not_before=begins, days=365))
+    content = administrator_client.get("/license").content
+    page = content.decode()
+    starts = f"Your renewal starts on {begins:%Y-%m-%d at %H:%M:%S} UTC, automatically."
+    assert page.count(starts) == 1
+    assert page.count("Your renewal starts") == 1
+    assert "License: Expired." in page
+    assert "Expired Writes are disabled." in words(content)
+    assert f"The Paid license {JTI} expires on" in words(content)
+    assert "Request a replacement" not in page
+    assert "Renew the license" not in page
+    assert "Add to calendar" in page
+    answer = administrator_client.put("/findings", {}, "application/json")
+    assert answer.json()["code"] == "license_expired"
+    assert starts in answer.json()["detail"]
+
+
 def test_the_history_masks_the_keys_and_says_who(administrator_client: Client) -> None:
     old, queued = make_license(jti="old"), make_license(begins=20 * DAY, days=365)
     install(expired())

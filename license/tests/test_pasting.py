@@ -79,6 +79,10 @@ def test_the_preview_as_one_types_is_the_comparison_alone(administrator_client: 
     assert empty.content.strip() == b""
 
 
+def test_the_address_of_the_preview_leads_to_the_page(administrator_client: Client) -> None:
+    assert administrator_client.get("/license/preview")["Location"] == "/license"
+
+
 @pytest.mark.usefixtures("expired_license")
 def test_the_preview_says_what_is_wrong_with_a_key(administrator_client: Client) -> None:
     response = administrator_client.post("/license/preview", {"key": expired()})

@@ -84,6 +84,17 @@ def test_a_queued_renewal_takes_over_by_itself() -> None:
     assert (after.kind, after.queued) == (Kind.VALID, None)
 
 
+def test_in_the_gap_before_a_renewal_the_license_is_expired() -> None:
+    install(make_license(jti="older", not_before=NOW, days=2))
+    install(make_license(jti="old", not_before=NOW, days=10))
+    install(make_license(jti="new", not_before=NOW + 20 * DAY, days=365))
+    found = at(NOW + 15 * DAY)
+    assert (found.kind, found.code) == (Kind.EXPIRED, "license_expired")
+    assert found.claims and found.claims.jti == "old"
+    assert found.queued and found.queued.jti == "new"
+    assert at(NOW + 20 * DAY).kind is Kind.VALID
+
+
 def test_a_renewal_that_leaves_a_gap_keeps_the_notice() -> None:
     install(make_license(not_before=NOW, days=10))
     install(make_license(not_before=NOW + 11 * DAY, days=365))

@@ -38,7 +38,8 @@ class Command(BaseCommand):
             "--force",
             action="store_true",
             help="install the key even if it expires before the license in force, or changes the"
-            " plan from Paid to Trial",
+            " plan from Paid to Trial. The license that is now in force stays installed: it is in"
+            " force again when the new one expires, unless the new key revokes it",
         )
 
     def _refuse_arguments(self, message: str) -> NoReturn:

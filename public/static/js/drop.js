@@ -1,4 +1,5 @@
-// Dropping a file on <div data-drop><textarea></div> puts the file's text into the textarea.
+// Dropping a file on <div data-drop><textarea></div>, or choosing one with <input data-drop-file>,
+// puts the file's text into the textarea.
 const LARGEST = 32 * 1024; // bytes; a key has at most 8 KiB
 
 for (const zone of document.querySelectorAll("[data-drop]")) {
@@ -14,12 +15,22 @@ for (const zone of document.querySelectorAll("[data-drop]")) {
   for (const name of ["dragleave", "drop"]) {
     zone.addEventListener(name, () => { zone.dataset.drop = ""; });
   }
-  zone.addEventListener("drop", async (event) => {
-    const [file] = event.dataTransfer.files;
-    if (!file) return;
-    event.preventDefault(); // otherwise the browser opens the file
+  const read = async (file) => {
     field.value = await file.slice(0, LARGEST).text();
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.focus();
+  };
+  zone.addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer.files;
+    if (!file) return;
+    event.preventDefault(); // otherwise the browser opens the file
+    read(file);
   });
+  for (const picker of document.querySelectorAll("[data-drop-file]")) {
+    picker.addEventListener("change", async () => {
+      const [file] = picker.files;
+      if (file) await read(file);
+      picker.value = ""; // so that the same file can be chosen again
+    });
+  }
 }

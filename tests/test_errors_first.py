@@ -1,0 +1,61 @@
+"""The errors of the portal's forms: before the form, once, and with the focus."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from actions.tests.attacks import arrive, attack
+from findings.models import Finding
+
+FILTERS = {
+    "/events?since=never": "Enter a valid date/time.",
+    "/entities?kind=nothing": "Select a valid choice.",
+    "/actions?since=never": "Enter a valid date/time.",
+    "/security-log?since=never": "Enter a valid date.",
+}
+FORMS = {
+    "/license": "Paste a license key.",
+    "/accounts": "This field is required.",
+    "/accounts/password/change/": "Please type your current password.",
+    "/events/{pk}/triage": "Ensure this value has at most",
+}
+SENT = {
+    "/accounts": {"name": "x"},
+    "/accounts/password/change/": dict.fromkeys(
+        ("oldpassword", "password1", "password2"), "no such password"
+    ),
+    "/events/{pk}/triage": {"note": "x" * 100_000},
+}
+
+
+def assert_first_and_once(page: bytes, error: str) -> None:
+    main = page.decode().partition("<main")[2]
+    assert main.count(error) == 1
+    assert main.count('class="notice errors"') == 1
+    after = main.partition('class="notice errors"')[2]
+    assert after.partition(">")[0].endswith("autofocus")
+    assert error in after.partition("</div>")[0]
+    field = re.search(r"<(?:input|textarea|select)[^>]* aria-invalid=\"true\"[^>]*>", after)
+    assert field
+    described_by = re.search(r'aria-describedby="([^"]+)"', field[0])
+    assert described_by
+    assert any(f'id="{name}"' in main for name in described_by[1].split())
+
+
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("path", FILTERS)
+def test_the_errors_of_a_filter_come_first(administrator_client: Client, path: str) -> None:
+    page = administrator_client.get(path, headers={"Accept": "text/html"})
+    assert_first_and_once(page.content, FILTERS[path])
+
+
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("path", FORMS)
+def test_the_errors_of_a_form_come_first(administrator_client: Client, path: str) -> None:
+    arrive(attack(1))
+    to = path.format(pk=Finding.objects.get().pk)
+    page = administrator_client.post(to, SENT.get(path), headers={"Accept": "text/html"})
+    assert_first_and_once(page.content, FORMS[path])
