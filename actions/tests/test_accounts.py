@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import boto3
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import members
+from accounts.api_auth import Caller
+from actions import by_hand, members
+from actions.by_hand import Request
 from actions.execution import carry_out_due
-from actions.models import MemberRole, Reaction
+from actions.models import MemberRole, Reaction, State
 from actions.tests.attacks import STOLEN, arrive, set_action, stolen
 from actions.tests.test_execution import denied_before, later
-from findings.models import AccountName
+from findings.models import AccountName, Finding
 from license.models import License
 from tests.aws import Cloud
 
@@ -154,3 +157,15 @@ def test_who_may_not_act_tries_no_role(
     AccountName.objects.create(account_id=MEMBER, name="Production")
     assert viewer_client.post(f"/accounts/{MEMBER}/try-role").status_code == 403
     assert "try-role" not in viewer_client.get("/accounts").content.decode()
+
+
+def test_a_role_is_restored_in_the_account_of_the_finding(operator: User) -> None:
+    arrive(theft("123456789012", number=1), theft(MEMBER, number=2))
+    Reaction.objects.all().settle(State.DONE, at=timezone.now(), outcome="")
+    assert Reaction.objects.in_force().count() == 2  # of the same name, and not the same role
+    finding = Finding.objects.get(account_id="123456789012")
+    by = Caller(name="oscar", user=operator)
+    for wanted, kind in (("RESTORE", "RESTORE"), ("REVOKE", "REVOKE")):
+        asked = Request(wanted, "role", "deployer", "A test", finding)
+        made = by_hand.act(asked, by=by, at=timezone.now())
+        assert (made.kind, made.account_id, made.state) == (kind, "123456789012", "pending")
