@@ -98,7 +98,7 @@ def test_the_same_target_twice_with_one_action_is_one_setting(operator_client: C
         ({"finding_type": TYPE, "action": "EXPLODE"}, "/action"),
         ({"finding_type": TYPE, "action": True}, "/action"),
         ({"finding_type": TYPE, "action": "REVOKE"}, "/action"),
-        ({"service": "Runtime", "action": "REVOKE"}, "/action"),
+        ({"service": "Container", "action": "REVOKE"}, "/action"),
         ({"finding_type": TYPE, "action": "BLOCK", "until": "noon"}, "/until"),
         ({"finding_type": TYPE, "action": "BLOCK", "a/b~c": 1}, "/a~1b~0c"),
         ([], ""),
@@ -141,7 +141,7 @@ def test_everything_that_is_wrong_is_said_at_once(operator_client: Client) -> No
             "policies": [
                 {"finding_type": "x", "severity": "x", "action": "x"},
                 {"service": "EC2", "finding_type": TYPE, "action": "x"},
-                {"service": "Runtime", "action": "REVOKE"},
+                {"service": "Container", "action": "REVOKE"},
                 BLOCK,
                 {**BLOCK, "action": "SAVE"},
             ],
