@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from license.forms import LicenseForm
 from license.installation import ConfirmationNeeded
 from license.models import License
-from license.token import LicenseError
+from license.reasons import LicenseError
 from storage.admin_filters import OwnFiltersOnly
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from license import token
+from license import reasons
 from problems.catalog import ProblemType, register
 
 
@@ -18,5 +18,5 @@ def problem_types() -> list[ProblemType]:
             fix=reason.fix,
             command=reason.command,
         )
-        for reason in token.REASONS.values()
+        for reason in reasons.REASONS.values()
     ]

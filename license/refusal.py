@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from license.reasons import LicenseNotYetValid
 from license.signals import write_refused
 from license.status import LicenseStatus
-from license.token import LicenseNotYetValid
 from problems import catalog, responses
 from storage.instants import iso
 

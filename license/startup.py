@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from license import status
 from license.installation import ConfirmationNeeded, install
 from license.models import License
-from license.token import LicenseError
+from license.reasons import LicenseError
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from django.views.decorators.debug import sensitive_variables
 from license import revocations, token
 from license.keyring import Keyring, KeyringError, load_public_keys
 from license.models import License, SeenRevocations
-from license.token import LicenseBadSignature, LicenseClaims, LicenseError
+from license.reasons import LicenseBadSignature, LicenseError
+from license.token import LicenseClaims
 
 
 class Validation(NamedTuple):

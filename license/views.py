@@ -27,7 +27,7 @@ from license.keyring import KeyringError
 from license.middleware import LicensedRequest
 from license.models import License
 from license.panel_links import panel_links
-from license.token import LicenseError
+from license.reasons import LicenseError
 from license.validation import InstalledKey
 
 

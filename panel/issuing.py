@@ -17,7 +17,8 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from license import token
-from license.token import LicenseError, Plan
+from license.reasons import LicenseError
+from license.token import Plan
 from panel import mail, term
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation
 from panel.signing import signing_key

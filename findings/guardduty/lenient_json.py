@@ -40,6 +40,13 @@ def each(value: Any) -> Iterator[Mapping[str, Any]]:
             yield item
 
 
+def items_of(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the fields of an object; none if it is not an object."""
+    for key, inside in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(key, str):
+            yield key, inside
+
+
 def sequence(service: Any, part: str) -> Iterator[Mapping[str, Any]]:
     """Yields one `part` of an attack sequence: its actors, resources, endpoints or signals."""
     return each(field(service, "detection", "sequence", part))
@@ -53,6 +60,13 @@ def from_json(text: Any) -> Any:
         return json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):  # RecursionError: nested a thousand deep
         return None
+
+
+def additional(service: Any) -> Iterator[Mapping[str, Any]]:
+    """Yields GuardDuty's additional information, which may be JSON in a string."""
+    info = field(service, "additionalInfo")
+    yield from each(info)
+    yield from each(from_json(field(info, "value")))
 
 
 @cache  # for the few keys in our code; never call it with keys from a finding

@@ -16,9 +16,9 @@ from conftest import install as put_into_history
 from license import installation, status
 from license.installation import ConfirmationNeeded, Installation
 from license.models import License
+from license.reasons import LicenseError
 from license.tests import keys
 from license.tests.keys import make_license
-from license.token import LicenseError
 from tests.tampering import tamper
 
 pytestmark = pytest.mark.django_db

@@ -13,10 +13,10 @@ from django.test import Client
 
 from license import pasted, token
 from license.models import License
+from license.reasons import LicenseMalformed
 from license.tests import keys
 from license.tests.keys import make_license
 from license.tests.test_pages import words
-from license.token import LicenseMalformed
 
 KEY = make_license()
 WRAPPED = "\n".join(KEY[at : at + 70] for at in range(0, len(KEY), 70))

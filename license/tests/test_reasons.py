@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from license import status, token
+from license import reasons, status, token
 from license.models import License
 
 
 @pytest.fixture
 def _new_reason(monkeypatch: pytest.MonkeyPatch, valid_license: License) -> None:
     """The vendor sells no more to Atlantis: a subclass, and the rule that raises it."""
-    monkeypatch.setattr(token, "REASONS", dict(token.REASONS))
+    monkeypatch.setattr(reasons, "REASONS", dict(reasons.REASONS))
     validate = token.validate
 
-    class LicenseOfAtlantis(token.LicenseError):
+    class LicenseOfAtlantis(reasons.LicenseError):
         code = "license_of_atlantis"
         title = "License of Atlantis"
         remedy = "Move the portal to dry land."
@@ -81,7 +81,7 @@ def test_a_reason_that_leaves_something_out_is_no_reason() -> None:
     with pytest.raises(AttributeError, match="title"):
         type(
             "LicenseUnsaid",
-            (token.LicenseError,),
+            (reasons.LicenseError,),
             {"code": "unsaid", "remedy": "", "cause": "", "fix": ""},
         )
-    assert "unsaid" not in token.REASONS
+    assert "unsaid" not in reasons.REASONS

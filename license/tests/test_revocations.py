@@ -16,9 +16,10 @@ from pytest_django.fixtures import Settings
 from conftest import install
 from license import installation, status, token
 from license.models import License, SeenRevocations
+from license.reasons import LicenseRevoked
 from license.tests import keys
 from license.tests.keys import make_license
-from license.token import LicenseRevoked, RevocationsError
+from license.token import RevocationsError
 
 pytestmark = pytest.mark.django_db
 

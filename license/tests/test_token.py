@@ -20,6 +20,15 @@ from hypothesis import strategies as st
 
 from license import token
 from license.keyring import thumbprint
+from license.reasons import (
+    LicenseBadSignature,
+    LicenseError,
+    LicenseExpired,
+    LicenseMalformed,
+    LicenseNotYetValid,
+    LicenseRevoked,
+    LicenseWrongAccount,
+)
 from license.tests.keys import (
     ACCOUNT,
     keyring,
@@ -28,15 +37,6 @@ from license.tests.keys import (
     other_key,
     public_pem,
     vendor_key,
-)
-from license.token import (
-    LicenseBadSignature,
-    LicenseError,
-    LicenseExpired,
-    LicenseMalformed,
-    LicenseNotYetValid,
-    LicenseRevoked,
-    LicenseWrongAccount,
 )
 
 FULLWIDTH = "".join(chr(ord(digit) + 0xFEE0) for digit in ACCOUNT)  # digits to str.isdigit()

@@ -14,8 +14,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 
 from license import token
+from license.reasons import LicenseRevoked
 from license.tests import keys
-from license.token import LicenseClaims, LicenseRevoked, Plan
+from license.token import LicenseClaims, Plan
 from panel import issuing
 from panel.issuing import Refused, Suspended, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order

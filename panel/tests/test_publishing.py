@@ -18,8 +18,9 @@ from pytest_django.fixtures import Settings
 
 from license import token
 from license.keyring import Keyring, load_public_keys, thumbprint
+from license.reasons import LicenseRevoked
 from license.tests import keys
-from license.token import LicenseRevoked, RevocationList
+from license.token import RevocationList
 from panel import issuing
 from panel.models import Customer
 from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial

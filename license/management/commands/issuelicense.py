@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from license import token
 from license.keyring import KeyringError, load_signing_key
-from license.token import LicenseError, Plan
+from license.reasons import LicenseError
+from license.token import Plan
 
 
 def _instant(text: str) -> datetime:

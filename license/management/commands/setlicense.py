@@ -12,7 +12,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from license.installation import ConfirmationNeeded, install, preview
 from license.models import License
-from license.token import MAX_LICENSE_BYTES, LicenseClaims, LicenseError
+from license.reasons import LicenseError
+from license.token import MAX_LICENSE_BYTES, LicenseClaims
 from storage.instants import iso
 
 
