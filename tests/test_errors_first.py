@@ -10,6 +10,8 @@ from django.test import Client
 from actions.tests.attacks import arrive, attack
 from findings.models import Finding
 
+pytestmark = pytest.mark.one_database  # the order of a page
+
 FILTERS = {
     "/events?since=never": "Enter a valid date/time.",
     "/entities?kind=nothing": "Select a valid choice.",

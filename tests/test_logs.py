@@ -23,6 +23,8 @@ from tests.json_log import Log, json_log
 from tests.server import Databases, manage
 from tests.test_errors import SECRET
 
+pytestmark = pytest.mark.one_database  # the log
+
 TRACE = "Root=1-67891233-abcdef012345678912345678"
 KEY = "a-key-that-opens-something"
 

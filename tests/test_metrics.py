@@ -28,7 +28,7 @@ from license.tests.keys import make_license
 from tests import server as servers
 from tests.server import ROOT, Databases, Server
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # counts in the process
 
 TOKEN = "a-token-for-prometheus"
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)

@@ -9,7 +9,10 @@ from django.test import Client
 
 from accounts.tests.browser import confirm_password, is_signed_in, sign_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.one_database,
+]  # forms that are refused before a query
 
 FACTORS = "/accounts/2fa/webauthn/"
 MALFORMED = [

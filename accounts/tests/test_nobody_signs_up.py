@@ -4,7 +4,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-pytestmark = pytest.mark.usefixtures("valid_license")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,
+]  # routes that do not exist
 
 SOMEBODY = {
     "username": "mallory",

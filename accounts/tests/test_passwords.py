@@ -14,7 +14,10 @@ from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import PASSWORD, is_signed_in, sent_mail, sign_in
 
-pytestmark = pytest.mark.usefixtures("valid_license")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,
+]  # rules for passwords
 
 NEW = "an entirely different sentence"
 

@@ -28,6 +28,8 @@ from license.routes import all_routes
 from license.tests.test_middleware import STATES
 from license.tests.test_routes import concrete
 
+pytestmark = pytest.mark.one_database  # redirects of the middleware
+
 HTML = {"accept": "text/html"}
 
 

@@ -11,7 +11,10 @@ from django.utils import timezone
 
 from accounts.tests.browser import confirm_password, is_signed_in, sign_in, totp
 
-pytestmark = pytest.mark.usefixtures("valid_license")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,
+]  # pages of the second factor
 
 
 def enrol(client: Client) -> str:

@@ -22,6 +22,8 @@ from accounts.tests.provider import Provider
 from license.tests.keys import make_license
 from license.tests.test_middleware import STATES
 
+pytestmark = pytest.mark.one_database  # exchanges with a provider
+
 LOGIN = "/accounts/oidc/sso/login/"
 
 

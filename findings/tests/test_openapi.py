@@ -8,7 +8,11 @@ from django.test import Client
 from findings import policy
 from findings.tests.api import assert_problem, put
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,
+]  # the document of the API
 
 
 @pytest.fixture

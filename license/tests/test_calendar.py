@@ -12,6 +12,8 @@ from conftest import install
 from license.tests import keys
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # a file for calendars
+
 DAY = timedelta(days=1)
 
 

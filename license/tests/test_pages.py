@@ -16,6 +16,8 @@ from conftest import install
 from license.tests import keys
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # texts and pages
+
 DAY = timedelta(days=1)
 JTI = "c0ffee00-0000-4000-8000-000000000000"
 

@@ -18,6 +18,8 @@ from license.tests import keys
 from license.tests.keys import make_license
 from license.tests.test_pages import words
 
+pytestmark = pytest.mark.one_database  # texts about what was pasted
+
 KEY = make_license()
 WRAPPED = "\n".join(KEY[at : at + 70] for at in range(0, len(KEY), 70))
 PEM = keys.vendor_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

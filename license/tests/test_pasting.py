@@ -13,6 +13,8 @@ from license.tests import keys
 from license.tests.keys import make_license
 from license.tests.test_pages import DAY, expired, words
 
+pytestmark = pytest.mark.one_database  # texts about what was pasted
+
 
 def test_a_refused_key_stays_in_the_form_with_the_reason(
     administrator_client: Client, valid_license: License

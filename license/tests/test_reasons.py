@@ -10,6 +10,8 @@ from django.test import Client
 from license import reasons, status, token
 from license.models import License
 
+pytestmark = pytest.mark.one_database  # texts
+
 
 @pytest.fixture
 def _new_reason(monkeypatch: pytest.MonkeyPatch, valid_license: License) -> None:

@@ -14,6 +14,8 @@ from django.test import Client
 
 from problems import catalog, responses
 
+pytestmark = pytest.mark.one_database  # texts and pages
+
 APPS = ["problems", "license", "accounts", "findings", "actions", "console", "threatreaction"]
 
 
