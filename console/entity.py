@@ -117,7 +117,7 @@ def known(entity: Entity, *, at: datetime) -> Known:
             .order_by("-pk")
         ),
         actions=list(
-            about.order_by("-pk").select_related("verdict").prefetch_related("attempts")[:LISTED]
+            about.order_by("-pk").prefetch_related("attempts")[:LISTED]
         ),
     )
 
