@@ -240,6 +240,8 @@ def test_the_same_request_again_acts_once(program: Program, valid_license: Licen
     ("change", "pointer"),
     [
         ({"reason": " "}, "/reason"),
+        ({"reason": "a\0b"}, "/reason"),
+        ({"action": "REVOKE", "target_kind": "access key", "target": "A\0B"}, "/target"),
         ({"target": "81.2.69"}, "/target"),
         ({"target_kind": "instance"}, "/target"),
         ({"action": "SAVE"}, "/action"),
