@@ -23,6 +23,7 @@ from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
 from serving import logs
+from storage.locks import advisory_lock
 
 ALLOW = "ALLOW"  # beside the kinds of actions: an entry of the allowlist
 REASON_MAX_LENGTH = 500
@@ -126,8 +127,13 @@ def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reac
 
 
 def store(wanted: Request, *, why: str, by: Caller, at: datetime, key: Key = NO_KEY) -> Reaction:
-    """Stores a containment of a valid request, in the state that the safeguards and rules allow."""
+    """Stores a containment of a valid request, in the state that the safeguards and rules allow.
+
+    Must be called in a transaction.
+    """
     kind = ReactionKind(wanted.what)
+    if kind == ReactionKind.BLOCK:
+        advisory_lock(limits.LOCK)
     rules = Rules.now()
     prevented = _prevented(kind, wanted.target_kind, wanted.target, wanted.finding, rules)
     state = State.PENDING

@@ -16,7 +16,9 @@ from actions.models import Reaction, ReactionKind, ReactionQuerySet, State
 from storage import instants
 from storage.locks import advisory_lock
 
-LOCK = "actions.undo"  # held by all that add an unblock
+# Held by all that add a block or an unblock. So nobody adds an unblock after a block that is not
+# committed yet, which would undo it unseen.
+LOCK = "actions.undo"
 LONGEST = timedelta(days=90)  # doubling stops here
 BATCH = 1000  # blocks in one transaction
 # A worker tries an unblock for a day. If the block is still in force then, it is lifted again.
@@ -39,6 +41,7 @@ def ends(
 ) -> Mapping[str, datetime | None]:
     """Returns, per target, the end of a block that is decided at this time; None for none.
 
+    The caller holds LOCK, and adds the blocks in the same transaction.
     Each earlier block that ended by itself doubles the duration, up to LONGEST. The end is never
     before that of a block in force. `lasts` overrides BLOCK_FOR and does not double.
     """
