@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -16,11 +17,17 @@ from actions import by_hand
 from actions.by_hand import ALLOW, NotPossible, Offer, Request
 from actions.forms import HandForm
 from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
-from actions.views import HERE, caller_of, may_act
+from actions.views import HERE, caller_of
+from findings import bulk
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
 
 MANY = 100  # findings in one request
+
+# The pages show what the findings name.
+may_act = permission_required(
+    ["findings.view_finding", "actions.add_reaction"], raise_exception=True
+)
 
 
 def form_about(entities: Sequence[Entity], data: Any = None) -> HandForm | None:
@@ -101,8 +108,8 @@ def on_many(request: HttpRequest) -> HttpResponse:
     """
     is_sent = request.method == "POST" and "show" not in request.POST
     asked = (request.POST if request.method == "POST" else request.GET).getlist("finding")
-    pks = [int(pk) for pk in asked if pk.isascii() and pk.isdigit() and len(pk) < 19][:MANY]
-    findings = list(Finding.objects.filter(pk__in=pks).defer("description").order_by("-seen_at"))
+    selected = Finding.objects.filter(pk__in=bulk.primary_keys(asked[:MANY]))
+    findings = list(selected.defer("description").order_by("-seen_at"))
     if not findings:
         messages.info(request, "Select at least one event.")
         return redirect("findings:events")
