@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from actions import by_hand
 from actions.by_hand import ALLOW, NotPossible, Offer, Request
 from actions.forms import HandForm
-from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
+from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.views import HERE, caller_of
 from findings import bulk
 from findings.guardduty.parser import Kind
@@ -139,7 +139,10 @@ def _in_words(kinds: Iterable[str]) -> str:
 def _each(
     request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[Entity]]]
 ) -> Iterator[str]:
-    """Acts once for each target, and yields how each ended."""
+    """Acts once for each target, and yields how each ended.
+
+    A role or an instance of the same name in two accounts is two targets.
+    """
     what = form.cleaned_data["what"]
     targets = (
         {kind for one in CONTAINMENTS.values() for kind in one.targets}
@@ -149,7 +152,11 @@ def _each(
     seen = set()
     for finding, entities in named:
         for entity in entities:
-            once = (entity.pk, finding.finding_type if what == ALLOW else "")
+            once = (
+                entity.pk,
+                finding.finding_type if what == ALLOW else "",
+                finding.account_id if what in IN_AN_ACCOUNT else "",
+            )
             if entity.kind not in targets or once in seen:
                 continue
             seen.add(once)
