@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
@@ -187,6 +188,18 @@ def test_viewers_see_and_do_not_act(viewer_client: Client, valid_license: Licens
         assert "by-hand" not in shown
     answer = viewer_client.post("/actions", {}, content_type="application/json")
     assert answer.json()["code"] == "permission_denied"
+
+
+def test_who_may_act_and_not_see_events_sees_none_here(
+    client: Client, valid_license: License
+) -> None:
+    path = event()
+    user = User.objects.create_user("eve")
+    user.user_permissions.add(Permission.objects.get(codename="add_reaction"))
+    client.force_login(user)
+    selected = {"finding": Finding.objects.get().pk, "show": "yes"}
+    assert client.post("/actions/by-hand/events", selected).status_code == 403
+    assert client.post(path, {"what": f"BLOCK:address:{ADDRESS}"}).status_code == 403
 
 
 BLOCK = {"action": "BLOCK", "target_kind": "address", "target": "81.2.69.1", "reason": "Feed"}
