@@ -93,13 +93,11 @@ def post_actions(
         return Status(200, _as_data(stored))
     try:
         reaction = by_hand.act(_wanted(body), by=caller, at=timezone.now(), key=key)
-    except IntegrityError:  # the same request at the same time
+    except (IntegrityError, NothingInForce):  # perhaps the same request at the same time
         if stored := _stored(key):
             return Status(200, _as_data(stored))
         raise
     except NotPossible as reason:
-        if isinstance(reason, NothingInForce):
-            raise
         raise ValidationError(
             [{"loc": ("body", "body", "target"), "type": "value_error", "msg": str(reason)}]
         ) from reason

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from actions import containment, decisions, limits
-from actions.decisions import Rules
-from actions.models import Reaction, ReactionKind, State, Verdict
+from accounts.api_auth import Caller
+from actions import by_hand
+from actions.by_hand import Request
+from actions.models import Reaction, State, Verdict
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ def who_may() -> list[str]:
 def decide(
     reaction: Reaction, *, approved: bool, reason: str, by: User, at: datetime
 ) -> Reaction | None:
-    """Approves or rejects a waiting action. Returns it in its new state.
+    """Approves or rejects a waiting action.
 
-    Returns None if it no longer waits. The safeguards and the allowlist are asked again, and the
-    time limit of a block begins now.
+    An approval adds another action, as if the user had requested it now: it applies after all
+    actions on the target until now, the safeguards and the allowlist are asked again, its time
+    limit and its attempts begin now, and a revocation covers the sessions that began meanwhile.
+    Returns that action, or the rejected one; None if the action no longer waits.
     """
     advisory_lock(LOCK)
     waiting = Reaction.objects.waiting(at).filter(pk=reaction.pk)
@@ -50,21 +53,13 @@ def decide(
         by_name=by.get_username(),
         reason=reason,
     )
-    rules = Rules.now()
-    prevented = decisions.prevented_by_hand(
-        ReactionKind(found.kind), found.target_kind, found.target, found.its_finding.parsed, rules
-    )
-    state, outcome, ends_at = State.PENDING, "", None
+    state = State.APPROVED if approved else State.PREVENTED
+    waiting.end_wait(state, at=at, outcome=f"{verdict}.")
     if not approved:
-        state, outcome = State.PREVENTED, f"{verdict}."
-    elif prevented:
-        state, outcome = State.PREVENTED, prevented
-    elif rules.is_dry_run:
-        state, outcome = State.DRY_RUN, containment.NOTHING_DONE
-    if state != State.PREVENTED and found.kind == ReactionKind.BLOCK:
-        ends_at = limits.ends([found.target], at=at, is_dry_run=rules.is_dry_run)[found.target]
-    waiting.approve(state, at=at, ends_at=ends_at, outcome=outcome)
-    return Reaction.objects.get(pk=found.pk)
+        return Reaction.objects.get(pk=found.pk)
+    wanted = Request(found.kind, found.target_kind, found.target, reason, found.its_finding)
+    caller = Caller(name=by.get_username(), user=by)
+    return by_hand.store(wanted, why=f"{found.why} {verdict}.", by=caller, at=at)
 
 
 @transaction.atomic
@@ -74,4 +69,4 @@ def expire(at: datetime) -> int:
     if not over.exists():  # as nearly always, and then without the lock
         return 0
     advisory_lock(LOCK)
-    return over.approve(State.PREVENTED, at=at, ends_at=None, outcome=EXPIRED)
+    return over.end_wait(State.PREVENTED, at=at, outcome=EXPIRED)

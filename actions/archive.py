@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from actions import paths
 from actions.models import CONTAINMENT, Reaction, ReactionKind, State
@@ -55,7 +55,7 @@ def when_closed(sender: object, *, pks: Iterable[int], at: datetime, **more: obj
     closed(pks, at=at)
 
 
-def _ask(findings: Iterable[Finding], why: str, *, at: datetime) -> None:
+def _ask(findings: QuerySet[Finding], why: str, *, at: datetime) -> None:
     Reaction.objects.bulk_create(
         [
             Reaction(
@@ -69,7 +69,7 @@ def _ask(findings: Iterable[Finding], why: str, *, at: datetime) -> None:
                 decided_at=at,
                 due_at=at,
             )
-            for finding in findings
+            for finding in findings.only("finding_id", "account_id")
         ],
         ignore_conflicts=True,  # it was asked for before
     )

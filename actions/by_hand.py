@@ -6,7 +6,7 @@ They pass the same safeguards, circuit breaker, log and worker as the actions of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
 from serving import logs
+from storage.locks import advisory_lock
 
 ALLOW = "ALLOW"  # beside the kinds of actions: an entry of the allowlist
 REASON_MAX_LENGTH = 500
@@ -121,21 +122,33 @@ def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reac
         finding = _newest_that_names(wanted.target_kind, target)
         if finding is None:
             raise NotPossible("No finding names this target, so its account is unknown.")
+    wanted = replace(wanted, target=target, finding=finding)
+    return store(wanted, why=why, by=by, at=at, key=key)
+
+
+def store(wanted: Request, *, why: str, by: Caller, at: datetime, key: Key = NO_KEY) -> Reaction:
+    """Stores a containment of a valid request, in the state that the safeguards and rules allow.
+
+    Must be called in a transaction.
+    """
+    kind = ReactionKind(wanted.what)
+    if kind == ReactionKind.BLOCK:
+        advisory_lock(limits.LOCK)
     rules = Rules.now()
-    prevented = _prevented(kind, wanted.target_kind, target, finding, rules)
+    prevented = _prevented(kind, wanted.target_kind, wanted.target, wanted.finding, rules)
     state = State.PENDING
     if prevented:
         state = State.PREVENTED
     elif rules.is_dry_run:
         state = State.DRY_RUN
     is_pending = state == State.PENDING
-    ends_at = _end(wanted, target, rules, at) if can_end(kind) and not prevented else None
+    ends_at = _end(wanted, rules, at) if can_end(kind) and not prevented else None
     return Reaction.objects.create(
-        finding=finding,
+        finding=wanted.finding,
         kind=kind,
         target_kind=wanted.target_kind,
-        target=target,
-        account_id=finding.account_id if finding and kind in IN_AN_ACCOUNT else "",
+        target=wanted.target,
+        account_id=wanted.finding.account_id if wanted.finding and kind in IN_AN_ACCOUNT else "",
         why=why,
         state=state,
         outcome=prevented or ("" if is_pending else containment.NOTHING_DONE),
@@ -235,12 +248,12 @@ def _prevented(
     return decisions.prevented_by_hand(kind, target_kind, target, None, rules)
 
 
-def _end(wanted: Request, target: str, rules: Rules, at: datetime) -> datetime | None:
+def _end(wanted: Request, rules: Rules, at: datetime) -> datetime | None:
     if not wanted.lasts_as_set and wanted.lasts is None:
         return None
     return limits.ends(
-        [target],
+        [wanted.target],
         at=at,
         is_dry_run=rules.is_dry_run,
         lasts=None if wanted.lasts_as_set else wanted.lasts,
-    )[target]
+    )[wanted.target]

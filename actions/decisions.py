@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -19,6 +19,7 @@ from findings.guardduty.parser import Kind, ParsedFinding
 from findings.ingest import New
 from findings.models import Action, Finding
 from storage import bulk
+from storage.locks import advisory_lock
 
 # For findings about IAM credentials, BLOCK also revokes.
 _ABOUT_CREDENTIALS = {"IAM"}
@@ -79,7 +80,10 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         for finding, wish, _ in wishes
         if wish.is_limited and not Action(finding.action).asks
     }
-    ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run) if blocked else {}
+    ends: Mapping[str, datetime | None] = {}
+    if blocked:
+        advisory_lock(limits.LOCK)
+        ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run)
     bulk.insert(
         Reaction,
         _COLUMNS,

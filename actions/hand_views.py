@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,12 +16,18 @@ from django.views.decorators.http import require_http_methods, require_POST
 from actions import by_hand
 from actions.by_hand import ALLOW, NotPossible, Offer, Request
 from actions.forms import HandForm
-from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
-from actions.views import HERE, caller_of, may_act
+from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
+from actions.views import HERE, caller_of
+from findings import bulk
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
 
 MANY = 100  # findings in one request
+
+# The pages show what the findings name.
+may_act = permission_required(
+    ["findings.view_finding", "actions.add_reaction"], raise_exception=True
+)
 
 
 def form_about(entities: Sequence[Entity], data: Any = None) -> HandForm | None:
@@ -101,8 +108,8 @@ def on_many(request: HttpRequest) -> HttpResponse:
     """
     is_sent = request.method == "POST" and "show" not in request.POST
     asked = (request.POST if request.method == "POST" else request.GET).getlist("finding")
-    pks = [int(pk) for pk in asked if pk.isascii() and pk.isdigit() and len(pk) < 19][:MANY]
-    findings = list(Finding.objects.filter(pk__in=pks).defer("description").order_by("-seen_at"))
+    selected = Finding.objects.filter(pk__in=bulk.primary_keys(asked[:MANY]))
+    findings = list(selected.defer("description").order_by("-seen_at"))
     if not findings:
         messages.info(request, "Select at least one event.")
         return redirect("findings:events")
@@ -132,7 +139,10 @@ def _in_words(kinds: Iterable[str]) -> str:
 def _each(
     request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[Entity]]]
 ) -> Iterator[str]:
-    """Acts once for each target, and yields how each ended."""
+    """Acts once for each target, and yields how each ended.
+
+    A role or an instance of the same name in two accounts is two targets.
+    """
     what = form.cleaned_data["what"]
     targets = (
         {kind for one in CONTAINMENTS.values() for kind in one.targets}
@@ -142,7 +152,11 @@ def _each(
     seen = set()
     for finding, entities in named:
         for entity in entities:
-            once = (entity.pk, finding.finding_type if what == ALLOW else "")
+            once = (
+                entity.pk,
+                finding.finding_type if what == ALLOW else "",
+                finding.account_id if what in IN_AN_ACCOUNT else "",
+            )
             if entity.kind not in targets or once in seen:
                 continue
             seen.add(once)

@@ -9,14 +9,16 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models import Count, Max, Q
 
 from actions import containment, durations
 from actions.models import Reaction, ReactionKind, ReactionQuerySet, State
 from storage import instants
 from storage.locks import advisory_lock
 
-LOCK = "actions.undo"  # held by all that add an unblock
+# Held by all that add a block or an unblock. So nobody adds an unblock after a block that is not
+# committed yet, which would undo it unseen.
+LOCK = "actions.undo"
 LONGEST = timedelta(days=90)  # doubling stops here
 BATCH = 1000  # blocks in one transaction
 # A worker tries an unblock for a day. If the block is still in force then, it is lifted again.
@@ -39,6 +41,7 @@ def ends(
 ) -> Mapping[str, datetime | None]:
     """Returns, per target, the end of a block that is decided at this time; None for none.
 
+    The caller holds LOCK, and adds the blocks in the same transaction.
     Each earlier block that ended by itself doubles the duration, up to LONGEST. The end is never
     before that of a block in force. `lasts` overrides BLOCK_FOR and does not double.
     """
@@ -87,16 +90,24 @@ def lift(at: datetime) -> int:
     if not due.exists():  # as nearly always, and then without the lock
         return 0
     advisory_lock(LOCK)
+    blocks = list(due.order_by("lifts_at", "pk")[:BATCH])
+    outlasted, unblocked = _what_followed([block.target for block in blocks], at)
     added: dict[tuple[str, bool], Reaction] = {}
     over, later = [], []
-    for block in _with_what_followed(due, at).order_by("lifts_at", "pk")[:BATCH]:
+    for block in blocks:
         is_dry_run = block.state == State.DRY_RUN
-        if block.state not in (*_STANDING, State.DRY_RUN) or block.over:
+        one = block.target, is_dry_run
+        undone = max(
+            unblocked[block.target, State.DONE],
+            unblocked[block.target, State.DRY_RUN] if is_dry_run else 0,
+        )
+        is_standing = block.state in (*_STANDING, State.DRY_RUN)
+        if not is_standing or one in outlasted or undone > block.pk:
             over.append(block.pk)
-        elif block.undoing or (block.target, is_dry_run) in added:
+        elif unblocked[block.target, State.PENDING] > block.pk or one in added:
             later.append(block.pk)
         else:
-            added[block.target, is_dry_run] = unblock(block, why=_why(block), at=at)
+            added[one] = unblock(block, why=_why(block), at=at)
             later.append(block.pk)
     Reaction.objects.bulk_create(added.values())
     Reaction.objects.filter(pk__in=over).lift(None)
@@ -108,19 +119,24 @@ def _why(block: Reaction) -> str:
     return f"The time limit of the block ended on {instants.human(block.ends_at)}."  # type: ignore[arg-type]
 
 
-def _with_what_followed(blocks: ReactionQuerySet, at: datetime) -> Any:
-    """Annotates `over` (undone, or a block in force ends later) and `undoing`."""
-    newer = Reaction.objects.filter(
-        kind=ReactionKind.UNBLOCK, target=OuterRef("target"), pk__gt=OuterRef("pk")
-    )
-    dry = Q(state=State.DRY_RUN)
-    outlasting = Reaction.objects.outlasting(at).filter(target=OuterRef("target"))
-    return blocks.annotate(
-        over=Exists(newer.filter(Q(state=State.DONE) | dry & Q(state=OuterRef("state"))))
-        | (dry & Exists(outlasting.filter(dry)))
-        | (~dry & Exists(outlasting.exclude(dry))),
-        undoing=Exists(newer.filter(state=State.PENDING)),
-    )
+def _what_followed(
+    targets: Collection[str], at: datetime
+) -> tuple[set[tuple[str, bool]], Counter[tuple[str, str]]]:
+    """Returns which targets have a block that ends later, each with whether it is a dry run, and
+    the newest unblock per target and state; 0 for none.
+
+    Reads the actions on a target once, not for each of its blocks, which can be thousands.
+    """
+    outlasted: set[tuple[str, bool]] = set()
+    unblocked = Counter[tuple[str, str]]()
+    for part in _parts(targets):
+        about = Reaction.objects.filter(target__in=part)
+        states = about.outlasting(at).values_list("target", "state").distinct()
+        outlasted |= {(target, state == State.DRY_RUN) for target, state in states}
+        rows = about.filter(kind=ReactionKind.UNBLOCK).values_list("target", "state")
+        for target, state, newest in rows.annotate(newest=Max("pk")):
+            unblocked[target, state] = newest
+    return outlasted, unblocked
 
 
 def unblock(block: Reaction, *, why: str, at: datetime) -> Reaction:

@@ -81,7 +81,7 @@ def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
         reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     return (
         filters.narrow(reactions, ActionQuery, asked)
-        .select_related("finding", "verdict")
+        .select_related("finding")
         .defer("finding__raw", "finding__description")
         .prefetch_related("attempts")
     )

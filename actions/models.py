@@ -35,7 +35,10 @@ class ReactionKind(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """The states of an action. Only WAITING (for approval) and PENDING change."""
+    """The states of an action. Only WAITING (for approval) and PENDING change.
+
+    APPROVED is final: the approval adds another action, which is carried out.
+    """
 
     PENDING = "pending", "Pending"
     DONE = "done", "Done"
@@ -43,6 +46,7 @@ class State(models.TextChoices):
     DRY_RUN = "dry run", "Dry run"
     PREVENTED = "prevented", "Prevented"
     WAITING = "waiting", "Waiting"
+    APPROVED = "approved", "Approved"
 
 
 class Containment(NamedTuple):
@@ -92,17 +96,11 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Returns the actions that wait for an approval at this time."""
         return self.filter(state=State.WAITING, due_at__gt=at)
 
-    def approve(self, state: State, *, at: datetime, ends_at: datetime | None, outcome: str) -> int:
-        """Moves waiting actions on to this state. Returns how many there were."""
-        is_pending = state == State.PENDING
+    def end_wait(self, state: State, *, at: datetime, outcome: str) -> int:
+        """Moves waiting actions to a final state. Returns how many there were."""
+        waiting = self.filter(state=State.WAITING)
         return models.QuerySet.update(
-            self.filter(state=State.WAITING),
-            state=state,
-            due_at=at if is_pending else None,
-            settled_at=None if is_pending else at,
-            ends_at=ends_at,
-            lifts_at=ends_at,
-            outcome=outcome,
+            waiting, state=state, settled_at=at, due_at=None, outcome=outcome
         )
 
     def lift(self, at: datetime | None) -> int:
@@ -182,8 +180,8 @@ class Reaction(KeptModel):
     """One action on a target, with its reason and state.
 
     An action by hand can have no finding; an action of the policy always has one. `decisions.py`,
-    `by_hand.py`, `undo.py` and `limits.py` add rows; `execution.py` and `breaker.py` update their
-    state.
+    `by_hand.py`, `undo.py` and `limits.py` add rows; `execution.py`, `breaker.py` and `approval.py`
+    update their state. The primary key is the order in which the actions on a target apply.
     Database triggers prevent all other updates and all deletes.
     """
 
@@ -280,8 +278,8 @@ class Reaction(KeptModel):
 
     @property
     def was_not_done(self) -> bool:
-        """Whether it failed, was prevented, or waits for an approval."""
-        return self.state in (State.FAILED, State.PREVENTED, State.WAITING)
+        """Whether it failed, was prevented, or waits or waited for an approval."""
+        return self.state in (State.FAILED, State.PREVENTED, State.WAITING, State.APPROVED)
 
     @property
     def has_no_end(self) -> bool:

@@ -22,6 +22,7 @@ from storage.instants import shown
 TOP = 10  # types, and entities
 WORKER_TAKES = timedelta(minutes=10)  # an action that is pending for longer needs a person
 COUNTED = 100  # findings that need a person are counted so far
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 # Sizes of the chart, in SVG units.
 HEIGHT = 160
@@ -263,9 +264,10 @@ def needs(now: datetime, shown_range: Range = DEFAULT) -> list[Need]:
             )
             color = "red" if severity is Severity.CRITICAL else "yellow"
             found.append(Need("Findings", text, color, f"{events}?{urlencode(query)}"))
-    # due_at is set as long as an action is pending; the condition lets the planner see it.
+    # due_at is set as long as an action is pending. The condition lets the planner see it; as a
+    # range, because SQLite would prefer one of another index, which is nearly the whole table.
     pending = Reaction.objects.filter(
-        state=State.PENDING, due_at__isnull=False, decided_at__lt=now - WORKER_TAKES
+        state=State.PENDING, due_at__gt=_EVER, decided_at__lt=now - WORKER_TAKES
     )
     if count := pending.values("pk")[:COUNTED].count():
         text = f"{_up_to(count)} action{_s(count)} pending for over 10 minutes"

@@ -116,9 +116,7 @@ def known(entity: Entity, *, at: datetime) -> Known:
             .select_related("added_by")
             .order_by("-pk")
         ),
-        actions=list(
-            about.order_by("-pk").select_related("verdict").prefetch_related("attempts")[:LISTED]
-        ),
+        actions=list(about.order_by("-pk").prefetch_related("attempts")[:LISTED]),
     )
 
 

@@ -88,9 +88,7 @@ def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         "triage_log": triage.log_of(finding),
         "finding": finding,
         **event_parts.shown(finding),
-        "reactions": finding.reactions.order_by("pk")
-        .select_related("verdict")
-        .prefetch_related("attempts"),
+        "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
         "neighbors": event_parts.neighbors(finding, events.EventFilter(paging.wanted(request))),
         "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,
         "hand_url": reverse("actions:on_event", args=[pk]),

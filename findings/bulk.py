@@ -8,7 +8,7 @@ parts, which share one form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,11 @@ def selected(request: HttpRequest) -> set[int]:
 
     Ignores what is not a primary key.
     """
-    texts = request.POST.getlist("finding")[: triage.MAX_FINDINGS]
+    return primary_keys(request.POST.getlist("finding")[: triage.MAX_FINDINGS])
+
+
+def primary_keys(texts: Iterable[str]) -> set[int]:
+    """Returns the primary keys among these texts."""
     return {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,9 @@ _FIRST = CursorPager(100, by="seen_at")  # so that the first byte comes soon
 _NEXT = CursorPager(1000, by="seen_at")
 
 _CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how spreadsheets recognize formulas
+# The beginning of what a spreadsheet takes for a formula, in a cell or after a separator: in many
+# countries, a semicolon separates. The full-width signs count in East Asia.
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _MEMBERS = list(Event.model_fields)
 _SAME = Event.model_fields.keys() - {"severity", "assignee", "url"}
 
@@ -100,5 +103,4 @@ def _cell(value: Any) -> str:
     """Returns the text of a cell. A formula gets an apostrophe, so that it is shown, not run."""
     if isinstance(value, datetime):
         return instants.iso(value)
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub("'", "" if value is None else str(value))

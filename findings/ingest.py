@@ -194,7 +194,8 @@ def _identity(row: Finding) -> Identity:
 def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
     wanted = set(identities)
     rows = Finding.objects.filter(finding_id__in={finding_id for _, _, finding_id in wanted})
-    locked = rows.order_by("pk").select_for_update().only(*_IDENTIFYING)
+    # Not the key: others add actions on these findings while they hold a lock that ingest awaits.
+    locked = rows.order_by("pk").select_for_update(no_key=True).only(*_IDENTIFYING)
     found = {_identity(row): row for row in locked}
     return {identity: row for identity, row in found.items() if identity in wanted}
 

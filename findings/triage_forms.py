@@ -14,10 +14,14 @@ NOBODY = "nobody"  # a value of the field; users have their primary key
 
 
 class TriageForm(forms.Form):
-    """Sets the status and the assignee of one event, and adds a note."""
+    """Sets the status and the assignee of one event, and adds a note.
 
-    status = forms.ChoiceField(choices=Status)
-    assignee = forms.ChoiceField(required=False)
+    The page sends what it showed, too. So what the user left as it was stays as it is now, if
+    another user changed it meanwhile.
+    """
+
+    status = forms.ChoiceField(choices=Status, show_hidden_initial=True)
+    assignee = forms.ChoiceField(required=False, show_hidden_initial=True)
     note = forms.CharField(
         required=False,
         max_length=triage.NOTE_MAX_LENGTH,
@@ -40,9 +44,10 @@ class TriageForm(forms.Form):
 
     def change(self) -> triage.Change:
         """Returns the change of a valid form."""
-        assignee = self.cleaned_data["assignee"]
+        chosen = {name: self.cleaned_data[name] for name in self.changed_data}
+        assignee = chosen.get("assignee", "")
         return triage.Change(
-            status=self.cleaned_data["status"],
+            status=chosen.get("status", ""),
             assigns=bool(assignee),
             assignee=self.users.get(assignee),
             note=self.cleaned_data["note"],

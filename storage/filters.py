@@ -28,6 +28,13 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _without_nul(text: str) -> str:
+    """Reject NUL, which PostgreSQL cannot store."""
+    if "\0" in text:
+        raise ValueError("It must not contain NUL.")
+    return text
+
+
 Instant = Annotated[
     str,
     AfterValidator(_not_blank),
@@ -36,6 +43,7 @@ Instant = Annotated[
 Name = Annotated[
     str,
     AfterValidator(_not_blank),
+    AfterValidator(_without_nul),
     Field(min_length=1, json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}),
 ]
 

@@ -169,3 +169,15 @@ def test_a_role_is_restored_in_the_account_of_the_finding(operator: User) -> Non
         asked = Request(wanted, "role", "deployer", "A test", finding)
         made = by_hand.act(asked, by=by, at=timezone.now())
         assert (made.kind, made.account_id, made.state) == (kind, "123456789012", "pending")
+
+
+def test_many_events_revoke_a_role_in_each_of_their_accounts(
+    operator_client: Client, valid_license: License
+) -> None:
+    own = "123456789012"
+    arrive(theft(MEMBER, number=1), theft(own, number=2), theft(own, number=3))
+    pks = list(Finding.objects.values_list("pk", flat=True))
+    said = {"finding": pks, "what": "REVOKE", "lasts": "policy", "reason": "A test"}
+    operator_client.post("/actions/by-hand/events", said)
+    asked = Reaction.objects.filter(requested_by_name="oscar").order_by("account_id")
+    assert [one.account_id for one in asked] == [own, MEMBER]

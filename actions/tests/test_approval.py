@@ -13,9 +13,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import approval
+from accounts.api_auth import Caller
+from actions import approval, undo
 from actions.execution import carry_out_due
 from actions.models import Reaction
+from actions.reconcile import reconcile
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 from license.models import License
 from tests.aws import Cloud
@@ -55,15 +57,38 @@ def test_what_is_approved_is_done_and_its_time_begins_then(
     assert "Waiting for you: 1" in waiting
     assert "May approve: oscar." in waiting
     assert "ASK_BLOCK is set for UnauthorizedAccess:EC2/SSHBruteForce, HIGH" in waiting
-    assert "Approve" not in page(viewer_client)
+    assert "Approve:" not in page(viewer_client)
     assert "State the reason" in decide(operator_client, "approve", " ")
     assert "was approved. A worker carries it out" in decide(operator_client, "approve")
     carry_out_due(session)
     assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
-    block = Reaction.objects.get()
-    assert block.ends_at == block.verdict.at + timedelta(days=7)
+    asked, block = Reaction.objects.order_by("pk")
+    assert (asked.state, block.state) == ("approved", "done")
+    assert block.decided_at == asked.verdict.at
+    assert block.ends_at == block.decided_at + timedelta(days=7)
     assert "Approved by oscar: I checked it." in page(viewer_client)
     assert "no longer waits" in decide(operator_client, "reject")
+
+
+def test_an_approval_holds_although_the_address_was_unblocked_meanwhile(
+    cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
+) -> None:
+    set_action("BLOCK", severity="MEDIUM")
+    arrive(attack(1, severity=5.0))
+    carry_out_due(session)
+    arrive(attack(2, ADDRESS))
+    by = Caller(name="oscar", user=operator)
+    assert undo.undo(Reaction.objects.earliest("pk"), why="x", by=by, at=timezone.now())
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == set()
+    waiting = Reaction.objects.get(state="waiting")
+    approval.decide(waiting, approved=True, reason="x", by=operator, at=timezone.now())
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
+    reconcile(session)
+    assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
+    in_force = Reaction.objects.in_force().get(kind="BLOCK")
+    assert in_force.why.endswith("Approved by oscar: x.")
 
 
 def test_what_is_rejected_is_not_done(operator_client: Client, valid_license: License) -> None:
@@ -99,7 +124,9 @@ def test_the_safeguards_are_asked_again(
     assert [one.state for one in Reaction.objects.order_by("pk")] == ["waiting", "prevented"]
     settings.NEVER_BLOCK = [ADDRESS]
     assert "which is in NEVER_BLOCK" in decide(operator_client, "approve")
-    assert Reaction.objects.earliest("pk").state == "prevented"
+    assert [one.state for one in Reaction.objects.order_by("pk")] == [
+        "approved", "prevented", "prevented"
+    ]  # fmt: skip
 
 
 def test_only_what_contains_waits_and_severity_decides(settings: Settings) -> None:
@@ -123,7 +150,7 @@ def test_an_approval_in_a_dry_run_changes_nothing_in_aws(
     settings.CONTAINMENT = "dry-run"
     arrive(attack(1))
     assert "Nothing was done: CONTAINMENT is dry-run" in decide(operator_client, "approve")
-    assert Reaction.objects.get().state == "dry run"
+    assert Reaction.objects.latest("pk").state == "dry run"
 
 
 def test_viewers_decide_nothing(viewer_client: Client, valid_license: License) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
@@ -189,6 +190,18 @@ def test_viewers_see_and_do_not_act(viewer_client: Client, valid_license: Licens
     assert answer.json()["code"] == "permission_denied"
 
 
+def test_who_may_act_and_not_see_events_sees_none_here(
+    client: Client, valid_license: License
+) -> None:
+    path = event()
+    user = User.objects.create_user("eve")
+    user.user_permissions.add(Permission.objects.get(codename="add_reaction"))
+    client.force_login(user)
+    selected = {"finding": Finding.objects.get().pk, "show": "yes"}
+    assert client.post("/actions/by-hand/events", selected).status_code == 403
+    assert client.post(path, {"what": f"BLOCK:address:{ADDRESS}"}).status_code == 403
+
+
 BLOCK = {"action": "BLOCK", "target_kind": "address", "target": "81.2.69.1", "reason": "Feed"}
 
 
@@ -240,6 +253,8 @@ def test_the_same_request_again_acts_once(program: Program, valid_license: Licen
     ("change", "pointer"),
     [
         ({"reason": " "}, "/reason"),
+        ({"reason": "a\0b"}, "/reason"),
+        ({"action": "REVOKE", "target_kind": "access key", "target": "A\0B"}, "/target"),
         ({"target": "81.2.69"}, "/target"),
         ({"target_kind": "instance"}, "/target"),
         ({"action": "SAVE"}, "/action"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
 import time_machine
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -17,6 +19,7 @@ from actions.aws import wafv2
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import NOW, arrive, attack, set_action
+from findings.models import Finding
 from tests.at_once import at_once
 from tests.aws import Cloud
 
@@ -118,6 +121,28 @@ def test_two_workers_lift_a_block_once() -> None:
     at_once(lambda: limits.lift(later), lambda: limits.lift(later))
     unblocked = Reaction.objects.filter(kind="UNBLOCK").values_list("target", flat=True)
     assert sorted(unblocked) == sorted(f"81.2.0.{number + 1}" for number in range(30))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lift_waits_for_a_block_that_is_not_committed_yet() -> None:
+    with day(0):
+        arrive(attack(1, ADDRESS))
+        settle()
+    later = NOW + timedelta(days=8)
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic(), time_machine.travel(later, tick=False):
+            arrive(attack(2, ADDRESS))
+            lifted = pool.submit(lift_and_close, later)
+            wait([lifted], timeout=0.5)  # long enough for a lift that does not wait
+        assert lifted.result() == 0
+    assert Reaction.objects.in_force().get().finding == Finding.objects.latest("pk")
+
+
+def lift_and_close(at: datetime) -> int:
+    try:
+        return limits.lift(at)
+    finally:
+        connection.close()
 
 
 def test_a_lift_that_aws_refuses_for_a_day_is_tried_again() -> None:

@@ -51,6 +51,21 @@ def test_one_event_is_triaged_on_its_page_and_the_page_tells_who_did_what(
 
 
 @licensed
+def test_a_note_changes_nothing_else_that_another_user_changed_meanwhile(
+    operator_client: Client, operator: User, pks: list[int]
+) -> None:
+    page = operator_client.get(f"/events/{pks[0]}").content.decode()
+    shown = dict(re.findall(r'name="(initial-\w+)" value="(\w+)"', page))
+    assert shown == {"initial-status": "new", "initial-assignee": "nobody"}
+    patch(operator_client, ids=pks[:1], status="in_progress", assignee="oscar")
+    sent = {**shown, "status": "new", "assignee": "nobody", "note": "I wrote for long."}
+    operator_client.post(f"/events/{pks[0]}/triage", sent)
+    finding = Finding.objects.get(pk=pks[0])
+    assert (finding.status, finding.assignee) == (Status.IN_PROGRESS, operator)
+    assert TriageEntry.objects.latest("pk").note == "I wrote for long."
+
+
+@licensed
 def test_saving_what_is_already_so_leaves_no_trace(operator_client: Client, pks: list[int]) -> None:
     sent = {"status": "new", "assignee": "nobody", "note": " "}
     page = operator_client.post(f"/events/{pks[0]}/triage", sent, follow=True)
