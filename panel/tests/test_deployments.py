@@ -14,7 +14,7 @@ import requests
 from license.keyring import load_public_keys
 from tests.server import free_port, started
 
-QUICK = ["license", "accounts", "tests/test_docs.py"]  # of the portal's tests, in some 20 seconds
+QUICK = ["license", "tests/test_docs.py"]  # of the portal's tests, in some 20 seconds
 
 
 def test_make_panel_signs_what_make_run_trusts(checkout: Path) -> None:
