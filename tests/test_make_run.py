@@ -137,25 +137,21 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
 
     for database in checkout.glob("var/threatreaction.sqlite3*"):
         database.unlink()
-    # It begins anew, as empty as it is told to be, and its curl works.
+    (checkout / "var/.env").unlink()
+    (checkout / "var/secret-key").write_text("of an earlier version")
+    # It begins anew, as empty as it is told to be, with the key of the earlier version, which signs
+    # the sessions and encrypts the second factors. Its curl works.
     with started(checkout, port, "scripts/run --no-samples") as printed:
         anew = subprocess.run(
             ["bash", "-c", curl[0]], check=True, capture_output=True, text=True, timeout=30
         )
         assert '"to":"BLOCK"' in anew.stdout
         assert "(it is not shown again)" in printed
+    assert "\nSECRET_KEY=of an earlier version\n" in (checkout / "var/.env").read_text()
     with closing(sqlite3.connect(checkout / "var/threatreaction.sqlite3")) as emptied:
         assert emptied.execute("SELECT count(*) FROM findings_finding").fetchone() == (0,)
         # The curl has set the one rule that there is.
         assert emptied.execute("SELECT count(*) FROM findings_policychange").fetchone() == (1,)
-
-
-def test_a_folder_of_an_earlier_version_keeps_its_secret_key(checkout: Path) -> None:
-    """The key signs the sessions and encrypts the second factors in the database."""
-    (checkout / "var/secret-key").write_text("of an earlier version")
-    with started(checkout, free_port(), "scripts/run --no-samples"):
-        pass
-    assert "\nSECRET_KEY=of an earlier version\n" in (checkout / "var/.env").read_text()
 
 
 def test_a_taken_port_is_told_in_one_line(checkout: Path) -> None:

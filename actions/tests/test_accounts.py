@@ -20,7 +20,7 @@ from findings.models import AccountName, Finding
 from license.models import License
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 MEMBER = "210987654321"
 EXTERNAL_ID = "threatreaction-123456789012"

@@ -16,7 +16,7 @@ from actions.models import Attempt, Memory, Reaction
 from actions.tests.attacks import arrive, attack, set_action, undo
 from tests.aws import REGION, Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 MINING = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
 

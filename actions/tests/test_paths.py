@@ -19,7 +19,7 @@ from actions.models import Attempt, Reaction
 from actions.tests.attacks import arrive, attack, set_action, undo
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 DGA = "Trojan:EC2/DGADomainRequest.B"
 DOMAIN = "xn--c-1ga.example.org"

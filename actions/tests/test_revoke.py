@@ -19,7 +19,7 @@ from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, un
 from actions.tests.test_execution import denied_before, iam_key, role
 from tests.aws import REGION, Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 BY_HAND = json.dumps(
     {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}

@@ -14,7 +14,8 @@ import requests
 from license.keyring import load_public_keys
 from tests.server import free_port, started
 
-QUICK = ["license", "tests/test_docs.py"]  # of the portal's tests, in some 20 seconds
+# Some of the portal's tests, in some 10 seconds.
+QUICK = ["license/tests/test_commands.py", "license/tests/test_pages.py", "tests/test_docs.py"]
 
 
 def test_make_panel_signs_what_make_run_trusts(checkout: Path) -> None:
