@@ -36,6 +36,8 @@ from panel.tests.signing_in import (
     totp,
 )
 
+pytestmark = pytest.mark.one_database  # redirects of the middleware
+
 SAM = "sam@vendor.example"
 ORDERS = "/panel/admin/panel/order/"
 INDEX, SHOW = FACTORS, f"{FACTORS}reauthenticate/"
