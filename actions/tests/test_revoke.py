@@ -105,6 +105,37 @@ def test_what_was_done_before_an_error_is_given_back_too(
     assert user_policies(cloud) == []
 
 
+def test_an_undo_waits_until_what_it_undoes_is_settled(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    key = iam_key(cloud)
+    cloud.fail("UpdateAccessKey", "Throttling", times=3)  # one attempt
+    arrive(stolen(key))
+    assert undo(Reaction.objects.get(kind="REVOKE"), operator)
+    carry_out_due(session)
+    assert outcomes() == [("REVOKE", "pending"), ("RESTORE", "pending")]
+    for _ in range(2):
+        Reaction.objects.all().postpone(timezone.now())
+        carry_out_due(session)
+    assert outcomes() == [("REVOKE", "done"), ("RESTORE", "done")]
+    assert keys(cloud) == {key: "Active"}
+
+
+def test_the_part_that_was_done_before_a_failure_can_be_given_back(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    iam_key(cloud)
+    cloud.fail("UpdateAccessKey", "UnmodifiableEntity")
+    arrive(stolen(""))
+    carry_out_due(session)
+    assert outcomes() == [("REVOKE", "failed")]
+    assert user_policies(cloud) == ["ThreatReactionDenyAll"]
+    cloud.mend()
+    assert restore(session, operator).state == "done"
+    assert user_policies(cloud) == []
+    assert not Reaction.objects.in_force().exists()
+
+
 def test_a_role_gets_back_the_policy_that_it_had(
     cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:
