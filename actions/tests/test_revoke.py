@@ -136,6 +136,33 @@ def test_the_part_that_was_done_before_a_failure_can_be_given_back(
     assert not Reaction.objects.in_force().exists()
 
 
+def test_a_key_that_was_deleted_since_does_not_keep_the_others_inactive(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    first = iam_key(cloud)
+    iam = cloud.client("iam")
+    second = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    arrive(stolen(""))
+    carry_out_due(session)
+    iam.delete_access_key(UserName="bob", AccessKeyId=first)
+    restored = restore(session, operator)
+    assert restored.state == "done"
+    assert f"{first} of bob no longer exists" in restored.outcome
+    assert keys(cloud) == {second: "Active"}
+
+
+def test_the_key_with_which_the_portal_acts_is_spared(cloud: Cloud, session: boto3.Session) -> None:
+    iam = cloud.client("iam")
+    caller = cloud.client("sts").get_caller_identity()["Arn"].rpartition("/")[2]
+    iam.create_user(UserName=caller)
+    key = iam.create_access_key(UserName=caller)["AccessKey"]["AccessKeyId"]
+    arrive(stolen(key))
+    carry_out_due(session)
+    assert "portal itself" in Reaction.objects.get(state="failed").outcome
+    (listed,) = iam.list_access_keys(UserName=caller)["AccessKeyMetadata"]
+    assert listed["Status"] == "Active"
+
+
 def test_a_role_gets_back_the_policy_that_it_had(
     cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:
