@@ -267,3 +267,23 @@ def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> N
     arrive(attack(1, type=RUNTIME, resource=resource))
     carry_out_due(session)
     assert "web/front" in Reaction.objects.get(state="failed").outcome
+
+
+def test_a_role_of_another_account_is_left_alone(cloud: Cloud, session: boto3.Session) -> None:
+    role(cloud, "worker")  # of the same name
+    resource = a_pod(cloud)
+    cloud.more.pod_roles["shop", "web", "front"] = "arn:aws:iam::210987654321:role/worker"
+    arrive(attack(1, type=RUNTIME, resource=resource))
+    carry_out_due(session)
+    assert "another account" in Reaction.objects.get(state="failed").outcome
+    assert cloud.role_policy("123456789012", "worker") is None
+
+
+def test_a_workload_without_a_region_is_not_looked_for_elsewhere(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    role(cloud, "worker")
+    arrive(attack(1, type=RUNTIME, resource=a_function(cloud), region=""))
+    carry_out_due(session)
+    assert "no region" in Reaction.objects.get(state="failed").outcome
+    assert cloud.role_policy("123456789012", "worker") is None
