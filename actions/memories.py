@@ -21,16 +21,17 @@ def remember(reaction: Reaction, resource: str, before: Any) -> None:
 def recalled(reaction: Reaction) -> dict[str, Any]:
     """Returns what each resource was before the target was contained, by resource.
 
-    Covers the containments of the same target up to this reaction, since it was last restored. For
-    a resource that was changed several times, returns the newest.
+    Covers the containments of the same target up to this reaction, which can be one of them, since
+    it was last restored. For a resource that was changed several times, returns the newest.
     """
     alike = Reaction.objects.filter(
         target=reaction.target,
         target_kind=reaction.target_kind,
         account_id=reaction.account_id,
-        pk__lt=reaction.pk,
+        pk__lte=reaction.pk,
     )
-    restored = alike.filter(kind=ReactionKind.RESTORE, state=State.DONE).order_by("-pk").first()
+    restores = alike.filter(kind=ReactionKind.RESTORE, state=State.DONE, pk__lt=reaction.pk)
+    restored = restores.order_by("-pk").first()
     memories = Memory.objects.filter(
         reaction__in=alike.filter(pk__gt=restored.pk if restored else 0)
     )

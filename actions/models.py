@@ -115,10 +115,12 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Returns the actions that need not wait for another one.
 
         Excludes the `held` kinds, and targets whose earlier containment or undo is held, or pending
-        and not yet due because a worker is attempting it or it has failed.
+        and not yet due because a worker is attempting it or it has failed. In an account, what
+        undoes another action also waits until that is settled, since that can fail or do a part.
         """
+        undoes = Q(kind__in=IN_AN_ACCOUNT) & ~Q(kind=OuterRef("kind"))
         earlier = Reaction.objects.filter(
-            Q(due_at__gt=at) | Q(kind__in=held),
+            Q(due_at__gt=at) | Q(kind__in=held) | undoes,
             state=State.PENDING,
             kind__in=_IN_ORDER,
             target=OuterRef("target"),
@@ -146,7 +148,8 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
     def in_force(self) -> Self:
         """Returns, per target, the newest containment of each kind that was not undone since.
 
-        Ignores failed and prevented actions. Annotates `is_being_undone`.
+        Ignores failed and prevented actions, unless they may have done a part: what they remember.
+        Annotates `is_being_undone`.
         """
         standing = [State.PENDING, State.DONE]
         newer = Reaction.objects.filter(
@@ -159,11 +162,13 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         again = newer.filter(Q(state__in=standing) | both_dry, kind=OuterRef("kind"))
         # A kind of target has one kind of containment, so what undoes it is certain.
         undone = newer.filter(kind__in=[one.undone_by for one in CONTAINMENTS.values()])
+        did_a_part = Exists(Memory.objects.filter(reaction=OuterRef("pk")))
         return self.filter(
+            Q(state__in=[*standing, State.DRY_RUN])
+            | (Q(state__in=[State.FAILED, State.PREVENTED]) & did_a_part),
             ~Exists(again),
             ~Exists(undone.filter(Q(state=State.DONE) | both_dry)),
             kind__in=CONTAINMENT,
-            state__in=[*standing, State.DRY_RUN],
         ).annotate(is_being_undone=Exists(undone.filter(state=State.PENDING)))
 
     def undoable(self) -> Self:

@@ -74,8 +74,10 @@ def _difference(target_kind: str, held: Collection[str]) -> Difference:
         in_force = log.in_force().filter(kind=ReactionKind.BLOCK, state=State.DONE).only("target")
         missing = {one.target for one in in_force.iterator() if not one.is_being_undone}
         missing.difference_update(held)
-        never = safeguards.never_block() if missing and target_kind == Kind.ADDRESS else []
-        missing = {one for one in missing if not never or not _is_in(one, never)}
+        if target_kind == Kind.DOMAIN:
+            missing = {one for one in missing if not safeguards.against_blocking_domain(one)}
+        elif missing and (never := safeguards.never_block()):
+            missing = {one for one in missing if not _is_in(one, never)}
     blocked_since = Reaction.objects.filter(
         kind=ReactionKind.BLOCK,
         state__in=[State.PENDING, State.DONE],

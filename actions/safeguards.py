@@ -111,6 +111,8 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
         return "It belongs to the root user, so it is only reported."
     if refused := members.against_account(parsed.account_id):
         return refused
+    if name in parsed.foreign_principals:
+        return "It belongs to another account than the finding, so it is only reported."
     if kind == Kind.ROLE and name.startswith("AWSServiceRole"):
         return "AWS does not allow changes to a service-linked role."
     if kind == Kind.ROLE and name.startswith("AWSReservedSSO_"):

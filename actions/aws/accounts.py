@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -32,7 +32,7 @@ class Access:
     account_id: str
     arn: str  # of the caller
     session: boto3.Session
-    credentials: dict[str, str]  # empty for those of the session
+    credentials: dict[str, str] = field(repr=False)  # empty for those of the session
     ends_at: datetime | None = None  # None if boto3 renews them
 
     def client(self, service: str, *, region: str = "") -> Any:
@@ -129,7 +129,9 @@ _of_session: WeakKeyDictionary[boto3.Session, Accounts] = WeakKeyDictionary()
 
 def accounts_of(session: boto3.Session) -> Accounts:
     """Returns the accounts that this session opens, always the same object."""
-    return _of_session.setdefault(session, Accounts(session))
+    if session not in _of_session:
+        _of_session[session] = Accounts(session)
+    return _of_session[session]
 
 
 def valid_session_name(finding_id: str) -> str:

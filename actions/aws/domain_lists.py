@@ -49,7 +49,7 @@ def apply(
         try:
             present = _read(resolver, domain_list)
             _change(resolver, domain_list, "REMOVE", sorted(present.intersection(unblocked)))
-            _change(resolver, domain_list, "ADD", sorted(set(blocked) - present))
+            left_out |= _add(resolver, domain_list, sorted(set(blocked) - present))
         except (BotoCoreError, ClientError) as error:
             left_out |= dict.fromkeys([*blocked, *unblocked], failure(error))
     return left_out
@@ -67,8 +67,9 @@ def mend(session: boto3.Session, compared: Callable[[Collection[str]], Differenc
             missing, surplus = compared(_read(resolver, domain_list))
             _change(resolver, domain_list, "REMOVE", sorted(surplus))
             mended.taken_out.update(surplus)
-            _change(resolver, domain_list, "ADD", sorted(missing))
-            mended.put_back.update(missing)
+            refused = _add(resolver, domain_list, sorted(missing))
+            mended.put_back.update(set(missing) - refused.keys())
+            mended.problems += [f"{domain_list.id}: {why}" for why in refused.values()]
         except (BotoCoreError, ClientError) as error:
             mended.problems.append(f"{domain_list.id}: {failure(error)}")
     return mended
@@ -83,6 +84,28 @@ def _read(resolver: Any, domain_list: DomainList) -> set[str]:
         if "NextToken" not in answer:
             return found
         asked["NextToken"] = answer["NextToken"]
+
+
+def _add(
+    resolver: Any, domain_list: DomainList, domains: Sequence[str]
+) -> dict[str, ContainmentError]:
+    """Adds domains. Returns those that AWS refuses, with the reasons.
+
+    AWS refuses a request with a name that it does not allow, such as one with an underscore. An
+    attacker can ask for such a name, which must not keep out the other domains.
+    """
+    try:
+        _change(resolver, domain_list, "ADD", domains)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        if len(domains) == 1:
+            return {domains[0]: ContainmentError(str(failure(error)), permanent=True)}
+        half = len(domains) // 2
+        return _add(resolver, domain_list, domains[:half]) | _add(
+            resolver, domain_list, domains[half:]
+        )
+    return {}
 
 
 def _change(resolver: Any, domain_list: DomainList, operation: str, domains: Sequence[str]) -> None:

@@ -64,22 +64,29 @@ def restore(access: Access, reaction: Reaction) -> str:
         groups = _groups_of(ec2, which)
         if groups is None:
             told.append(f"{which} no longer exists.")
-        elif groups not in (before["put"], before["groups"]):
-            left.append(which)
+        elif set(groups) not in (set(before["put"]), set(before["groups"])):
+            left.append(f"The groups of {which} were changed since, and were left.")
+        elif groups == before["put"] and not _give_back(ec2, which, before["groups"]):
+            groups_before = ", ".join(before["groups"])
+            left.append(f"A group of {which} no longer exists, so it was left: {groups_before}.")
         else:
-            if groups == before["put"]:
-                ec2.modify_network_interface_attribute(
-                    NetworkInterfaceId=which, Groups=before["groups"]
-                )
             told.append(f"{which} has {', '.join(before['groups'])} again.")
-    if left or not told:
-        why = (
-            f"The groups of {', '.join(left)} were changed since, and were left."
-            if left
-            else "The portal has no record of a change to give back. Check the groups in EC2."
-        )
-        raise ContainmentError(" ".join([*told, why]), permanent=True)
+    if not left and not told:
+        left = ["The portal has no record of a change to give back. Check the groups in EC2."]
+    if left:
+        raise ContainmentError(" ".join([*told, *left]), permanent=True)
     return " ".join(told)
+
+
+def _give_back(ec2: Any, which: str, groups: list[str]) -> bool:
+    """Gives a network interface its groups. Returns False if one of them no longer exists."""
+    try:
+        ec2.modify_network_interface_attribute(NetworkInterfaceId=which, Groups=groups)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidGroup.NotFound":
+            raise
+        return False
+    return True
 
 
 def _against(access: Access, instance: Any, interfaces: list[Any]) -> str:

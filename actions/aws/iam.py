@@ -63,7 +63,7 @@ def revoke(access: Access, reaction: Reaction) -> str:
     """
     iam = access.client("iam")
     if reaction.target_kind == Kind.ACCESS_KEY:
-        return _revoke_key(iam, reaction)
+        return _revoke_key(access, iam, reaction)
     if reaction.target_kind == Kind.USER:
         _spare_the_portal(access, "user", reaction.target)
         return _revoke_user(iam, reaction)
@@ -79,8 +79,7 @@ def restore(access: Access, reaction: Reaction) -> str:
     for resource, before in memories.recalled(reaction).items():
         kind, _, name = resource.partition("/")
         if kind == "key":
-            iam.update_access_key(UserName=before["user"], AccessKeyId=name, Status="Active")
-            done.append(f"The access key {name} of {before['user']} is active.")
+            done.append(_restore_key(iam, name, before["user"]))
         else:
             done.append(_restore_policy(InlinePolicy(iam, kind, name), f"{kind} {name}", before))
     if not done:
@@ -89,6 +88,16 @@ def restore(access: Access, reaction: Reaction) -> str:
             permanent=True,
         )
     return " ".join(done)
+
+
+def _restore_key(iam: Any, key: str, user: str) -> str:
+    try:
+        iam.update_access_key(UserName=user, AccessKeyId=key, Status="Active")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        return f"The access key {key} of {user} no longer exists."
+    return f"The access key {key} of {user} is active."
 
 
 def _restore_policy(policy: InlinePolicy, owner: str, before: dict[str, Any]) -> str:
@@ -100,6 +109,8 @@ def _restore_policy(policy: InlinePolicy, owner: str, before: dict[str, Any]) ->
         )
     if current == before["put"]:
         policy.put(before["policy"])
+    if current is None and before["policy"] is not None:
+        return f"The policy of the {owner} was deleted since, and is not given back."
     return f"The policy of the {owner} is as before."
 
 
@@ -111,12 +122,13 @@ def _spare_the_portal(access: Access, kind: str, name: str) -> None:
         )
 
 
-def _revoke_key(iam: Any, reaction: Reaction) -> str:
+def _revoke_key(access: Access, iam: Any, reaction: Reaction) -> str:
     user = iam.get_access_key_last_used(AccessKeyId=reaction.target).get("UserName")
     if not user or user == "<root_account>":
         raise ContainmentError(
             "The key does not belong to an IAM user, so it is only reported.", permanent=True
         )
+    _spare_the_portal(access, "user", user)
     if _deactivate(iam, reaction, user, only=reaction.target):
         return f"The access key of {user} was deactivated."
     return f"The access key of {user} was already inactive."

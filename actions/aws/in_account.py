@@ -8,9 +8,12 @@ import boto3
 
 from actions.aws import ec2, iam
 from actions.aws.accounts import accounts_of
-from actions.aws.outcome import Outcome, one_by_one
+from actions.aws.outcome import ContainmentError, Outcome, one_by_one
 from actions.models import Reaction, ReactionKind
 from findings.guardduty.parser import Kind
+
+# Another region can have a resource of the same name.
+_IN_A_REGION = {Kind.INSTANCE, Kind.FUNCTION, Kind.TASK, Kind.CLUSTER}
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
@@ -18,6 +21,8 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     accounts = accounts_of(session)
 
     def act(reaction: Reaction) -> str:
+        if reaction.target_kind in _IN_A_REGION and not reaction.its_finding.region:
+            raise ContainmentError("The finding names no region.", permanent=True)
         access = accounts.access(reaction.account_id, session_name=reaction.its_finding.finding_id)
         if reaction.kind == ReactionKind.ISOLATE:
             return ec2.isolate(access, reaction)

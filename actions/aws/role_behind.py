@@ -28,6 +28,8 @@ def find(access: Access, reaction: Reaction) -> str:
             arn = _of_pod(access, region, reaction)
         case _:
             return reaction.target
+    if arn.split(":")[4:5] != [access.account_id]:
+        raise ContainmentError(f"The role is of another account: {arn}.", permanent=True)
     return arn.rpartition("/")[2]
 
 

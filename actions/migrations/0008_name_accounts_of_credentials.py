@@ -12,7 +12,9 @@ def name_the_account_of_each_credential(
     """Until now, credentials were revoked only in the account of the portal."""
     reaction, finding = apps.get_model("actions", "Reaction"), apps.get_model("findings", "Finding")
     account = finding.objects.filter(pk=OuterRef("finding_id")).values("account_id")
-    reaction.objects.filter(kind="REVOKE").update(account_id=Subquery(account))
+    reaction.objects.filter(kind="REVOKE", finding__isnull=False).update(
+        account_id=Subquery(account)
+    )
 
 
 class Migration(migrations.Migration):

@@ -11,10 +11,11 @@ from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
 from actions import by_hand, members
+from actions.aws.accounts import Access
 from actions.by_hand import Request
 from actions.execution import carry_out_due
 from actions.models import MemberRole, Reaction, State
-from actions.tests.attacks import STOLEN, arrive, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 from actions.tests.test_execution import denied_before, later
 from findings.models import AccountName, Finding
 from license.models import License
@@ -85,6 +86,11 @@ def test_credentials_are_kept_until_they_end_and_their_account_is_asked_first(
         carry_out_due(session)
     assert cloud.asked.count("AssumeRole") == 2
     assert states() == ["done"]
+
+
+def test_credentials_are_not_in_the_text_of_an_access(session: boto3.Session) -> None:
+    access = Access("123456789012", "arn", session, {"aws_secret_access_key": "hidden"})
+    assert "hidden" not in repr(access)
 
 
 def test_credentials_of_another_account_change_nothing(
@@ -181,3 +187,21 @@ def test_many_events_revoke_a_role_in_each_of_their_accounts(
     operator_client.post("/actions/by-hand/events", said)
     asked = Reaction.objects.filter(requested_by_name="oscar").order_by("account_id")
     assert [one.account_id for one in asked] == [own, MEMBER]
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        {"user": {"name": "deployer", "type": "AssumedRole", "account": {"uid": MEMBER}}},
+        {"session": {"issuer": f"arn:aws:iam::{MEMBER}:role/deployer"}},
+    ],
+)
+def test_a_role_of_another_account_protects_its_namesake(actor: dict[str, object]) -> None:
+    # An attacker chooses the names of the roles with which it calls from its own account.
+    sequence = "AttackSequence:IAM/CompromisedCredentials"
+    set_action("REVOKE", finding_type=sequence)
+    service = {"detection": {"sequence": {"actors": [actor]}}}
+    arrive(attack(1, type=sequence, service=service))
+    reaction = Reaction.objects.get(target="deployer")
+    assert reaction.state == "prevented"
+    assert "another account" in reaction.outcome

@@ -155,6 +155,40 @@ def test_groups_that_somebody_changed_since_are_left(
     assert all(instance.groups[one] != [instance.quarantine] for one in others)
 
 
+def test_groups_in_another_order_are_the_same_groups(
+    cloud: Cloud, session: boto3.Session, instance: Instance, operator: User
+) -> None:
+    before = instance.groups
+    arrive(mining(instance))
+    carry_out_due(session)
+    ec2 = cloud.client("ec2")
+    (two,) = Memory.objects.filter(before__groups__1__isnull=False)
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=two.resource, Groups=two.before["groups"][::-1]
+    )
+    restored = undo(isolation(), operator)
+    carry_out_due(session)
+    assert restored
+    restored.refresh_from_db()
+    assert restored.state == "done"
+    assert instance.groups == before
+
+
+def test_a_group_that_was_deleted_since_does_not_keep_the_others_isolated(
+    cloud: Cloud, session: boto3.Session, instance: Instance, operator: User
+) -> None:
+    arrive(mining(instance))
+    carry_out_due(session)
+    cloud.fail("ModifyNetworkInterfaceAttribute", "InvalidGroup.NotFound", times=1)
+    restored = undo(isolation(), operator)
+    carry_out_due(session)
+    assert restored
+    restored.refresh_from_db()
+    assert restored.state == "failed"
+    assert "no longer exists" in restored.outcome
+    assert list(instance.groups.values()).count([instance.quarantine]) == 1
+
+
 def never_isolate(cloud: Cloud, instance: Instance, settings: Settings) -> None:
     tag = {"Key": "threatreaction:never-isolate", "Value": "false"}
     cloud.client("ec2").create_tags(Resources=[instance.id], Tags=[tag])

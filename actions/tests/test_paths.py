@@ -135,6 +135,28 @@ def test_a_domain_is_no_longer_resolved_until_it_is_unblocked(
     assert DOMAIN not in cloud.more.domain_lists["rslvr-fdl-1"]
 
 
+def test_a_name_that_aws_refuses_keeps_out_no_other_domain(
+    cloud: Cloud, session: boto3.Session, settings: Settings
+) -> None:
+    settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
+    arrive(asked_for("a_b.example", 1), asked_for(DOMAIN, 2), asked_for("c.example", 3))
+    carry_out_due(session)
+    assert blocks() == [("a_b.example", "failed"), (DOMAIN, "done"), ("c.example", "done")]
+    assert cloud.more.domain_lists["rslvr-fdl-1"] == {DOMAIN, "c.example"}
+
+
+def test_a_domain_that_is_never_blocked_now_is_not_put_back(
+    cloud: Cloud, session: boto3.Session, settings: Settings
+) -> None:
+    settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
+    arrive(asked_for(DOMAIN))
+    carry_out_due(session)
+    cloud.more.domain_lists["rslvr-fdl-1"] = set()
+    settings.NEVER_BLOCK_DOMAINS = [DOMAIN]
+    reconcile.reconcile(session)
+    assert cloud.more.domain_lists["rslvr-fdl-1"] == set()
+
+
 def test_lists_that_differ_from_the_log_are_mended(
     cloud: Cloud, session: boto3.Session, settings: Settings, operator: User
 ) -> None:

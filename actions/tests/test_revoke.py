@@ -105,6 +105,64 @@ def test_what_was_done_before_an_error_is_given_back_too(
     assert user_policies(cloud) == []
 
 
+def test_an_undo_waits_until_what_it_undoes_is_settled(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    key = iam_key(cloud)
+    cloud.fail("UpdateAccessKey", "Throttling", times=3)  # one attempt
+    arrive(stolen(key))
+    assert undo(Reaction.objects.get(kind="REVOKE"), operator)
+    carry_out_due(session)
+    assert outcomes() == [("REVOKE", "pending"), ("RESTORE", "pending")]
+    for _ in range(2):
+        Reaction.objects.all().postpone(timezone.now())
+        carry_out_due(session)
+    assert outcomes() == [("REVOKE", "done"), ("RESTORE", "done")]
+    assert keys(cloud) == {key: "Active"}
+
+
+def test_the_part_that_was_done_before_a_failure_can_be_given_back(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    iam_key(cloud)
+    cloud.fail("UpdateAccessKey", "UnmodifiableEntity")
+    arrive(stolen(""))
+    carry_out_due(session)
+    assert outcomes() == [("REVOKE", "failed")]
+    assert user_policies(cloud) == ["ThreatReactionDenyAll"]
+    cloud.mend()
+    assert restore(session, operator).state == "done"
+    assert user_policies(cloud) == []
+    assert not Reaction.objects.in_force().exists()
+
+
+def test_a_key_that_was_deleted_since_does_not_keep_the_others_inactive(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    first = iam_key(cloud)
+    iam = cloud.client("iam")
+    second = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    arrive(stolen(""))
+    carry_out_due(session)
+    iam.delete_access_key(UserName="bob", AccessKeyId=first)
+    restored = restore(session, operator)
+    assert restored.state == "done"
+    assert f"{first} of bob no longer exists" in restored.outcome
+    assert keys(cloud) == {second: "Active"}
+
+
+def test_the_key_with_which_the_portal_acts_is_spared(cloud: Cloud, session: boto3.Session) -> None:
+    iam = cloud.client("iam")
+    caller = cloud.client("sts").get_caller_identity()["Arn"].rpartition("/")[2]
+    iam.create_user(UserName=caller)
+    key = iam.create_access_key(UserName=caller)["AccessKey"]["AccessKeyId"]
+    arrive(stolen(key))
+    carry_out_due(session)
+    assert "portal itself" in Reaction.objects.get(state="failed").outcome
+    (listed,) = iam.list_access_keys(UserName=caller)["AccessKeyMetadata"]
+    assert listed["Status"] == "Active"
+
+
 def test_a_role_gets_back_the_policy_that_it_had(
     cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:
@@ -209,3 +267,23 @@ def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> N
     arrive(attack(1, type=RUNTIME, resource=resource))
     carry_out_due(session)
     assert "web/front" in Reaction.objects.get(state="failed").outcome
+
+
+def test_a_role_of_another_account_is_left_alone(cloud: Cloud, session: boto3.Session) -> None:
+    role(cloud, "worker")  # of the same name
+    resource = a_pod(cloud)
+    cloud.more.pod_roles["shop", "web", "front"] = "arn:aws:iam::210987654321:role/worker"
+    arrive(attack(1, type=RUNTIME, resource=resource))
+    carry_out_due(session)
+    assert "another account" in Reaction.objects.get(state="failed").outcome
+    assert cloud.role_policy("123456789012", "worker") is None
+
+
+def test_a_workload_without_a_region_is_not_looked_for_elsewhere(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    role(cloud, "worker")
+    arrive(attack(1, type=RUNTIME, resource=a_function(cloud), region=""))
+    carry_out_due(session)
+    assert "no region" in Reaction.objects.get(state="failed").outcome
+    assert cloud.role_policy("123456789012", "worker") is None

@@ -224,6 +224,22 @@ def _acting(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
             yield Kind.ROLE, _named(Kind.ROLE, issuer)
 
 
+def foreign_principals(finding: Mapping[str, Any], account_id: str) -> Iterator[str]:
+    """Yields the names of principals and keys that acted and are of another account.
+
+    An attacker chooses them, so they can be the names of own roles and users.
+    """
+    for actor in sequence(field(finding, "service"), "actors"):
+        user = field(actor, "user")
+        account = text_in(field(user, "account", "uid"), PRINCIPAL_MAX_LENGTH)
+        if account and account != account_id:
+            yield _named(Kind.ROLE, _principal_name({"userName": field(user, "name")}))
+            yield _named(Kind.ACCESS_KEY, field(user, "credentialUid"))
+        issuer = text_in(field(actor, "session", "issuer"), ENTITY_NAME_MAX_LENGTH)
+        if ":role/" in issuer and issuer.split(":")[4:5] != [account_id]:
+            yield _named(Kind.ROLE, issuer)
+
+
 def _attacked(resource: Any) -> Iterator[tuple[Kind, str]]:
     for kind, (key, *inner), names in _RESOURCES:
         for details in each(field(resource, key)):

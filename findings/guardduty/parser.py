@@ -20,6 +20,7 @@ from findings.guardduty.entities import (
     Entity,
     Kind,
     entities_in,
+    foreign_principals,
     principal_in,
     resource_acted,
 )
@@ -103,6 +104,7 @@ class ParsedFinding:
     user_agent: str
     principal: str  # the principal that acted: a user name, a role, "Root", ...
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
+    foreign_principals: frozenset[str]  # names of actors of another account
     is_sample: bool
     set_aside: str  # why GuardDuty or Security Hub set it aside, as a sentence; "" if they did not
 
@@ -143,8 +145,9 @@ def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
     connections = connections_in(finding)
     acted = resource_acted(finding)
     principal, principal_type = principal_in(finding)
+    account_id = _account_id(field(finding, "accountId"))
     return ParsedFinding(
-        account_id=_account_id(field(finding, "accountId")),
+        account_id=account_id,
         region=text_in(field(finding, "region"), REGION_MAX_LENGTH),
         finding_id=finding_id,
         finding_type=finding_type,
@@ -167,6 +170,7 @@ def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         user_agent=_user_agent(service),
         principal=principal,
         principal_type=principal_type,
+        foreign_principals=frozenset(foreign_principals(finding, account_id)) - {""},
         is_sample=_is_sample(finding),
         set_aside=_set_aside(finding),
     )

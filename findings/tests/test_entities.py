@@ -245,6 +245,7 @@ def test_nothing_is_guessed() -> None:
         user_agent="",
         principal="",
         principal_type="",
+        foreign_principals=frozenset(),
         is_sample=False,
         set_aside="",
     )
