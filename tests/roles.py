@@ -188,7 +188,7 @@ def _patterns(value: Any) -> list[str]:
         parts = re.split(r"\$\{(.+?)\}", argument)  # every second one is a reference
         values = [_named(part) if odd % 2 else [part] for odd, part in enumerate(parts)]
         return _patterns(["".join(one) for one in itertools.product(*values)])
-    raise NotImplementedError(function)
+    raise ValueError(f"A policy uses {function}, which has no meaning here.")
 
 
 @cache
