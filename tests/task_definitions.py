@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.cloudformation import template
+from tests.cloudformation.templates import template
 
 
 class Stack:

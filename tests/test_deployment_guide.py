@@ -16,7 +16,7 @@ from botocore import xform_name
 from django.core.management import get_commands
 
 from tests import postgresql
-from tests.cloudformation import refusals, template
+from tests.cloudformation.templates import refusals, template
 from tests.server import ROOT, manage
 
 GUIDE = (ROOT / "docs/deployment.md").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import runpy
 
-from tests.cloudformation import template
+from tests.cloudformation.templates import template
 from tests.server import ROOT
 
 

@@ -1,105 +1,25 @@
-"""CloudFormation for tests: moto's, with the resource types and checks that it lacks.
+"""The resource types that moto lacks, and an AWS account that knows them.
 
-Each missing type calls the API of its service, as CloudFormation does, so that botocore and moto
-check its properties.
+Each type calls the API of its service, as CloudFormation does, so that botocore and moto check its
+properties. Importing this module takes seconds: moto loads every service.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from unittest import mock
 
-import boto3
-import yaml
 from moto import mock_aws
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
 
-from tests.server import ROOT
+from tests.cloudformation.stacks import client
 
-REGION = "us-east-1"  # moto's Fn::GetAZs returns the zones of this region
 Properties = dict[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads the short form of functions, such as !Ref, as their long form."""
-
-
-def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_scalar(node)  # type: ignore[arg-type]
-    if name == "GetAtt":
-        value = value.split(".", 1)
-    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": value}
-
-
-_Loader.add_multi_constructor("!", _function)
-
-
-def template(name: str) -> dict[str, Any]:
-    """Returns a template of deploy/, with all functions in their long form."""
-    loaded = yaml.load((ROOT / "deploy" / name).read_text(), _Loader)  # noqa: S506 (a SafeLoader)
-    return dict(loaded)
-
-
-# --- Parameters -----------------------------------------------------------------------------------
-
-
-def refusals(document: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
-    """Returns why CloudFormation refuses the parameters: their names, or the texts of rules."""
-    declared = document["Parameters"]
-    values = {name: str(one["Default"]) for name, one in declared.items() if "Default" in one}
-    values |= given
-    wrong = [name for name in given if name not in declared]
-    wrong += [
-        name for name, one in declared.items() if name not in values or not _fits(one, values[name])
-    ]
-    for rule in document.get("Rules", {}).values():
-        if "RuleCondition" not in rule or _holds(rule["RuleCondition"], values):
-            wrong += [
-                one["AssertDescription"]
-                for one in rule["Assertions"]
-                if not _holds(one["Assert"], values)
-            ]
-    return wrong
-
-
-def _fits(declared: Mapping[str, Any], value: str) -> bool:
-    if declared["Type"] == "Number":
-        if not re.fullmatch(r"-?\d+(\.\d+)?", value):
-            return False
-        at_least, at_most = declared.get("MinValue"), declared.get("MaxValue")
-        if at_least is not None and float(value) < at_least:
-            return False
-        if at_most is not None and float(value) > at_most:
-            return False
-    allowed = declared.get("AllowedValues")
-    return (
-        (allowed is None or value in map(str, allowed))
-        and re.fullmatch(declared.get("AllowedPattern", r"(?s:.*)"), value) is not None
-        and len(value) <= declared.get("MaxLength", 4096)
-    )
-
-
-def _holds(condition: Mapping[str, Any], values: Mapping[str, str]) -> bool:
-    ((name, arguments),) = condition.items()
-    if name == "Fn::Equals":
-        one, other = (values[x["Ref"]] if isinstance(x, dict) else x for x in arguments)
-        return bool(one == other)
-    results = [_holds(argument, values) for argument in arguments]
-    return {"Fn::And": all(results), "Fn::Or": any(results), "Fn::Not": not results[0]}[name]
-
-
-# --- Resource types -------------------------------------------------------------------------------
 
 
 @dataclass
@@ -116,11 +36,6 @@ class Resource(CloudFormationModel):
     def is_created(self) -> bool:
         """Return True."""
         return True
-
-
-@cache
-def _client(service: str) -> Any:
-    return boto3.client(service, region_name=REGION)
 
 
 Create = Callable[[Any, str, Properties], tuple[str, dict[str, Any]]]
@@ -152,15 +67,14 @@ def _register(
         def create_from_cloudformation_json(
             cls, resource_name: str, cloudformation_json: Any, *_: Any, **__: Any
         ) -> Resource:
-            client = _client(service)
-            return cls(*create(client, resource_name, cloudformation_json["Properties"]))
+            return cls(*create(client(service), resource_name, cloudformation_json["Properties"]))
 
         @classmethod
         def update_from_cloudformation_json(  # type: ignore[override]
             cls, original_resource: Resource, cloudformation_json: Any, **__: Any
         ) -> Resource:
             if update:
-                update(_client(service), original_resource, cloudformation_json["Properties"])
+                update(client(service), original_resource, cloudformation_json["Properties"])
             return original_resource
 
         @classmethod
@@ -168,7 +82,7 @@ def _register(
             cls, resource_name: str, cloudformation_json: Any, *_: Any
         ) -> None:
             if delete:
-                delete(_client(service), resource_name, cloudformation_json)
+                delete(client(service), resource_name, cloudformation_json)
 
     # moto looks for direct subclasses, and keeps them.
     _REGISTERED[resource_type] = Registered
@@ -589,8 +503,6 @@ _register(  # moto's has no attributes
 )
 
 
-# --- Stacks ---------------------------------------------------------------------------------------
-
 _clean_json = parsing.clean_json
 
 
@@ -615,65 +527,6 @@ def account() -> Iterator[None]:
         mock.patch.object(parsing, "clean_json", _without_missing),
         mock.patch.object(parsing, "resource_class_from_type", _model),
     ):
-        _client.cache_clear()
+        client.cache_clear()
         yield
-        _client.cache_clear()
-
-
-@dataclass
-class Stack:
-    """A stack made of a template of deploy/."""
-
-    name: str
-    document: dict[str, Any]
-
-    def create(self, **parameters: str) -> None:
-        """Create the stack. An AssertionError tells which parameters CloudFormation refuses."""
-        self._put("create_stack", parameters)
-
-    def update(self, **parameters: str) -> None:
-        """Update the stack with these parameters, and the defaults of all others."""
-        self._put("update_stack", parameters)
-
-    def delete(self) -> None:
-        """Delete the stack."""
-        _client("cloudformation").delete_stack(StackName=self.name)
-
-    def _put(self, operation: str, parameters: Mapping[str, str]) -> None:
-        assert not refusals(self.document, parameters)
-        # CloudFormation compares and passes on numbers as strings. moto does not.
-        declared = {
-            name: one
-            | {"Type": "String"}
-            | ({"Default": str(one["Default"])} if "Default" in one else {})
-            for name, one in self.document["Parameters"].items()
-        }
-        getattr(_client("cloudformation"), operation)(
-            StackName=self.name,
-            TemplateBody=json.dumps(self.document | {"Parameters": declared}),
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
-            Capabilities=["CAPABILITY_IAM"],
-        )
-
-    @property
-    def status(self) -> str:
-        """Returns the status, such as CREATE_COMPLETE."""
-        client = _client("cloudformation")
-        return str(client.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"])
-
-    def resources(self) -> dict[str, str]:
-        """Returns the physical ID of each resource, by its name in the template."""
-        client = _client("cloudformation")
-        return {
-            one["LogicalResourceId"]: one["PhysicalResourceId"]
-            for page in client.get_paginator("list_stack_resources").paginate(StackName=self.name)
-            for one in page["StackResourceSummaries"]
-        }
-
-    def outputs(self) -> dict[str, str]:
-        """Returns the outputs of the stack."""
-        client = _client("cloudformation")
-        (stack,) = client.describe_stacks(StackName=self.name)["Stacks"]
-        return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+        client.cache_clear()
