@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from license.tests import keys
 from tests import server as servers
-from tests.person import new_page, sign_in
+from tests.person import new_context, page_in, sign_in
 from tests.server import ROOT, Databases, Server
 from tests.threats import put, setting
 
@@ -67,10 +67,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def _browser_context(chromium: Browser, _running_portal: Server) -> Iterator[BrowserContext]:
+    with new_context(chromium, _running_portal.url) as context:
+        yield context
+
+
 @pytest.fixture
-def page(chromium: Browser, server: Server) -> Iterator[Page]:
+def page(_browser_context: BrowserContext, server: Server) -> Iterator[Page]:
     """A browser page of `server`, without cookies."""
-    with new_page(chromium, server.url) as page:
+    with page_in(_browser_context, server.url) as page:
         yield page
 
 
