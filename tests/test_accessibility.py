@@ -118,9 +118,9 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
         for arguments in (("importfindings", *samples), ("shell", "-v0", "-c", _ALLOW)):
             done = server.manage(*arguments)
             assert done.returncode == 0, done.stderr
-    for path in FOR_STRANGERS:
-        page.goto(path)
-        found += wrong_with(page)
+        for path in FOR_STRANGERS:
+            page.goto(path)
+            found += wrong_with(page)
     sign_in(page)
     if licensed:  # some pages ask for the password again, which is a page too
         page.goto("/accounts/2fa/totp/activate/")
@@ -137,13 +137,22 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
     assert found == [], "\n".join(found)
 
 
-@pytest.mark.parametrize("name", ["vera", "oscar", "stella"])
-def test_what_others_see_is_accessible(page: Page, server: Server, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("vera", ["/", "/events", "/threats", "/changes", "/license"]),
+        ("oscar", ["/", "/events", "/threats"]),
+        ("stella", ["/", "/admin/"]),
+    ],
+)
+def test_what_others_see_is_accessible(
+    page: Page, server: Server, name: str, paths: list[str]
+) -> None:
     server.install(make_license())
     server.put({"policies": POLICIES})
     sign_in(page, name)
     found: list[str] = []
-    for path in ("/", "/events", "/threats", "/changes", "/license", "/admin/"):
+    for path in paths:
         page.goto(path)
         found += wrong_with(page)
     assert found == [], "\n".join(found)
@@ -157,15 +166,13 @@ def test_each_row_of_the_admin_is_accessible(page: Page, server: Server) -> None
     for path in LISTS:
         page.goto(path)
         follow(page, page.locator("#result_list tbody th a").first)
-        change = page.url
         found += wrong_with(page)
-        for inner in ("history/", "delete/"):
-            page.goto(change.replace("change/", inner))
-            found += wrong_with(page)
     page.goto("/admin/auth/user/")
     follow(page, page.locator("#result_list tbody th a").first)
-    page.goto(page.url.replace("change/", "password/"))
-    found += wrong_with(page)
+    change = page.url
+    for inner in ("history/", "delete/", "password/"):
+        page.goto(change.replace("change/", inner))
+        found += wrong_with(page)
     page.goto("/admin/auth/user/add/")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".errornote")).to_be_visible()

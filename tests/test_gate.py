@@ -50,7 +50,11 @@ def caller(request: pytest.FixtureRequest) -> Callable[[], Client]:
     return signed_in
 
 
-@pytest.mark.parametrize("code", ["license_expired", ""])
+@pytest.mark.parametrize(
+    ("caller", "code"),
+    [*((caller, "license_expired") for caller in CALLERS), ("superuser", "")],
+    indirect=["caller"],
+)
 def test_a_write_is_refused_by_the_reason_unless_its_view_is_listed(
     caller: Callable[[], Client], code: str
 ) -> None:

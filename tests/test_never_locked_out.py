@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Page, expect
 
+from accounts.tests import browser
+from conftest import install
 from license.tests import keys
 from license.tests.keys import make_license
 from tests.person import sign_in
@@ -53,6 +58,32 @@ def before(server: Server, name: str) -> State:
 
 
 @pytest.mark.parametrize("name", STATES)
+def test_in_each_state_a_key_is_installed(
+    client: Client, administrator: User, program: Callable[[str], Client], name: str
+) -> None:
+    state = STATES[name]
+    for key in state.history():
+        install(key)
+
+    pipeline = program("findings:write")
+
+    def write() -> int:
+        body = {"policies": [POLICY]}
+        return pipeline.put("/findings", body, content_type="application/json").status_code
+
+    assert write() == state.writes
+    browser.sign_in(client, administrator.username)
+    dashboard = client.get("/").content.decode()
+    (banner,) = re.findall(r'class="banner"[^>]+data-color="red".*?</div>', dashboard, re.S) or [""]
+    assert ('href="/license' in banner) is (state.writes == 403)
+    page = client.get("/license").content.decode()
+    assert re.search(rf"{state.heading}\s*</h2>", page)
+    installed = client.post("/license", {"key": make_license(days=300)}, follow=True)
+    assert "Paid license installed." in installed.content.decode()
+    assert write() == 200
+
+
+@pytest.mark.parametrize("name", ["missing", "valid"])
 def test_the_license_page_installs_a_key(page: Page, server: Server, name: str) -> None:
     state = before(server, name)
     sign_in(page, "ada")

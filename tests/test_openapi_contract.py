@@ -36,7 +36,7 @@ def test_every_operation_keeps_to_the_document(server: Server, licensed: bool) -
             modes.remove(GenerationMode.NEGATIVE)
         for mode in modes:
 
-            @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
             @given(case=operation.as_strategy(generation_mode=mode))
             def run(case: Case[Any]) -> None:
                 assume(len(urlencode(case.query or {}, doseq=True)) < LONGEST_QUERY)
