@@ -65,7 +65,7 @@ def of_scheme(scheme: str) -> dict[str, Any]:
         "SECURE_SSL_REDIRECT": is_https,
         "SECURE_HSTS_SECONDS": 365 * 24 * 60 * 60 if is_https else 0,
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": is_https,
-        "SECURE_HSTS_PRELOAD": is_https,
+        "SECURE_HSTS_PRELOAD": is_https and env.bool("HSTS_PRELOAD", default=False),
         "SESSION_COOKIE_SECURE": is_https,
         "CSRF_COOKIE_SECURE": is_https,
         "ACCOUNT_DEFAULT_HTTP_PROTOCOL": scheme,
@@ -73,6 +73,7 @@ def of_scheme(scheme: str) -> dict[str, Any]:
     }
 
 
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # only the owner of a domain can decide to preload HSTS
 # The number of proxies in front of the site. Only their X-Forwarded-* headers are trusted.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 if ALLAUTH_TRUSTED_PROXY_COUNT:

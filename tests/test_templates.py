@@ -21,6 +21,7 @@ NOT_IN_THE_TEMPLATE = {
     "DEBUG",  # never in production
     "LICENSE_PUBLIC_KEY_PATH",  # the key is in the image
     "PANEL_URL",  # the vendor's
+    "HSTS_PRELOAD",  # a decision about the whole domain
 }
 # Read by boto3.
 NOT_IN_SETTINGS = {"AWS_DEFAULT_REGION"}

@@ -21,6 +21,7 @@ for name in (
     "STRIPE_PRICE_1_MONTH",
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
+    "HSTS_PRELOAD",
     "TRUSTED_PROXY_COUNT",
 ):
     os.environ.pop(name, None)
