@@ -41,6 +41,13 @@ CALLERS: dict[str, Callable[[Server], dict[str, str]]] = {
 }
 
 
+def test_a_head_request_is_answered_as_get_and_not_logged(server: Server) -> None:
+    got, headed = (server.request(method, "/problems/not-found") for method in ("GET", "HEAD"))
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert headed.headers["Content-Length"] == got.headers["Content-Length"]
+    assert "WARNING" not in server.log
+
+
 @pytest.mark.parametrize(
     ("caller", "licensed"), [("stranger", False), ("program", False), ("browser", True)]
 )

@@ -172,6 +172,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "threatreaction.access_log.AccessLogMiddleware",  # around all others
     "threatreaction.health.HealthMiddleware",  # before the checks of Host and HTTPS
+    "serving.head.HeadMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
