@@ -41,7 +41,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from django.views.generic.edit import FormView
 from requests import RequestException
 
-from accounts import sessions
+from accounts import roles, sessions
 from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
@@ -58,7 +58,7 @@ def no_role(request: HttpRequest) -> HttpResponse:
     """Tells a user without permissions how to get a role."""
     if request.user.get_all_permissions():
         return redirect("home")
-    return render(request, "account/no_role.html")
+    return render(request, "account/no_role.html", {"roles": roles.powers()})
 
 
 @require_safe
