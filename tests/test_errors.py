@@ -108,7 +108,7 @@ def test_who_has_no_role_learns_whom_to_ask_for_what(stranger_client: Client) ->
     page = ask(stranger_client, "403", BROWSER).content.decode()
     assert "have no role yet. Ask an administrator of this portal" in page
     for group in ("viewers", "operators", "administrators"):
-        assert f"<dt>{group}</dt>" in page
+        assert f"<dt>{group.capitalize()}</dt>" in page
     assert "change the policy, triage findings, and name AWS accounts" in page
 
 

@@ -83,10 +83,15 @@ LICENSE_EXEMPT_VIEWS = [
     "oauth_revoke",
     "admin:allauth_idp_oidc_client_changelist",  # its only action deletes clients
     "admin:allauth_idp_oidc_client_delete",
+    "person-deactivate",
+    "client-secret",  # ends a secret that leaked; the new one allows no more
+    "client-delete",
 ]
 # Views whose writes are exempt only if a function returns True.
 LICENSE_EXEMPT_WHERE = {
     "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
+    "person-role": "accounts.demotion.only_lowers_role",
+    "client-scopes": "accounts.demotion.only_removes_scopes",
 }
 
 # The views that users can open before they enroll a required second factor.
