@@ -21,7 +21,7 @@ ROLES = [(name, name.capitalize()) for name in roles.NAMES]
 class PeopleFilter(forms.Form):
     """Filters of the list of people. A person must match all of them."""
 
-    q = forms.CharField(label="Username or e-mail", max_length=150, required=False)
+    who = forms.CharField(label="Username or e-mail", max_length=150, required=False)
     role = forms.ChoiceField(
         label="Role",
         choices=[("", "All roles"), *ROLES, ("superuser", "Superuser"), ("none", "No role")],
@@ -41,8 +41,8 @@ class PeopleFilter(forms.Form):
     def narrow(self, users: QuerySet[User]) -> QuerySet[User]:
         """Returns the users that match. Call it only if the form is valid."""
         asked = self.cleaned_data
-        if q := asked["q"]:
-            users = users.filter(Q(username__icontains=q) | Q(email__icontains=q))
+        if who := asked["who"]:
+            users = users.filter(Q(username__icontains=who) | Q(email__icontains=who))
         match asked["role"]:
             case "superuser":
                 users = users.filter(is_superuser=True)

@@ -265,6 +265,11 @@ ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # no sign-up
 ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "set_password": "accounts.forms.SetPasswordForm",
+    "add_email": "accounts.forms.AddEmailForm",
+    "reauthenticate": "accounts.forms.ReauthenticateForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
@@ -278,6 +283,9 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
 MFA_FORMS = {
+    "authenticate": "accounts.forms.CodeForm",
+    "reauthenticate": "accounts.forms.ReauthenticateByCodeForm",
+    "activate_totp": "accounts.forms.ActivateAppForm",
     "login_webauthn": "accounts.forms.PasskeyLoginForm",
     "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
     "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",

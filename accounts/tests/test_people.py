@@ -128,7 +128,7 @@ def test_the_list_tells_who_has_which_role_factor_and_state(
     assert list(rows("?state=active")) == ["ada", "oscar", "vera"]
     assert list(rows("?role=none")) == ["nora", "stella"]
     assert list(rows("?role=viewers")) == ["vera"]
-    assert list(rows("?q=OSCAR@ex")) == ["oscar"]
+    assert list(rows("?who=OSCAR@ex")) == ["oscar"]
     settings.REQUIRE_SECOND_FACTOR = "administrators"
     Authenticator.objects.create(user=viewer, type=Authenticator.Type.WEBAUTHN, data={})
     superuser = Client()
