@@ -51,7 +51,9 @@ def new_secret(client: Client) -> str:
 def note_use(client_id: str, *, at: datetime) -> None:
     """Stores that the client got a token, at most once a minute. Failures are ignored."""
     with suppress(DatabaseError), transaction.atomic():
-        client = Client.objects.get(pk=client_id)
+        client = Client.objects.filter(pk=client_id).first()
+        if client is None:  # it was deleted meanwhile
+            return
         used_at = last_used_at(client)
         if used_at is None or at - used_at >= NOTED_EVERY:
             data = {**(client.data or {}), USED: at.isoformat(timespec="seconds")}
