@@ -47,6 +47,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def format_email_subject(self, subject: str) -> str:
+        """Returns allauth's subject in sentence case, with the prefix of this portal."""
+        return str(super().format_email_subject(subject.capitalize()))
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Sends the mail. Logs a failure and does not raise it."""
         try:

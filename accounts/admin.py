@@ -110,9 +110,7 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
                 "Permissions",
                 {
                     "fields": powers,
-                    "description": "viewers can view; operators can also change the policy;"
-                    " administrators can also install licenses and manage users. Deactivate people"
-                    " who leave.",
+                    "description": f"{roles.in_a_sentence()}. Deactivate people who leave.",
                 },
             ),
             ("History", {"fields": ["last_login", "date_joined"]}),

@@ -16,8 +16,13 @@ class AccountsConfig(AppConfig):
             "auth.change_user",
             "auth.view_group",
             "allauth_idp_oidc.view_client",
+            "allauth_idp_oidc.add_client",
+            "allauth_idp_oidc.change_client",
             "allauth_idp_oidc.delete_client",
         ],
+    }
+    role_powers = {
+        "administrators": ["manage people and API clients", "read the security log"],
     }
 
     def ready(self) -> None:

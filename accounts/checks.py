@@ -1,4 +1,4 @@
-"""System checks of middleware, second factors and mail."""
+"""System checks of middleware, second factors, encryption keys and mail."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
 MIDDLEWARE = "accounts.middleware.WriteMiddleware"
+MIN_KEY_LENGTH = 32  # characters of a key in ENCRYPTION_KEYS
 
 
 @register(Tags.security)
@@ -36,6 +37,21 @@ def check_second_factor(**kwargs: Any) -> list[CheckMessage]:
             "REQUIRE_SECOND_FACTOR is none: administrators can sign in with a password only.",
             hint="Set it to administrators or everyone.",
             id="accounts.W002",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_encryption_keys(**kwargs: Any) -> list[CheckMessage]:
+    """W003: the keys that encrypt second factors and sessions should be long."""
+    if all(len(key) >= MIN_KEY_LENGTH for key in settings.ENCRYPTION_KEYS):
+        return []
+    return [
+        checks.Warning(
+            f"A key in ENCRYPTION_KEYS has fewer than {MIN_KEY_LENGTH} characters: the secrets of"
+            " second factors are not safe.",
+            hint="Put a long random key first, and run `manage.py rotateencryptionkey`.",
+            id="accounts.W003",
         )
     ]
 

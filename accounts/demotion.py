@@ -1,10 +1,13 @@
-"""The changes of a user that the admin accepts while the license does not allow writes."""
+"""The changes of users and API clients that are accepted while the license allows no writes."""
 
 from __future__ import annotations
 
+from allauth.idp.oidc.models import Client
 from django.contrib.auth.models import User
 from django.db import connection
 from django.http import HttpRequest
+
+from accounts import people, roles
 
 SAME = ("username", "first_name", "last_name", "email")
 
@@ -15,12 +18,7 @@ def only_takes_power_away(request: HttpRequest, object_id: str) -> bool:
     Compares the form with the stored user. A missing field counts as the admin reads it: an
     unchecked box or empty text.
     """
-    if not object_id.isdecimal() or not request.user.has_perm("auth.change_user"):
-        return False  # discloses nothing to others
-    users = User.objects.filter(pk=object_id)
-    if connection.in_atomic_block:  # of accounts.middleware: locks the user until the commit
-        users = users.select_for_update(no_key=True)
-    user = users.first()
+    user = _user(request, object_id)
     if user is None:
         return False
     sent = request.POST
@@ -31,3 +29,29 @@ def only_takes_power_away(request: HttpRequest, object_id: str) -> bool:
         and user.is_active >= ("is_active" in sent)
         and user.is_superuser >= ("is_superuser" in sent)
     )
+
+
+def only_lowers_role(request: HttpRequest, pk: int) -> bool:
+    """Whether the form of the People page gives the user a role with less power, or none."""
+    role = request.POST.get("role")
+    user = _user(request, str(pk))
+    return role in {"", *roles.NAMES} and user is not None and people.lowers(user, role)
+
+
+def only_removes_scopes(request: HttpRequest, pk: str) -> bool:
+    """Whether the form of an API client only removes scopes, and leaves at least one."""
+    sent = set(request.POST.getlist("scopes"))
+    if not sent or not request.user.has_perm("allauth_idp_oidc.change_client"):
+        return False
+    client = Client.objects.filter(pk=pk).first()
+    return client is not None and sent <= set(client.get_scopes())
+
+
+def _user(request: HttpRequest, pk: str) -> User | None:
+    """Returns the user, if the caller may change users; discloses nothing to others."""
+    if not pk.isdecimal() or not request.user.has_perm("auth.change_user"):
+        return None
+    users = User.objects.filter(pk=pk)
+    if connection.in_atomic_block:  # of accounts.middleware: locks the user until the commit
+        users = users.select_for_update(no_key=True)
+    return users.first()

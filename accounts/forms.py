@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account import forms as account_forms
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateCodeForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
@@ -61,14 +64,25 @@ class SecurityLogFilter(forms.Form):
         return events
 
 
-class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
-    """Signs in by user name or e-mail address."""
+class _Labeled(forms.Form):
+    """Labels in sentence case, and no placeholders that repeat them."""
+
+    labels: ClassVar[dict[str, str]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["login"].label = "Username or e-mail"
-        for field in self.fields.values():
+        for name, field in self.fields.items():
+            field.label = self.labels.get(name, field.label)
             field.widget.attrs.pop("placeholder", None)
+
+
+_NEW_PASSWORD = {"password1": "New password", "password2": "New password again"}
+
+
+class LoginForm(_Labeled, account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
+    """Signs in by user name or e-mail address."""
+
+    labels: ClassVar = {"login": "Username or e-mail"}
 
     def user_credentials(self) -> dict[str, str]:
         """Returns the login as `username` only; allauth's backend looks for both.
@@ -82,11 +96,53 @@ class LoginForm(account_forms.LoginForm):  # type: ignore[misc]  # allauth is no
         }
 
 
-class ResetPasswordForm(account_forms.ResetPasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(_Labeled, account_forms.ChangePasswordForm):  # type: ignore[misc]
+    """Another password."""
+
+    labels: ClassVar = {"oldpassword": "Current password", **_NEW_PASSWORD}
+
+
+class SetPasswordForm(_Labeled, account_forms.SetPasswordForm):  # type: ignore[misc]
+    """A password for a user who has none."""
+
+    labels: ClassVar = _NEW_PASSWORD
+
+
+class ResetPasswordKeyForm(_Labeled, account_forms.ResetPasswordKeyForm):  # type: ignore[misc]
+    """A password by a link: of an invitation, or for a lost one."""
+
+    labels: ClassVar = _NEW_PASSWORD
+
+
+class AddEmailForm(_Labeled, account_forms.AddEmailForm):  # type: ignore[misc]
+    """One more e-mail address."""
+
+    labels: ClassVar = {"email": "E-mail address"}
+
+
+class ReauthenticateForm(_Labeled, account_forms.ReauthenticateForm):  # type: ignore[misc]
+    """The password, again."""
+
+
+class CodeForm(_Labeled, AuthenticateForm):  # type: ignore[misc]
+    """A code as the second factor."""
+
+
+class ReauthenticateByCodeForm(_Labeled, ReauthenticateCodeForm):  # type: ignore[misc]
+    """A code to reauthenticate."""
+
+
+class ActivateAppForm(_Labeled, ActivateTOTPForm):  # type: ignore[misc]
+    """The first code of an authenticator app."""
+
+
+class ResetPasswordForm(_Labeled, account_forms.ResetPasswordForm):  # type: ignore[misc]
     """Looks up the address and sends the mail in the background.
 
     Otherwise the response time would disclose which addresses exist.
     """
+
+    labels: ClassVar = {"email": "E-mail address"}
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accounts import roles
 from problems.catalog import CREDENTIALS_COMMAND, ProblemType, register
 
 
@@ -23,12 +24,9 @@ def problem_types() -> list[ProblemType]:
             code="permission_denied",
             title="Permission denied",
             status=403,
-            cause="You are signed in, but your role does not allow this: viewers can view,"
-            " operators can also change the policy and triage findings, administrators can also"
-            " install licenses and manage users.",
-            fix="Ask an administrator of this portal to add you to a group with the required"
-            " permissions. They can do this under Administration > Users; it takes effect"
-            " immediately.",
+            cause=f"You are signed in, but your role does not allow this: {roles.in_a_sentence()}.",
+            fix="Ask an administrator of this portal to give you the required role. They can do"
+            " this on the [People page](/people); it takes effect immediately.",
             command="manage.py shell -c \"Group.objects.get(name='operators')"
             ".user_set.add(User.objects.get(username='NAME'))\"",
         ),
@@ -39,8 +37,8 @@ def problem_types() -> list[ProblemType]:
             cause="Your role requires a second factor, and your account has none. Set one up before"
             " you do anything else.",
             fix="Open [Account security](/accounts/2fa/) and set up an authenticator app or a"
-            " passkey. If you have lost yours, an administrator can remove it under"
-            " Administration > Users, or with the command.",
+            " passkey. If you have lost yours, an administrator can remove it on the"
+            " [People page](/people), or with the command.",
             command="manage.py removesecondfactors NAME",
         ),
         ProblemType(
@@ -49,7 +47,8 @@ def problem_types() -> list[ProblemType]:
             status=403,
             cause="The access token is valid, but its client does not have the scope that this"
             " operation requires. `detail` names the scope.",
-            fix="Create a client with that scope, and request a token with its id and secret.",
+            fix="Give the client that scope on the [API clients page](/clients), or create another"
+            " one, and request a new token.",
             command="manage.py createapiclient NAME --scope findings:read --scope findings:write",
         ),
         ProblemType(

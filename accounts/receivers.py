@@ -20,6 +20,7 @@ from accounts.models import EventKind
 from accounts.second_factor import FACTORS
 from accounts.security_log import record, signed_in_as
 from license.signals import write_refused
+from serving.logs import masked
 
 
 @receiver(user_logged_in)
@@ -177,5 +178,5 @@ def client_deleted(instance: Client, **kwargs: Any) -> None:
 @receiver(write_refused)
 def refused_by_license(request: HttpRequest, code: str, **kwargs: Any) -> None:
     """Records a write that the license gate refused."""
-    detail = f"{code}: {request.method} {request.path}"
+    detail = f"{code}: {request.method} {masked(request.path)}"
     record(EventKind.WRITE_REFUSED, request=request, user=signed_in_as(request), detail=detail)

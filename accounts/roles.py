@@ -28,6 +28,32 @@ def declared() -> dict[str, set[str]]:
     return {name: set().union(*(own[one] for one in bases)) for name, bases in INHERITS.items()}
 
 
+def powers() -> dict[str, str]:
+    """Returns what each group can do, for people, such as "view actions, and view the license".
+
+    Each AppConfig describes its `role_permissions` in `role_powers`. Groups can also do what lesser
+    groups can.
+    """
+    own: dict[str, list[str]] = {name: [] for name in NAMES}
+    for config in installed.get_app_configs():
+        for name, texts in getattr(config, "role_powers", {}).items():
+            own[name] += texts
+    return {
+        name: ("also " if len(INHERITS[name]) > 1 else "") + _listed(texts)
+        for name, texts in own.items()
+    }
+
+
+def in_a_sentence() -> str:
+    """Returns what all groups can do, as part of a sentence."""
+    return "; ".join(f"{name} can {text}" for name, text in powers().items())
+
+
+def _listed(texts: list[str]) -> str:
+    *most, last = texts
+    return f"{', '.join(most)}, and {last}" if most else last
+
+
 def create_groups(using: str, apps: Any = installed, **kwargs: Any) -> None:
     """Creates the groups and gives them exactly the declared permissions.
 

@@ -20,8 +20,11 @@ from accounts.models import EventKind, SecurityEvent
 logger = logging.getLogger(__name__)
 lines = logging.getLogger("threatreaction.security")  # JSON; see settings.LOGGING
 
-# Rows per address for unauthenticated requests. JSON lines are not limited.
-RATES = {"security_log": "30/m/ip"}
+# Rows for unauthenticated requests, by address; and for each kind of event that signed-in users
+# cause about themselves, by user. JSON lines are not limited.
+RATES = {"security_log": "30/m/ip", "own_security_log": "30/m/key"}
+# What gives power is stored in any case, so that no flood hides it.
+ALWAYS_STORED = {EventKind.ROLES_CHANGED}
 
 
 def record(
@@ -53,7 +56,7 @@ def record(
         detail=_printable(detail, 200),
     )
     lines.info("%s", json.dumps(as_json(event)))
-    if request and event.address and not isinstance(actor, User) and not _has_room(request):
+    if request and event.address and not _has_room(request, event, actor):
         return
     try:
         with transaction.atomic():
@@ -85,9 +88,15 @@ def address_of(request: HttpRequest | None) -> str:
         return ""
 
 
-def _has_room(request: HttpRequest) -> bool:
+def _has_room(request: HttpRequest, event: SecurityEvent, actor: Any) -> bool:
+    action, key = "security_log", None
+    if isinstance(actor, User):
+        about_oneself = event.user in (None, actor) and not event.client_id
+        if not about_oneself or event.kind in ALWAYS_STORED:
+            return True
+        action, key = "own_security_log", f"{actor.pk} {event.kind}"
     usage = ratelimit.consume(
-        request, app="accounts", action="security_log", config=RATES, limit_get=True
+        request, app="accounts", action=action, config=RATES, key=key, limit_get=True
     )
     return usage is not None
 

@@ -34,6 +34,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import resolve, reverse_lazy
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
@@ -41,7 +42,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from django.views.generic.edit import FormView
 from requests import RequestException
 
-from accounts import sessions
+from accounts import clients, roles, sessions
 from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
@@ -58,7 +59,7 @@ def no_role(request: HttpRequest) -> HttpResponse:
     """Tells a user without permissions how to get a role."""
     if request.user.get_all_permissions():
         return redirect("home")
-    return render(request, "account/no_role.html")
+    return render(request, "account/no_role.html", {"roles": roles.powers()})
 
 
 @require_safe
@@ -253,4 +254,6 @@ def _with_secret(
         tell(EventKind.CLIENT_REFUSED, json.loads(response.content).get("error", ""))
     elif done:
         tell(done)
+        if done == EventKind.TOKEN_ISSUED:
+            clients.note_use(client_id, at=timezone.now())
     return response

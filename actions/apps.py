@@ -11,6 +11,14 @@ class ActionsConfig(AppConfig):
         "viewers": ["actions.view_reaction"],
         "operators": ["actions.add_reaction"],
     }
+    role_powers = {
+        "viewers": ["view actions and the allowlist"],
+        "operators": [
+            "block, revoke, allow and undo by hand",
+            "approve actions",
+            "reset the circuit breaker",
+        ],
+    }
 
     def ready(self) -> None:
         # They register the checks and the problem types.

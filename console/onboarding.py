@@ -62,8 +62,8 @@ def _steps(request: LicensedRequest, user: User) -> Iterator[Step]:
     if user.has_perm("auth.add_user"):
         yield Step(
             "Add a second person",
-            "Each person needs a group: viewers, operators or administrators.",
-            reverse("admin:auth_user_add"),
+            "Invite them with a role: viewers, operators or administrators.",
+            reverse("people-invite"),
             _has_colleagues(user),
         )
     if administers:

@@ -19,6 +19,10 @@ class FindingsConfig(AppConfig):
             "findings.triage_finding",
         ],
     }
+    role_powers = {
+        "viewers": ["view events, entities and AWS accounts", "view the policy and its changes"],
+        "operators": ["change the policy", "triage findings", "name AWS accounts"],
+    }
 
     def ready(self) -> None:
         from findings import problems  # noqa: F401  (registers the problem types)

@@ -13,6 +13,10 @@ class LicenseConfig(AppConfig):
         "viewers": ["license.view_license"],
         "administrators": ["license.add_license"],
     }
+    role_powers = {
+        "viewers": ["view the license"],
+        "administrators": ["install licenses"],
+    }
 
     def ready(self) -> None:
         from license import checks, problems  # noqa: F401  (imported to register)

@@ -15,12 +15,22 @@ from django.core.exceptions import ImproperlyConfigured
 _LINE = re.compile(r"(#.*|(export )?[A-Za-z_0-9]+=.*)?")  # the syntax that django-environ supports
 
 
+class _Files(environ.fileaware_mapping.FileAwareMapping):  # type: ignore[misc]  # not typed
+    """The environment. A value from a file lacks the newline with which editors end a file."""
+
+    def __getitem__(self, key: str) -> str:
+        value: str = super().__getitem__(key)
+        return re.sub(r"\r?\n\Z", "", value) if self.env.get(f"{key}_FILE") else value
+
+
 class Env(environ.FileAwareEnv):  # type: ignore[misc]  # environ is not typed
     """Reads FOO from the environment, or from the file in FOO_FILE (Docker and systemd secrets).
 
     Raises ImproperlyConfigured for an invalid value. The message contains the name of the variable
     but not its value, which may be secret.
     """
+
+    ENVIRON = _Files()
 
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -11,7 +11,7 @@ from accounts.tests.browser import totp
 from findings.tests.telling import attack_sequence
 from license.tests.keys import make_license
 from tests.person import accessibility_violations, follow, new_page, overflows, sign_in
-from tests.server import PASSWORD, ROOT, Databases, Server, running
+from tests.server import CLIENT_ID, PASSWORD, ROOT, Databases, Server, running
 from tests.test_never_locked_out import STATES
 
 FOR_STRANGERS = [
@@ -47,6 +47,12 @@ PAGES = [
     "/accounts/email/",
     "/accounts/sessions/",
     "/security-log",
+    "/people",
+    "/people/invite",
+    "/people/1",
+    "/clients",
+    "/clients/create",
+    f"/clients/{CLIENT_ID}",
     "/accounts/logout/",
     "/admin/",
     "/admin/auth/user/",

@@ -108,13 +108,14 @@ def test_who_has_no_role_learns_whom_to_ask_for_what(stranger_client: Client) ->
     page = ask(stranger_client, "403", BROWSER).content.decode()
     assert "have no role yet. Ask an administrator of this portal" in page
     for group in ("viewers", "operators", "administrators"):
-        assert f"<dt>{group}</dt>" in page
+        assert f"<dt>{group.capitalize()}</dt>" in page
+    assert "change the policy, triage findings, and name AWS accounts" in page
 
 
 def test_who_has_a_role_learns_which_one_they_lack(viewer_client: Client) -> None:
     page = viewer_client.get("/admin/auth/user/", headers=BROWSER).content.decode()
     assert "have no role yet" not in page
-    assert "add you to a group with the required permissions" in page
+    assert "give you a role with the required permissions" in page
 
 
 def test_without_a_database_every_method_is_answered(databases: Databases) -> None:

@@ -114,7 +114,7 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
         # The license expires at once, and the printed key is its renewal.
         expired = run(checkout, "scripts/expire-license", DOTENV_PATH="var/.env")
         assert expired.stdout.startswith("The license expired at "), expired.stderr
-        assert "License: Expired." in browser.get(f"http://127.0.0.1:{port}/license").text
+        assert "License: Expired." in browser.get(f"http://127.0.0.1:{port}/threats").text
         assert shell(checkout, "setlicense", expired.stdout.split()[-1]).returncode == 0
         assert shell(checkout, "license").returncode == 0
     before = kept(checkout)

@@ -17,6 +17,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
+from accounts import roles
 from problems import catalog, responses
 
 
@@ -62,7 +63,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response with status 403 for a caller without permission."""
     if responses.wants_html(request):
-        context = {"has_role": bool(request.user.get_all_permissions())}
+        has_role = bool(request.user.get_all_permissions())
+        context = {"has_role": has_role, "roles": roles.powers()}
         return render(request, "403.html", context, status=403)
     return responses.respond(
         code="permission_denied",

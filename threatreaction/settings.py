@@ -83,10 +83,15 @@ LICENSE_EXEMPT_VIEWS = [
     "oauth_revoke",
     "admin:allauth_idp_oidc_client_changelist",  # its only action deletes clients
     "admin:allauth_idp_oidc_client_delete",
+    "person-deactivate",
+    "client-secret",  # ends a secret that leaked; the new one allows no more
+    "client-delete",
 ]
 # Views whose writes are exempt only if a function returns True.
 LICENSE_EXEMPT_WHERE = {
     "admin:auth_user_change": "accounts.demotion.only_takes_power_away",
+    "person-role": "accounts.demotion.only_lowers_role",
+    "client-scopes": "accounts.demotion.only_removes_scopes",
 }
 
 # The views that users can open before they enroll a required second factor.
@@ -260,6 +265,11 @@ ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"  # no sign-up
 ACCOUNT_FORMS = {
     "login": "accounts.forms.LoginForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "set_password": "accounts.forms.SetPasswordForm",
+    "add_email": "accounts.forms.AddEmailForm",
+    "reauthenticate": "accounts.forms.ReauthenticateForm",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
@@ -273,6 +283,9 @@ ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 
 MFA_ADAPTER = "accounts.adapters.MFAAdapter"  # encrypts secrets
 MFA_FORMS = {
+    "authenticate": "accounts.forms.CodeForm",
+    "reauthenticate": "accounts.forms.ReauthenticateByCodeForm",
+    "activate_totp": "accounts.forms.ActivateAppForm",
     "login_webauthn": "accounts.forms.PasskeyLoginForm",
     "authenticate_webauthn": "accounts.forms.PasskeyAuthenticateForm",
     "reauthenticate_webauthn": "accounts.forms.PasskeyReauthenticateForm",

@@ -3,8 +3,12 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
+from django.test import Client
+
+from accounts import roles
 
 READ = {
     "findings.view_threatpolicy",
@@ -26,6 +30,8 @@ ADMINISTER = CHANGE | {
     "auth.change_user",
     "auth.view_group",
     "allauth_idp_oidc.view_client",
+    "allauth_idp_oidc.add_client",
+    "allauth_idp_oidc.change_client",
     "allauth_idp_oidc.delete_client",
     "accounts.view_securityevent",
 }
@@ -59,3 +65,19 @@ def test_django_finds_the_permissions_that_the_migration_made(groups: None) -> N
     for group in Group.objects.prefetch_related("permissions__content_type"):
         for permission in group.permissions.all():
             assert permission.content_type.model_class() is not None
+
+
+def test_the_pages_say_what_each_role_can_do(
+    stranger_client: Client, viewer_client: Client
+) -> None:
+    described = apps.get_app_configs()
+    for config in described:
+        declared = getattr(config, "role_permissions", {})
+        assert getattr(config, "role_powers", {}).keys() == declared.keys(), config.name
+    refused = viewer_client.get("/admin/auth/user/", headers={"Accept": "text/html"})
+    without = stranger_client.get("/accounts/no-role/")
+    explained = viewer_client.get("/problems/permission-denied")
+    for page in (refused, without, explained):
+        for name, text in roles.powers().items():
+            assert name in page.content.decode().lower()
+            assert text.lower() in page.content.decode().lower()

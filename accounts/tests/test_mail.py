@@ -64,3 +64,12 @@ def test_the_deployment_check_warns(settings: Settings) -> None:
     assert "accounts.W001" in {found.id for found in run_checks(include_deployment_checks=True)}
     settings.MAIL_IS_SET_UP = True
     assert "accounts.W001" not in {found.id for found in run_checks(include_deployment_checks=True)}
+
+
+@pytest.mark.parametrize(("keys", "warns"), [(["k" * 32], False), (["k" * 32, "short"], True)])
+def test_a_short_encryption_key_is_warned_about(
+    keys: list[str], warns: bool, settings: Settings
+) -> None:
+    settings.ENCRYPTION_KEYS = keys
+    found = {message.id for message in run_checks(include_deployment_checks=True)}
+    assert ("accounts.W003" in found) is warns

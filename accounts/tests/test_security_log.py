@@ -272,6 +272,25 @@ def test_a_flood_of_a_stranger_does_not_fill_the_database(client: Client, log: A
     assert len(lines(log)) == 50
 
 
+def test_a_flood_of_a_user_neither_fills_the_database_nor_hides_what_gives_power(
+    administrator_client: Client, viewer: User, log: Any
+) -> None:
+    for _ in range(40):
+        administrator_client.put("/findings", "{}", content_type="application/json")
+    assert SecurityEvent.objects.filter(kind=EventKind.WRITE_REFUSED).count() == 30
+    assert len([line for line in lines(log) if line["event"] == EventKind.WRITE_REFUSED]) == 40
+    sent = {"username": viewer.username, "email": viewer.email}
+    administrator_client.post(f"/admin/auth/user/{viewer.pk}/change/", sent)
+    assert SecurityEvent.objects.filter(user=viewer, detail="deactivated").exists()
+
+
+def test_a_refused_link_does_not_log_its_key(operator_client: Client, log: Any) -> None:
+    operator_client.post("/accounts/confirm-email/MTpzZWNyZXQ:key/")
+    event = SecurityEvent.objects.get(kind=EventKind.WRITE_REFUSED)
+    assert event.detail == "license_missing: POST /accounts/confirm-email/***/"
+    assert "MTpzZWNyZXQ" not in json.dumps(lines(log))
+
+
 @pytest.mark.usefixtures("groups")
 def test_a_name_that_nobody_has_is_not_kept(browser: Client, log: Any) -> None:
     sign_in(browser, "my-password-by-mistake", "x")

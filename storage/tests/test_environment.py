@@ -38,6 +38,19 @@ def test_a_variable_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 
 
 @pytest.mark.parametrize(
+    ("held", "read"),
+    [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret\n\n", "s3cret\n"), ("\ns", "\ns")],
+)
+def test_a_file_may_end_with_a_newline(
+    held: str, read: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    (tmp_path / "secret").write_bytes(held.encode())
+    name = f"SECRET_{held.encode().hex().upper()}"  # what is read from a file is remembered
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+    assert env.str(name) == read
+
+
+@pytest.mark.parametrize(
     ("read", "said"),
     [
         (env.str, "$ecret"),

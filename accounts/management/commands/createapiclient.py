@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
-from allauth.idp.oidc.models import Client
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts import clients
 from accounts.api_auth import SCOPES
-
-NAME_MAX_LENGTH = 100  # characters; the size of the column
+from accounts.clients import NAME_MAX_LENGTH
 
 
 class Command(BaseCommand):
     help = (
         "Creates an API client and prints its id and secret. The secret is shown only once: the"
-        " portal stores a hash. To revoke access, delete the client in the Django admin."
+        " portal stores a hash. To revoke access, delete the client on the API clients page."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,13 +35,6 @@ class Command(BaseCommand):
             wrong = f"Unknown scope: {', '.join(unknown)}." if unknown else "No scope given."
             msg = f"{wrong} Pass one or more of --scope {', --scope '.join(SCOPES)}."
             raise CommandError(msg)
-        secret = secrets.token_urlsafe(32)  # 256 bits, safe in shells and headers
-        client = Client(
-            name=name, response_types="", grant_types=Client.GrantType.CLIENT_CREDENTIALS
-        )
-        client.set_scopes(sorted(set(scopes)))
-        client.set_default_scopes(sorted(set(scopes)))
-        client.set_secret(secret)
-        client.save()
+        client, secret = clients.create(name, scopes)
         self.stdout.write(f"CLIENT_ID={client.pk}\nCLIENT_SECRET={secret}")
         self.stderr.write("Store the secret now. It is not shown again.", self.style.WARNING)
