@@ -372,13 +372,17 @@ VerdictManager = models.Manager.from_queryset(VerdictQuerySet)
 
 
 class Verdict(AppendOnlyModel):
-    """Whether a person approved an action that waited for it, and why."""
+    """Whether a person or a program approved an action that waited for it, and why."""
 
     reaction = models.OneToOneField(Reaction, on_delete=models.PROTECT, related_name="verdict")
     at = models.DateTimeField()
     approved = models.BooleanField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # Null for a program, which `client_id` identifies.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     by_name = models.CharField(max_length=200)
+    client_id = models.CharField(max_length=200, blank=True, db_default="", default="")
     reason = models.TextField()
 
     objects = VerdictManager()

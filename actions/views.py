@@ -130,7 +130,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         reaction,
         approved=verdict == "approve",
         reason=form.cleaned_data["reason"],
-        by=cast(User, request.user),
+        by=caller_of(request),
         at=timezone.now(),
     )
     if decided is None:
