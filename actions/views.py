@@ -42,6 +42,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "presets": filters.presets(
             form, "period", wanted, request.path, instead_of=("since", "until")
         ),
+        "sorts": filters.heads(log.COLUMNS, wanted, request.path),
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "nearly_full": [one for one in fill.levels() if one.is_nearly_full],

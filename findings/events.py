@@ -15,7 +15,7 @@ from findings.catalogue import Severity
 from findings.guardduty.parser import Address
 from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
 from storage import filters
-from storage.filters import Filter, Instant, Link, Name
+from storage.filters import Filter, Instant, Name
 from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25, by="seen_at")
@@ -83,6 +83,8 @@ class Sort(TextChoices):
 
     OLDEST = "oldest", "Oldest first"
     SEVERITY = "severity", "Highest severity first"
+    TYPE = "type", "By finding type"
+    ACCOUNT = "account", "By account"
 
 
 class EventQuery(BaseModel):
@@ -163,27 +165,23 @@ def listed(asked: Mapping[str, Any], *, now: datetime) -> Rows[Finding]:
     if sort == Sort.SEVERITY:  # finding_by_severity, level by level
         levels = [findings.filter(severity=one) for one in _HIGHEST_FIRST]
     groups = [search.branches(asked["q"], one) if "q" in asked else [one] for one in levels]
-    return Rows(_as_shown(Finding.objects.all()), groups, oldest_first=sort == Sort.OLDEST)
+    return Rows(
+        _as_shown(Finding.objects.all()),
+        groups,
+        oldest_first=sort == Sort.OLDEST,
+        lead=_LEADS.get(sort, ""),
+    )
 
 
 _HIGHEST_FIRST = [*reversed(Severity.values), ""]
-
-
-def sort_links(wanted: Mapping[str, str], path: str) -> dict[str, Link]:
-    """Returns the links in the heads of the columns that the list can be sorted by."""
-    sort = wanted.get("sort", "")
-    return {
-        "seen": filters.link(
-            "Last seen",
-            wanted,
-            path,
-            sort="" if sort else Sort.OLDEST,
-            is_current=sort != Sort.SEVERITY,
-        ),
-        "severity": filters.link(
-            "Severity", wanted, path, sort=Sort.SEVERITY, is_current=sort == Sort.SEVERITY
-        ),
-    }
+_LEADS: Mapping[Any, str] = {Sort.TYPE: "finding_type", Sort.ACCOUNT: "account_id"}  # indexes
+# Not by the number of sightings: GuardDuty changes it, and each change would cost an index.
+COLUMNS = {
+    "seen": {"": "descending", Sort.OLDEST: "ascending"},
+    "severity": {Sort.SEVERITY: "descending"},
+    "type": {Sort.TYPE: "ascending"},
+    "account": {Sort.ACCOUNT: "ascending"},
+}
 
 
 def _narrowed(asked: Mapping[str, Any], now: datetime) -> QuerySet[Finding]:

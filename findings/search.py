@@ -15,6 +15,7 @@ from findings.models import Entity, Finding, Mention
 # Free text is compared with the titles of this many findings only, the newest that match the other
 # filters: no index finds a part of a word, and reading all titles would take ever longer.
 TITLES = 10_000
+MOST_WORDS = 10
 NAMES = 50  # entities whose names begin with the text
 
 Findings = QuerySet[Finding]
@@ -49,16 +50,36 @@ def _named(text: str) -> Narrow | None:
 
 
 def _with_id(text: str) -> Narrow | None:
-    finding_id = text.rpartition("/finding/")[2]  # of an ARN
+    finding_id = finding_id_in(text)
     if not Finding.objects.filter(finding_id=finding_id).exists():
         return None
     return lambda findings: findings.filter(finding_id=finding_id)
 
 
 def _of_account(text: str) -> Narrow | None:
-    if not re.fullmatch("[0-9]{12}", text):
+    if not is_account(text):
         return None
     return lambda findings: findings.filter(account_id=text)
+
+
+def finding_id_in(text: str) -> str:
+    """Returns the ID in the ARN of a finding; any other text as it is."""
+    return text.rpartition("/finding/")[2]
+
+
+def is_account(text: str) -> bool:
+    """Returns whether the text is the ID of an AWS account."""
+    return re.fullmatch("[0-9]{12}", text) is not None
+
+
+def words(text: str) -> list[str]:
+    """Returns the words of free text, at most MOST_WORDS of them."""
+    return text.split()[:MOST_WORDS]
+
+
+def names_that_begin(text: str) -> list[str]:
+    """Returns the names of at most NAMES entities that begin with the text."""
+    return list(Entity.objects.filter(_begins(text)).values_list("name", flat=True)[:NAMES])
 
 
 def _of_type(text: str) -> Narrow | None:
