@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat
 
+from findings import titles
 from findings.catalogue import FINDING_TYPES
 from findings.models import Entity, Finding, Mention
 
-# Free text is compared with the titles of this many findings only, the newest that match the other
-# filters: no index finds a part of a word, and reading all titles would take ever longer.
+# The titles of this many findings are read, the newest that match the other filters: no index finds
+# a part of a word. findings.titles knows the words of all others, but for numbers and names.
 TITLES = 10_000
+MOST_TYPES = 40  # queries of one search
 MOST_WORDS = 10
 NAMES = 50  # entities whose names begin with the text
 
@@ -89,26 +92,53 @@ def _of_type(text: str) -> Narrow | None:
 
 
 def _containing(text: str, findings: Findings) -> list[Findings]:
-    words = text.split()
-    types = [
-        findings.filter(finding_type=name)
-        for name in FINDING_TYPES
-        if all(word.lower() in name.lower() for word in words)
-    ]
     names = Entity.objects.filter(_begins(text)).values("pk")[:NAMES]
     mentions = Mention.objects.filter(entity__in=list(names.values_list("pk", flat=True)))
-    titles = Q()
-    for word in words:
-        titles &= Q(title__icontains=word)
+    in_title = Q()
+    for word in words(text):
+        in_title &= Q(title__icontains=word)
     # A range of time, not a subquery with a limit, for which PostgreSQL reads all titles.
     instants = findings.order_by("-seen_at", "-pk").values_list("seen_at", flat=True)
     if since := instants[TITLES - 1 : TITLES].first():
-        titles &= Q(seen_at__gte=since)
+        in_title &= Q(seen_at__gte=since)
     return [
-        *types,
+        *_with_title(words(text), findings),
         findings.filter(pk__in=mentions.values("finding")),
-        findings.filter(titles),
+        findings.filter(in_title),
     ]
+
+
+def _with_title(said: Sequence[str], findings: Findings) -> Iterator[Findings]:
+    """Yields queries for the findings whose types and titles contain the words.
+
+    A type is a query of its own, because each is found with an index. Among many types, the newest
+    finding of any is near, so that the newest are read one after another.
+    """
+    whole, parts = _types_with([word.lower() for word in said])
+    in_part = Q()
+    for word in said:
+        in_part &= Q(title__icontains=word) | Q(finding_type__icontains=word)
+    for types, condition in ((whole, Q()), (parts, in_part)):
+        if len(types) <= MOST_TYPES:
+            yield from (findings.filter(condition, finding_type=name) for name in types)
+        else:
+            # Not the column itself, by whose index SQLite would read and sort all of them.
+            unindexed = findings.alias(any_type=Concat("finding_type", Value("")))
+            yield unindexed.filter(condition, any_type__in=types)
+
+
+def _types_with(said: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the types all of whose findings have the words, and those some of whose may have."""
+    whole, parts = [], []
+    for finding_type, known in titles.by_type().items():
+        left = [word for word in said if word not in finding_type.lower()]
+        matching = sum(all(word in words.lower() for word in left) for words in known)
+        is_complete = len(known) < titles.MOST
+        if not left or (is_complete and matching == len(known)):
+            whole.append(finding_type)
+        elif matching or not is_complete:
+            parts.append(finding_type)
+    return whole, parts
 
 
 def _begins(text: str) -> Q:

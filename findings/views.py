@@ -56,9 +56,11 @@ def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
         "export_limit": f"{export.LIMIT:,}",
     }
     if form.is_valid():
-        rows = events.listed(form.asked(), now=timezone.now())
+        now = timezone.now()
+        rows = events.listed(form.asked(), now=now)
         shown = context["shown"] = events.PAGER.shown(request, rows, path=path)
         aws_accounts.give_names(shown.rows)
+        events.mark(shown.rows, now=now)
         if shown.is_first and shown.rows and "sort" not in form.asked():
             context["newest"] = events.PAGER.cursor(shown.rows[0])
     parts = bulk.parts_for(request.user)
