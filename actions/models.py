@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from actions import remedies
+from actions.remedies import Remedy
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
 from findings.guardduty.parser import ACCOUNT_ID_MAX_LENGTH, ENTITY_NAME_MAX_LENGTH, Kind
 from findings.models import Finding
@@ -285,6 +287,13 @@ class Reaction(KeptModel):
     def was_not_done(self) -> bool:
         """Whether it failed, was prevented, or waits or waited for an approval."""
         return self.state in (State.FAILED, State.PREVENTED, State.WAITING, State.APPROVED)
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """A link to what helps if it was prevented; None if nothing does."""
+        if self.state != State.PREVENTED:
+            return None
+        return remedies.remedy(self.outcome, self.finding_id)
 
     @property
     def has_no_end(self) -> bool:

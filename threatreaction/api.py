@@ -128,12 +128,16 @@ def _either(
 
     @wraps(resource)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        is_person = responses.wants_html(request) and "Authorization" not in request.headers
-        response = (page if is_person else resource)(request, *args, **kwargs)
+        response = (page if _is_person(request) else resource)(request, *args, **kwargs)
         patch_vary_headers(response, ["Accept", "Authorization"])
         return response
 
     return answer
+
+
+def _is_person(request: HttpRequest) -> bool:
+    """Return whether a browser asks for a page."""
+    return responses.wants_html(request) and "Authorization" not in request.headers
 
 
 def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -152,6 +156,8 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         allowed = {method.strip() for method in response["Allow"].split(",")}
         if "GET" in allowed:
             allowed.add("HEAD")
+        if _is_person(request):
+            return HttpResponseNotAllowed(sorted(allowed))  # the middleware adds the page
         return responses.respond(
             code="method_not_allowed",
             detail=f"This URL supports {', '.join(sorted(allowed))}.",
