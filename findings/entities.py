@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
 from django.db.models import Count, Max, Min, QuerySet, TextChoices
@@ -29,7 +31,13 @@ _ORDERS = {
     Sort.SEEN: ("-last_seen_at", "name", "pk"),
     Sort.NAME: ("name", "pk"),
 }
-COLUMNS = {
+_LOOKUPS = {
+    "kind": "kind",
+    "name": "name__icontains",
+    "since": "last_seen_at__gte",
+    "until": "last_seen_at__lt",
+}
+COLUMNS: Mapping[str, Mapping[str, str]] = {
     "types": {"": "descending"},
     "findings": {Sort.FINDINGS: "descending"},
     "seen": {Sort.SEEN: "descending"},
@@ -66,16 +74,13 @@ class EntityFilter(filters.FilterForm):
         The filter must be valid, and the entities have the statistics.
         """
         asked = self.asked()
-        if "kind" in asked:
-            entities = entities.filter(kind=asked["kind"])
-        if "name" in asked:
-            entities = entities.filter(name__icontains=asked["name"])
+        lookups: dict[str, Any] = {
+            lookup: asked[name] for name, lookup in _LOOKUPS.items() if name in asked
+        }
+        entities = entities.filter(**lookups)
         if period := asked.get("period"):
-            entities = entities.filter(last_seen_at__gte=now - filters.Period(period).length)
-        if "since" in asked:
-            entities = entities.filter(last_seen_at__gte=asked["since"])
-        if "until" in asked:
-            entities = entities.filter(last_seen_at__lt=asked["until"])
+            newest: dict[str, Any] = {"last_seen_at__gte": now - filters.Period(period).length}
+            entities = entities.filter(**newest)
         return entities.order_by(*_ORDERS[asked["sort"]]) if "sort" in asked else entities
 
 

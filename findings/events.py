@@ -176,7 +176,7 @@ def listed(asked: Mapping[str, Any], *, now: datetime) -> Rows[Finding]:
 _HIGHEST_FIRST = [*reversed(Severity.values), ""]
 _LEADS: Mapping[Any, str] = {Sort.TYPE: "finding_type", Sort.ACCOUNT: "account_id"}  # indexes
 # Not by the number of sightings: GuardDuty changes it, and each change would cost an index.
-COLUMNS = {
+COLUMNS: Mapping[str, Mapping[str, str]] = {
     "seen": {"": "descending", Sort.OLDEST: "ascending"},
     "severity": {Sort.SEVERITY: "descending"},
     "type": {Sort.TYPE: "ascending"},

@@ -46,11 +46,11 @@ def test_every_operation_keeps_to_the_document(server: Server, licensed: bool) -
             run()
 
 
-# Rightly, too: 422 to a target of the wrong kind, 409 to undo what is not in force, and 404 to
-# approve an action that does not exist.
+# Rightly, too: 422 to a target of the wrong kind, 409 to undo what is not in force, and 404 or 409
+# to approve what does not exist or does not wait.
 _SEMANTIC = {
     "POST /actions": ["409", "422"],
-    "POST /actions/{action_id}/approval": ["404"],
+    "POST /actions/{action_id}/approval": ["404", "409"],
 }
 
 
