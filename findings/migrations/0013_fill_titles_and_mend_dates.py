@@ -17,12 +17,12 @@ _number = re.compile(r"(?:[0-9][^0-9]*){4}")
 
 def fill_titles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor | None) -> None:
     """Store the words of the titles of the findings that are stored already."""
-    finding = apps.get_model("findings", "Finding")
-    mention = apps.get_model("findings", "Mention")
-    known_title = apps.get_model("findings", "KnownTitle")
+    findings = apps.get_model("findings", "Finding").objects
+    mentions = apps.get_model("findings", "Mention").objects
+    known_titles = apps.get_model("findings", "KnownTitle").objects
     known: dict[str, set[str]] = defaultdict(set)
     said = (
-        finding.objects.exclude(finding_type="")
+        findings.exclude(finding_type="")
         .order_by()
         .values_list("finding_type", "title")
         .annotate(one=Max("pk"))
@@ -31,12 +31,12 @@ def fill_titles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor | None) -> N
         words = [word for word in title.split() if not _number.search(word)]
         if len(known[finding_type]) >= _MOST or " ".join(words)[:300] in known[finding_type]:
             continue
-        names = set(mention.objects.filter(finding=pk).values_list("entity__name", flat=True))
+        names = set(mentions.filter(finding=pk).values_list("entity__name", flat=True))
         kept = (word for word in words if word.strip("\"'()[],.:;") not in names)
         known[finding_type].add(" ".join(kept)[:300])
-    known_title.objects.bulk_create(
+    known_titles.bulk_create(
         [
-            known_title(finding_type=finding_type, words=words)
+            known_titles.model(finding_type=finding_type, words=words)
             for finding_type, titles in known.items()
             for words in titles
         ],
@@ -46,8 +46,8 @@ def fill_titles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor | None) -> N
 
 def mend_dates(apps: Apps, schema_editor: BaseDatabaseSchemaEditor | None) -> None:
     """Date findings from the future by their arrival, so that they do not sort first for ever."""
-    finding = apps.get_model("findings", "Finding")
-    future = finding.objects.filter(seen_at__gt=timezone.now() + timedelta(days=1))
+    findings = apps.get_model("findings", "Finding").objects
+    future = findings.filter(seen_at__gt=timezone.now() + timedelta(days=1))
     future.update(seen_at=F("received_at"))
 
 
