@@ -100,8 +100,9 @@ class EventQuery(BaseModel):
         max_length=512,
         description="An address, a name or ARN of an entity, the ID or ARN of a finding, an AWS"
         " account or a finding type. Other text is compared with finding types, with the beginning"
-        " of entity names, and with the words of titles. Numbers and names in titles are found in"
-        f" the newest {search.TITLES:,} findings that match the other filters.",
+        " of entity names, and with the words of titles. Names, and words with four digits or more,"
+        f" are found in the titles of the newest {search.TITLES:,} findings that match the other"
+        " filters only.",
     )
     period: Annotated[filters.Period | None, Filter(label="Last seen", empty="Any time")] = Field(
         None, description="Last seen within this time before now."
