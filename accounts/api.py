@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from accounts.api_auth import callers_who
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import as_json
+from problems.parameters import refuse_unknown
 from problems.schemas import Problem
 from storage.paging import CursorPager
 
@@ -88,6 +89,7 @@ def get_security_events(
     request: HttpRequest, response: HttpResponse, wanted: Query[SecurityEventQuery]
 ) -> dict[str, Any]:
     """Lists security events, newest first, up to 100 per page."""
+    refuse_unknown(request, SecurityEventQuery)
     events = SecurityEvent.objects.all()
     if wanted.event:
         events = events.filter(kind=wanted.event)

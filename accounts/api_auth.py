@@ -20,7 +20,7 @@ SCOPES = {
     "license:read": "Read the license: plan, account, dates and days left.",
     "findings:read": "Read the threat policy, findings and actions.",
     "findings:write": "Change the threat policy.",
-    "actions:write": "Request actions: block, revoke, and undo.",
+    "actions:write": "Request actions: block, revoke, and undo; approve those that wait.",
     "findings:triage": "Change the status and the assignee of findings, and add notes.",
     "security:read": "Read the security log: sign-ins and changes of permissions.",
 }

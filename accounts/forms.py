@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any, ClassVar
 
 from allauth.account import forms as account_forms
@@ -25,6 +25,7 @@ from accounts import background
 from accounts.models import EventKind, SecurityEventQuerySet
 from accounts.security_log import record
 from serving.passkeys import CredentialForm, wrong_answer
+from storage import filters
 
 
 class EndSessionsForm(forms.Form):
@@ -33,34 +34,41 @@ class EndSessionsForm(forms.Form):
     session = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
-class SecurityLogFilter(forms.Form):
+class SecurityLogFilter(filters.FilterForm):
     """Filters of the security log. An event must match all of them."""
 
+    who = forms.CharField(
+        label="Search",
+        max_length=150,
+        required=False,
+        widget=filters.SearchInput,
+        help_text="User name or ID of an API client",
+    )
+    period = forms.ChoiceField(
+        label="Time", required=False, choices=[("", "Any time"), *filters.Period.choices]
+    )
     kind = forms.ChoiceField(
         label="Event", choices=[("", "All events"), *EventKind.choices], required=False
     )
-    who = forms.CharField(label="User or API client", max_length=150, required=False)
     address = forms.GenericIPAddressField(label="Source address", required=False)
-    since = forms.DateField(
-        label="From (UTC)", widget=forms.DateInput({"type": "date"}), required=False
-    )
-    until = forms.DateField(
-        label="To (UTC)", widget=forms.DateInput({"type": "date"}), required=False
-    )
+    since = filters.InstantField(label="From (UTC)", required=False)
+    until = filters.InstantField(label="To (UTC)", required=False)
 
-    def narrow(self, events: SecurityEventQuerySet) -> SecurityEventQuerySet:
+    def narrow(self, events: SecurityEventQuerySet, *, now: datetime) -> SecurityEventQuerySet:
         """Returns the events that match. Call it only if the form is valid."""
-        asked = self.cleaned_data
-        if kind := asked["kind"]:
+        asked = self.asked()
+        if kind := asked.get("kind"):
             events = events.filter(kind=kind)
-        if who := asked["who"]:
+        if who := asked.get("who"):
             events = events.filter(Q(user_name=who) | Q(client_id=who) | Q(by_name=who))
-        if address := asked["address"]:
+        if address := asked.get("address"):
             events = events.filter(address=address)
-        if since := asked["since"]:
-            events = events.filter(at__gte=datetime.combine(since, time.min, UTC))
-        if until := asked["until"]:
-            events = events.filter(at__lte=datetime.combine(until, time.max, UTC))
+        if period := asked.get("period"):
+            events = events.filter(at__gte=now - filters.Period(period).length)
+        if since := asked.get("since"):
+            events = events.filter(at__gte=since)
+        if until := asked.get("until"):
+            events = events.filter(at__lt=until)
         return events
 
 

@@ -47,7 +47,7 @@ from accounts.forms import EndSessionsForm, SecurityLogFilter
 from accounts.models import EventKind, SecurityEvent
 from accounts.security_log import record
 from license.middleware import SAFE_METHODS, LicensedRequest
-from storage import paging
+from storage import filters, paging
 from storage.paging import CursorPager
 
 PAGER = CursorPager(50)  # of the security log
@@ -68,10 +68,17 @@ def security_log(request: HttpRequest) -> HttpResponse:
     """Lists security events, newest first."""
     wanted = paging.wanted(request)
     form = SecurityLogFilter(wanted)
-    events = SecurityEvent.objects.all()
+    context = {
+        "form": form,
+        "wanted": wanted,
+        "chips": filters.chips(form, wanted, request.path),
+        "presets": filters.presets(
+            form, "period", wanted, request.path, instead_of=("since", "until")
+        ),
+    }
     if form.is_valid():
-        events = form.narrow(events)
-    context = {"form": form, "wanted": wanted, "shown": PAGER.shown(request, events)}
+        events = form.narrow(SecurityEvent.objects.all(), now=timezone.now())
+        context["shown"] = PAGER.shown(request, events)
     return render(request, "account/security_log.html", context)
 
 

@@ -1,4 +1,4 @@
-"""GET and POST /actions. threatreaction/api.py handles the errors."""
+"""/actions and its approvals. threatreaction/api.py handles the errors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import HeaderEx, P, Query, Router, Status
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 
 from accounts.api_auth import Caller, callers_who
-from actions import by_hand, durations, log
+from actions import approval, by_hand, durations, log
 from actions.by_hand import NothingInForce, NotPossible, Request
 from actions.log import ActionFilter, ActionQuery
 from actions.models import Reaction
-from actions.schemas import ActionList, ActionRequest, ActionTaken
+from actions.schemas import ActionList, ActionRequest, ActionTaken, Approval
 from actions.undo import NO_KEY, Key
 from findings.api import asked_of
 from findings.models import Finding
@@ -102,6 +102,50 @@ def post_actions(
             [{"loc": ("body", "body", "target"), "type": "value_error", "msg": str(reason)}]
         ) from reason
     return Status(201, _as_data(reaction))
+
+
+@router.post(
+    "/actions/{int:action_id}/approval",
+    auth=callers_who(permission="actions.add_reaction", scope="actions:write"),
+    response={
+        200: ActionTaken,
+        frozenset({400, 401, 403, 404, 409, 413, 415, 422, 500}): Problem,
+    },
+    operation_id="postApproval",
+    summary="Approve or reject an action that waits",
+    openapi_extra={
+        "security": [{"session": []}, {"client": ["actions:write"]}],
+        "responses": {
+            200: {
+                "description": "The action that the approval added, or the rejected one. Its state"
+                " says whether a worker carries it out."
+            },
+        },
+    },
+)
+def post_approval(
+    request: HttpRequest, response: HttpResponse, action_id: int, body: Approval
+) -> dict[str, Any]:
+    """Decides an action that the policy asks about, as the Actions page does.
+
+    `GET /actions?state=waiting` lists what waits, and `due_at` says until when. An approval closes
+    the waiting action, and adds another one, which the safeguards check again.
+    """
+    waiting = Reaction.objects.filter(pk=action_id).first()
+    if waiting is None:
+        raise HttpError(404, "There is no such action.")
+    caller: Caller = request.auth  # type: ignore[attr-defined]
+    decided = approval.decide(
+        waiting, approved=body.approved, reason=body.reason, by=caller, at=timezone.now()
+    )
+    if decided is None:
+        raise NotWaiting
+    response["Cache-Control"] = "no-store"
+    return _as_data(decided)
+
+
+class NotWaiting(Exception):
+    """The action does not wait for an approval, or no longer."""
 
 
 class KeyReused(Exception):

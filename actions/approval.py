@@ -1,9 +1,8 @@
-"""Actions of the policy that wait until a person approves them."""
+"""Actions of the policy that wait until somebody approves them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -13,9 +12,6 @@ from actions import by_hand
 from actions.by_hand import Request
 from actions.models import Reaction, State, Verdict
 from storage.locks import advisory_lock
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 LOCK = "actions.approval"
 EXPIRED = "Nobody approved it within a day."
@@ -31,11 +27,11 @@ def who_may() -> list[str]:
 
 @transaction.atomic
 def decide(
-    reaction: Reaction, *, approved: bool, reason: str, by: User, at: datetime
+    reaction: Reaction, *, approved: bool, reason: str, by: Caller, at: datetime
 ) -> Reaction | None:
     """Approves or rejects a waiting action.
 
-    An approval adds another action, as if the user had requested it now: it applies after all
+    An approval adds another action, as if the caller had requested it now: it applies after all
     actions on the target until now, the safeguards and the allowlist are asked again, its time
     limit and its attempts begin now, and a revocation covers the sessions that began meanwhile.
     Returns that action, or the rejected one; None if the action no longer waits.
@@ -49,8 +45,9 @@ def decide(
         reaction=found,
         at=at,
         approved=approved,
-        by=by,
-        by_name=by.get_username(),
+        by=by.user,
+        by_name=by.name,
+        client_id=by.client_id,
         reason=reason,
     )
     state = State.APPROVED if approved else State.PREVENTED
@@ -58,8 +55,7 @@ def decide(
     if not approved:
         return Reaction.objects.get(pk=found.pk)
     wanted = Request(found.kind, found.target_kind, found.target, reason, found.its_finding)
-    caller = Caller(name=by.get_username(), user=by)
-    return by_hand.store(wanted, why=f"{found.why} {verdict}.", by=caller, at=at)
+    return by_hand.store(wanted, why=f"{found.why} {verdict}.", by=by, at=at)
 
 
 @transaction.atomic

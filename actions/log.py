@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from django.db.models import QuerySet
+from django.db.models import TextChoices
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field
 
-from actions.models import CONTAINMENTS, Reaction, ReactionKind, State
+from actions import search
+from actions.models import CONTAINMENTS, Reaction, ReactionKind, ReactionQuerySet, State
 from storage import filters
 from storage.filters import Filter, Instant, Name
-from storage.paging import CursorPager
+from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25)
 
@@ -29,11 +30,30 @@ _KINDS_SHOWN_NOW = {
 }
 
 
+class Sort(TextChoices):
+    """The orders of the log."""
+
+    OLDEST = "oldest", "Oldest first"
+
+
+COLUMNS = {"decided": {"": "descending", Sort.OLDEST: "ascending"}}
+
+
 class ActionQuery(BaseModel):
     """Filters for actions. An action must match all given filters."""
 
     model_config = ConfigDict(use_enum_values=True)
 
+    q: Annotated[
+        Name | None,
+        Filter(label="Search", help_text="Target, finding, account, type or words", is_search=True),
+    ] = Field(
+        None,
+        max_length=512,
+        description="A target, the ID or ARN of a finding, an AWS account or a finding type. Other"
+        " text is compared with the beginning of targets, and with the targets, reasons, outcomes"
+        f" and finding types of the newest {search.NEWEST:,} actions.",
+    )
     period: Annotated[filters.Period | None, Filter(label="Decided", empty="Any time")] = Field(
         None, description="Decided within this time before now."
     )
@@ -63,6 +83,9 @@ class ActionQuery(BaseModel):
     account: Annotated[Name | None, Filter("finding__account_id", "AWS account")] = Field(
         None, max_length=64, description="The AWS account."
     )
+    sort: Annotated[Sort | None, Filter(empty="Newest first")] = Field(
+        None, description="The order, if it is not newest first."
+    )
     after: str | None = Field(
         None, pattern=f"^{PAGER.pattern}$", description="The value of `next` on the previous page."
     )
@@ -71,17 +94,23 @@ class ActionQuery(BaseModel):
 ActionFilter = filters.form_of(ActionQuery)
 
 
-def listed(asked: Mapping[str, Any]) -> QuerySet[Reaction]:
-    """Returns the actions that match the values of a valid ActionFilter, for display in the log."""
-    reactions = Reaction.objects.all()
+def listed(asked: Mapping[str, Any]) -> Rows[Reaction]:
+    """Returns the actions that match the values of a valid ActionFilter, in the order asked for."""
+    reactions = _as_shown(Reaction.objects.all())
     if period := asked.get("period"):
         since = timezone.now() - filters.Period(period).length
         reactions = reactions.filter(decided_at__gte=since)
     if now := asked.get("now"):
         reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
+    narrowed = filters.narrow(reactions, ActionQuery, asked)
+    groups = [search.branches(asked["q"], narrowed) if "q" in asked else [narrowed]]
+    oldest_first = asked.get("sort") == Sort.OLDEST
+    return Rows(_as_shown(Reaction.objects.all()), groups, oldest_first=oldest_first)
+
+
+def _as_shown(reactions: ReactionQuerySet) -> ReactionQuerySet:
     return (
-        filters.narrow(reactions, ActionQuery, asked)
-        .select_related("finding")
+        reactions.select_related("finding")
         .defer("finding__raw", "finding__description")
         .prefetch_related("attempts")
     )

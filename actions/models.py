@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from actions import remedies
+from actions.remedies import Remedy
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH
 from findings.guardduty.parser import ACCOUNT_ID_MAX_LENGTH, ENTITY_NAME_MAX_LENGTH, Kind
 from findings.models import Finding
@@ -287,6 +289,13 @@ class Reaction(KeptModel):
         return self.state in (State.FAILED, State.PREVENTED, State.WAITING, State.APPROVED)
 
     @property
+    def remedy(self) -> Remedy | None:
+        """A link to what helps if it was prevented; None if nothing does."""
+        if self.state != State.PREVENTED:
+            return None
+        return remedies.remedy(self.outcome, self.finding_id)
+
+    @property
     def has_no_end(self) -> bool:
         """Whether it is a block without a time limit."""
         return self.kind == ReactionKind.BLOCK and not self.was_not_done and self.ends_at is None
@@ -372,13 +381,17 @@ VerdictManager = models.Manager.from_queryset(VerdictQuerySet)
 
 
 class Verdict(AppendOnlyModel):
-    """Whether a person approved an action that waited for it, and why."""
+    """Whether a person or a program approved an action that waited for it, and why."""
 
     reaction = models.OneToOneField(Reaction, on_delete=models.PROTECT, related_name="verdict")
     at = models.DateTimeField()
     approved = models.BooleanField()
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    # Null for a program, which `client_id` identifies.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
     by_name = models.CharField(max_length=200)
+    client_id = models.CharField(max_length=200, blank=True, db_default="", default="")
     reason = models.TextField()
 
     objects = VerdictManager()

@@ -1,4 +1,4 @@
-"""Schemas of GET and POST /actions, which OpenAPI documents.
+"""Schemas of /actions, which OpenAPI documents.
 
 The query parameters are in actions.log.ActionQuery.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from actions import durations
 from actions.by_hand import REASON_MAX_LENGTH, UNDO
@@ -67,6 +67,20 @@ class ActionRequest(BaseModel):
         return self
 
 
+class Approval(BaseModel):
+    """The verdict on an action that waits for an approval."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"approved": True, "reason": "Confirmed in ticket 4711"}],
+        },
+    )
+
+    approved: StrictBool = Field(description="False rejects the action.")
+    reason: Name = Field(max_length=REASON_MAX_LENGTH, description="For the log.")
+
+
 class Tried(BaseModel):
     """One attempt, and AWS's answer."""
 
@@ -96,7 +110,10 @@ class ActionTaken(BaseModel):
     outcome: str = Field(description="The result. Empty while it is pending.")
     decided_at: datetime
     settled_at: datetime | None
-    due_at: datetime | None = Field(description="Time of the next attempt. Null if none.")
+    due_at: datetime | None = Field(
+        description="Time of the next attempt, or until when it waits for an approval. Null if"
+        " neither."
+    )
     ends_at: datetime | None = Field(
         description="The end of a block. Null if it has none, and for other actions."
     )

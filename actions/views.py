@@ -42,6 +42,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "presets": filters.presets(
             form, "period", wanted, request.path, instead_of=("since", "until")
         ),
+        "sorts": filters.heads(log.COLUMNS, wanted, request.path),
         "is_dry_run": not containment.is_on(),
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "nearly_full": [one for one in fill.levels() if one.is_nearly_full],
@@ -130,7 +131,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         reaction,
         approved=verdict == "approve",
         reason=form.cleaned_data["reason"],
-        by=cast(User, request.user),
+        by=caller_of(request),
         at=timezone.now(),
     )
     if decided is None:

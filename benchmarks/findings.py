@@ -17,7 +17,7 @@ from actions import ingest
 from actions.models import Reaction
 from benchmarks.measure import Comparison, compare, line, ratio
 from benchmarks.people import browser
-from findings import events, policy
+from findings import events, policy, titles
 from findings.catalogue import FINDING_TYPES, Severity
 from findings.guardduty.files import read_findings
 from findings.models import Entity, Finding, Mention, Target, ThreatPolicy
@@ -123,6 +123,8 @@ LISTS = {
     "search of a type": "/events?q=Recon:EC2/Portscan",
     "search of words": "/events?q=port scan",
     "search in vain": "/events?q=no such words",
+    "search of a letter": "/events?q=e",
+    "search of old titles": "/events?q=abused site",
     "open ones of a severity": "/events?status=open&severity=MEDIUM",
     "closed ones": "/events?status=closed",
     "an account": "/events?account=123456789012&period=30d",
@@ -194,4 +196,20 @@ def _fill_up_to(count: int) -> None:
             " 'Somebody scans ports.', 1,"
             f" {at}, {at}, {at}, 'REPORT', '', '', '{{}}' FROM {numbers}"
         )
+        # The oldest of all, which no search of the newest finds.
+        cursor.execute(
+            "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, tactic,"  # noqa: S608
+            " severity, score, title, description, count, seen_at, received_at, action, set_at,"
+            " problem, raw)"
+            f" SELECT '123456789012', 'eu-central-1', 'old {count} ' || value,"
+            " 'Impact:EC2/AbusedDomainRequest.Reputation', 'Impact', 'MEDIUM', 5,"
+            " 'An abused site', '', 1, '2020-01-01', '2020-01-01', 'REPORT', '', '', '{}'"
+            f" FROM {_NUMBERS[connection.vendor].format(1, 30)}"
+        )
         cursor.execute("ANALYZE")
+    titles.remember(
+        [
+            ("Recon:EC2/Portscan", "A scan"),
+            ("Impact:EC2/AbusedDomainRequest.Reputation", "An abused site"),
+        ]
+    )

@@ -98,6 +98,7 @@ def shown(finding: Finding) -> Mapping[str, Any]:
     everything = [_entity(one, finding) for one in resources]
     return {
         "parsed": parsed,
+        "is_from_future": events.is_from_future(parsed, now=timezone.now()),
         "actors": everyone,
         "first_actors": everyone[:_FIRST],
         "more_actors": len(everyone[_FIRST:]),

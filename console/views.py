@@ -24,7 +24,7 @@ from findings import accounts, events, triage
 from findings.models import Entity, Finding, TriageEntry
 from findings.triage_forms import TriageForm
 from license.middleware import LicensedRequest
-from storage import paging
+from storage import filters, paging
 
 
 @require_safe
@@ -120,7 +120,13 @@ def account_list(request: HttpRequest) -> HttpResponse:
         form = accounts.NameForm(initial={"account_id": asked, "name": name})
     context = {
         "form": form,
-        "known": [(one, reach.of(one.account_id)) for one in known],
+        "known": [
+            (one, reach.of(one.account_id))
+            for one in accounts.in_order(known, request.GET.get("sort", ""))
+        ],
+        "sorts": filters.heads(
+            accounts.COLUMNS, {"sort": request.GET.get("sort", "")}, request.path
+        ),
         "may_change": may_change,
         "may_act": request.user.has_perm("actions.add_reaction"),
         "role": members.ROLE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django import forms
 from django.db.models import Count, Max
@@ -81,6 +81,26 @@ def known() -> list[Account]:
         )
         for account_id in sorted({*names, *seen})
     ]
+
+
+COLUMNS = {
+    "account": {"": "ascending"},
+    "name": {"name": "ascending"},
+    "findings": {"findings": "descending"},
+    "seen": {"seen": "descending"},
+}
+
+
+def in_order(known: Iterable[Account], sort: str) -> list[Account]:
+    """Returns the accounts in an order of COLUMNS; by account ID in any other."""
+    if sort == "name":
+        return sorted(known, key=lambda one: (not one.name, one.name.casefold(), one.account_id))
+    if sort == "findings":
+        return sorted(known, key=lambda one: (-one.findings, one.account_id))
+    if sort == "seen":
+        never = datetime.min.replace(tzinfo=UTC)
+        return sorted(known, key=lambda one: one.seen_at or never, reverse=True)
+    return list(known)
 
 
 def give_names(findings: Iterable[Finding]) -> None:

@@ -21,6 +21,7 @@ from findings.events import EventFilter, EventQuery
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.policy import Policy, PolicyChanges
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
+from problems.parameters import refuse_unknown
 from problems.schemas import Problem
 from storage.filters import FilterForm
 from storage.paging import Page
@@ -68,7 +69,7 @@ def get_findings(
     ] = None,
 ) -> dict[str, Any] | Status[None]:
     """Lists the policy settings in the format that PUT accepts. Without filters, lists all."""
-    _refuse_unknown_parameters(request, PolicyFilter)
+    refuse_unknown(request, PolicyFilter)
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
     response["Cache-Control"] = "private, no-cache"
@@ -211,7 +212,7 @@ def asked_of(
 
     Raises ValidationError for an unknown or repeated parameter or an invalid value.
     """
-    _refuse_unknown_parameters(request, type(wanted))
+    refuse_unknown(request, type(wanted))
     asked = wanted.model_dump(exclude_none=True)
     after = asked.pop("after", "")
     form = filters(asked)
@@ -224,22 +225,6 @@ def asked_of(
             ]
         )
     return form, after
-
-
-def _refuse_unknown_parameters(request: HttpRequest, filters: type[BaseModel]) -> None:
-    """Raises ValidationError for unknown parameters: a mistyped filter must not list everything."""
-    known = ", ".join(filters.model_fields)
-    errors = [
-        {
-            "loc": ("query", name),
-            "type": "value_error",
-            "msg": f"The supported parameters are {known}. Use each at most once.",
-        }
-        for name, values in request.GET.lists()
-        if name not in filters.model_fields or len(values) > 1
-    ]
-    if errors:
-        raise ValidationError(errors)
 
 
 def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:

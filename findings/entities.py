@@ -2,35 +2,86 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from django import forms
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet, TextChoices
 
 from findings.guardduty.parser import Kind
 from findings.models import Entity
+from storage import filters
 from storage.paging import NumberPager
 
 PAGER = NumberPager(50)
 STALE = timedelta(days=90)  # an entity not seen for longer is marked stale
 
 
-class EntityFilter(forms.Form):
+class Sort(TextChoices):
+    """The orders of the list."""
+
+    FINDINGS = "findings", "Most findings first"
+    SEEN = "seen", "Last seen first"
+    NAME = "name", "By name"
+
+
+_ORDERS = {
+    Sort.FINDINGS: ("-findings", "name", "pk"),
+    Sort.SEEN: ("-last_seen_at", "name", "pk"),
+    Sort.NAME: ("name", "pk"),
+}
+_LOOKUPS = {
+    "kind": "kind",
+    "name": "name__icontains",
+    "since": "last_seen_at__gte",
+    "until": "last_seen_at__lt",
+}
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "types": {"": "descending"},
+    "findings": {Sort.FINDINGS: "descending"},
+    "seen": {Sort.SEEN: "descending"},
+    "name": {Sort.NAME: "ascending"},
+}
+
+
+class EntityFilter(filters.FilterForm):
     """Filters the entity list. All fields are optional; field names are the query parameters."""
 
+    name = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=512,
+        help_text="Part of a name",
+        widget=filters.SearchInput,
+    )
+    period = forms.ChoiceField(
+        label="Last seen", required=False, choices=[("", "Any time"), *filters.Period.choices]
+    )
     kind = forms.ChoiceField(
         required=False,
         choices=[("", "Any"), *((kind.value, kind.value.capitalize()) for kind in Kind)],
     )
-    name = forms.CharField(required=False, max_length=512, help_text="Partial match")
+    since = filters.InstantField(label="Last seen from (UTC)", required=False)
+    until = filters.InstantField(label="Last seen to (UTC)", required=False)
+    sort = forms.ChoiceField(
+        required=False, choices=[("", "Most finding types first"), *Sort.choices]
+    )
 
-    def narrow(self, entities: QuerySet[Entity]) -> QuerySet[Entity]:
-        """Returns the entities that match this filter, which must be valid."""
-        if kind := self.cleaned_data["kind"]:
-            entities = entities.filter(kind=kind)
-        if name := self.cleaned_data["name"]:
-            entities = entities.filter(name__icontains=name)
-        return entities
+    def narrow(self, entities: QuerySet[Entity], *, now: datetime) -> QuerySet[Entity]:
+        """Returns the entities that match this filter, in the order asked for.
+
+        The filter must be valid, and the entities have the statistics.
+        """
+        asked = self.asked()
+        lookups: dict[str, Any] = {
+            lookup: asked[name] for name, lookup in _LOOKUPS.items() if name in asked
+        }
+        entities = entities.filter(**lookups)
+        if period := asked.get("period"):
+            newest: dict[str, Any] = {"last_seen_at__gte": now - filters.Period(period).length}
+            entities = entities.filter(**newest)
+        return entities.order_by(*_ORDERS[asked["sort"]]) if "sort" in asked else entities
 
 
 def with_statistics(entities: QuerySet[Entity]) -> QuerySet[Entity]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from findings import search
 from findings.catalogue import Severity
-from findings.guardduty.parser import Address
+from findings.guardduty.parser import Address, ParsedFinding
 from findings.models import Action, Entity, Finding, FindingQuerySet, Mention
 from storage import filters
-from storage.filters import Filter, Instant, Link, Name
+from storage.filters import Filter, Instant, Name
 from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25, by="seen_at")
@@ -83,6 +83,8 @@ class Sort(TextChoices):
 
     OLDEST = "oldest", "Oldest first"
     SEVERITY = "severity", "Highest severity first"
+    TYPE = "type", "By finding type"
+    ACCOUNT = "account", "By account"
 
 
 class EventQuery(BaseModel):
@@ -98,8 +100,9 @@ class EventQuery(BaseModel):
         max_length=512,
         description="An address, a name or ARN of an entity, the ID or ARN of a finding, an AWS"
         " account or a finding type. Other text is compared with finding types, with the beginning"
-        f" of entity names, and with the titles of the newest {search.TITLES:,} findings that match"
-        " the other filters.",
+        " of entity names, and with the words of titles. Names, and words with four digits or more,"
+        f" are found in the titles of the newest {search.TITLES:,} findings that match the other"
+        " filters only.",
     )
     period: Annotated[filters.Period | None, Filter(label="Last seen", empty="Any time")] = Field(
         None, description="Last seen within this time before now."
@@ -163,27 +166,23 @@ def listed(asked: Mapping[str, Any], *, now: datetime) -> Rows[Finding]:
     if sort == Sort.SEVERITY:  # finding_by_severity, level by level
         levels = [findings.filter(severity=one) for one in _HIGHEST_FIRST]
     groups = [search.branches(asked["q"], one) if "q" in asked else [one] for one in levels]
-    return Rows(_as_shown(Finding.objects.all()), groups, oldest_first=sort == Sort.OLDEST)
+    return Rows(
+        _as_shown(Finding.objects.all()),
+        groups,
+        oldest_first=sort == Sort.OLDEST,
+        lead=_LEADS.get(sort, ""),
+    )
 
 
 _HIGHEST_FIRST = [*reversed(Severity.values), ""]
-
-
-def sort_links(wanted: Mapping[str, str], path: str) -> dict[str, Link]:
-    """Returns the links in the heads of the columns that the list can be sorted by."""
-    sort = wanted.get("sort", "")
-    return {
-        "seen": filters.link(
-            "Last seen",
-            wanted,
-            path,
-            sort="" if sort else Sort.OLDEST,
-            is_current=sort != Sort.SEVERITY,
-        ),
-        "severity": filters.link(
-            "Severity", wanted, path, sort=Sort.SEVERITY, is_current=sort == Sort.SEVERITY
-        ),
-    }
+_LEADS: Mapping[Any, str] = {Sort.TYPE: "finding_type", Sort.ACCOUNT: "account_id"}  # indexes
+# Not by the number of sightings: GuardDuty changes it, and each change would cost an index.
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "seen": {"": "descending", Sort.OLDEST: "ascending"},
+    "severity": {Sort.SEVERITY: "descending"},
+    "type": {Sort.TYPE: "ascending"},
+    "account": {Sort.ACCOUNT: "ascending"},
+}
 
 
 def _narrowed(asked: Mapping[str, Any], now: datetime) -> QuerySet[Finding]:
@@ -225,6 +224,22 @@ _NOT_OF_AN_ASSIGNEE = [
     for field in User._meta.concrete_fields
     if field.name not in {"id", "username"}
 ]
+
+
+def mark(findings: Sequence[Finding], *, now: datetime) -> None:
+    """Sets `set_aside` and `is_from_future` on each finding of a page. Runs one query."""
+    rows = Finding.objects.filter(pk__in=[finding.pk for finding in findings])
+    raw = dict(rows.values_list("pk", "raw"))
+    for finding in findings:
+        finding.raw = raw[finding.pk]
+        parsed = finding.parsed
+        finding.set_aside = parsed.set_aside if parsed else ""
+        finding.is_from_future = is_from_future(parsed, now=now)
+
+
+def is_from_future(parsed: ParsedFinding | None, *, now: datetime) -> bool:
+    """Returns whether a finding says that it was last seen at a time to come."""
+    return bool(parsed and parsed.last_seen_at and parsed.last_seen_at > now)
 
 
 class Actor(NamedTuple):

@@ -7,18 +7,20 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from findings import policy
+from findings import policy, titles
 from findings.catalogue import Severity
 from findings.guardduty.attack import tactic_of
 from findings.guardduty.parser import ParsedFinding, Unparsed, parse
 from findings.models import Action, Entity, Finding, Mention
 from findings.policy import Policy
 from storage import bulk
+
+FUTURE = timedelta(days=1)  # as far ahead of the portal's clock as a date is credible
 
 Identity = tuple[str, str, str]  # AWS account, region, finding ID
 
@@ -130,6 +132,14 @@ def _store(
     # GuardDuty's updates have a higher count. The action from the first arrival does not change.
     Finding.objects.bulk_update([one.finding for one in newer], _UPDATED)
     _mention([*new.values(), *newer])
+    titles.remember(
+        (
+            finding.finding_type,
+            titles.words_of(finding.title, {one.name for one in parsed.entities}),
+        )
+        for finding, parsed, _ in (*new.values(), *newer)
+        if parsed
+    )
     if new:
         decide(list(new.values()))
     return len(known), len(newer)
@@ -162,13 +172,22 @@ def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) 
         description=parsed.description,
         count=parsed.count,
         first_seen_at=parsed.first_seen_at,
-        seen_at=parsed.last_seen_at or at,
+        seen_at=_seen_at(parsed, at),
         received_at=at,
         action=applies.action,
         set_at=", ".join(filter(None, applies.set_at or ())),
         raw=_as_json(finding),
     )
     return New(row, parsed)
+
+
+def _seen_at(parsed: ParsedFinding, at: datetime) -> datetime:
+    """Returns when it was last seen; the time of arrival if it does not say, or not credibly.
+
+    A finding that is dated in a year to come would be the newest of all until then.
+    """
+    said = parsed.last_seen_at
+    return said if said and said - at < FUTURE else at
 
 
 def _unparsed(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:

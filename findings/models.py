@@ -264,6 +264,8 @@ class Finding(models.Model):
         ]
 
     account_name = ""  # the account's display name, set by findings.accounts.give_names
+    set_aside = ""  # why GuardDuty or Security Hub set it aside, set by findings.events.mark
+    is_from_future = False  # whether it says so, set by findings.events.mark
 
     def __str__(self) -> str:
         return self.finding_type or "Unparsed finding"
@@ -369,6 +371,25 @@ class Mention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity} in {self.finding}"
+
+
+class KnownTitle(models.Model):
+    """The words of a title that findings of a type have, without what differs between findings.
+
+    The search looks here instead of reading the titles of all findings. See findings.titles.
+    """
+
+    finding_type = models.CharField(max_length=200)
+    words = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["finding_type", "words"], name="each_title_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.finding_type}: {self.words}"
 
 
 class AccountName(models.Model):

@@ -51,14 +51,16 @@ def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
         "query": urlencode(wanted),
         "chips": filters.chips(form, wanted, path),
         "presets": filters.presets(form, "period", wanted, path, instead_of=("since", "until")),
-        "sorts": events.sort_links(wanted, path),
+        "sorts": filters.heads(events.COLUMNS, wanted, path),
         "selected": bulk.selected(request),
         "export_limit": f"{export.LIMIT:,}",
     }
     if form.is_valid():
-        rows = events.listed(form.asked(), now=timezone.now())
+        now = timezone.now()
+        rows = events.listed(form.asked(), now=now)
         shown = context["shown"] = events.PAGER.shown(request, rows, path=path)
         aws_accounts.give_names(shown.rows)
+        events.mark(shown.rows, now=now)
         if shown.is_first and shown.rows and "sort" not in form.asked():
             context["newest"] = events.PAGER.cursor(shown.rows[0])
     parts = bulk.parts_for(request.user)
@@ -131,15 +133,22 @@ def entities(request: HttpRequest) -> HttpResponse:
     """Shows the Entities page, with filters."""
     wanted = paging.wanted(request)
     form = entity_list.EntityFilter(wanted)
-    if not form.is_valid():
-        return render(request, "findings/entities.html", {"form": form, "wanted": wanted})
-    narrowed = form.narrow(Entity.objects.all())
+    now = timezone.now()
     context = {
         "form": form,
         "wanted": wanted,
-        "shown": entity_list.PAGER.shown(request, entity_list.with_statistics(narrowed)),
-        "stale_before": timezone.now() - entity_list.STALE,
+        "chips": filters.chips(form, wanted, request.path),
+        "presets": filters.presets(
+            form, "period", wanted, request.path, instead_of=("since", "until")
+        ),
+        "sorts": filters.heads(entity_list.COLUMNS, wanted, request.path),
     }
+    if form.is_valid():
+        found = form.narrow(entity_list.with_statistics(Entity.objects.all()), now=now)
+        context |= {
+            "shown": entity_list.PAGER.shown(request, found),
+            "stale_before": now - entity_list.STALE,
+        }
     return render(request, "findings/entities.html", context)
 
 

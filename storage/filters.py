@@ -15,10 +15,13 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import Model, QuerySet, TextChoices
+from django.utils.text import Truncator
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
 _M = TypeVar("_M", bound=Model)
+
+_CHIP = 60  # characters of a value; the URL can be thousands long
 
 
 def _not_blank(text: str) -> str:
@@ -85,6 +88,14 @@ class Link:
     is_current: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a column by which a list can be sorted."""
+
+    url: str  # of the list in the next order of this column
+    aria: str  # "ascending", "descending", or "" if the list is in another order
+
+
 class InstantField(forms.DateTimeField):
     """A datetime in UTC. Rejects values that overflow in UTC.
 
@@ -111,8 +122,24 @@ class InstantField(forms.DateTimeField):
             raise forms.ValidationError(self.error_messages["invalid"]) from None
 
 
+class SearchInput(forms.TextInput):
+    """The search box of a list."""
+
+    input_type = "search"
+
+
 class FilterForm(forms.Form):
     """A form of optional filters, whose field names are the query parameters."""
+
+    @property
+    def search(self) -> forms.BoundField | None:
+        """The search box, if it has one."""
+        return next((one for one in self if one.widget_type == "search"), None)
+
+    @property
+    def folded(self) -> list[forms.BoundField]:
+        """The fields that the page shows in the fold: all but the search box and the presets."""
+        return [one for one in self if one.widget_type != "search" and one.name != "period"]
 
     def asked(self) -> dict[str, Any]:
         """Return the filters of a valid form that have a value."""
@@ -130,7 +157,7 @@ def chips(form: forms.Form, wanted: Mapping[str, str], path: str) -> list[Link]:
     return [
         Link(
             str(form[name].label),
-            _choices(form.fields[name]).get(value, value),
+            _choices(form.fields[name]).get(value) or Truncator(value).chars(_CHIP),
             _url(path, wanted, {name: ""}),
         )
         for name, value in wanted.items()
@@ -158,11 +185,22 @@ def presets(
     ]
 
 
-def link(
-    label: str, wanted: Mapping[str, str], path: str, *, is_current: bool = False, **changed: str
-) -> Link:
-    """Return a link to the list with some filters changed; "" removes one."""
-    return Link(label, "", _url(path, wanted, changed), is_current)
+def heads(
+    columns: Mapping[str, Mapping[str, str]], wanted: Mapping[str, str], path: str
+) -> dict[str, Head]:
+    """Return the heads of the columns by which a list can be sorted.
+
+    For each column, `columns` maps the values of the parameter `sort` to their direction. A link
+    leads to the first of them, or from one to the next.
+    """
+    current = wanted.get("sort", "")
+    found = {}
+    for name, orders in columns.items():
+        values = list(orders)
+        index = (values.index(current) + 1) % len(values) if current in orders else 0
+        url = _url(path, wanted, {"sort": values[index]})
+        found[name] = Head(url, orders.get(current, ""))
+    return found
 
 
 def _choices(field: forms.Field) -> dict[str, str]:
@@ -210,5 +248,5 @@ def _form_field(info: FieldInfo, shown: Filter) -> forms.Field:
         return InstantField(**common)
     [longest] = [one.max_length for one in info.metadata if hasattr(one, "max_length")]
     if shown.is_search:
-        common["widget"] = forms.TextInput(attrs={"type": "search"})
+        common["widget"] = SearchInput()
     return forms.CharField(max_length=longest, **common)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,12 +26,14 @@ class Rows(Generic[_M]):
     """A list that no single query finds fast: groups one after another, each of several branches.
 
     A row may match several branches of its group, and no other group. `load` is the query of all
-    rows, as the list shows them.
+    rows, as the list shows them. `lead` is a column by which they are sorted first, ascending; the
+    value in a row never changes.
     """
 
     load: QuerySet[_M]
     groups: Sequence[Sequence[QuerySet[_M]]]
     oldest_first: bool = False
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +69,15 @@ class CursorPager:
         self.pattern = r"(?:([0-9])-)?([0-9]{1,17})\.([0-9]{1,18})" if by else "[0-9]{1,18}"
 
     def page(self, rows: QuerySet[_M] | Rows[_M], *, after: str = "") -> Page[_M]:
-        """Return the page after a cursor. Raises ValueError or OverflowError for an invalid one.
-
-        `Rows` requires `by`.
-        """
+        """Return the page after a cursor. Raises ValueError or OverflowError for an invalid one."""
         if not isinstance(rows, Rows):
             rows = Rows(rows, [[rows]])
-        first, behind = self._behind(after, rows.oldest_first) if after else (0, None)
         found: list[_M] = []
         groups: list[int] = []  # of each row
-        for number, branches in enumerate(rows.groups):
+        for number, branches in self._left(rows, after):
             missing = self.size + 1 - len(found)  # an extra row shows whether there are older ones
-            if number < first or not missing:
-                continue
-            if behind and number == first:
-                branches = [behind(branch) for branch in branches]
+            if not missing:
+                break
             found += self._first(branches, rows, missing)
             groups += [number] * (len(found) - len(groups))
         if len(found) <= self.size:
@@ -90,15 +86,38 @@ class CursorPager:
         group = f"{groups[last]}-" if groups[last] else ""
         return Page(found[: self.size], group + self.cursor(found[last]))
 
+    def _left(self, rows: Rows[_M], after: str) -> Iterator[tuple[int, Sequence[QuerySet[_M]]]]:
+        """Yield the number and the branches of each group, without the rows before the cursor."""
+        groups = list(enumerate(rows.groups))
+        if not after:
+            yield from groups
+            return
+        first, pk, behind = self._behind(after, rows.oldest_first)
+        lead = rows.load.filter(pk=pk).values_list(rows.lead).first() if rows.lead else None
+        for number, branches in groups[first:]:
+            if number > first:
+                yield number, branches
+            elif not rows.lead:
+                yield number, [behind(branch) for branch in branches]
+            elif lead:
+                # Two groups, because with OR, databases do not use the index.
+                yield number, [behind(branch.filter(**{rows.lead: lead[0]})) for branch in branches]
+                yield (
+                    number,
+                    [branch.filter(**{f"{rows.lead}__gt": lead[0]}) for branch in branches],
+                )
+
     def _first(self, branches: Sequence[QuerySet[_M]], rows: Rows[_M], count: int) -> list[_M]:
         sign = "" if rows.oldest_first else "-"
-        order = [f"{sign}{self.by}", f"{sign}pk"] if self.by else [f"{sign}pk"]
+        columns = [(rows.lead, ""), (self.by, sign), ("pk", sign)]
+        order = [f"{sign}{name}" for name, sign in columns if name]
         if len(branches) == 1:
             return list(branches[0].order_by(*order)[:count])
         # Each branch stops at its own `count` rows. With OR, databases read and sort all matches.
         parts = []
         for branch in branches:
-            query = branch.order_by(*order).values_list(self.by, "pk")[:count].query
+            names = [name for name, _ in columns if name]
+            query = branch.order_by(*order).values_list(*names)[:count].query
             with suppress(EmptyResultSet):  # Django sees that nothing can match
                 parts.append(query.sql_with_params())
         if not parts:
@@ -107,13 +126,16 @@ class CursorPager:
             f"SELECT * FROM ({sql}) AS branch{number}"  # noqa: S608  (Django's own SQL)
             for number, (sql, _) in enumerate(parts)
         )
-        direction = "ASC" if rows.oldest_first else "DESC"
+        by = ", ".join(
+            f"{number} {'DESC' if name.startswith('-') else 'ASC'}"
+            for number, name in enumerate(order, 1)
+        )
         with connection.cursor() as cursor:
             cursor.execute(
-                f"{union} ORDER BY 1 {direction}, 2 {direction} LIMIT {count:d}",
+                f"{union} ORDER BY {by} LIMIT {count:d}",
                 [parameter for _, parameters in parts for parameter in parameters],
             )
-            pks = [pk for _, pk in cursor.fetchall()]
+            pks = [row[-1] for row in cursor.fetchall()]
         return list(rows.load.filter(pk__in=pks).order_by(*order))
 
     def shown(
@@ -139,19 +161,21 @@ class CursorPager:
 
     def _behind(
         self, cursor: str, oldest_first: bool
-    ) -> tuple[int, Callable[[QuerySet[_M]], QuerySet[_M]]]:
-        """Return the group of a cursor, and what leaves only the rows behind it in a query."""
+    ) -> tuple[int, int, Callable[[QuerySet[_M]], QuerySet[_M]]]:
+        """Return the group of a cursor, the primary key, and what leaves the rows behind it."""
         if not (match := re.fullmatch(self.pattern, cursor)):
             msg = "The cursor is not valid."
             raise ValueError(msg)
         if not self.by:
-            return 0, lambda rows: rows.filter(pk__lt=int(cursor))
+            key = int(cursor)
+            beyond = "pk__gt" if oldest_first else "pk__lt"
+            return 0, key, lambda rows: rows.filter(**{beyond: key})
         instant, pk = _EPOCH + int(match[2]) * _MICROSECOND, int(match[3])
         beyond, before = ("gte", "lte") if oldest_first else ("lte", "gte")
         # Not with OR, which makes databases scan the index from its start.
-        return int(match[1] or 0), lambda rows: rows.filter(
-            **{f"{self.by}__{beyond}": instant}
-        ).exclude(**{self.by: instant, f"pk__{before}": pk})
+        behind = {f"{self.by}__{beyond}": instant}
+        passed = {self.by: instant, f"pk__{before}": pk}
+        return int(match[1] or 0), pk, lambda rows: rows.filter(**behind).exclude(**passed)
 
     def is_behind(self, row: Model, cursor: str) -> bool:
         """Whether a row is not newer than that of a cursor; True if the cursor is invalid."""

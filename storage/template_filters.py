@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from django import template
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from storage import instants
 
@@ -27,3 +28,13 @@ def instant(at: datetime | None, precision: str = "second") -> SafeString | str:
 def instant_text(at: datetime, precision: str = "second") -> str:
     """Return the same text without an element, for emails and attributes."""
     return instants.shown(at, precision)
+
+
+_WITHIN_NAME = re.compile(r"(?<=[:/._-])(?=\w)|(?<=[a-z0-9])(?=[A-Z])")
+
+
+@register.filter
+def breakable(name: object) -> SafeString:
+    """Return a name, such as a finding type or an ARN, that lines break between its words only."""
+    parts = _WITHIN_NAME.split(str(name))
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))

@@ -1,4 +1,5 @@
-"""axe finds no violations on any page, light and dark, and no page scrolls horizontally."""
+"""axe finds no violations on any page, light and dark. No page scrolls horizontally, and none of
+the portal's own pages prints a control."""
 
 from __future__ import annotations
 
@@ -111,7 +112,16 @@ def wrong_with(page: Page) -> list[str]:
         if overflows(page):
             found.append(f"{page.url} scrolls sideways at {width} px")
     page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(media="print")
+    found += [f"{page.url} prints: {control}" for control in page.evaluate(_PRINTED_CONTROLS)]
+    page.emulate_media(media="screen")
     return found
+
+
+_PRINTED_CONTROLS = """[...document.querySelectorAll("main#content, .topbar")]
+    .flatMap((part) => [...part.querySelectorAll("nav, button:not(.cell), input, textarea")])
+    .filter((control) => control.checkVisibility())
+    .map((control) => `${control.tagName} ${control.textContent.trim().slice(0, 40)}`)"""
 
 
 @pytest.mark.parametrize("licensed", [True, False])

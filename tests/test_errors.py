@@ -95,6 +95,28 @@ def test_a_program_gets_a_problem_document(stranger_client: Client, wrong: str) 
     assert Client().get(problem["type"]).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/events/1/triage", "/events/1"),
+        ("/actions/1/undo", "/actions"),
+        ("/actions/1/approval", "/actions"),
+        ("/actions/allowlist/1/take-back", "/actions/allowlist"),
+        ("/threats/preview", "/threats"),
+        ("/oauth/token", "/"),
+    ],
+)
+def test_a_browser_at_the_address_of_a_form_is_led_to_its_page(
+    viewer_client: Client, path: str, page: str
+) -> None:
+    response = viewer_client.get(path, headers=BROWSER)
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    shown = response.content.decode()
+    assert "This address only receives forms" in shown
+    assert f'<a class="button primary" href="{page}">' in shown
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("wrong", ["400", "500"])
 def test_some_pages_do_without_the_database(

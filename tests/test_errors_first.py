@@ -16,7 +16,7 @@ FILTERS = {
     "/events?since=never": "Enter a valid date/time.",
     "/entities?kind=nothing": "Select a valid choice.",
     "/actions?since=never": "Enter a valid date/time.",
-    "/security-log?since=never": "Enter a valid date.",
+    "/security-log?since=never": "Enter a valid date/time.",
 }
 FORMS = {
     "/license": "Paste a license key.",

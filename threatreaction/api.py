@@ -23,7 +23,7 @@ from pydantic_core import to_json
 
 from accounts.api import router as security_router
 from accounts.api_auth import SCOPES, CallerRefused, anybody, refuse
-from actions.api import KeyReused
+from actions.api import KeyReused, NotWaiting
 from actions.api import router as actions_router
 from actions.by_hand import NothingInForce
 from actions.views import action_list
@@ -39,7 +39,8 @@ _MEANINGS = {
     400: "The request body is not valid JSON.",
     401: "The caller is not authenticated, or the access token is invalid or expired.",
     403: "The caller lacks the permission or the scope, or the license does not allow writes.",
-    409: "There is nothing in force to undo. Nothing was changed.",
+    404: "There is no such resource.",
+    409: "There is nothing in force to undo, or the action does not wait. Nothing was changed.",
     412: "The policy does not match the ETag in If-Match. Nothing was changed.",
     413: "The request body is larger than 1 MiB.",
     415: "The Content-Type is not application/json.",
@@ -127,12 +128,16 @@ def _either(
 
     @wraps(resource)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        is_person = responses.wants_html(request) and "Authorization" not in request.headers
-        response = (page if is_person else resource)(request, *args, **kwargs)
+        response = (page if _is_person(request) else resource)(request, *args, **kwargs)
         patch_vary_headers(response, ["Accept", "Authorization"])
         return response
 
     return answer
+
+
+def _is_person(request: HttpRequest) -> bool:
+    """Return whether a browser asks for a page."""
+    return responses.wants_html(request) and "Authorization" not in request.headers
 
 
 def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -151,6 +156,8 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         allowed = {method.strip() for method in response["Allow"].split(",")}
         if "GET" in allowed:
             allowed.add("HEAD")
+        if _is_person(request):
+            return HttpResponseNotAllowed(sorted(allowed))  # the middleware adds the page
         return responses.respond(
             code="method_not_allowed",
             detail=f"This URL supports {', '.join(sorted(allowed))}.",
@@ -221,6 +228,14 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
 @api.exception_handler(NothingInForce)
 def _nothing_in_force(request: HttpRequest, error: NothingInForce) -> HttpResponse:
     return responses.respond(code="nothing_in_force", detail=f"{error} Nothing was changed.")
+
+
+@api.exception_handler(NotWaiting)
+def _not_waiting(request: HttpRequest, error: NotWaiting) -> HttpResponse:
+    return responses.respond(
+        code="not_waiting",
+        detail="The action does not wait for an approval, or no longer. Nothing was changed.",
+    )
 
 
 @api.exception_handler(KeyReused)

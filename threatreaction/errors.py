@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
@@ -15,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve, reverse
 from django.views.decorators.csrf import requires_csrf_token
 
 from accounts import roles
@@ -33,7 +35,12 @@ class MethodNotAllowedMiddleware:
             return response
         allowed = response["Allow"]
         if responses.wants_html(request):
-            context = {"title": catalog.find("method_not_allowed").title, "allowed": allowed}
+            context = {
+                "title": catalog.find("method_not_allowed").title,
+                "allowed": allowed,
+                "takes_forms": request.method == "GET" and "POST" in allowed,
+                "page": _page_above(request.path),
+            }
             page = render(request, "405.html", context, status=405)
             page["Allow"] = allowed
             return page
@@ -42,6 +49,16 @@ class MethodNotAllowedMiddleware:
             detail=f"This URL supports {allowed}. Nothing was changed.",
             headers={"Allow": allowed},
         )
+
+
+def _page_above(path: str) -> str:
+    """Return the path of the nearest page above an address that only receives forms."""
+    while path := path.rstrip("/").rpartition("/")[0]:
+        for candidate in (path, f"{path}/"):
+            with suppress(Resolver404):
+                resolve(candidate)
+                return candidate
+    return reverse("home")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -62,6 +62,15 @@ def test_the_log_comes_newest_first_a_page_at_a_time(
         ("since=2030-01-01 00:00", []),
         ("until=2020-01-01T00:00:00Z", []),
         ("now=blocked&target=10.0.0.1", []),
+        ("sort=oldest&action=BLOCK", ["81.2.0.2", "10.0.0.1", "81.2.0.6"]),
+        ("q=81.2.0.2", ["81.2.0.2"]),
+        ("q=210987654321", ["81.2.0.6"]),
+        (f"q={STOLEN}", ["AKIAIOSFODNN7EXAMPLE"]),
+        (f"q={3:032x}", ["AKIAIOSFODNN7EXAMPLE"]),
+        ("q=private reserved", ["10.0.0.1"]),
+        ("q=AKIA", ["AKIAIOSFODNN7EXAMPLE"]),
+        ("q=81.2&sort=oldest", ["81.2.0.2", "81.2.0.6"]),
+        ("q=nothing like it", []),
     ],
 )
 def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[str]) -> None:

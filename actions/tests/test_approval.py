@@ -82,7 +82,7 @@ def test_an_approval_holds_although_the_address_was_unblocked_meanwhile(
     carry_out_due(session)
     assert cloud.addresses(ip_set) == set()
     waiting = Reaction.objects.get(state="waiting")
-    approval.decide(waiting, approved=True, reason="x", by=operator, at=timezone.now())
+    approval.decide(waiting, approved=True, reason="x", by=by, at=timezone.now())
     carry_out_due(session)
     assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
     reconcile(session)
@@ -113,8 +113,9 @@ def test_what_nobody_approves_expires_after_a_day(
 def test_without_a_worker_it_expires_all_the_same(operator: User) -> None:
     arrive(attack(1))
     late = timezone.now() + timedelta(hours=25)
+    by = Caller(name="oscar", user=operator)
     waiting = Reaction.objects.get()
-    assert approval.decide(waiting, approved=True, reason="x", by=operator, at=late) is None
+    assert approval.decide(waiting, approved=True, reason="x", by=by, at=late) is None
 
 
 def test_the_safeguards_are_asked_again(
@@ -184,3 +185,53 @@ def test_asking_is_set_and_read_like_every_action(
         content_type="application/json",
     )
     assert "1 would no longer have had the action Ask to revoke" in preview.content.decode()
+
+
+def test_a_program_approves_and_rejects(
+    program: Callable[[str], Client], viewer_client: Client, valid_license: License
+) -> None:
+    client = program("findings:read actions:write")
+    arrive(attack(1), attack(2))
+
+    def answer(pk: int, body: dict[str, Any]) -> Any:
+        return client.post(f"/actions/{pk}/approval", body, content_type="application/json")
+
+    first, second = client.get("/actions?state=waiting").json()["actions"]
+    assert first["due_at"] is not None
+    added = answer(first["id"], {"approved": True, "reason": "Ticket 1"})
+    assert added.status_code == 200
+    assert (added.json()["state"], added.json()["target"]) == ("pending", first["target"])
+    assert added.json()["id"] not in {first["id"], second["id"]}
+    rejected = answer(second["id"], {"approved": False, "reason": "Our scanner"}).json()
+    assert (rejected["id"], rejected["state"]) == (second["id"], "prevented")
+    verdict = Reaction.objects.get(pk=second["id"]).verdict
+    assert (verdict.by, verdict.by_name, bool(verdict.client_id)) == (None, "pipeline", True)
+    assert "Rejected by pipeline: Our scanner." in page(viewer_client)
+    again = answer(second["id"], {"approved": True, "reason": "x"})
+    assert (again.status_code, again.json()["code"]) == (409, "not_waiting")
+    assert answer(10**20, {"approved": True, "reason": "x"}).json()["code"] == "not_found"
+    for wrong in (
+        {"approved": True},
+        {"approved": "yes", "reason": "x"},
+        {"approved": True, "reason": " "},
+    ):
+        assert answer(first["id"], wrong).status_code == 422
+
+
+def test_only_callers_who_may_act_approve_by_api(
+    program: Callable[[str], Client], viewer_client: Client, client: Client, valid_license: License
+) -> None:
+    arrive(attack(1))
+    path = f"/actions/{Reaction.objects.get().pk}/approval"
+    said = {"approved": True, "reason": "x"}
+    for caller, status in ((program("findings:read"), 403), (viewer_client, 403), (client, 401)):
+        assert caller.post(path, said, content_type="application/json").status_code == status
+    assert Reaction.objects.get().state == "waiting"
+
+
+def test_a_lapsed_license_stops_approvals_by_api(program: Callable[[str], Client]) -> None:
+    arrive(attack(1))
+    path = f"/actions/{Reaction.objects.get().pk}/approval"
+    said = {"approved": True, "reason": "x"}
+    refused = program("actions:write").post(path, said, content_type="application/json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "license_missing")

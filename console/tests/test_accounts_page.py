@@ -105,3 +105,31 @@ def test_without_a_license_nothing_is_named(
 
 def test_who_has_no_role_sees_none(stranger_client: Client) -> None:
     assert stranger_client.get("/accounts").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("", [1, 2, 3]),
+        ("name", [3, 1, 2]),
+        ("findings", [2, 1, 3]),
+        ("seen", [2, 1, 3]),
+        ("x", [1, 2, 3]),
+    ],
+)
+def test_the_accounts_are_sorted_by_each_column(
+    viewer_client: Client, sort: str, expected: list[int]
+) -> None:
+    arrive(
+        finding(1, accountId="000000000001"),
+        finding(2, accountId="000000000002"),
+        finding(
+            3,
+            accountId="000000000002",
+            service={"eventLastSeen": "2026-11-23T11:30:00Z"},
+        ),
+    )
+    AccountName.objects.create(account_id="000000000003", name="archive")
+    page = viewer_client.get("/accounts", {"sort": sort}).content.decode()
+    found = re.findall(r'<th scope="row"><a[^>]*><code>0+([0-9])</code>', page)
+    assert [int(number) for number in found] == expected

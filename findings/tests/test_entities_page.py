@@ -58,6 +58,12 @@ def test_a_row_tells_how_often_since_when_and_whether_it_is_stale(viewer_client:
         ("?name=.100.1", ["198.51.100.1"]),
         ("?kind=bucket", []),
         ("?page=2", []),
+        ("?period=24h", []),
+        ("?since=2026-11-23", ["i-0123456789abcdef0", "198.51.100.1", "198.51.100.2"]),
+        ("?until=2026-11-23", []),
+        ("?sort=name", ["198.51.100.1", "198.51.100.2", "i-0123456789abcdef0"]),
+        ("?sort=findings&kind=instance", ["i-0123456789abcdef0"]),
+        ("?sort=seen&name=.100.2", ["198.51.100.2"]),
     ],
 )
 def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[str]) -> None:

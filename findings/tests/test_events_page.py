@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -133,6 +135,34 @@ def test_what_a_finding_lacks_can_be_asked_for(
     page = viewer_client.get(f"/events?{query}").content.decode()
     assert sorted(int(number) for number in re.findall(r"Number (\d+)\.", page)) == shown
     assert page.count('<th scope="row">') == rows
+
+
+def test_a_finding_from_the_future_says_so_and_is_sorted_by_its_arrival(
+    viewer_client: Client,
+) -> None:
+    future = {"eventLastSeen": "2999-01-01T00:00:00Z"}
+    arrive(finding(1, title="Number 1.", service=future), seen(2, minutes=1))
+    assert numbers(viewer_client) == [2, 1]
+    assert viewer_client.get("/events").content.decode().count("Future date") == 1
+    dated = Finding.objects.get(title="Number 1.")
+    page = viewer_client.get(f"/events/{dated.pk}").content.decode()
+    assert "it says that it was last seen at" in page
+    assert "2999-01-01 00:00:00" in page
+    Finding.objects.filter(pk=dated.pk).update(seen_at="2999-01-01T00:00:00Z")
+    module = import_module("findings.migrations.0013_fill_titles_and_mend_dates")
+    module.mend_dates(apps, None)
+    assert numbers(viewer_client) == [2, 1]
+
+
+@pytest.mark.parametrize(("service", "badge"), [({"archived": True}, "Archived"), ({}, None)])
+def test_what_is_archived_in_guardduty_is_marked(
+    viewer_client: Client, service: dict[str, Any], badge: str | None
+) -> None:
+    arrive(finding(1, service=service))
+    page = viewer_client.get("/events").content.decode()
+    assert re.findall(r'<span class="badge" title="[^"]+">(\w+)</span>', page) == (
+        [badge] if badge else []
+    )
 
 
 def test_a_date_in_the_address_fills_the_picker(viewer_client: Client) -> None:

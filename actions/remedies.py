@@ -1,0 +1,48 @@
+"""Links to what helps if an action was prevented, beside the reason that its outcome gives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.urls import reverse
+
+from actions import paths
+
+
+class Remedy(NamedTuple):
+    """A link."""
+
+    text: str
+    url: str
+
+
+def remedy(outcome: str, finding_id: int | None) -> Remedy | None:
+    """Returns what helps against this outcome of a prevented action; None if nothing does.
+
+    Nothing helps, for example, to block an own address.
+    """
+    if "on the allowlist" in outcome:
+        return Remedy("Open the allowlist", reverse("actions:allowlist"))
+    if "deploy/member.yaml" in outcome:
+        return Remedy("Show the roles of the AWS accounts", reverse("console:accounts"))
+    if outcome.startswith(paths.NO_PATH) and any(one.setting in outcome for one in paths.PATHS):
+        return Remedy("Show the paths and their settings", f"{reverse('api:get_actions')}#paths")
+    if finding_id is not None and any(said in outcome for said in _BY_HAND):
+        return Remedy(
+            "Act on this by hand", f"{reverse('console:event', args=[finding_id])}#by-hand"
+        )
+    return None
+
+
+_BY_HAND = (  # what an operator can request all the same, about this target or another one
+    "The finding is archived",
+    "The finding is suppressed",
+    "Nobody approved it",
+    "Rejected by",
+    "Canceled by",
+    "Revoke the credential",
+    "Revoke the sessions",
+    "or revoke the credential",
+    "names no actor address",
+    "names no credential",
+)
