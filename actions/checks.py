@@ -32,7 +32,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             id="actions.E002",
         )
     try:
-        wafv2.configured()
+        wafv2.LISTS.configured()
     except ValueError as error:
         yield Error(
             f"BLOCK_IP_SETS contains {error}, which is not the ARN of a WAFv2 IP set.",
@@ -43,12 +43,12 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
     for name, path, hint in (
         (
             "BLOCK_PREFIX_LISTS",
-            prefix_lists,
+            prefix_lists.LISTS,
             "the ARN of an EC2 prefix list. `aws ec2 describe-managed-prefix-lists` prints them",
         ),
         (
             "BLOCK_DOMAIN_LISTS",
-            domain_lists,
+            domain_lists.LISTS,
             "the ARN of a DNS Firewall domain list. `aws route53resolver"
             " list-firewall-domain-lists` prints them",
         ),

@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,6 +111,14 @@ class Cloud:
         )
         return str(made["Summary"]["ARN"])
 
+    def set_addresses(self, arn: str, addresses: Collection[str]) -> None:
+        """Sets the addresses of an IP set, as a person or a stack update does."""
+        name, ip_set_id = arn.split("/")[-2:]
+        which = {"Name": name, "Scope": "REGIONAL", "Id": ip_set_id}
+        waf = self.client("wafv2")
+        token = waf.get_ip_set(**which)["LockToken"]
+        waf.update_ip_set(**which, Addresses=sorted(addresses), LockToken=token)
+
     def addresses(self, arn: str) -> set[str]:
         """Return the addresses in an IP set, in CIDR notation."""
         name, ip_set_id = arn.split("/")[-2:]
@@ -123,6 +131,14 @@ class Cloud:
             PrefixListName="blocked", AddressFamily=f"IPv{version}", MaxEntries=limit
         )
         return str(made["PrefixList"]["PrefixListArn"])
+
+    def add_prefix(self, arn: str, cidr: str) -> None:
+        """Adds an entry to a prefix list, as a person does."""
+        ec2, which = self.client("ec2"), arn.partition("/")[2]
+        (about,) = ec2.describe_managed_prefix_lists(PrefixListIds=[which])["PrefixLists"]
+        ec2.modify_managed_prefix_list(
+            PrefixListId=which, CurrentVersion=about["Version"], AddEntries=[{"Cidr": cidr}]
+        )
 
     def prefixes(self, arn: str) -> set[str]:
         """Returns the CIDRs in a prefix list."""

@@ -109,7 +109,7 @@ class BeyondMoto:
         found, said = self.domain_lists[asked["FirewallDomainListId"]], set(asked["Domains"])
         if len(asked["Domains"]) > 1000:
             return 400, {"__type": "ValidationException", "message": "too many"}
-        if any("_" in one for one in said):
+        if any("_" in one or ".-" in one for one in said):
             return 400, {"__type": "ValidationException", "message": "not a domain"}
         changed = found | said if asked["Operation"] == "ADD" else found - said
         if len(changed) > self.domain_limit:
