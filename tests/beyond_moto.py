@@ -126,7 +126,10 @@ def _refused_by_prefix_list(asked: dict[str, str], moto_url: str) -> tuple[int, 
     """moto checks neither the version nor the size of a prefix list."""
     ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
     which = asked["PrefixListId"]
-    (found,) = ec2.describe_managed_prefix_lists(PrefixListIds=[which])["PrefixLists"]
+    every = ec2.describe_managed_prefix_lists()["PrefixLists"]
+    found = next((one for one in every if one["PrefixListId"] == which), None)
+    if found is None:
+        return None  # of another account
     if int(asked["CurrentVersion"]) != found["Version"]:
         return 400, "PrefixListVersionMismatch"
     added = sum(name.startswith("AddEntry.") and name.endswith(".Cidr") for name in asked)

@@ -167,7 +167,11 @@ def _named(logical: str) -> list[str]:
     }
     if logical in {"BlockedIPv4.Arn", "BlockedIPv6.Arn"}:
         return list(settings.BLOCK_IP_SETS)
-    lists = {"BlockPrefixLists": "BLOCK_PREFIX_LISTS", "BlockDomainLists": "BLOCK_DOMAIN_LISTS"}
+    lists = {
+        "BlockIpSets": "BLOCK_IP_SETS",
+        "BlockPrefixLists": "BLOCK_PREFIX_LISTS",
+        "BlockDomainLists": "BLOCK_DOMAIN_LISTS",
+    }
     if logical in lists:
         return list(getattr(settings, lists[logical]))
     return [named[logical]] if named[logical] else []

@@ -10,12 +10,12 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
-from actions import by_hand, members
+from actions import by_hand, members, reconcile
 from actions.aws.accounts import Access
 from actions.by_hand import Request
 from actions.execution import carry_out_due
 from actions.models import MemberRole, Reaction, State
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
 from actions.tests.test_execution import denied_before, later
 from findings.models import AccountName, Finding
 from license.models import License
@@ -128,6 +128,43 @@ def test_what_is_missing_is_told(
     assert reaction.state == "prevented"
     assert told in reaction.outcome
     assert members.ROLE in reaction.outcome
+
+
+def test_lists_of_another_account_are_changed_there(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    cloud.more.members[MEMBER] = EXTERNAL_ID
+    there = cloud.in_account(MEMBER, EXTERNAL_ID)
+    theirs, prefixes = there.ip_set("theirs"), there.prefix_list()
+    assert f":{MEMBER}:" in theirs
+    settings.BLOCK_IP_SETS, settings.BLOCK_PREFIX_LISTS = [ip_set, theirs], [prefixes]
+    set_action("BLOCK")
+    arrive(attack(1, "81.2.69.1"))
+    carry_out_due(session)
+    block = Reaction.objects.get()
+    assert block.state == "done"
+    blocked = {"81.2.69.1/32"}
+    assert cloud.addresses(ip_set) == there.addresses(theirs) == there.prefixes(prefixes) == blocked
+    there.set_addresses(theirs, [])
+    reconcile.reconcile(session)
+    assert there.addresses(theirs) == blocked
+    undo(block, operator)
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == there.addresses(theirs) == there.prefixes(prefixes) == set()
+
+
+def test_a_list_in_an_account_without_the_role_holds_up_no_other_list(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    theirs = f"arn:aws:wafv2:eu-central-1:{MEMBER}:regional/ipset/theirs/1f-2e"
+    settings.BLOCK_IP_SETS = [theirs, ip_set]
+    set_action("BLOCK")
+    arrive(attack(1, "81.2.69.1"))
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"81.2.69.1/32"}
+    block = Reaction.objects.get()
+    assert block.state == "pending"  # until the role is there
+    assert "theirs: The role ThreatReactionContainment in" in block.attempts.get().answer
 
 
 def test_the_accounts_page_tries_a_role(
