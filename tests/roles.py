@@ -118,7 +118,7 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
             return str(arn)
         case "eks", {"clusterName": name, "associationId": its_id}:
             return f"arn:aws:eks:{region}:{account}:podidentityassociation/{name}/{its_id}"
-        case "eks", {"clusterName": name}:
+        case "eks", {"clusterName": name} | {"name": name}:
             return f"arn:aws:eks:{region}:{account}:cluster/{name}"
     return "*"  # an API without resources, or one to add here
 
