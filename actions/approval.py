@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.api_auth import Caller
 from actions import by_hand
 from actions.by_hand import Request
+from actions.decisions import Rules
 from actions.models import Reaction, State, Verdict
 from storage.locks import advisory_lock
 
@@ -59,7 +60,8 @@ def decide(
         return Reaction.objects.get(pk=found.pk)
     wanted = Request(found.kind, found.target_kind, found.target, reason, found.its_finding)
     caller = Caller(name=by.get_username(), user=by)
-    return by_hand.store(wanted, why=f"{found.why} {verdict}.", by=caller, at=at)
+    why = f"{found.why} {verdict}."
+    return by_hand.store(wanted, why=why, by=caller, at=at, rules=Rules.now())
 
 
 @transaction.atomic

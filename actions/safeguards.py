@@ -130,6 +130,8 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
         )
     if is_federated(kind, name, parsed):
         return _against_federated(parsed)
+    if kind == Kind.ACCESS_KEY and not name.startswith(("AKIA", "ASIA")):
+        return "It is not the ID of an access key of AWS."
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
         return (
             "A temporary key cannot be deactivated. Revoke the sessions of its role, or the user"

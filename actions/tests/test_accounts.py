@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import boto3
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +14,7 @@ from pytest_django.fixtures import Settings
 from accounts.api_auth import Caller
 from actions import by_hand, members, reconcile
 from actions.aws.accounts import Access
-from actions.by_hand import Request
+from actions.by_hand import NotPossible, Request
 from actions.execution import carry_out_due
 from actions.models import MemberRole, Reaction, State
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
@@ -212,6 +214,19 @@ def test_a_role_is_restored_in_the_account_of_the_finding(operator: User) -> Non
         asked = Request(wanted, "role", "deployer", "A test", finding)
         made = by_hand.act(asked, by=by, at=timezone.now())
         assert (made.kind, made.account_id, made.state) == (kind, "123456789012", "pending")
+
+
+def test_what_is_in_force_in_several_accounts_is_not_undone_in_any_one(operator: User) -> None:
+    arrive(theft("123456789012", number=1), theft(MEMBER, number=2))
+    Reaction.objects.all().settle(State.DONE, at=timezone.now(), outcome="")
+    by = Caller(name="oscar", user=operator)
+    asked = Request("RESTORE", "role", "deployer", "A test")  # on the page of the role
+    with pytest.raises(NotPossible, match=f"several accounts: 123456789012, {MEMBER}"):
+        by_hand.act(asked, by=by, at=timezone.now())
+    own = Finding.objects.get(account_id="123456789012")
+    by_hand.act(replace(asked, finding=own), by=by, at=timezone.now())
+    made = by_hand.act(asked, by=by, at=timezone.now())  # one is left
+    assert (made.kind, made.account_id) == ("RESTORE", MEMBER)
 
 
 def test_many_events_revoke_a_role_in_each_of_their_accounts(
