@@ -190,7 +190,7 @@ def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
 
 def _nothing_to_block(parsed: ParsedFinding) -> str:
     """Returns why BLOCK does nothing, and what helps."""
-    told = "The finding names no address of an actor, no domain and no own instance that acted."
+    told = "The finding names no actor address, no domain and no own instance that acted."
     if parsed.acting_instances:
         told = (
             "The finding is about a container. Its node, which can run other containers, is not"

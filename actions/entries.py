@@ -88,8 +88,8 @@ def _blocked_by_earlier_versions(target_kind: str, targets: Collection[str]) -> 
             kind=ReactionKind.BLOCK, target__in=some, target_kind=target_kind
         )
         done = blocks.filter(state=State.DONE).values_list("target").annotate(Max("pk"))
-        remembered = blocks.filter(memories__isnull=False).values_list("target")
-        remembered = dict(remembered.annotate(Max("pk")))
+        with_memory = blocks.filter(memories__isnull=False).values_list("target")
+        remembered = dict(with_memory.annotate(Max("pk")))
         for target, block in done:
             since = unblocked.get(target, 0)
             if block > since and remembered.get(target, 0) <= since:

@@ -79,8 +79,8 @@ class BeyondMoto:
         if request.operation == "ModifyManagedPrefixList":
             return _refused_by_prefix_list(request.form, moto_url)
         if request.operation == "ModifyNetworkInterfaceAttribute":
-            asked = [one for name, one in request.form.items() if name.startswith("SecurityGroup")]
-            return _refused_by_groups(asked, moto_url)
+            groups = [one for name, one in request.form.items() if name.startswith("SecurityGroup")]
+            return _refused_by_groups(groups, moto_url)
         return None
 
     def answer(self, request: Request) -> tuple[int, Any] | None:

@@ -306,7 +306,7 @@ def test_lists_that_are_nearly_full_are_told_on_the_page(
     settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
     set_action("BLOCK", finding_type=DGA)
 
-    def told() -> list[str]:
+    def told() -> list[tuple[str, str]]:
         page = viewer_client.get("/actions", headers={"Accept": "text/html"}).content.decode()
         return re.findall("<strong>The (.*) in eu-central-1 hold 4 of 5 (.*)\\.</strong>", page)
 
@@ -330,6 +330,6 @@ def test_lists_that_are_nearly_full_are_told_on_the_page(
 def test_room_that_is_being_made_is_not_made_twice() -> None:
     arrive(attack(1), attack(2))
     settle()
-    asked = {"target_kind": "address", "version": 4, "at": timezone.now()}
-    made = [len(limits.make_room(1, **asked)) for _ in range(2)]
+    at = timezone.now()
+    made = [len(limits.make_room(1, target_kind="address", version=4, at=at)) for _ in range(2)]
     assert made == [1, 0]
