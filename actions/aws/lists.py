@@ -280,15 +280,16 @@ class Lists(ABC):
         self, content: Content, blocked: Collection[str], unblocked: Collection[str],
         applied: Applied,
     ) -> None:  # fmt: skip
+        which = f"the {self.plural.removesuffix('s')} {content.ref.label}"
         stay = content.wanted.intersection(unblocked)
         for entry in stay:
             applied.said[entry].append(
-                f"It stays in {content.ref.label}: others had put it there before the block, so it"
-                " is still blocked there."
+                f"It stays in {which}: others had put it there before the block, so it is still"
+                " blocked there."
             )
         for entry in self._of_others(content, content.present.intersection(blocked)):
             applied.said[entry].append(
-                f"{content.ref.label} had it already, so it stays there when the block ends."
+                f"It was in {which} already, so it stays there when the block ends."
             )
 
     def _levels(self, contents: Sequence[Content]) -> Iterable[Level]:

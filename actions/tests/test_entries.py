@@ -49,13 +49,14 @@ def test_an_undo_leaves_it_where_it_was_and_says_so(
     cloud.set_addresses(ip_set, [CIDR])
     for number in (1, 2):  # a second finding about it changes nothing
         blocked = block(session, number)
-        assert "blocked had it already, so it stays there when the block ends." in blocked.outcome
+        told = "It was in the IP set blocked already, so it stays there when the block ends."
+        assert told in blocked.outcome
     assert cloud.prefixes(settings.BLOCK_PREFIX_LISTS[0]) == {CIDR}
     unblocked = unblock(session, operator)
     reconcile.reconcile(session)
     assert cloud.prefixes(settings.BLOCK_PREFIX_LISTS[0]) == set()
     assert cloud.addresses(ip_set) == {CIDR}
-    assert "It stays in blocked: others had put it there before" in unblocked.outcome
+    assert "It stays in the IP set blocked: others had put it there before" in unblocked.outcome
     cloud.set_addresses(ip_set, [])  # what was so before an earlier block is no longer so
     block(session, 3)
     assert "stays" not in unblock(session, operator).outcome
