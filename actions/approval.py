@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.api_auth import Caller
 from actions import by_hand
 from actions.by_hand import Request
+from actions.decisions import Rules
 from actions.models import Reaction, State, Verdict
 from storage.locks import advisory_lock
 
@@ -55,7 +56,8 @@ def decide(
     if not approved:
         return Reaction.objects.get(pk=found.pk)
     wanted = Request(found.kind, found.target_kind, found.target, reason, found.its_finding)
-    return by_hand.store(wanted, why=f"{found.why} {verdict}.", by=by, at=at)
+    why = f"{found.why} {verdict}."
+    return by_hand.store(wanted, why=why, by=by, at=at, rules=Rules.now())
 
 
 @transaction.atomic

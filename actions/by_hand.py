@@ -105,10 +105,17 @@ def can_end(what: str) -> bool:
 
 
 @transaction.atomic
-def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reaction:
+def act(
+    wanted: Request,
+    *,
+    by: Caller,
+    at: datetime,
+    key: Key = NO_KEY,
+    rules: Rules | None = None,
+) -> Reaction:
     """Stores the action that is requested, also if a safeguard prevents it. A worker acts on it.
 
-    Raises NotPossible.
+    Without `rules`, reads the current ones. Raises NotPossible.
     """
     target = _canonical(wanted)
     why = f"Requested by {by.name}: {wanted.reason}"
@@ -123,10 +130,12 @@ def act(wanted: Request, *, by: Caller, at: datetime, key: Key = NO_KEY) -> Reac
         if finding is None:
             raise NotPossible("No finding names this target, so its account is unknown.")
     wanted = replace(wanted, target=target, finding=finding)
-    return store(wanted, why=why, by=by, at=at, key=key)
+    return store(wanted, why=why, by=by, at=at, key=key, rules=rules or Rules.now())
 
 
-def store(wanted: Request, *, why: str, by: Caller, at: datetime, key: Key = NO_KEY) -> Reaction:
+def store(
+    wanted: Request, *, why: str, by: Caller, at: datetime, rules: Rules, key: Key = NO_KEY
+) -> Reaction:
     """Stores a containment of a valid request, in the state that the safeguards and rules allow.
 
     Must be called in a transaction.
@@ -134,7 +143,6 @@ def store(wanted: Request, *, why: str, by: Caller, at: datetime, key: Key = NO_
     kind = ReactionKind(wanted.what)
     if kind == ReactionKind.BLOCK:
         advisory_lock(limits.LOCK)
-    rules = Rules.now()
     prevented = _prevented(kind, wanted.target_kind, wanted.target, wanted.finding, rules)
     state = State.PENDING
     if prevented:
@@ -213,8 +221,16 @@ def _undo(
     standing = Reaction.objects.in_force().filter(
         kind__in=kinds, target_kind=wanted.target_kind, target=target
     )
-    if wanted.finding:  # a role of this name can be in force in several accounts
+    # A role of this name can be in force in several accounts.
+    if wanted.finding:
         standing = standing.filter(account_id__in=["", wanted.finding.account_id])
+    else:
+        accounts = sorted(set(standing.undoable().values_list("account_id", flat=True)))
+        if len(accounts) > 1:
+            raise NotPossible(
+                f"It is in force in several accounts: {', '.join(accounts)}. Undo it on the page of"
+                " an event of the account, or on the Actions page."
+            )
     for one in standing:
         if undone := undo.undo(one, why=why, by=by, at=at, key=key):
             return undone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -32,7 +33,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             id="actions.E002",
         )
     try:
-        wafv2.configured()
+        wafv2.LISTS.configured()
     except ValueError as error:
         yield Error(
             f"BLOCK_IP_SETS contains {error}, which is not the ARN of a WAFv2 IP set.",
@@ -43,12 +44,12 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
     for name, path, hint in (
         (
             "BLOCK_PREFIX_LISTS",
-            prefix_lists,
+            prefix_lists.LISTS,
             "the ARN of an EC2 prefix list. `aws ec2 describe-managed-prefix-lists` prints them",
         ),
         (
             "BLOCK_DOMAIN_LISTS",
-            domain_lists,
+            domain_lists.LISTS,
             "the ARN of a DNS Firewall domain list. `aws route53resolver"
             " list-firewall-domain-lists` prints them",
         ),
@@ -61,6 +62,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
                 hint=f"Set each item of {name} to {hint}.",
                 id="actions.E009",
             )
+    yield from _lists_out_of_reach()
     for name in ("ISOLATION", "ARCHIVE_FINDINGS"):
         if (value := getattr(settings, name)) not in {"on", "off"}:
             yield Error(
@@ -116,3 +118,18 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             " prefix lists to which your firewall rules refer.",
             id="actions.W001",
         )
+
+
+def _lists_out_of_reach() -> Iterator[CheckMessage]:
+    """Yields a warning for each list in an account in which the portal may not act."""
+    for path in (wafv2.LISTS, prefix_lists.LISTS, domain_lists.LISTS):
+        with suppress(ValueError):  # reported above, or by the check of MEMBER_ACCOUNTS
+            for ref in path.configured():
+                if settings.AWS_ACCOUNT_ID and members.against_account(ref.account_id):
+                    yield checks.Warning(
+                        f"{path.setting} contains {ref.arn}, whose account MEMBER_ACCOUNTS does not"
+                        " name, so no block is done.",
+                        hint=f"Deploy {members.TEMPLATE} there, and add the account to"
+                        " MEMBER_ACCOUNTS.",
+                        id="actions.W002",
+                    )

@@ -184,8 +184,25 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
-    if not (parsed.addresses or parsed.domains or parsed.acting_instances):
-        yield Wish(ReactionKind.BLOCK, Kind.ADDRESS, "", "The finding names no actor address.")
+    found = list(_blockable(parsed, rules))
+    yield from found or [Wish(ReactionKind.BLOCK, Kind.ADDRESS, "", _nothing_to_block(parsed))]
+
+
+def _nothing_to_block(parsed: ParsedFinding) -> str:
+    """Returns why BLOCK does nothing, and what helps."""
+    told = "The finding names no actor address, no domain and no own instance that acted."
+    if parsed.acting_instances:
+        told = (
+            "The finding is about a container. Its node, which can run other containers, is not"
+            " isolated."
+        )
+    if service_of(parsed.finding_type) in _ABOUT_CREDENTIALS:
+        return told  # BLOCK revokes too
+    named = ", ".join(f"the {kind} {name}" for kind, name in _credentials(parsed))
+    return f"{told} Use REVOKE for {named}." if named else told
+
+
+def _blockable(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
     for said in parsed.addresses:
         yield contain(ReactionKind.BLOCK, Kind.ADDRESS, said.address, parsed, rules)
     for domain in parsed.domains:

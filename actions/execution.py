@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from actions import archive, breaker, containment, limits
-from actions.aws import accounts, firewall, guardduty, in_account, s3, sns, wafv2
+from actions.aws import accounts, firewall, guardduty, in_account, s3, sns
+from actions.aws.lists import ListsFull
 from actions.aws.outcome import CarryOut, Outcome
 from actions.models import (
     AT_THE_FIREWALL,
@@ -109,9 +110,10 @@ def _as_they_come(
 def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
     """Records an attempt for each outcome and updates the states, unless already settled."""
     # First, because it takes a lock that others hold when they lock the rows below.
-    full = Counter(one.error.version for one in outcomes if isinstance(one.error, wafv2.SetsFull))
-    for version, missing in full.items():
-        limits.make_room(missing, version=version, at=at)
+    errors = (one.error for one in outcomes)
+    full = Counter((e.target_kind, e.version) for e in errors if isinstance(e, ListsFull))
+    for (target_kind, version), missing in full.items():
+        limits.make_room(missing, target_kind=target_kind, version=version, at=at)
     Attempt.objects.bulk_create(
         [
             Attempt(reaction=one.reaction, at=at, succeeded=not one.error, answer=one.answer)

@@ -1,4 +1,4 @@
-"""How full the IP sets are, as of the last update by a worker."""
+"""How full the lists of the firewall paths are, as of the last update by a worker."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from typing import NamedTuple
 
 from django.core.cache import cache
 
+from actions import paths
+
 NEARLY = 0.8  # from here on, the portal warns
 
-_KEY = "ip-set-levels"
+_KEYS = {path.setting: f"levels-of-{path.setting}" for path in paths.PATHS}
 
 
 class Level(NamedTuple):
-    """The addresses in all sets of one IP version in one place: a region, or CloudFront."""
+    """The entries in all lists of one IP version in one place: a region, or CloudFront."""
 
+    lists: str  # such as "prefix lists"
+    advice: str  # how to make more room, as a part of a sentence
     place: str
-    version: int
+    version: int  # 0 for domains
     used: int
     capacity: int
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether the sets are at least NEARLY full."""
+        """Whether the lists are at least NEARLY full."""
         return self.used >= NEARLY * self.capacity
 
 
-def note(found: Iterable[Level]) -> None:
-    """Replaces the levels of all places, where all processes see them."""
-    cache.set(_KEY, [tuple(one) for one in found], timeout=None)
+def note(setting: str, found: Iterable[Level]) -> None:
+    """Replaces the levels of all places of a setting, where all processes see them."""
+    cache.set(_KEYS[setting], [tuple(one) for one in found], timeout=None)
 
 
 def levels() -> list[Level]:
     """Returns the levels of the last update; empty before it. Runs one query."""
-    return [Level(*one) for one in cache.get(_KEY, [])]
+    found = cache.get_many(_KEYS.values())
+    return [Level(*one) for key in _KEYS.values() for one in found.get(key, [])]

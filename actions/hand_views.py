@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from actions import by_hand
 from actions.by_hand import ALLOW, NotPossible, Offer, Request
+from actions.decisions import Rules
 from actions.forms import HandForm
 from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.views import HERE, caller_of
@@ -80,11 +81,11 @@ def _requested(
     return back
 
 
-def _act(wanted: Request, request: HttpRequest) -> Reaction | bool:
+def _act(wanted: Request, request: HttpRequest, *, rules: Rules | None = None) -> Reaction | bool:
     by = caller_of(request)
     if wanted.what == ALLOW:
         return by_hand.allow(wanted, by=by, at=timezone.now())
-    return by_hand.act(wanted, by=by, at=timezone.now())
+    return by_hand.act(wanted, by=by, at=timezone.now(), rules=rules)
 
 
 def _tell(request: HttpRequest, offer: Offer, done: Reaction | bool) -> None:
@@ -150,6 +151,7 @@ def _each(
         else CONTAINMENTS[ReactionKind(what)].targets
     )
     seen = set()
+    rules = Rules.now()
     for finding, entities in named:
         for entity in entities:
             once = (
@@ -161,7 +163,8 @@ def _each(
                 continue
             seen.add(once)
             try:
-                done = _act(form.request(entity.kind, entity.name, finding, what), request)
+                wanted = form.request(entity.kind, entity.name, finding, what)
+                done = _act(wanted, request, rules=rules)
             except NotPossible:
                 yield "not possible"
             else:

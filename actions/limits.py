@@ -9,10 +9,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
 
 from actions import containment, durations
-from actions.models import Reaction, ReactionKind, ReactionQuerySet, State
+from actions.models import Memory, Reaction, ReactionKind, ReactionQuerySet, State
+from findings.guardduty.parser import Kind
 from storage import instants
 from storage.locks import advisory_lock
 
@@ -42,8 +43,9 @@ def ends(
     """Returns, per target, the end of a block that is decided at this time; None for none.
 
     The caller holds LOCK, and adds the blocks in the same transaction.
-    Each earlier block that ended by itself doubles the duration, up to LONGEST. The end is never
-    before that of a block in force. `lasts` overrides BLOCK_FOR and does not double.
+    Each earlier block that reached its end doubles the duration, up to LONGEST; one that made room
+    before its end does not. The end is never before that of a block in force. `lasts` overrides
+    BLOCK_FOR and does not double.
     """
     first = lasts or block_for()
     if first is None:
@@ -52,8 +54,8 @@ def ends(
     ended = State.DRY_RUN if is_dry_run else State.DONE
     for part in _parts(targets):
         about = Reaction.objects.filter(target__in=part)
-        by_itself = about.filter(kind=ReactionKind.UNBLOCK, requested_by_name="", state=ended)
-        times.update(dict(by_itself.values_list("target").annotate(count=Count("pk"))))
+        lifted = _reached_their_end(about.filter(state=ended))
+        times.update(dict(lifted.values_list("target").annotate(count=Count("pk"))))
         standing |= _latest_ends(about.outlasting(at), is_dry_run=is_dry_run)
     found: dict[str, datetime | None] = {}
     for target in targets:
@@ -61,6 +63,20 @@ def ends(
         end = at + (lasts or doubled)
         before = standing.get(target, end)
         found[target] = before and max(before, end)
+    return found
+
+
+def _reached_their_end(actions: ReactionQuerySet) -> ReactionQuerySet:
+    """Returns the unblocks, of these, that lifted a block at its end."""
+    before = Reaction.objects.filter(
+        kind=ReactionKind.BLOCK,
+        state=OuterRef("state"),
+        target=OuterRef("target"),
+        pk__lt=OuterRef("pk"),
+    ).order_by("-pk")
+    by_itself: Any = actions.filter(kind=ReactionKind.UNBLOCK, requested_by_name="")
+    ended = by_itself.annotate(end=Subquery(before.values("ends_at")[:1]))
+    found: ReactionQuerySet = ended.filter(end__lte=F("decided_at"))
     return found
 
 
@@ -92,6 +108,9 @@ def lift(at: datetime) -> int:
     advisory_lock(LOCK)
     blocks = list(due.order_by("lifts_at", "pk")[:BATCH])
     outlasted, unblocked = _what_followed([block.target for block in blocks], at)
+    did_a_part = set(
+        Memory.objects.filter(reaction__in=blocks).values_list("reaction_id", flat=True)
+    )
     added: dict[tuple[str, bool], Reaction] = {}
     over, later = [], []
     for block in blocks:
@@ -101,7 +120,7 @@ def lift(at: datetime) -> int:
             unblocked[block.target, State.DONE],
             unblocked[block.target, State.DRY_RUN] if is_dry_run else 0,
         )
-        is_standing = block.state in (*_STANDING, State.DRY_RUN)
+        is_standing = block.state in (*_STANDING, State.DRY_RUN) or block.pk in did_a_part
         if not is_standing or one in outlasted or undone > block.pk:
             over.append(block.pk)
         elif unblocked[block.target, State.PENDING] > block.pk or one in added:
@@ -159,22 +178,33 @@ def unblock(block: Reaction, *, why: str, at: datetime) -> Reaction:
 
 
 @transaction.atomic
-def make_room(needed: int, *, version: int, at: datetime) -> Sequence[Reaction]:
-    """Unblocks the addresses of this IP version whose blocks end first, to make room for others.
+def make_room(needed: int, *, target_kind: str, version: int, at: datetime) -> Sequence[Reaction]:
+    """Unblocks the targets whose blocks end first, to make room for others in full lists.
 
-    Adds at most `needed` unblocks, less those that are already pending, and returns them. Blocks
-    without an end stay.
+    They are domains, or addresses of this IP version. Adds at most `needed` unblocks, less those
+    that are already pending, and returns them. Blocks without an end stay, and so do those whose
+    entry others had put into a list, since it would stay there.
     """
     advisory_lock(LOCK)
-    colon = Q(target__contains=":")
-    ours = Reaction.objects.filter(colon if version == 6 else ~colon, target_kind="address")
+    ours = Reaction.objects.filter(target_kind=target_kind)
+    if version:
+        colon = Q(target__contains=":")
+        ours = ours.filter(colon if version == 6 else ~colon)
     needed -= ours.filter(kind=ReactionKind.UNBLOCK, state=State.PENDING).count()
-    standing: Any = ours.filter(lifts_at__isnull=False, state=State.DONE, kind=ReactionKind.BLOCK)
+    of_others = Memory.objects.filter(
+        reaction__target=OuterRef("target"),
+        reaction__target_kind=target_kind,
+        before__listed=True,
+    )
+    standing: Any = ours.filter(
+        ~Exists(of_others), lifts_at__isnull=False, state=State.DONE, kind=ReactionKind.BLOCK
+    )
     first = standing.in_force().filter(is_being_undone=False).order_by("ends_at", "pk")
+    lists = "domain lists" if target_kind == Kind.DOMAIN else "IP sets or prefix lists"
     added = [
         unblock(
             block,
-            why="The IP sets are full, and of all blocks this one would have ended first, on"
+            why=f"The {lists} are full, and of all blocks this one would have ended first, on"
             f" {instants.human(block.ends_at)}.",
             at=at,
         )

@@ -46,7 +46,9 @@ def against_account(account_id: str) -> str:
     if account_id == settings.AWS_ACCOUNT_ID:
         return ""
     if not _ACCOUNT_ID.fullmatch(account_id):
-        return "The finding names no AWS account."
+        if not account_id:
+            return "The finding names no AWS account."
+        return f"{account_id} is not the ID of an AWS account, which has 12 digits."
     accounts = configured()
     if accounts is None or account_id in accounts:
         return ""

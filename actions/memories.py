@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from actions.models import Memory, Reaction, ReactionKind, State
+from actions.aws.outcome import ContainmentError
+from actions.models import IN_AN_ACCOUNT, Memory, Reaction, ReactionKind, State
+
+_RESTORE_AGAIN = (
+    "To accept this as it is, restore again: then the portal no longer counts it as contained. Only"
+    " a person can accept it."
+)
 
 
 def remember(reaction: Reaction, resource: str, before: Any) -> None:
@@ -18,8 +25,8 @@ def remember(reaction: Reaction, resource: str, before: Any) -> None:
         )
 
 
-def recalled(reaction: Reaction) -> dict[str, Any]:
-    """Returns what each resource was before the target was contained, by resource.
+def recalled(reaction: Reaction) -> dict[str, Memory]:
+    """Returns the memory of each resource that a containment of the target changed, by resource.
 
     Covers the containments of the same target up to this reaction, which can be one of them, since
     it was last restored. For a resource that was changed several times, returns the newest.
@@ -35,5 +42,45 @@ def recalled(reaction: Reaction) -> dict[str, Any]:
     memories = Memory.objects.filter(
         reaction__in=alike.filter(pk__gt=restored.pk if restored else 0)
     )
-    rows = memories.order_by("pk").values_list("resource", "before")
-    return dict(rows)
+    return {one.resource: one for one in memories.order_by("pk")}
+
+
+class Restored(NamedTuple):
+    """What a restore did, and what it left because others had changed it, as sentences."""
+
+    told: Sequence[str]
+    left: Sequence[str]
+
+
+def conclude(reaction: Reaction, restored: Restored) -> str:
+    """Returns the outcome of a restore. Raises ContainmentError if something was left.
+
+    A person who then restores again, and finds the same, accepts it: the restore is done, and the
+    containment is no longer in force.
+    """
+    told, left = restored
+    found = " ".join(left)
+    if not left:
+        return " ".join(told)
+    if not _was_seen(reaction, found):
+        raise ContainmentError(" ".join([*told, found, _RESTORE_AGAIN]), permanent=True)
+    accepted = f"{reaction.requested_by_name} accepted this: it is no longer counted as contained."
+    return " ".join([*told, found, accepted])
+
+
+def _was_seen(reaction: Reaction, found: str) -> bool:
+    """Returns whether a person asks for it, and the restore before it found the same."""
+    alike = Reaction.objects.filter(
+        target=reaction.target,
+        target_kind=reaction.target_kind,
+        account_id=reaction.account_id,
+        kind__in=IN_AN_ACCOUNT,
+        pk__lt=reaction.pk,
+    )
+    before = alike.exclude(state=State.PREVENTED).order_by("-pk").first()
+    return (
+        reaction.requested_by_id is not None
+        and before is not None
+        and (before.kind, before.state) == (ReactionKind.RESTORE, State.FAILED)
+        and found in before.outcome
+    )

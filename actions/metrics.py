@@ -110,14 +110,16 @@ class DatabaseCollector(Collector):
             },
         )
         levels = fill.levels()
-        for name, text in (("used", "Addresses in"), ("capacity", "Addresses that fit into")):
-            yield gauge(
-                f"ip_sets_{name}",
-                f"{text} the IP sets of one IP version in a region or in CloudFront, as of the last"
-                " update by a worker. Absent before it.",
-                ["place", "version"],
-                {(one.place, str(one.version)): getattr(one, name) for one in levels},
-            )
+        for lists in ("IP sets", "prefix lists", "domain lists"):
+            ours = [one for one in levels if one.lists == lists]
+            for name, text in (("used", "Entries in"), ("capacity", "Entries that fit into")):
+                yield gauge(
+                    f"{lists.lower().replace(' ', '_')}_{name}",
+                    f"{text} the {lists} of one IP version (0 for domains) in a region or in"
+                    " CloudFront, as of the last update by a worker. Absent before it.",
+                    ["place", "version"],
+                    {(one.place, str(one.version)): getattr(one, name) for one in ours},
+                )
         yield gauge(
             "containment_on",
             "1 if CONTAINMENT is on, 0 in a dry run.",

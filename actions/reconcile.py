@@ -39,9 +39,9 @@ class Path(NamedTuple):
 
 
 PATHS = (
-    Path("IP set", Kind.ADDRESS, wafv2.mend),
-    Path("prefix list", Kind.ADDRESS, prefix_lists.mend),
-    Path("domain list", Kind.DOMAIN, domain_lists.mend),
+    Path("IP set", Kind.ADDRESS, wafv2.LISTS.mend),
+    Path("prefix list", Kind.ADDRESS, prefix_lists.LISTS.mend),
+    Path("domain list", Kind.DOMAIN, domain_lists.LISTS.mend),
 )
 
 
@@ -69,15 +69,17 @@ def _difference(target_kind: str, held: Collection[str]) -> Difference:
     a person decides first whether the blocks were right.
     """
     log = Reaction.objects.filter(target_kind=target_kind)
-    missing: set[str] = set()
+    missing: dict[str, int] = {}
     if not breaker.tripped():
         in_force = log.in_force().filter(kind=ReactionKind.BLOCK, state=State.DONE).only("target")
-        missing = {one.target for one in in_force.iterator() if not one.is_being_undone}
-        missing.difference_update(held)
-        if target_kind == Kind.DOMAIN:
-            missing = {one for one in missing if not safeguards.against_blocking_domain(one)}
-        elif missing and (never := safeguards.never_block()):
-            missing = {one for one in missing if not _is_in(one, never)}
+        never = safeguards.never_block()
+        missing = {
+            one.target: one.pk
+            for one in in_force.iterator()
+            if not one.is_being_undone
+            and one.target not in held
+            and not _is_never_blocked(target_kind, one.target, never)
+        }
     blocked_since = Reaction.objects.filter(
         kind=ReactionKind.BLOCK,
         state__in=[State.PENDING, State.DONE],
@@ -91,9 +93,11 @@ def _difference(target_kind: str, held: Collection[str]) -> Difference:
     return Difference(missing, surplus)
 
 
-def _is_in(address: str, networks: Iterable[safeguards.Network]) -> bool:
-    number = ipaddress.ip_address(address)
-    return any(number in network for network in networks)
+def _is_never_blocked(kind: str, target: str, never: Iterable[safeguards.Network]) -> bool:
+    if kind == Kind.DOMAIN:
+        return bool(safeguards.against_blocking_domain(target))
+    number = ipaddress.ip_address(target)
+    return any(number in network for network in never)
 
 
 def _write_down(path: Path, mended: Mended, *, at: datetime) -> None:

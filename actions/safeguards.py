@@ -106,7 +106,13 @@ def addresses_of_this_machine() -> frozenset[str]:
 
 
 def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
-    """Returns why this actor's credential must not be revoked, or ""."""
+    """Returns why this actor's credential must not be revoked, or "".
+
+    A credential is of the finding's account, in which it is revoked. The account in
+    `remoteAccountDetails` is the one from which a stolen credential was used: it is neither a
+    reason to refuse, nor an account in which to act. Only an attack sequence names actors of
+    other accounts (`foreign_principals`).
+    """
     if parsed.principal_type.casefold() == "root" or (kind, name) == (Kind.USER, "Root"):
         return "It belongs to the root user, so it is only reported."
     if refused := members.against_account(parsed.account_id):
@@ -117,19 +123,45 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
         return "AWS does not allow changes to a service-linked role."
     if kind == Kind.ROLE and name.startswith("AWSReservedSSO_"):
         return (
-            "AWS does not allow changes to a role of IAM Identity Center. Remove the assignment of"
-            " the user there."
+            "AWS does not allow changes to a role of IAM Identity Center. Disable the user there,"
+            " or remove its assignment. Sessions that are open continue until they end, unless the"
+            " inline policy of the permission set denies them by identitystore:UserId and"
+            " aws:TokenIssueTime."
         )
-    if kind == Kind.USER and _is_federated(parsed, name):
-        return (
-            "It is a federated user, and the finding does not name the IAM user or role that issued"
-            " its session."
-        )
+    if is_federated(kind, name, parsed):
+        return _against_federated(parsed)
+    if kind == Kind.ACCESS_KEY and not name.startswith(("AKIA", "ASIA")):
+        return "It is not the ID of an access key of AWS."
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
-        return "A temporary key cannot be deactivated. Revoke the sessions of its role instead."
+        return (
+            "A temporary key cannot be deactivated. Revoke the sessions of its role, or the user"
+            " that issued it, instead."
+        )
     return ""
 
 
-def _is_federated(parsed: ParsedFinding, name: str) -> bool:
-    """Returns whether this user of the finding is not an IAM user."""
-    return parsed.principal == name and parsed.principal_type.casefold() not in {"iamuser", ""}
+def _against_federated(parsed: ParsedFinding) -> str:
+    if parsed.principal_type.casefold() in {"identitycenteruser", "directory"}:
+        return (
+            "It is a user of IAM Identity Center or of a directory, not of this account. Disable it"
+            " there, and revoke the role whose session it uses."
+        )
+    if not temporary_keys(parsed):
+        return (
+            "It is a federated user, and the finding names no temporary key by which CloudTrail"
+            " would show the IAM user or role that issued its session. Find the call of"
+            " GetFederationToken in CloudTrail, and revoke that user."
+        )
+    return ""
+
+
+def is_federated(kind: str, name: str, parsed: ParsedFinding) -> bool:
+    """Returns whether this actor of the finding is a user, and not an IAM user."""
+    is_iam_user = parsed.principal_type.casefold() in {"iamuser", ""}
+    return kind == Kind.USER and parsed.principal == name and not is_iam_user
+
+
+def temporary_keys(parsed: ParsedFinding) -> list[str]:
+    """Returns the temporary access keys of the actors."""
+    actors = [one for one in parsed.entities if one.is_actor and one.kind == Kind.ACCESS_KEY]
+    return [one.name for one in actors if one.name.startswith("ASIA")]

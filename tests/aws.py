@@ -7,9 +7,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +19,7 @@ from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
+from actions import members
 from tests.beyond_moto import BeyondMoto, Request, operation_of
 
 REGION = "eu-central-1"
@@ -50,6 +51,7 @@ class Cloud:
     asked: list[str] = field(default_factory=list)  # the requested operations, in order
     over: threading.Event = field(default_factory=threading.Event)
     more: BeyondMoto = field(default_factory=BeyondMoto)
+    credentials: dict[str, str] = field(default_factory=dict)  # of another account
 
     @property
     def environment(self) -> dict[str, str]:
@@ -86,7 +88,21 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION)
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **self.credentials)
+
+    def in_account(self, account_id: str, external_id: str) -> Cloud:
+        """Returns another account of the same cloud, which has the role for containment."""
+        given = self.client("sts").assume_role(
+            RoleArn=f"arn:aws:iam::{account_id}:role/{members.ROLE}",
+            RoleSessionName="test",
+            ExternalId=external_id,
+        )["Credentials"]
+        credentials = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        return replace(self, credentials=credentials)
 
     def role_in(self, account_id: str, name: str) -> None:
         """Creates a role in an account, without HTTP."""
@@ -111,6 +127,14 @@ class Cloud:
         )
         return str(made["Summary"]["ARN"])
 
+    def set_addresses(self, arn: str, addresses: Collection[str]) -> None:
+        """Sets the addresses of an IP set, as a person or a stack update does."""
+        name, ip_set_id = arn.split("/")[-2:]
+        which = {"Name": name, "Scope": "REGIONAL", "Id": ip_set_id}
+        waf = self.client("wafv2")
+        token = waf.get_ip_set(**which)["LockToken"]
+        waf.update_ip_set(**which, Addresses=sorted(addresses), LockToken=token)
+
     def addresses(self, arn: str) -> set[str]:
         """Return the addresses in an IP set, in CIDR notation."""
         name, ip_set_id = arn.split("/")[-2:]
@@ -123,6 +147,14 @@ class Cloud:
             PrefixListName="blocked", AddressFamily=f"IPv{version}", MaxEntries=limit
         )
         return str(made["PrefixList"]["PrefixListArn"])
+
+    def add_prefix(self, arn: str, cidr: str) -> None:
+        """Adds an entry to a prefix list, as a person does."""
+        ec2, which = self.client("ec2"), arn.partition("/")[2]
+        (about,) = ec2.describe_managed_prefix_lists(PrefixListIds=[which])["PrefixLists"]
+        ec2.modify_managed_prefix_list(
+            PrefixListId=which, CurrentVersion=about["Version"], AddEntries=[{"Cidr": cidr}]
+        )
 
     def prefixes(self, arn: str) -> set[str]:
         """Returns the CIDRs in a prefix list."""

@@ -65,6 +65,7 @@ class BeyondMoto:
     # The domains of the domain lists of Route 53 Resolver DNS Firewall, by ID, and how many fit.
     domain_lists: dict[str, set[str]] = field(default_factory=dict)
     domain_limit: int = 100_000
+    calls: list[Any] = field(default_factory=list)  # `userIdentity` of each event of CloudTrail
     archived: set[str] = field(default_factory=set)  # the IDs of findings, in GuardDuty
 
     def refusal(self, request: Request, moto_url: str) -> tuple[int, str] | None:
@@ -77,6 +78,9 @@ class BeyondMoto:
                 return 403, "AccessDenied"
         if request.operation == "ModifyManagedPrefixList":
             return _refused_by_prefix_list(request.form, moto_url)
+        if request.operation == "ModifyNetworkInterfaceAttribute":
+            groups = [one for name, one in request.form.items() if name.startswith("SecurityGroup")]
+            return _refused_by_groups(groups, moto_url)
         return None
 
     def answer(self, request: Request) -> tuple[int, Any] | None:
@@ -109,7 +113,7 @@ class BeyondMoto:
         found, said = self.domain_lists[asked["FirewallDomainListId"]], set(asked["Domains"])
         if len(asked["Domains"]) > 1000:
             return 400, {"__type": "ValidationException", "message": "too many"}
-        if any("_" in one for one in said):
+        if any("_" in one or ".-" in one for one in said):
             return 400, {"__type": "ValidationException", "message": "not a domain"}
         changed = found | said if asked["Operation"] == "ADD" else found - said
         if len(changed) > self.domain_limit:
@@ -117,16 +121,34 @@ class BeyondMoto:
         self.domain_lists[asked["FirewallDomainListId"]] = changed
         return 200, {"Id": asked["FirewallDomainListId"], "Status": "UPDATING"}
 
+    def _LookupEvents(self, request: Request) -> tuple[int, Any]:
+        (attribute,) = request.json["LookupAttributes"]
+        assert attribute["AttributeKey"] == "AccessKeyId"
+        found = [one for one in self.calls if one["accessKeyId"] == attribute["AttributeValue"]]
+        events = [{"CloudTrailEvent": json.dumps({"userIdentity": one})} for one in found]
+        return 200, {"Events": events}
+
     def _ArchiveFindings(self, request: Request) -> tuple[int, Any]:
         self.archived |= set(request.json["findingIds"])
         return 200, {}
+
+
+def _refused_by_groups(asked: list[str], moto_url: str) -> tuple[int, str] | None:
+    """moto gives a network interface a group that does not exist."""
+    ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
+    filters = [{"Name": "group-id", "Values": asked}]
+    found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    return None if len(found) == len(asked) else (400, "InvalidGroup.NotFound")
 
 
 def _refused_by_prefix_list(asked: dict[str, str], moto_url: str) -> tuple[int, str] | None:
     """moto checks neither the version nor the size of a prefix list."""
     ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
     which = asked["PrefixListId"]
-    (found,) = ec2.describe_managed_prefix_lists(PrefixListIds=[which])["PrefixLists"]
+    every = ec2.describe_managed_prefix_lists()["PrefixLists"]
+    found = next((one for one in every if one["PrefixListId"] == which), None)
+    if found is None:
+        return None  # of another account
     if int(asked["CurrentVersion"]) != found["Version"]:
         return 400, "PrefixListVersionMismatch"
     added = sum(name.startswith("AddEntry.") and name.endswith(".Cidr") for name in asked)

@@ -118,7 +118,7 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
             return str(arn)
         case "eks", {"clusterName": name, "associationId": its_id}:
             return f"arn:aws:eks:{region}:{account}:podidentityassociation/{name}/{its_id}"
-        case "eks", {"clusterName": name}:
+        case "eks", {"clusterName": name} | {"name": name}:
             return f"arn:aws:eks:{region}:{account}:cluster/{name}"
     return "*"  # an API without resources, or one to add here
 
@@ -167,7 +167,11 @@ def _named(logical: str) -> list[str]:
     }
     if logical in {"BlockedIPv4.Arn", "BlockedIPv6.Arn"}:
         return list(settings.BLOCK_IP_SETS)
-    lists = {"BlockPrefixLists": "BLOCK_PREFIX_LISTS", "BlockDomainLists": "BLOCK_DOMAIN_LISTS"}
+    lists = {
+        "BlockIpSets": "BLOCK_IP_SETS",
+        "BlockPrefixLists": "BLOCK_PREFIX_LISTS",
+        "BlockDomainLists": "BLOCK_DOMAIN_LISTS",
+    }
     if logical in lists:
         return list(getattr(settings, lists[logical]))
     return [named[logical]] if named[logical] else []

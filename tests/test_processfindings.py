@@ -157,6 +157,43 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert_all_is_done(cloud, environment, instance)
 
 
+@pytest.mark.parametrize(
+    ("operation", "after"),
+    [
+        ("UpdateIPSet", False),
+        pytest.param("UpdateIPSet", True, marks=every_database),  # before the commit
+        ("ModifyManagedPrefixList", True),
+    ],
+)
+def test_a_worker_that_is_killed_while_it_lifts_a_block_leaves_it_to_the_next(
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path, operation: str, after: bool
+) -> None:
+    unblocks = "SELECT state, count(*) FROM actions_reaction WHERE kind = 'UNBLOCK' GROUP BY 1"
+    send(cloud, environment, [attack(1)])
+    with worker(environment, tmp_path / "log"):
+        wait_until(environment, "SELECT state FROM actions_reaction", [("done",)], seconds=30)
+    ended = "UPDATE actions_reaction SET ends_at = decided_at, lifts_at = decided_at RETURNING id"
+    query(environment, ended)
+    cloud.asked.clear()
+    cloud.hang(operation, after=after)
+    with worker(environment, tmp_path / "log") as process:
+        cloud.wait_for(operation)
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+    cloud.mend()
+    assert query(environment, unblocks) == [("pending", 1)]
+    # As if the dead worker's lease had run out.
+    query(
+        environment,
+        "UPDATE actions_reaction SET due_at = decided_at WHERE state = 'pending' RETURNING id",
+    )
+    with worker(environment, tmp_path / "log"):
+        wait_until(environment, PENDING, [(0,)], seconds=30)
+    assert query(environment, unblocks) == [("done", 1)]
+    assert cloud.addresses(environment["BLOCK_IP_SETS"]) == set()
+    assert cloud.prefixes(environment["BLOCK_PREFIX_LISTS"]) == set()
+
+
 @every_database
 def test_it_stops_when_it_is_told_to(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path

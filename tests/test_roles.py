@@ -21,7 +21,16 @@ from actions.aws.sqs import Queue
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
-from actions.tests.test_revoke import RUNTIME, a_function, a_pod, a_task
+from actions.tests.test_revoke import (
+    KEY,
+    RUNTIME,
+    a_cluster,
+    a_function,
+    a_pod,
+    a_task,
+    called_by,
+    trusted,
+)
 from actions.tests.test_worker import event, send
 from findings.models import Finding
 from findings.tests.findings import BRUTE_FORCE
@@ -98,7 +107,12 @@ def _findings(cloud: Cloud) -> list[Any]:
     cloud.more.members[member] = "threatreaction-123456789012"
     cloud.client("guardduty").create_detector(Enable=True)
     of_role = stolen("", number=3, name="deployer", kind="AssumedRole")
-    workloads = [make(cloud) for make in (a_function, a_task, a_pod)]
+    annotated = a_cluster(cloud)
+    pod = {"namespace": "web", "serviceAccountName": "back"}
+    annotated["kubernetesDetails"] = {"kubernetesWorkloadDetails": pod}
+    trusted(cloud, "back", "web:back")
+    cloud.more.calls = [called_by("arn:aws:iam::123456789012:user/bob")]
+    workloads = [annotated, *(make(cloud) for make in (a_function, a_task, a_pod))]
     return [
         attack(1),
         stolen(key, number=2, name="alice"),
@@ -107,7 +121,8 @@ def _findings(cloud: Cloud) -> list[Any]:
         stolen("", number=5),
         mining(an_instance(cloud), 6),
         attack(7, type=PORT_SCAN),
-        *(attack(8 + n, type=RUNTIME, resource=one) for n, one in enumerate(workloads)),
+        stolen(KEY, number=8, name="jane", kind="FederatedUser"),
+        *(attack(9 + n, type=RUNTIME, resource=one) for n, one in enumerate(workloads)),
     ]
 
 

@@ -156,6 +156,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         Revoke="on",
         Isolation="on",
         ArchiveFindings="on",
+        BlockIpSets=f"arn:aws:wafv2:{REGION}:210987654321:regional/ipset/more/1f-2e",
         BlockPrefixLists=f"arn:aws:ec2:{REGION}:123456789012:prefix-list/pl-0123456789abcdef0",
         BlockDomainLists=f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1,"
         f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-2",

@@ -61,7 +61,7 @@ def test_a_member_account_allows_the_worker_what_the_home_account_does() -> None
         (policy,) = document["Resources"][role]["Properties"]["Policies"]
         statements = policy["PolicyDocument"]["Statement"]
         conditional = [one["Fn::If"] for one in statements if "Fn::If" in one]
-        both = {"CanIsolate", "CanRevoke"}
+        both = {"CanIsolate", "CanRevoke", "HasMoreIpSets", "HasPrefixLists", "HasDomainLists"}
         return {one["Sid"]: one for condition, one, _ in conditional if condition in both}
 
     assert of(template("member.yaml"), "Role") == of(PORTAL, "WorkerRole")
@@ -99,6 +99,7 @@ def test_the_required_parameters_are_enough() -> None:
         ("BlockFor", "a week"),
         ("BlockPrefixLists", "pl-0123456789abcdef0"),
         ("BlockPrefixLists", "arn:aws:ec2:eu-central-1:123456789012:prefix-list/pl-0,"),
+        ("BlockIpSets", "blocked"),
         ("QuarantineGroups", "quarantine"),
         ("OrganizationId", "example"),
         ("MemberAccounts", "some"),

@@ -10,8 +10,10 @@ from django.conf import settings
 from actions import memories, paths, safeguards
 from actions.aws.accounts import Access
 from actions.aws.outcome import ContainmentError
+from actions.memories import Restored
 from actions.models import Reaction
 from findings.guardduty.parser import Kind
+from storage import instants
 
 QUARANTINE_TAG = "threatreaction:quarantine"  # of a security group
 NEVER_ISOLATE_TAG = "threatreaction:never-isolate"  # of an instance
@@ -44,8 +46,8 @@ def isolate(access: Access, reaction: Reaction) -> str:
         groups = [one["GroupId"] for one in interface["Groups"]]
         if groups == put:
             continue
-        if which in earlier and groups == earlier[which]["put"]:
-            groups = earlier[which]["groups"]  # ours: what was before it is to be given back
+        if which in earlier and groups == earlier[which].before["put"]:
+            groups = earlier[which].before["groups"]  # ours: what was before it is to be given back
         memories.remember(reaction, which, {"groups": groups, "put": put})
         ec2.modify_network_interface_attribute(NetworkInterfaceId=which, Groups=put)
     return (
@@ -56,37 +58,52 @@ def isolate(access: Access, reaction: Reaction) -> str:
     )
 
 
-def restore(access: Access, reaction: Reaction) -> str:
-    """Gives each network interface the groups that it had. Raises as `isolate` does."""
+def restore(access: Access, reaction: Reaction) -> Restored:
+    """Gives each network interface the groups that it had, of those that exist.
+
+    Raises as `isolate` does.
+    """
     ec2 = access.client("ec2", region=reaction.its_finding.region)
     told, left = [], []
-    for which, before in memories.recalled(reaction).items():
+    for which, memory in memories.recalled(reaction).items():
+        put, before = memory.before["put"], memory.before["groups"]
         groups = _groups_of(ec2, which)
         if groups is None:
             told.append(f"{which} no longer exists.")
-        elif set(groups) not in (set(before["put"]), set(before["groups"])):
-            left.append(f"The groups of {which} were changed since, and were left.")
-        elif groups == before["put"] and not _give_back(ec2, which, before["groups"]):
-            groups_before = ", ".join(before["groups"])
-            left.append(f"A group of {which} no longer exists, so it was left: {groups_before}.")
+        elif groups != put and not set(groups) <= set(before):
+            left.append(
+                f"Somebody has changed the groups of {which} since {instants.human(memory.at)}. It"
+                f" has {', '.join(groups)}, and was left."
+            )
+        elif groups != put:
+            told.append(f"{which} has {', '.join(groups)} again.")
+        elif given := _give_back(ec2, which, before):
+            gone = [one for one in before if one not in given]
+            deleted = f" Deleted since: {', '.join(gone)}." if gone else ""
+            told.append(f"{which} has {', '.join(given)} again.{deleted}")
         else:
-            told.append(f"{which} has {', '.join(before['groups'])} again.")
+            left.append(
+                f"All groups that {which} had were deleted since: {', '.join(before)}. It still has"
+                f" the quarantine group {', '.join(put)}. Give it other groups in EC2."
+            )
     if not left and not told:
         left = ["The portal has no record of a change to give back. Check the groups in EC2."]
-    if left:
-        raise ContainmentError(" ".join([*told, *left]), permanent=True)
-    return " ".join(told)
+    return Restored(told, left)
 
 
-def _give_back(ec2: Any, which: str, groups: list[str]) -> bool:
-    """Gives a network interface its groups. Returns False if one of them no longer exists."""
+def _give_back(ec2: Any, which: str, groups: list[str]) -> list[str]:
+    """Gives a network interface those of its groups that exist. Returns them."""
     try:
         ec2.modify_network_interface_attribute(NetworkInterfaceId=which, Groups=groups)
     except ClientError as error:
         if error.response["Error"]["Code"] != "InvalidGroup.NotFound":
             raise
-        return False
-    return True
+        filters = [{"Name": "group-id", "Values": groups}]
+        found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        groups = [one for one in groups if one in {each["GroupId"] for each in found}]
+        if groups:
+            ec2.modify_network_interface_attribute(NetworkInterfaceId=which, Groups=groups)
+    return groups
 
 
 def _against(access: Access, instance: Any, interfaces: list[Any]) -> str:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import boto3
 
 from actions import paths
 from actions.aws import domain_lists, prefix_lists, wafv2
+from actions.aws.lists import Lists
 from actions.aws.outcome import ContainmentError, Outcome
 from actions.models import Reaction, ReactionKind
 from findings.guardduty.parser import Kind
 
-
-class Apply(Protocol):
-    """The type of the functions that change one path.
-
-    They block and unblock names, and return those that failed, with the reasons.
-    """
-
-    def __call__(
-        self, session: boto3.Session, *, blocked: Collection[str], unblocked: Collection[str]
-    ) -> Mapping[str, ContainmentError]: ...
-
-
-_APPLY: Mapping[paths.Path, Apply] = {
-    paths.IP_SETS: wafv2.apply,
-    paths.PREFIX_LISTS: prefix_lists.apply,
-    paths.DOMAIN_LISTS: domain_lists.apply,
+_LISTS: Mapping[paths.Path, Lists] = {
+    paths.IP_SETS: wafv2.LISTS,
+    paths.PREFIX_LISTS: prefix_lists.LISTS,
+    paths.DOMAIN_LISTS: domain_lists.LISTS,
 }
 
 
@@ -41,20 +30,25 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
     """
     reactions = list(reactions)
     left_out: dict[tuple[str, str], ContainmentError] = {}
+    said: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for kind in (Kind.ADDRESS, Kind.DOMAIN):
         last = {_name(one): one for one in reactions if one.target_kind == kind}
-        blocked = {name for name, one in last.items() if one.kind == ReactionKind.BLOCK}
+        blocked = {name: one.pk for name, one in last.items() if one.kind == ReactionKind.BLOCK}
         used = [path for path in paths.PATHS if path.kind == kind and path.is_set_up]
         if not used:
             error = ContainmentError(paths.none_for(kind), prevented=True)
             left_out |= {(kind, name): error for name in last}
         for path in used if last else ():
-            failed = _APPLY[path](session, blocked=blocked, unblocked=last.keys() - blocked)
-            for name, error in failed.items():
+            unblocked = last.keys() - blocked.keys()
+            applied = _LISTS[path].apply(session, blocked=blocked, unblocked=unblocked)
+            for name, error in applied.left_out.items():
                 left_out.setdefault((kind, name), error)
+            for name, texts in applied.said.items():
+                said[kind, name] += texts
     for reaction in reactions:
-        error_or_none = left_out.get((reaction.target_kind, _name(reaction)))
-        answer = str(error_or_none) if error_or_none else _done(reaction)
+        which = reaction.target_kind, _name(reaction)
+        error_or_none = left_out.get(which)
+        answer = str(error_or_none) if error_or_none else _done(reaction, said[which])
         yield Outcome(reaction, answer, error_or_none)
 
 
@@ -64,13 +58,13 @@ def _name(reaction: Reaction) -> str:
     return reaction.target
 
 
-def _done(reaction: Reaction) -> str:
+def _done(reaction: Reaction, said: Sequence[str]) -> str:
     ours = [path for path in paths.PATHS if path.kind == reaction.target_kind]
     used = [path for path in ours if path.is_set_up]
     if reaction.kind == ReactionKind.UNBLOCK:
-        return f"Removed from: {', '.join(path.name for path in used)}."
-    said = [f"Added to {path.name}: {path.effect}" for path in used]
-    said += [
+        return " ".join([f"Removed from: {', '.join(path.name for path in used)}.", *said])
+    effects = [f"Added to {path.name}: {path.effect}" for path in used]
+    unused = [
         f"Not used: {path.name}; {path.setting} is not set." for path in ours if path not in used
     ]
-    return " ".join(said)
+    return " ".join([*effects, *said, *unused])

@@ -1,27 +1,34 @@
 """REVOKE and RESTORE of credentials in one account.
 
 A key is deactivated. An IAM user gets a policy that denies everything, also in the console, and
-all its keys are deactivated. A role gets a policy that denies its existing sessions.
+all its keys are deactivated. A role gets a policy that denies its existing sessions, and so does an
+IAM user that issued a federated session: only its temporary keys have an issue time, so the user
+itself goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from actions import memories
-from actions.aws import role_behind
+from actions import memories, safeguards
+from actions.aws import role_behind, session_issuer
 from actions.aws.accounts import Access
 from actions.aws.outcome import ContainmentError
+from actions.memories import Restored
 from actions.models import Reaction
 from findings.guardduty.parser import Kind
+from storage import instants
 from storage.instants import iso
 
 # The names of inline policies; the AWS console uses the first one when it revokes sessions.
-ROLE_POLICY = "AWSRevokeOlderSessions"
+SESSIONS_POLICY = "AWSRevokeOlderSessions"
 USER_POLICY = "ThreatReactionDenyAll"
+_OWNERS = {"role": "role", "user": "user", "sessions": "user"}
+_SHOWN_MAX_LENGTH = 1000
 _DENIES_ALL = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}],
@@ -29,12 +36,15 @@ _DENIES_ALL = {
 
 
 class InlinePolicy:
-    """Our inline policy of an IAM role or user. The methods raise ClientError."""
+    """Our inline policy of an IAM role or user. The methods raise ClientError.
 
-    def __init__(self, iam: Any, kind: str, name: str) -> None:
-        self._iam, self._kind = iam, kind
-        policy = ROLE_POLICY if kind == "role" else USER_POLICY
-        self._which = {f"{kind.capitalize()}Name": name, "PolicyName": policy}
+    `kind` is "role", "user" or "sessions": those that a user issued.
+    """
+
+    def __init__(self, iam: Any, kind: str, owner: str) -> None:
+        self._iam, self._kind = iam, "role" if kind == "role" else "user"
+        self.name = USER_POLICY if kind == "user" else SESSIONS_POLICY
+        self._which = {f"{self._kind.capitalize()}Name": owner, "PolicyName": self.name}
 
     def current(self) -> Any:
         """Returns the document, or None if there is no such policy."""
@@ -64,30 +74,50 @@ def revoke(access: Access, reaction: Reaction) -> str:
     iam = access.client("iam")
     if reaction.target_kind == Kind.ACCESS_KEY:
         return _revoke_key(access, iam, reaction)
+    parsed = reaction.its_finding.parsed
+    if parsed and safeguards.is_federated(reaction.target_kind, reaction.target, parsed):
+        kind, name = session_issuer.find(access, reaction, parsed)
+        _spare_the_portal(access, kind, name)
+        return _revoke_sessions(iam, reaction, "role" if kind == "role" else "sessions", name)
     if reaction.target_kind == Kind.USER:
         _spare_the_portal(access, "user", reaction.target)
         return _revoke_user(iam, reaction)
     role = role_behind.find(access, reaction)
     _spare_the_portal(access, "role", role)
-    return _revoke_role(iam, reaction, role)
+    return _revoke_sessions(iam, reaction, "role", role)
 
 
-def restore(access: Access, reaction: Reaction) -> str:
-    """Gives back what `revoke` changed, and returns it. Raises as `revoke` does."""
+def restore(access: Access, reaction: Reaction) -> Restored:
+    """Gives back what `revoke` changed, except what others changed since. Raises as it does."""
     iam = access.client("iam")
-    done = []
-    for resource, before in memories.recalled(reaction).items():
+    told: list[str] = []
+    left: list[str] = []
+    for resource, memory in memories.recalled(reaction).items():
         kind, _, name = resource.partition("/")
         if kind == "key":
-            done.append(_restore_key(iam, name, before["user"]))
+            told.append(_restore_key(iam, name, memory.before["user"]))
+            continue
+        policy, owner = InlinePolicy(iam, kind, name), f"{_OWNERS[kind]} {name}"
+        current = policy.current()
+        if current in (memory.before["put"], memory.before["policy"], None):
+            told.append(_restore_policy(policy, owner, memory.before, current))
         else:
-            done.append(_restore_policy(InlinePolicy(iam, kind, name), f"{kind} {name}", before))
-    if not done:
-        raise ContainmentError(
-            "The portal has no record of a change to give back. Check the target in IAM.",
-            permanent=True,
-        )
-    return " ".join(done)
+            left.append(
+                f"Somebody has changed the policy {policy.name} of the {owner} since"
+                f" {instants.human(memory.at)}. It was left, and is: {_shown(current)}"
+            )
+    if not told and not left:
+        left = ["The portal has no record of a change to give back. Check the target in IAM."]
+    return Restored(told, left)
+
+
+def _shown(document: Any) -> str:
+    """Returns a policy as JSON. A long one is cut, and has a digest by which to compare it."""
+    said = json.dumps(document, sort_keys=True)
+    if len(said) <= _SHOWN_MAX_LENGTH:
+        return said
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    return f"{said[:_SHOWN_MAX_LENGTH]}... (SHA-256 {digest})"
 
 
 def _restore_key(iam: Any, key: str, user: str) -> str:
@@ -100,13 +130,7 @@ def _restore_key(iam: Any, key: str, user: str) -> str:
     return f"The access key {key} of {user} is active."
 
 
-def _restore_policy(policy: InlinePolicy, owner: str, before: dict[str, Any]) -> str:
-    current = policy.current()
-    if current not in (before["put"], before["policy"], None):
-        raise ContainmentError(
-            f"The policy of the {owner} was changed since. Check and remove it in IAM.",
-            permanent=True,
-        )
+def _restore_policy(policy: InlinePolicy, owner: str, before: dict[str, Any], current: Any) -> str:
     if current == before["put"]:
         policy.put(before["policy"])
     if current is None and before["policy"] is not None:
@@ -157,20 +181,20 @@ def _deactivate(iam: Any, reaction: Reaction, user: str, *, only: str = "") -> i
     return len(found)
 
 
-def _revoke_role(iam: Any, reaction: Reaction, role: str) -> str:
+def _revoke_sessions(iam: Any, reaction: Reaction, kind: str, name: str) -> str:
     instant = iso(reaction.decided_at, timespec="milliseconds")
-    policy = InlinePolicy(iam, "role", role)
+    policy = InlinePolicy(iam, kind, name)
     current = policy.current()
     if (denied := _denied_before(current)) >= instant:
-        return f"Sessions of {role} issued before {denied} were already denied."
-    resource = f"role/{role}"
+        return f"Sessions of {name} issued before {denied} were already denied."
+    resource = f"{kind}/{name}"
     earlier = memories.recalled(reaction).get(resource)
-    if earlier and current == earlier["put"]:  # ours: what was before it is to be given back
-        current = earlier["policy"]
+    if earlier and current == earlier.before["put"]:  # ours: what was before it is to be given back
+        current = earlier.before["policy"]
     denies = _denies_before(instant)
     memories.remember(reaction, resource, {"policy": current, "put": denies})
     policy.put(denies)
-    return f"Sessions of {role} issued before {instant} are now denied."
+    return f"Sessions of {name} issued before {instant} are now denied."
 
 
 def _denies_before(instant: str) -> dict[str, Any]:

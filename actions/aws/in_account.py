@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import boto3
 
+from actions import memories
 from actions.aws import ec2, iam
 from actions.aws.accounts import accounts_of
 from actions.aws.outcome import ContainmentError, Outcome, one_by_one
@@ -28,7 +29,7 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
             return ec2.isolate(access, reaction)
         if reaction.kind == ReactionKind.REVOKE:
             return iam.revoke(access, reaction)
-        is_instance = reaction.target_kind == Kind.INSTANCE
-        return ec2.restore(access, reaction) if is_instance else iam.restore(access, reaction)
+        restore = ec2.restore if reaction.target_kind == Kind.INSTANCE else iam.restore
+        return memories.conclude(reaction, restore(access, reaction))
 
     yield from one_by_one(reactions, act)

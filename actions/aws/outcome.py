@@ -6,7 +6,7 @@ fails. It is idempotent: calling it again for the same reactions changes nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -70,7 +70,7 @@ class CarryOut(Protocol):
 class Difference(NamedTuple):
     """What a path holds, compared with the log: the targets of actions."""
 
-    missing: Collection[str]
+    missing: Mapping[str, int]  # each with the ID of its block
     surplus: Collection[str]
 
 

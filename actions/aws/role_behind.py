@@ -1,8 +1,15 @@
-"""The IAM role behind a target: that of a Lambda function, of an ECS task, or of an EKS pod."""
+"""The IAM role behind a target: that of a Lambda function, of an ECS task, or of an EKS pod.
+
+A pod has the role that EKS Pod Identity associates with its service account, or the role that the
+service account names in an annotation (IRSA). The annotation is in Kubernetes, which the portal
+cannot read, but the trust policy of that role names the service account.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 from actions.aws.accounts import Access
 from actions.aws.outcome import ContainmentError
@@ -70,12 +77,62 @@ def _of_pod(access: Access, region: str, reaction: Reaction) -> str:
         clusterName=reaction.target, namespace=namespace, serviceAccount=account
     )["associations"]
     if not listed:
-        raise ContainmentError(
-            f"No role is associated with the service account {namespace}/{account} by EKS Pod"
-            " Identity. If its annotation names a role, revoke that role.",
-            permanent=True,
-        )
+        return _of_annotation(access, eks, reaction.target, namespace, account)
     found = eks.describe_pod_identity_association(
         clusterName=reaction.target, associationId=listed[0]["associationId"]
     )
     return str(found["association"]["roleArn"])
+
+
+def _of_annotation(access: Access, eks: Any, cluster: str, namespace: str, account: str) -> str:
+    """Returns the only role that trusts the service account by the OIDC provider of the cluster."""
+    about = eks.describe_cluster(name=cluster)["cluster"]
+    issuer = about.get("identity", {}).get("oidc", {}).get("issuer", "").removeprefix("https://")
+    subject = f"system:serviceaccount:{namespace}:{account}"
+    pages = access.client("iam").get_paginator("list_roles").paginate()
+    found = [
+        str(role["Arn"])
+        for page in pages
+        for role in page["Roles"]
+        if issuer and _trusts(role["AssumeRolePolicyDocument"], issuer, subject)
+    ]
+    if not found:
+        raise ContainmentError(
+            f"The service account {namespace}/{account} has no role: EKS Pod Identity associates"
+            f" none, and no role of the account trusts it by the OIDC provider of {cluster}. Its"
+            " pods can have the role of their node: revoke that one.",
+            prevented=True,
+        )
+    if len(found) > 1:
+        raise ContainmentError(
+            f"Several roles trust the service account {namespace}/{account}: {', '.join(found)}."
+            " Revoke the one that its annotation eks.amazonaws.com/role-arn names.",
+            prevented=True,
+        )
+    return found[0]
+
+
+def _trusts(policy: Any, issuer: str, subject: str) -> bool:
+    """Returns whether a trust policy names this subject of an OIDC provider."""
+    for statement in _each(field(policy, "Statement")):
+        federated = _each(field(statement, "Principal", "Federated"))
+        if field(statement, "Effect") != "Allow" or not any(
+            str(one).endswith(f":oidc-provider/{issuer}") for one in federated
+        ):
+            continue
+        conditions = field(statement, "Condition")
+        for operator in ("StringEquals", "StringLike"):
+            for said in _each(field(conditions, operator, f"{issuer}:sub")):
+                pattern = re.escape(str(said))
+                if operator == "StringLike":
+                    pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".")
+                if re.fullmatch(pattern, subject):
+                    return True
+    return False
+
+
+def _each(value: Any) -> list[Any]:
+    """Returns the items of what a policy gives as one or as a list of them."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

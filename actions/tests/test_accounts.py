@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import boto3
 import pytest
 from django.contrib.auth.models import User
@@ -10,12 +12,12 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
-from actions import by_hand, members
+from actions import by_hand, members, reconcile
 from actions.aws.accounts import Access
-from actions.by_hand import Request
+from actions.by_hand import NotPossible, Request
 from actions.execution import carry_out_due
 from actions.models import MemberRole, Reaction, State
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
 from actions.tests.test_execution import denied_before, later
 from findings.models import AccountName, Finding
 from license.models import License
@@ -130,6 +132,43 @@ def test_what_is_missing_is_told(
     assert members.ROLE in reaction.outcome
 
 
+def test_lists_of_another_account_are_changed_there(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    cloud.more.members[MEMBER] = EXTERNAL_ID
+    there = cloud.in_account(MEMBER, EXTERNAL_ID)
+    theirs, prefixes = there.ip_set("theirs"), there.prefix_list()
+    assert f":{MEMBER}:" in theirs
+    settings.BLOCK_IP_SETS, settings.BLOCK_PREFIX_LISTS = [ip_set, theirs], [prefixes]
+    set_action("BLOCK")
+    arrive(attack(1, "81.2.69.1"))
+    carry_out_due(session)
+    block = Reaction.objects.get()
+    assert block.state == "done"
+    blocked = {"81.2.69.1/32"}
+    assert cloud.addresses(ip_set) == there.addresses(theirs) == there.prefixes(prefixes) == blocked
+    there.set_addresses(theirs, [])
+    reconcile.reconcile(session)
+    assert there.addresses(theirs) == blocked
+    undo(block, operator)
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == there.addresses(theirs) == there.prefixes(prefixes) == set()
+
+
+def test_a_list_in_an_account_without_the_role_holds_up_no_other_list(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    theirs = f"arn:aws:wafv2:eu-central-1:{MEMBER}:regional/ipset/theirs/1f-2e"
+    settings.BLOCK_IP_SETS = [theirs, ip_set]
+    set_action("BLOCK")
+    arrive(attack(1, "81.2.69.1"))
+    carry_out_due(session)
+    assert cloud.addresses(ip_set) == {"81.2.69.1/32"}
+    block = Reaction.objects.get()
+    assert block.state == "pending"  # until the role is there
+    assert "theirs: The role ThreatReactionContainment in" in block.attempts.get().answer
+
+
 def test_the_accounts_page_tries_a_role(
     cloud: Cloud, session: boto3.Session, operator_client: Client, valid_license: License
 ) -> None:
@@ -175,6 +214,19 @@ def test_a_role_is_restored_in_the_account_of_the_finding(operator: User) -> Non
         asked = Request(wanted, "role", "deployer", "A test", finding)
         made = by_hand.act(asked, by=by, at=timezone.now())
         assert (made.kind, made.account_id, made.state) == (kind, "123456789012", "pending")
+
+
+def test_what_is_in_force_in_several_accounts_is_not_undone_in_any_one(operator: User) -> None:
+    arrive(theft("123456789012", number=1), theft(MEMBER, number=2))
+    Reaction.objects.all().settle(State.DONE, at=timezone.now(), outcome="")
+    by = Caller(name="oscar", user=operator)
+    asked = Request("RESTORE", "role", "deployer", "A test")  # on the page of the role
+    with pytest.raises(NotPossible, match=f"several accounts: 123456789012, {MEMBER}"):
+        by_hand.act(asked, by=by, at=timezone.now())
+    own = Finding.objects.get(account_id="123456789012")
+    by_hand.act(replace(asked, finding=own), by=by, at=timezone.now())
+    made = by_hand.act(asked, by=by, at=timezone.now())  # one is left
+    assert (made.kind, made.account_id) == ("RESTORE", MEMBER)
 
 
 def test_many_events_revoke_a_role_in_each_of_their_accounts(

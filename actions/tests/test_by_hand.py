@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -161,12 +162,15 @@ def test_many_events_at_once(operator_client: Client, valid_license: License) ->
     assert "This field is required" not in shown
     assert "Act on 4 events" in shown
     hidden = re.findall(r'type="hidden" name="finding" value="(\d+)"', shown)
-    answer = operator_client.post(
-        "/actions/by-hand/events",
-        {"finding": hidden, "what": "BLOCK", "lasts": "1d", "reason": "Campaign"},
-        follow=True,
-        headers=HTML,
-    )
+    with CaptureQueriesContext(connection) as queries:
+        answer = operator_client.post(
+            "/actions/by-hand/events",
+            {"finding": hidden, "what": "BLOCK", "lasts": "1d", "reason": "Campaign"},
+            follow=True,
+            headers=HTML,
+        )
+    read = [one for one in queries if 'FROM "actions_allowance"' in one["sql"]]
+    assert len(read) == 1  # the allowlist is read once, not for each target
     assert "Actions on 4 events: " in answer.content.decode()
     found = dict(Reaction.objects.values_list("target", "state"))
     assert found == {"81.2.0.2": "pending", "81.2.0.3": "pending", "10.0.0.1": "prevented"}

@@ -25,6 +25,11 @@ from actions.checks import check_containment
         ("MEMBER_ACCOUNTS", ["123456789012", "all"], "actions.E011"),
         ("MEMBER_EXTERNAL_ID", "a secret", "actions.E008"),
         ("CONTAINMENT", "on", "actions.W001"),
+        (
+            "BLOCK_DOMAIN_LISTS",
+            ["arn:aws:route53resolver:eu-west-1:210987654321:firewall-domain-list/rslvr-fdl-1"],
+            "actions.W002",
+        ),
     ],
 )
 def test_what_is_wrong_has_a_name_and_a_hint(

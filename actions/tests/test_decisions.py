@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -96,6 +98,25 @@ def test_what_names_nothing_to_act_on_says_so() -> None:
     arrive(attack())
     assert decided() == [("REVOKE", "", "prevented")]
     assert outcome() == "The finding names no credential."
+
+
+def in_a_container(details: dict[str, Any]) -> str:
+    """Returns the outcome of BLOCK for a finding about a file in a container."""
+    runtime = "Execution:Runtime/NewBinaryExecuted"
+    set_action("BLOCK", finding_type=runtime)
+    node = {"instanceDetails": {"instanceId": "i-0123456789abcdef0"}}
+    service = {"action": {}, "runtimeDetails": {"process": {"name": "x"}}}
+    arrive(attack(1, type=runtime, resource=node | details, service=service))
+    assert decided() == [("BLOCK", "", "prevented")]
+    return outcome()
+
+
+def test_what_block_cannot_do_about_a_container_is_told() -> None:
+    cluster = {"eksClusterDetails": {"name": "shop"}}
+    assert in_a_container(cluster) == (
+        "The finding is about a container. Its node, which can run other containers, is not"
+        " isolated. Use REVOKE for the cluster shop."
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
 from actions import breaker, execution, undo
-from actions.aws import firewall, wafv2
+from actions.aws import firewall, lists, wafv2
 from actions.execution import carry_out_due
 from actions.models import AT_THE_FIREWALL, Attempt, Reaction, Trip
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
@@ -142,7 +142,7 @@ def test_an_aws_that_hangs_is_left(
     cloud: Cloud, ip_set: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = Config(read_timeout=0.5, retries={"total_max_attempts": 1})
-    monkeypatch.setattr(wafv2, "CONFIG", impatient)
+    monkeypatch.setattr(lists, "CONFIG", impatient)
     cloud.hang("UpdateIPSet")
     set_action("BLOCK")
     arrive(attack(1))
@@ -321,7 +321,8 @@ def test_the_log_says_what_an_ip_set_stops(
 def test_ip_sets_of_every_partition_can_be_named(partition: str, settings: Settings) -> None:
     arn = f"arn:{partition}:wafv2:cn-north-1:123456789012:regional/ipset/blocked/1f-2e"
     settings.BLOCK_IP_SETS = [arn]
-    assert wafv2.configured() == [wafv2.IPSet("cn-north-1", "REGIONAL", "blocked", "1f-2e")]
+    (found,) = wafv2.LISTS.configured()
+    assert (found.region, found.scope, found.name) == ("cn-north-1", "REGIONAL", "blocked")
 
 
 def test_an_unblock_waits_for_the_block_before_it(

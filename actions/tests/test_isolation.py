@@ -11,6 +11,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.api_auth import Caller
+from actions import undo as undoing
 from actions.execution import carry_out_due
 from actions.models import Attempt, Memory, Reaction
 from actions.tests.attacks import arrive, attack, set_action, undo
@@ -150,9 +152,45 @@ def test_groups_that_somebody_changed_since_are_left(
     carry_out_due(session)
     restored.refresh_from_db()
     assert restored.state == "failed"
-    assert f"{changed} were changed since" in restored.outcome
+    assert f"changed the groups of {changed} since" in restored.outcome
+    assert f"It has {by_hand}, and was left. To accept this as it is" in restored.outcome
     assert instance.groups[changed] == [by_hand]
     assert all(instance.groups[one] != [instance.quarantine] for one in others)
+    assert restore_again(session, operator).state == "done"
+    assert instance.groups[changed] == [by_hand]
+    assert not Reaction.objects.in_force().exists()
+
+
+def restore_again(session: boto3.Session, operator: User) -> Reaction:
+    """Restores once more, by which a person accepts what the last restore found."""
+    asked = undo(isolation(), operator)
+    assert asked
+    carry_out_due(session)
+    asked.refresh_from_db()
+    return asked
+
+
+def test_what_nobody_has_seen_is_not_accepted(
+    cloud: Cloud, session: boto3.Session, instance: Instance, operator: User
+) -> None:
+    arrive(mining(instance))
+    carry_out_due(session)
+    changed = next(iter(instance.groups))
+    outcomes = []
+    for name in ("forensics", "another"):
+        cloud.client("ec2").modify_network_interface_attribute(
+            NetworkInterfaceId=changed, Groups=[group(cloud, instance.vpc, name)]
+        )
+        outcomes.append(restore_again(session, operator).state)
+    assert outcomes == ["failed", "failed"]  # the second one found something else
+    by_program = undoing.undo(
+        isolation(), why="x", by=Caller("c1", client_id="c1"), at=timezone.now()
+    )
+    carry_out_due(session)
+    assert by_program
+    by_program.refresh_from_db()
+    assert by_program.state == "failed"
+    assert restore_again(session, operator).state == "done"
 
 
 def test_groups_in_another_order_are_the_same_groups(
@@ -177,16 +215,18 @@ def test_groups_in_another_order_are_the_same_groups(
 def test_a_group_that_was_deleted_since_does_not_keep_the_others_isolated(
     cloud: Cloud, session: boto3.Session, instance: Instance, operator: User
 ) -> None:
+    (web,), _, (database,) = instance.groups.values()
     arrive(mining(instance))
     carry_out_due(session)
-    cloud.fail("ModifyNetworkInterfaceAttribute", "InvalidGroup.NotFound", times=1)
-    restored = undo(isolation(), operator)
-    carry_out_due(session)
-    assert restored
-    restored.refresh_from_db()
+    cloud.client("ec2").delete_security_group(GroupId=database)
+    restored = restore_again(session, operator)
     assert restored.state == "failed"
-    assert "no longer exists" in restored.outcome
-    assert list(instance.groups.values()).count([instance.quarantine]) == 1
+    assert f"has {web} again. Deleted since: {database}." in restored.outcome
+    assert f"still has the quarantine group {instance.quarantine}" in restored.outcome
+    assert list(instance.groups.values()) == [[web], [web], [instance.quarantine]]
+    accepted = restore_again(session, operator)
+    assert accepted.state == "done"
+    assert "oscar accepted this: it is no longer counted as contained." in accepted.outcome
 
 
 def never_isolate(cloud: Cloud, instance: Instance, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from actions.execution import carry_out_due
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, arrive, set_action, stolen, undo
+from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import keys, user_policies
 from tests.aws import REGION, Cloud
@@ -41,6 +41,14 @@ def an_instance_that_mines(cloud: Cloud, settings: Settings) -> tuple[Any, State
     settings.ISOLATION, settings.BLOCK_DOMAIN_LISTS = "on", [cloud.domain_list()]
     instance = an_instance(cloud)
     return mining(instance), lambda: (instance.groups, set(cloud.more.domain_lists["rslvr-fdl-1"]))
+
+
+def an_address_that_others_have_listed(cloud: Cloud, settings: Settings) -> tuple[Any, State]:
+    set_action("BLOCK")
+    arn = cloud.prefix_list()
+    settings.BLOCK_PREFIX_LISTS = [arn]
+    cloud.add_prefix(arn, "81.2.0.2/32")
+    return attack(1), lambda: [(cloud.addresses(settings.BLOCK_IP_SETS[0]), cloud.prefixes(arn))]
 
 
 def dying_sessions(event: str) -> Iterator[boto3.Session]:
@@ -70,7 +78,9 @@ def work(event: str) -> int:
 
 @pytest.mark.one_database  # tests/test_processfindings.py kills real workers on both
 @pytest.mark.parametrize("event", ["before-send", "after-call"])
-@pytest.mark.parametrize("make", [a_user, an_instance_that_mines])
+@pytest.mark.parametrize(
+    "make", [a_user, an_instance_that_mines, an_address_that_others_have_listed]
+)
 def test_what_a_worker_leaves_at_any_step_is_finished_and_given_back(
     cloud: Cloud, ip_set: str, settings: Settings, operator: User, event: str, make: Any
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -15,10 +17,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from actions import fill, limits
-from actions.aws import wafv2
+from actions.aws import domain_lists, wafv2
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import NOW, arrive, attack, set_action
+from actions.tests.test_paths import DGA, asked_for
 from findings.models import Finding
 from tests.at_once import at_once
 from tests.aws import Cloud
@@ -26,6 +29,7 @@ from tests.aws import Cloud
 pytestmark = pytest.mark.django_db
 
 ADDRESS = "81.2.69.1"
+Held = Callable[[], set[str]]  # reads the targets in a list
 
 
 @pytest.fixture(autouse=True)
@@ -196,48 +200,136 @@ def test_blocks_from_before_the_time_limit_stay(settings: Settings) -> None:
     assert limits.lift(timezone.now() + timedelta(days=9999)) == 0
 
 
-def test_in_full_sets_the_block_that_ends_first_makes_room(
+def full_sets(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
+    return lambda: {one.removesuffix("/32") for one in cloud.addresses(ip_set)}
+
+
+def full_prefix_lists(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
+    settings.BLOCK_IP_SETS, settings.BLOCK_PREFIX_LISTS = [], [cloud.prefix_list(limit=3)]
+    (arn,) = settings.BLOCK_PREFIX_LISTS
+    return lambda: {one.removesuffix("/32") for one in cloud.prefixes(arn)}
+
+
+def full_domain_lists(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
+    settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
+    cloud.more.domain_limit = 3  # of the account, which the portal does not know
+    return lambda: cloud.more.domain_lists["rslvr-fdl-1"]
+
+
+@pytest.mark.parametrize(
+    ("make", "finding", "name"),
+    [
+        (full_sets, attack, "81.2.69.{}"),
+        (full_prefix_lists, attack, "81.2.69.{}"),
+        (full_domain_lists, lambda number, name: asked_for(name, number), "{}.example.org"),
+    ],
+)
+def test_in_full_lists_the_block_that_ends_first_makes_room(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings,
+    monkeypatch: pytest.MonkeyPatch, make: Any, finding: Any, name: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(wafv2, "CAPACITY", 3)
+    set_action("BLOCK", finding_type=DGA)
+    held = make(cloud, ip_set, settings)
+
+    def seen(number: int, which: int) -> dict[str, Any]:
+        return finding(number, name.format(which))  # type: ignore[no-any-return]
+
+    for at, which in enumerate((1, 2, 3)):
+        with day(at):
+            arrive(seen(which, which))
+            work(session)
+    with day(4):
+        arrive(seen(2000, 1))  # now its block ends last
+        arrive(seen(4, 4), seen(5, 5))
+        work(session)
+    with day(4.001):
+        work(session)
+    assert held() == {name.format(which) for which in (1, 4, 5)}
+    first, second = Reaction.objects.filter(kind="UNBLOCK").order_by("pk")
+    assert (first.target, first.state) == (name.format(2), "done")
+    assert "would have ended first, on 2026-12-01" in first.why
+    assert second.target == name.format(3)
+    acted = Reaction.objects.filter(kind__in=["BLOCK", "UNBLOCK"])
+    assert {one.state for one in acted} == {"done"}
+    with day(5):
+        arrive(seen(6, 2))
+    assert end_in_days() == 7  # its block did not reach its end, so this one is not doubled
+
+
+def test_what_a_failed_block_did_on_one_path_ends_too(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
+    cloud.fail("DescribeManagedPrefixLists", "ResourceNotFoundException")
+    with day(0):
+        arrive(attack(1, ADDRESS))
+        work(session)
+    assert Reaction.objects.in_force().get().state == "failed"
+    assert cloud.addresses(ip_set) == {f"{ADDRESS}/32"}
+    cloud.mend()
+    with day(7):
+        work(session)
+    assert cloud.addresses(ip_set) == set()
+    assert not Reaction.objects.in_force().exists()
+
+
+def test_what_others_have_listed_makes_no_room(
     cloud: Cloud, ip_set: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wafv2, "CAPACITY", 3)
+    monkeypatch.setattr(wafv2, "CAPACITY", 2)
+    cloud.set_addresses(ip_set, ["81.2.69.1/32"])
     for at, number in enumerate((1, 2, 3)):
         with day(at):
             arrive(attack(number, f"81.2.69.{number}"))
             work(session)
-    with day(4):
-        arrive(attack(2000, "81.2.69.1"))  # now its block ends last
-        arrive(attack(4, "81.2.69.4"))
-        work(session)
-    with day(4.001):
-        work(session)
-    assert cloud.addresses(ip_set) == {f"81.2.69.{number}/32" for number in (1, 3, 4)}
-    lifted = Reaction.objects.get(kind="UNBLOCK")
-    assert (lifted.target, lifted.state) == ("81.2.69.2", "done")
-    assert "would have ended first, on 2026-12-01" in lifted.why
-    assert {one.state for one in Reaction.objects.all()} == {"done"}
+    assert [one.target for one in Reaction.objects.filter(kind="UNBLOCK")] == ["81.2.69.2"]
 
 
-def test_sets_that_are_nearly_full_are_told_on_the_page(
+def test_prefix_lists_for_the_other_ip_version_are_not_full(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
+) -> None:
+    settings.BLOCK_IP_SETS, settings.BLOCK_PREFIX_LISTS = [], [cloud.prefix_list()]
+    arrive(attack(1, "2a02:cf40::1"))
+    work(session)
+    answer = Reaction.objects.get().attempts.get().answer
+    assert answer == "None of the prefix lists of BLOCK_PREFIX_LISTS is for IPv6. Add one."
+
+
+def test_lists_that_are_nearly_full_are_told_on_the_page(
     cloud: Cloud, ip_set: str, session: boto3.Session, viewer_client: Client,
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(wafv2, "CAPACITY", 5)
+    monkeypatch.setattr(domain_lists, "CAPACITY", 5)
+    settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list(limit=5)]
+    settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
+    set_action("BLOCK", finding_type=DGA)
 
-    def told() -> bool:
+    def told() -> list[tuple[str, str]]:
         page = viewer_client.get("/actions", headers={"Accept": "text/html"}).content.decode()
-        return "sets in eu-central-1 hold 4 of 5 addresses" in page
+        return re.findall("<strong>The (.*) in eu-central-1 hold 4 of 5 (.*)\\.</strong>", page)
 
     arrive(*(attack(number) for number in range(3)))
+    arrive(*(asked_for(f"{number}.example.org", number) for number in range(100, 103)))
     work(session)
     assert not told()
-    arrive(attack(3))
+    arrive(attack(3), asked_for("4.example.org", 4))
     work(session)
-    assert told()
-    assert fill.levels() == [fill.Level("eu-central-1", 4, 4, 5)]
+    assert told() == [
+        ("IPv4 IP sets", "addresses"),
+        ("IPv4 prefix lists", "addresses"),
+        ("domain lists", "domains"),
+    ]
+    assert {one[2:] for one in fill.levels()} == {
+        ("eu-central-1", 4, 4, 5),
+        ("eu-central-1", 0, 4, 5),
+    }
 
 
 def test_room_that_is_being_made_is_not_made_twice() -> None:
     arrive(attack(1), attack(2))
     settle()
-    made = [len(limits.make_room(1, version=4, at=timezone.now())) for _ in range(2)]
+    at = timezone.now()
+    made = [len(limits.make_room(1, target_kind="address", version=4, at=at)) for _ in range(2)]
     assert made == [1, 0]

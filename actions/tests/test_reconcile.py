@@ -47,11 +47,7 @@ def unblock(address: str, *, by: User) -> None:
 
 def fill(cloud: Cloud, arn: str, addresses: Collection[str]) -> None:
     """Set the addresses of an IP set, as a person or a stack update does."""
-    name, ip_set_id = arn.split("/")[-2:]
-    which = {"Name": name, "Scope": "REGIONAL", "Id": ip_set_id}
-    waf = cloud.client("wafv2")
-    token = waf.get_ip_set(**which)["LockToken"]
-    waf.update_ip_set(**which, Addresses=sorted(addresses), LockToken=token)
+    cloud.set_addresses(arn, addresses)
     cloud.asked.clear()
 
 
@@ -142,7 +138,7 @@ def test_what_does_not_fit_is_told(
     monkeypatch.setattr(wafv2, "CAPACITY", 2)
     reconcile.reconcile(session)
     assert cloud.addresses(ip_set) == {"9.9.9.9/32", "81.2.0.2/32"}
-    assert "1: The IPv4 sets of BLOCK_IP_SETS are full." in caplog.text
+    assert "1: The IPv4 IP sets of BLOCK_IP_SETS are full." in caplog.text
 
 
 def test_an_address_that_another_worker_unblocks_meanwhile_is_not_put_back(
@@ -161,7 +157,7 @@ def test_an_address_that_another_worker_unblocks_meanwhile_is_not_put_back(
             carry_out_due(session)
         return difference
 
-    wafv2.mend(session, compared)
+    wafv2.LISTS.mend(session, compared)
     assert cloud.addresses(ip_set) == {"81.2.0.3/32"}
 
 
@@ -180,5 +176,5 @@ def test_an_address_that_another_worker_blocks_again_meanwhile_is_not_lost(
             carry_out_due(session)  # it is in the set, so nothing changes
         return difference
 
-    wafv2.mend(session, compared)
+    wafv2.LISTS.mend(session, compared)
     assert cloud.addresses(ip_set) == {*BLOCKED, UNBLOCKED}

@@ -194,23 +194,111 @@ def test_a_policy_that_somebody_changed_since_is_left(
     cloud.client("iam").put_role_policy(**which, PolicyDocument=BY_HAND)
     asked = restore(session, operator)
     assert asked.state == "failed"
-    assert "changed since" in asked.outcome
+    assert "changed the policy AWSRevokeOlderSessions of the role deployer since" in asked.outcome
+    assert '"Action": "s3:*"' in asked.outcome  # what it is now
+    accepted = restore(session, operator)  # by a person, who has read that
+    assert accepted.state == "done"
+    assert "oscar accepted this" in accepted.outcome
+    assert not Reaction.objects.in_force().exists()
     assert cloud.client("iam").get_role_policy(**which)["PolicyDocument"] == json.loads(BY_HAND)
+
+
+def test_a_policy_that_somebody_changed_since_keeps_no_key_inactive(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    key = iam_key(cloud)
+    arrive(stolen(""))
+    carry_out_due(session)
+    which = {"UserName": "bob", "PolicyName": "ThreatReactionDenyAll"}
+    cloud.client("iam").put_user_policy(**which, PolicyDocument=BY_HAND)
+    assert restore(session, operator).state == "failed"
+    assert keys(cloud) == {key: "Active"}
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "told"),
     [
-        ("jane", "FederatedUser", "federated"),
-        ("AWSReservedSSO_Admin_1", "AssumedRole", "Identity Center"),
+        ("jane", "FederatedUser", "federated user, and the finding names no temporary key"),
+        ("jane", "IdentityCenterUser", "user of IAM Identity Center"),
+        ("AWSReservedSSO_Admin_1", "AssumedRole", "inline policy of the permission set"),
+        ("", "Root", "root user"),
         ("AWSServiceRoleForSupport", "AssumedRole", "service-linked"),
     ],
 )
 def test_whose_sessions_cannot_be_revoked_is_told(name: str, kind: str, told: str) -> None:
     arrive(stolen("", name=name, kind=kind))
     reaction = Reaction.objects.get()
-    assert (reaction.target, reaction.state) == (name, "prevented")
+    assert (reaction.target, reaction.state) == (name or "Root", "prevented")
     assert told in reaction.outcome
+
+
+KEY = "ASIAIOSFODNN7EXAMPLE"
+
+
+def called_by(issuer: str) -> dict[str, Any]:
+    """Returns `userIdentity` of CloudTrail for a session of a federated user."""
+    return {"accessKeyId": KEY, "sessionContext": {"sessionIssuer": {"arn": issuer}}}
+
+
+def federated() -> Reaction:
+    return Reaction.objects.filter(kind="REVOKE", target="jane").latest("pk")
+
+
+@pytest.mark.parametrize("kind", ["user", "role"])
+def test_the_session_of_a_federated_user_is_denied_by_its_issuer(
+    cloud: Cloud, session: boto3.Session, operator: User, kind: str
+) -> None:
+    key, iam = iam_key(cloud), cloud.client("iam")
+    role(cloud, "bob")
+    cloud.more.calls = [{"accessKeyId": KEY}, called_by(f"arn:aws:iam::123456789012:{kind}/x/bob")]
+    arrive(stolen(KEY, name="jane", kind="FederatedUser"))
+    carry_out_due(session)
+    assert federated().state == "done"
+    get = getattr(iam, f"get_{kind}_policy")
+    which = {f"{kind.capitalize()}Name": "bob", "PolicyName": "AWSRevokeOlderSessions"}
+    (statement,) = get(**which)["PolicyDocument"]["Statement"]
+    assert (
+        "aws:TokenIssueTime" in statement["Condition"]["DateLessThan"]
+    )  # long-term keys have none
+    assert keys(cloud) == {key: "Active"}
+    assert undo(federated(), operator)
+    carry_out_due(session)
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        get(**which)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "told"),
+    [
+        ("", "CloudTrail shows no call with its key"),
+        ("arn:aws:iam::123456789012:root", "Rotate its credentials"),
+        ("arn:aws:iam::210987654321:user/bob", "another account"),
+    ],
+)
+def test_a_federated_user_whose_issuer_is_out_of_reach_is_told(
+    cloud: Cloud, session: boto3.Session, issuer: str, told: str
+) -> None:
+    cloud.more.calls = [called_by(issuer)] if issuer else []
+    arrive(stolen(KEY, name="jane", kind="FederatedUser"))
+    carry_out_due(session)
+    assert federated().state == "prevented"
+    assert told in federated().outcome
+
+
+def test_the_account_from_which_a_stolen_credential_was_used_changes_nothing(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    role(cloud, "deployer")
+    found = stolen(KEY, name="deployer", kind="AssumedRole")
+    remote = {"accountId": "210987654321", "affiliated": False}
+    call = {"api": "ListBuckets", "remoteAccountDetails": remote}
+    found["service"]["action"] = {"actionType": "AWS_API_CALL", "awsApiCallAction": call}
+    arrive(found)
+    carry_out_due(session)
+    revoked = Reaction.objects.get(target="deployer")
+    assert (revoked.state, revoked.account_id) == ("done", "123456789012")
+    assert denied_before(cloud, "deployer")
+    assert "AssumeRole" not in cloud.asked
 
 
 def a_function(cloud: Cloud) -> dict[str, Any]:
@@ -249,6 +337,52 @@ def a_pod(cloud: Cloud) -> dict[str, Any]:
     }
 
 
+def trusted(cloud: Cloud, name: str, subject: str, *, by: str = "StringEquals") -> None:
+    """Creates a role that a service account of the cluster "shop" can assume."""
+    eks = cloud.client("eks")
+    issuer = eks.describe_cluster(name="shop")["cluster"]["identity"]["oidc"]["issuer"]
+    issuer = issuer.removeprefix("https://")
+    statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{issuer}"},
+        "Condition": {by: {f"{issuer}:sub": f"system:serviceaccount:{subject}"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+
+
+def a_cluster(cloud: Cloud) -> dict[str, Any]:
+    """Creates a cluster whose pods have no role by EKS Pod Identity."""
+    resource = a_pod(cloud)
+    cloud.more.pod_roles.clear()
+    cloud.client("eks").create_cluster(
+        name="shop", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={}
+    )
+    return resource
+
+
+@pytest.mark.parametrize(
+    ("subject", "by"), [("web:front", "StringEquals"), ("web:*", "StringLike")]
+)
+def test_the_role_that_an_annotation_names_is_found_by_its_trust_policy(
+    cloud: Cloud, session: boto3.Session, subject: str, by: str
+) -> None:
+    resource = a_cluster(cloud)
+    trusted(cloud, "worker", subject, by=by)
+    trusted(cloud, "other", "web:backend")
+    trusted(cloud, "literal", "web:*")  # StringEquals: no pattern
+    arrive(attack(1, type=RUNTIME, resource=resource, region=REGION))
+    carry_out_due(session)
+    assert denied_before(cloud, "worker")
+    trusted(cloud, "second", "web:front")
+    arrive(attack(2, type=RUNTIME, resource=resource, region=REGION))
+    carry_out_due(session)
+    told = Reaction.objects.get(state="prevented").outcome
+    assert "role/second" in told
+    assert "role/worker" in told
+
+
 @pytest.mark.parametrize("behind", [a_function, a_task, a_pod])
 def test_the_role_behind_a_workload_is_revoked_and_given_back(
     cloud: Cloud, session: boto3.Session, operator: User, behind: Any
@@ -262,11 +396,9 @@ def test_the_role_behind_a_workload_is_revoked_and_given_back(
 
 
 def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> None:
-    resource = a_pod(cloud)
-    cloud.more.pod_roles.clear()
-    arrive(attack(1, type=RUNTIME, resource=resource))
+    arrive(attack(1, type=RUNTIME, resource=a_cluster(cloud), region=REGION))
     carry_out_due(session)
-    assert "web/front" in Reaction.objects.get(state="failed").outcome
+    assert "web/front has no role" in Reaction.objects.get(state="prevented").outcome
 
 
 def test_a_role_of_another_account_is_left_alone(cloud: Cloud, session: boto3.Session) -> None:

@@ -1,78 +1,33 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from actions import remedies
+from actions.models.kinds import (
+    CONTAINMENT,
+    CONTAINMENTS,
+    IN_AN_ACCOUNT,
+    IN_ORDER,
+    ReactionKind,
+    State,
+)
+from actions.models.memories import Memory
 from actions.remedies import Remedy
-from findings.catalogue import FINDING_TYPE_MAX_LENGTH
-from findings.guardduty.parser import ACCOUNT_ID_MAX_LENGTH, ENTITY_NAME_MAX_LENGTH, Kind
+from findings.guardduty.parser import ACCOUNT_ID_MAX_LENGTH, ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
 from serving.logs import TRACE_MAX_LENGTH
-from storage import instants
 from storage.append_only import (
     AppendOnlyModel,
     AppendOnlyQuerySet,
     KeptModel,
     KeptQuerySet,
 )
-
-
-class ReactionKind(models.TextChoices):
-    """The kinds of actions on AWS."""
-
-    BLOCK = "BLOCK", "Block"
-    UNBLOCK = "UNBLOCK", "Unblock"
-    REVOKE = "REVOKE", "Revoke"
-    ISOLATE = "ISOLATE", "Isolate"
-    RESTORE = "RESTORE", "Restore"
-    SAVE = "SAVE", "Save"
-    NOTIFY = "NOTIFY", "Notify"
-    ARCHIVE = "ARCHIVE", "Archive"
-
-
-class State(models.TextChoices):
-    """The states of an action. Only WAITING (for approval) and PENDING change.
-
-    APPROVED is final: the approval adds another action, which is carried out.
-    """
-
-    PENDING = "pending", "Pending"
-    DONE = "done", "Done"
-    FAILED = "failed", "Failed"
-    DRY_RUN = "dry run", "Dry run"
-    PREVENTED = "prevented", "Prevented"
-    WAITING = "waiting", "Waiting"
-    APPROVED = "approved", "Approved"
-
-
-class Containment(NamedTuple):
-    """A kind of containment."""
-
-    targets: frozenset[str]  # what it can be asked for, by policy or by hand: parser.Kind
-    undone_by: ReactionKind
-
-
-# The only list of what can be contained and what undoes it. The circuit breaker counts and stops
-# these kinds, and not what undoes them.
-CONTAINMENTS: Mapping[ReactionKind, Containment] = {
-    ReactionKind.BLOCK: Containment(frozenset({Kind.ADDRESS, Kind.DOMAIN}), ReactionKind.UNBLOCK),
-    ReactionKind.REVOKE: Containment(
-        frozenset({Kind.ACCESS_KEY, Kind.ROLE, Kind.USER, Kind.FUNCTION, Kind.TASK, Kind.CLUSTER}),
-        ReactionKind.RESTORE,
-    ),
-    ReactionKind.ISOLATE: Containment(frozenset({Kind.INSTANCE}), ReactionKind.RESTORE),
-}
-CONTAINMENT = tuple(CONTAINMENTS)
-AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
-IN_AN_ACCOUNT = (ReactionKind.REVOKE, ReactionKind.ISOLATE, ReactionKind.RESTORE)
-# Of these, a later one for the same target waits for an earlier one.
-_IN_ORDER = (*CONTAINMENT, *(one.undone_by for one in CONTAINMENTS.values()))
 
 
 class ReactionQuerySet(KeptQuerySet["Reaction"]):
@@ -124,7 +79,7 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         earlier = Reaction.objects.filter(
             Q(due_at__gt=at) | Q(kind__in=held) | undoes,
             state=State.PENDING,
-            kind__in=_IN_ORDER,
+            kind__in=IN_ORDER,
             target=OuterRef("target"),
             target_kind=OuterRef("target_kind"),
             account_id=OuterRef("account_id"),
@@ -313,13 +268,6 @@ class AttemptQuerySet(AppendOnlyQuerySet["Attempt"]):
 AttemptManager = models.Manager.from_queryset(AttemptQuerySet)
 
 
-class MemoryQuerySet(AppendOnlyQuerySet["Memory"]):
-    """Queries of memories, which are append-only."""
-
-
-MemoryManager = models.Manager.from_queryset(MemoryQuerySet)
-
-
 class Attempt(AppendOnlyModel):
     """One attempt at an action, and AWS's answer."""
 
@@ -336,41 +284,6 @@ class Attempt(AppendOnlyModel):
 
     def __str__(self) -> str:
         return self.answer
-
-
-class Memory(AppendOnlyModel):
-    """What a resource was before a containment changed it, so that it can be given back."""
-
-    reaction = models.ForeignKey(Reaction, on_delete=models.PROTECT, related_name="memories")
-    resource = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)  # "eni-...", "AKIA...", ...
-    before = models.JSONField()
-    at = models.DateTimeField()
-
-    objects = MemoryManager()
-
-    class Meta:
-        verbose_name_plural = "memories"
-        base_manager_name = "objects"
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return self.resource
-
-
-class MemberRole(models.Model):
-    """Whether the containment role of an AWS account answers. The worker writes it."""
-
-    account_id = models.CharField(max_length=ACCOUNT_ID_MAX_LENGTH, unique=True)
-    asked_at = models.DateTimeField(null=True)  # when a user asked to try it; null once tried
-    tried_at = models.DateTimeField(null=True)
-    answered_at = models.DateTimeField(null=True)  # when it last answered
-    problem = models.TextField(blank=True)  # why it did not answer at the last try
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return self.account_id
 
 
 class VerdictQuerySet(AppendOnlyQuerySet["Verdict"]):
@@ -402,71 +315,3 @@ class Verdict(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"{'Approved' if self.approved else 'Rejected'} by {self.by_name}: {self.reason}"
-
-
-class AllowanceQuerySet(models.QuerySet["Allowance"]):
-    """Queries of the allowlist."""
-
-    def in_force(self, at: datetime) -> Self:
-        """Returns the entries that have not been removed and have not ended at this time."""
-        return self.filter(Q(ends_at=None) | Q(ends_at__gt=at), taken_back_at=None)
-
-
-AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
-
-
-class Allowance(models.Model):
-    """An allowlist entry: findings of this type never lead to containment of this entity."""
-
-    kind = models.CharField(max_length=16)
-    name = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
-    # "" for every type
-    finding_type = models.CharField(max_length=FINDING_TYPE_MAX_LENGTH, blank=True)
-    # "" if it was added before reasons were required
-    reason = models.TextField(blank=True, db_default="", default="")
-    ends_at = models.DateTimeField(null=True)
-    added_at = models.DateTimeField()
-    added_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
-    )
-    taken_back_at = models.DateTimeField(null=True)
-    taken_back_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
-    )
-
-    objects = AllowanceManager()
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(
-                fields=["kind", "name", "finding_type"],
-                condition=Q(taken_back_at=None),
-                name="allowed_once",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} for {self.finding_type or 'every finding type'}"
-
-
-class Trip(models.Model):
-    """A trip of the circuit breaker, which stops containment until a user resets it."""
-
-    tripped_at = models.DateTimeField()
-    limit = models.PositiveIntegerField()  # MAX_CONTAINMENTS_PER_HOUR at that time
-    reset_at = models.DateTimeField(null=True)
-    reset_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
-    )
-
-    class Meta:
-        default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(
-                models.Value(1), condition=Q(reset_at=None), name="one_trip_at_a_time"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"tripped at {instants.human(self.tripped_at)}"
