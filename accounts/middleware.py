@@ -137,6 +137,28 @@ class SecondFactorMiddleware:
         )
 
 
+SIGN_OUT_VIEWS = {"account_logout", "admin:logout"}
+
+
+class SignOutMiddleware:
+    """Lets the browser forget what pages keep in it, when the user signs out.
+
+    These are the unsaved changes of the Threats page. A session that ends by itself keeps them.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        was_signed_in = SESSION_KEY in request.session
+        response = self.get_response(request)
+        match = request.resolver_match
+        signed_out = was_signed_in and SESSION_KEY not in request.session
+        if signed_out and match and match.view_name in SIGN_OUT_VIEWS:
+            response.headers["Clear-Site-Data"] = '"storage"'
+        return response
+
+
 RETRY_AFTER = {"Retry-After": "60"}  # seconds; the limits are per minute
 
 

@@ -112,6 +112,15 @@ def test_signing_out_takes_a_post(viewer_client: Client) -> None:
     assert not is_signed_in(viewer_client)
 
 
+@pytest.mark.parametrize("path", ["/accounts/logout/", "/admin/logout/"])
+def test_the_browser_forgets_unsaved_changes_at_sign_out_only(
+    operator_client: Client, path: str
+) -> None:
+    assert "Clear-Site-Data" not in operator_client.get("/threats").headers
+    assert operator_client.post(path)["Clear-Site-Data"] == '"storage"'
+    assert "Clear-Site-Data" not in operator_client.post(path).headers
+
+
 @pytest.mark.parametrize("next", ["", "/", "/threats"])
 def test_a_user_without_a_role_is_told_what_to_ask_for(
     next: str,  # noqa: A002  (the name of the field)
