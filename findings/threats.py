@@ -31,9 +31,11 @@ class Row(NamedTuple):
 
     finding_type: str  # "" for a service
     note: str
+    is_detected: bool
     can_set: bool  # False for an unknown service, which PUT /findings rejects; see also _can_set
     can_revoke: bool
-    cells: list[Cell | None]  # None if findings of this type never have the severity
+    # None if findings of this type never have the severity, and for what _can_set leaves out
+    cells: list[Cell | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +108,16 @@ def _service(
     has = {cell.severity for row in types for cell in row.cells if cell}
     targets = [Target(name, "", severity) for severity in _SEVERITIES]
     is_detected = known is None or known.is_detected
+    offered = _can_set(targets, is_detected, shown)
     row = Row(
         finding_type="",
         note=_note("", is_detected),
-        can_set=known is not None and _can_set(targets, is_detected, shown),
+        is_detected=is_detected,
+        can_set=known is not None and offered,
         can_revoke=catalogue.can_revoke(service=name),
         cells=[
             _cell(target.severity, target, settings, service=name)
-            if target.severity in has or target in shown
+            if offered and (target.severity in has or target in shown)
             else None
             for target in targets
         ],
@@ -135,14 +139,16 @@ def _type(
     shown: Set[Target],
 ) -> Row:
     targets = [Target("", name, severity) for severity in _SEVERITIES]
+    offered = _can_set(targets, is_detected, shown)
     return Row(
         finding_type=name,
         note=_note(title, is_detected),
-        can_set=_can_set(targets, is_detected, shown),
+        is_detected=is_detected,
+        can_set=offered,
         can_revoke=catalogue.can_revoke(finding_type=name),
         cells=[
             _cell(target.severity, target, settings, finding_type=name)
-            if target.severity in {"", *severities} or target in shown
+            if offered and (target.severity in {"", *severities} or target in shown)
             else None
             for target in targets
         ],

@@ -13,7 +13,7 @@ let before = null;
 
 const times = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 const rows = () => [...root.querySelectorAll("tr[data-type]:not([data-type=''], [hidden])")];
-const needsCredential = (row) => action.value.endsWith("REVOKE") && !("revoke" in row.dataset);
+const needsCredential = (row) => row.querySelector("button.cell") && action.value.endsWith("REVOKE") && !("revoke" in row.dataset);
 
 function changes() {
   const severities = [...dialog.querySelectorAll("[data-bulk-severity]:checked")].map(({ value }) => value);
@@ -31,12 +31,14 @@ function changes() {
 
 function count() {
   const types = rows();
+  const undetected = types.filter((row) => !row.querySelector("button.cell")).length;
   const without = types.filter(needsCredential).length;
   const many = changes().length;
   const words = filter.value.trim();
   shown.textContent = words ? `The filter “${words}” shows ${times(types.length, "type")}.` : `No filter is set: all ${types.length} types are shown. Use the filter to choose some.`;
   told.textContent = [
     many ? "Severities that a type never has are left out. You can review the changes before you save them." : "Nothing would change.",
+    undetected ? `${times(undetected, "type is", "types are")} left out: not detected yet.` : "",
     without ? `${times(without, "type is", "types are")} left out: their findings name no credential.` : "",
   ].join(" ");
   button.textContent = `Stage ${times(many, "change")}`;

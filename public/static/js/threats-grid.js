@@ -17,9 +17,13 @@ function dress() {
   for (const table of root.querySelectorAll("table")) table.role = "grid";
   for (const item of root.querySelectorAll(`summary, ${ITEMS}`)) item.tabIndex = item === stop ? 0 : -1;
   for (const cell of root.querySelectorAll(".never:not([title])")) {
-    const { type } = cell.parentElement.dataset;
-    cell.title = type ? "Findings of this type never have this severity." : "No finding type of this service has this severity.";
-    cell.ariaLabel = `${type || cell.parentElement.cells[0].textContent}, ${cell.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent}: never`;
+    const row = cell.parentElement;
+    const { type } = row.dataset;
+    const severity = cell.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent;
+    const isDetected = !("undetected" in row.dataset);
+    if (!isDetected) cell.title = "There is no detector for this yet.";
+    else cell.title = type ? "Findings of this type never have this severity." : "No finding type of this service has this severity.";
+    cell.ariaLabel = `${type || row.cells[0].textContent}, ${severity}: ${isDetected ? "never" : "not detected yet"}`;
   }
 }
 
