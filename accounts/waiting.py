@@ -77,7 +77,8 @@ def _note(request: HttpRequest, limit: dict[str, Any]) -> None:
 
 def _wait(cache_key: str, rate: ratelimit.Rate) -> int:
     """Returns the seconds until a limit allows an attempt; 0 if it does now."""
-    attempts = cache.get(cache_key, [])  # times, newest first
+    attempts: list[float] = cache.get(cache_key, [])  # times, newest first
     if len(attempts) < rate.amount:
         return 0
-    return max(0, math.ceil(attempts[rate.amount - 1] + rate.duration - time.time()))
+    allowed_at: float = attempts[rate.amount - 1] + rate.duration
+    return max(0, math.ceil(allowed_at - time.time()))

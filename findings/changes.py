@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import StreamingHttpResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from findings import export
-from findings.models import PolicyChange, PolicyChangeQuerySet
+from findings.models import PolicyChange
 from storage import filters
 from storage.filters import Filter, Instant, Name
 from storage.paging import NumberPager, Rows
@@ -57,25 +57,25 @@ class ChangeQuery(BaseModel):
 ChangeFilter = filters.form_of(ChangeQuery)
 
 
-def listed(asked: Mapping[str, Any], *, now: datetime) -> PolicyChangeQuerySet:
+def listed(asked: Mapping[str, Any], *, now: datetime) -> QuerySet[PolicyChange]:
     """Returns the changes that match the values of a valid ChangeFilter, newest first."""
-    changes = PolicyChange.objects.matching(asked.get("q", ""))
+    changes = PolicyChange.objects.newest_first().matching(asked.get("q", ""))
     if period := asked.get("period"):
         changes = changes.filter(changed_at__gte=now - filters.Period(period).length)
     if by := asked.get("by"):
         changes = changes.filter(Q(changed_by_name__iexact=by) | Q(client_id=by))
     if wanted := asked.get("type"):
         changes = changes.filter(Q(finding_type__iexact=wanted) | Q(service__iexact=wanted))
-    return filters.narrow(changes, ChangeQuery, asked).newest_first()
+    return filters.narrow(changes, ChangeQuery, asked)
 
 
-def exported(changes: PolicyChangeQuerySet, *, now: datetime) -> StreamingHttpResponse:
+def exported(changes: QuerySet[PolicyChange], *, now: datetime) -> StreamingHttpResponse:
     """Returns the changes as a CSV download, newest first."""
     return export.download(
         export.csv_lines(_COLUMNS, _lines(changes)), name="policy-changes", form="csv", now=now
     )
 
 
-def _lines(changes: PolicyChangeQuerySet) -> Iterator[list[Any] | None]:
+def _lines(changes: QuerySet[PolicyChange]) -> Iterator[list[Any] | None]:
     for change in export.up_to_the_limit(Rows(changes, [[changes]]), by="changed_at"):
         yield [getattr(change, column) for column in _COLUMNS] if change else None

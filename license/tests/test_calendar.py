@@ -25,6 +25,10 @@ def event(client: Client) -> Component:
     return only
 
 
+def sequence(end: Component) -> int:
+    return int(end.decoded("sequence"))
+
+
 def test_the_end_of_the_license_has_an_alarm_a_week_before(viewer_client: Client) -> None:
     begins = keys.now() - DAY
     install(make_license(jti="first", not_before=begins, days=30))
@@ -49,7 +53,7 @@ def test_a_renewal_moves_the_event_that_a_calendar_has(viewer_client: Client) ->
     install(make_license(jti="new", begins=5 * DAY, days=365))
     after = event(viewer_client)
     assert after["uid"] == before["uid"]
-    assert after["sequence"] > before["sequence"]
+    assert sequence(after) > sequence(before)
     assert after.decoded("dtstart") - before.decoded("dtstart") == 360 * DAY
 
 
@@ -62,9 +66,9 @@ def test_with_a_gap_before_the_renewal_each_end_is_the_event_in_its_turn(
     with time_machine.travel(keys.now() + 15 * DAY, tick=False):
         viewer_client.force_login(viewer)
         in_the_gap = event(viewer_client)
-    assert "The installed renewal begins on" in before["description"]
+    assert "The installed renewal begins on" in str(before["description"])
     assert in_the_gap["uid"] == before["uid"]
-    assert in_the_gap["sequence"] > before["sequence"]
+    assert sequence(in_the_gap) > sequence(before)
     assert in_the_gap.decoded("dtstart") - before.decoded("dtstart") == 375 * DAY
 
 
