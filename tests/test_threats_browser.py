@@ -111,6 +111,7 @@ def test_one_action_is_staged_for_all_types_that_the_filter_shows(
     expect(dialog).to_contain_text("The filter “denialofservice” shows 5 types.")
     dialog.get_by_label("Action").select_option("REVOKE")
     expect(dialog).to_contain_text("5 types are left out: their findings name no credential.")
+    expect(dialog.get_by_role("button", name="Stage 0 changes")).to_be_disabled()
     dialog.get_by_label("Action").select_option("BLOCK")
     dialog.get_by_label("Medium").check()  # they never have it
     dialog.get_by_label("High").check()
