@@ -205,6 +205,7 @@ def test_unsaved_changes_come_back_until_they_are_saved_or_the_user_signs_out(
     told = again.locator("[data-told]")
     expect(told).to_contain_text("2 changes from")
     expect(told).to_contain_text("The policy has changed since. Compare 1 change with what others")
+    assert accessibility_violations(again) == []
     again.locator("[data-staged-details] summary").click()
     expect(again.locator("[data-staged-list]")).to_contain_text(
         "Block → Save Changed meanwhile; it was: not set."
@@ -255,6 +256,8 @@ def test_what_others_set_meanwhile_appears(threats: Page, server: Server) -> Non
     expect(cell(threats, "Recon:EC2/Portscan", "CRITICAL")).to_have_text("Block")
     expect(cell(threats, "Trojan:Satellite/Unheard", service="Satellite")).to_have_text("Save")
     expect(cell(threats, CREDENTIALS, service="IAM")).to_have_text("Ignore")
+    told.get_by_role("button", name="Dismiss").click()
+    expect(told).to_be_hidden()
     choose(threats, cell(threats, "Trojan:EC2/Brand.New"), "Revoke")
     expect(count(threats)).to_have_text("3 changes")
     save(threats)

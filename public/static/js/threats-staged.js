@@ -44,9 +44,9 @@ function offerFile(changes) {
 }
 
 function tellUser(text) {
-  told.textContent = text;
   told.hidden = false;
   bar.hidden = false;
+  told.querySelector("[data-told-text]").textContent = text; // last, so that a screen reader says it
 }
 
 function askBeforeLeaving(event) {
@@ -79,6 +79,11 @@ document.addEventListener("policy:changed", ({ detail: changes }) => {
   const named = changes.slice(0, 3).map(({ name, severity, meanwhile, from }) => `${name}, ${severity}: ${meanwhile} → ${from}`);
   const more = changes.length > named.length ? `; and ${changes.length - named.length} more` : "";
   if (changes.length) tellUser(`Others have changed the policy. This page now shows it: ${named.join("; ")}${more}.`);
+});
+told.querySelector("[data-told-dismiss]").addEventListener("click", () => {
+  told.hidden = true;
+  bar.hidden = saved.hidden && list.children.length === 0;
+  filter.focus();
 });
 bar.querySelector("[data-undo-all]").addEventListener("click", () => {
   document.dispatchEvent(new CustomEvent("policy:undo-all"));
