@@ -26,6 +26,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from accounts import waiting
 from accounts.models import EventKind
 from accounts.security_log import record, signed_in_as
 from storage import encryption
@@ -69,10 +70,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         return str(mapped or address)
 
     def validation_error(self, code: str, *args: Any) -> ValidationError:
-        """Returns allauth's error. Records rate limited sign-ins in the security log."""
+        """Returns allauth's error; for a rate limit, with the time until the next attempt.
+
+        Records rate limited sign-ins in the security log.
+        """
         if code == "too_many_login_attempts":
             user = self._guessed or signed_in_as(context.request)
             record(EventKind.THROTTLED, user=user, method="sign-in")
+            wait = waiting.in_words(context.request)
+            return ValidationError(f"Too many failed attempts. Try again in {wait}.", code=code)
+        if code == "rate_limited":
+            wait = waiting.in_words(context.request)
+            return ValidationError(f"Too many attempts. Try again in {wait}.", code=code)
         error: ValidationError = super().validation_error(code, *args)
         return error
 

@@ -26,6 +26,13 @@ class AccountsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from accounts import checks, problems, receivers, roles  # noqa: F401  (most register)
+        from accounts import (  # noqa: F401  (most register)
+            checks,
+            problems,
+            receivers,
+            roles,
+            waiting,
+        )
 
+        waiting.install()
         post_migrate.connect(roles.create_groups, sender=self)

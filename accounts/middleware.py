@@ -26,7 +26,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts import second_factor, sessions
+from accounts import second_factor, sessions, waiting
 from accounts.models import EventKind
 from accounts.security_log import address_of, record
 from accounts.sessions import ACTIVE
@@ -137,7 +137,26 @@ class SecondFactorMiddleware:
         )
 
 
-RETRY_AFTER = {"Retry-After": "60"}  # seconds; the limits are per minute
+SIGN_OUT_VIEWS = {"account_logout", "admin:logout"}
+
+
+class SignOutMiddleware:
+    """Lets the browser forget what pages keep in it, when the user signs out.
+
+    These are the unsaved changes of the Threats page. A session that ends by itself keeps them.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        was_signed_in = SESSION_KEY in request.session
+        response = self.get_response(request)
+        match = request.resolver_match
+        signed_out = was_signed_in and SESSION_KEY not in request.session
+        if signed_out and match and match.view_name in SIGN_OUT_VIEWS:
+            response.headers["Clear-Site-Data"] = '"storage"'
+        return response
 
 
 class AnonymousWriteMiddleware:
@@ -158,8 +177,7 @@ class AnonymousWriteMiddleware:
                 return _too_many(request)
         response = self.get_response(request)
         if response.status_code == 429:  # from allauth, which sets no Retry-After
-            for name, value in RETRY_AFTER.items():
-                response.headers.setdefault(name, value)
+            response.headers.setdefault("Retry-After", str(waiting.seconds(request)))
         return response
 
 
@@ -171,13 +189,15 @@ def _is_authenticated(request: HttpRequest) -> bool:
 
 
 def _too_many(request: HttpRequest) -> HttpResponse:
+    headers = {"Retry-After": str(waiting.seconds(request))}
     if responses.wants_html(request):
         page = render_to_string("429.html", request=request)
-        return HttpResponse(page, status=429, headers=RETRY_AFTER)
+        return HttpResponse(page, status=429, headers=headers)
     return responses.respond(
         code="too_many_requests",
-        detail="This address has sent too many requests without signing in. Try again in a minute.",
-        headers=RETRY_AFTER,
+        detail="This address has sent too many requests without signing in. Try again in"
+        f" {waiting.in_words(request)}.",
+        headers=headers,
     )
 
 

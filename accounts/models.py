@@ -16,7 +16,7 @@ class EventKind(models.TextChoices):
 
     SIGNED_IN = "signed_in", "Signed in"
     SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
-    THROTTLED = "throttled", "Slowed down"
+    THROTTLED = "throttled", "Rate limited"
     SECOND_FACTOR_USED = "second_factor_used", "Second factor used"
     SECOND_FACTOR_FAILED = "second_factor_failed", "Second factor failed"
     SIGNED_OUT = "signed_out", "Signed out"

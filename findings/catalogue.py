@@ -57,6 +57,7 @@ class FindingType:
     severities: tuple[Severity, ...]
     names_credential: bool  # whether its findings can name a credential, or a workload with a role
     source_url: str
+    is_detected: bool = True  # False for our own types that no detector reports yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class Service:
     def names_credential(self) -> bool:
         """Whether findings of any of its types can name a credential."""
         return any(finding_type.names_credential for finding_type in self.types)
+
+    @property
+    def is_detected(self) -> bool:
+        """Whether any of its types is detected."""
+        return any(finding_type.is_detected for finding_type in self.types)
 
 
 def has_form(finding_type: str) -> bool:
@@ -126,6 +132,7 @@ def _read() -> Iterator[FindingType]:
             severities=tuple(Severity),
             names_credential=True,
             source_url="",
+            is_detected=row["detected"] == "yes",
         )
     for row in _rows("finding-types.csv"):
         severities = tuple(Severity(name) for name in row["severities"].split("|") if name)

@@ -1,14 +1,15 @@
-"""Exports of the list of findings: CSV and JSON Lines, streamed."""
+"""Exports of lists: CSV and JSON Lines, streamed. Exports the list of findings."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db.models import Model
 from django.http import StreamingHttpResponse
 from django.urls import reverse
 from pydantic_core import to_json
@@ -18,10 +19,9 @@ from findings.models import Finding
 from storage import instants
 from storage.paging import CursorPager, Rows
 
-LIMIT = 100_000  # findings in one export
+_M = TypeVar("_M", bound=Model)
 
-_FIRST = CursorPager(100, by="seen_at")  # so that the first byte comes soon
-_NEXT = CursorPager(1000, by="seen_at")
+LIMIT = 100_000  # rows in one export
 
 _CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
 # The beginning of what a spreadsheet takes for a formula, in a cell or after a separator: in many
@@ -42,17 +42,54 @@ def as_event(finding: Finding) -> dict[str, Any]:
 
 
 def response(rows: Rows[Finding], *, form: str, now: datetime) -> StreamingHttpResponse:
-    """Returns the export in a format, "csv" or "jsonl", as a download."""
-    lines: Iterator[str] | Iterator[bytes] = _csv(rows) if form == "csv" else _json_lines(rows)
-    name = f"findings-{now:%Y-%m-%dT%H-%M-%SZ}.{form}"
+    """Returns the export of findings in a format, "csv" or "jsonl", as a download."""
+    events = (
+        as_event(finding) if finding else None for finding in up_to_the_limit(rows, by="seen_at")
+    )
+    lines: Iterator[str] | Iterator[bytes] = (
+        csv_lines(
+            _MEMBERS, ([event[name] for name in _MEMBERS] if event else None for event in events)
+        )
+        if form == "csv"
+        else _json_lines(events)
+    )
+    return download(lines, name="findings", form=form, now=now)
+
+
+def download(
+    lines: Iterator[str] | Iterator[bytes], *, name: str, form: str, now: datetime
+) -> StreamingHttpResponse:
+    """Returns lines as a download whose name has the time. `form` is "csv" or "jsonl"."""
+    file = f"{name}-{now:%Y-%m-%dT%H-%M-%SZ}.{form}"
     return StreamingHttpResponse(
         lines,
         content_type=_CONTENT_TYPES[form],
         headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Disposition": f'attachment; filename="{file}"',
             "Cache-Control": "no-store",
         },
     )
+
+
+def up_to_the_limit(rows: Rows[_M], *, by: str) -> Iterator[_M | None]:
+    """Yields the rows, newest first by a datetime field; after LIMIT, None in place of the others.
+
+    Reads them in pieces: a small first one, so that the first byte comes soon.
+    """
+    for count, row in enumerate(_each(rows, by)):
+        if count == LIMIT:
+            yield None
+            return
+        yield row
+
+
+def _each(rows: Rows[_M], by: str) -> Iterator[_M]:
+    page = CursorPager(100, by=by).page(rows)
+    yield from page.rows
+    more = CursorPager(1000, by=by)
+    while page.next:
+        page = more.page(rows, after=page.next)
+        yield from page.rows
 
 
 class _Line:
@@ -62,40 +99,24 @@ class _Line:
         return line
 
 
-def _csv(rows: Rows[Finding]) -> Iterator[str]:
+def csv_lines(head: Sequence[str], rows: Iterable[Sequence[Any] | None]) -> Iterator[str]:
+    """Yields the lines of a CSV file. None in place of a row says that the export ends there."""
     write = csv.writer(_Line()).writerow
-    yield write(_MEMBERS)
-    for event in _events(rows):
-        yield write([_cell(event[name]) for name in _MEMBERS] if event else [_limit()])
+    yield write(head)
+    for row in rows:
+        yield write([_limit()] if row is None else [_cell(value) for value in row])
 
 
-def _json_lines(rows: Rows[Finding]) -> Iterator[bytes]:
-    for event in _events(rows):
+def _json_lines(events: Iterable[dict[str, Any] | None]) -> Iterator[bytes]:
+    for event in events:
         line = {name: event[name] for name in _MEMBERS} if event else {"limit": _limit()}
         yield to_json(line) + b"\n"
 
 
-def _events(rows: Rows[Finding]) -> Iterator[dict[str, Any] | None]:
-    """Yields the findings; after LIMIT, None in place of the others."""
-    for count, finding in enumerate(_findings(rows)):
-        if count == LIMIT:
-            yield None
-            return
-        yield as_event(finding)
-
-
-def _findings(rows: Rows[Finding]) -> Iterator[Finding]:
-    page = _FIRST.page(rows)
-    yield from page.rows
-    while page.next:
-        page = _NEXT.page(rows, after=page.next)
-        yield from page.rows
-
-
 def _limit() -> str:
     return (
-        f"The export ends here, after {LIMIT:,} findings. More match: narrow the filter, for"
-        " example by time."
+        f"The export ends here, after {LIMIT:,} rows. More match: narrow the filter, for example"
+        " by time."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,9 +31,11 @@ class Row(NamedTuple):
 
     finding_type: str  # "" for a service
     note: str
-    can_set: bool  # False for an unknown service, which PUT /findings rejects
+    is_detected: bool
+    can_set: bool  # False for an unknown service, which PUT /findings rejects; see also _can_set
     can_revoke: bool
-    cells: list[Cell | None]  # None if findings of this type never have the severity
+    # None if findings of this type never have the severity, and for what _can_set leaves out
+    cells: list[Cell | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class ServiceRows:
     name: str
     rows: list[Row]  # the service itself first, then its types
     settings: int  # number of settings on the service and its types
+    is_detected: bool
     starts_open: bool  # whether the page shows it expanded
 
     @property
@@ -58,65 +61,110 @@ class Section:
     source: Source
     services: list[ServiceRows]
 
+    @property
+    def has_undetected(self) -> bool:
+        """Whether it has types that are not detected yet."""
+        return any(
+            finding_type.source is self.source and not finding_type.is_detected
+            for finding_type in catalogue.FINDING_TYPES.values()
+        )
 
-def sections(settings: Policy) -> list[Section]:
-    """Returns one section per source: the whole catalog, then settings for uncataloged types."""
-    strangers = _outside_the_catalogue(settings)
+
+def sections(settings: Policy, *, also: Iterable[Target] = ()) -> list[Section]:
+    """Returns one section per source: the whole catalog, then settings for uncataloged types.
+
+    `also` are targets that have a cell even if they are not set.
+    """
+    shown = {*settings, *also}
+    strangers = _outside_the_catalogue(shown)
     services = dict.fromkeys([*catalogue.SERVICES, *strangers])
-    rows = [_service(name, strangers.get(name, []), settings) for name in services]
+    rows = [_service(name, strangers.get(name, []), settings, shown) for name in services]
     return [
         Section(source, [row for row in rows if catalogue.source_of(service=row.name) is source])
         for source in Source
     ]
 
 
-def _outside_the_catalogue(settings: Policy) -> dict[str, list[str]]:
+def _outside_the_catalogue(targets: Iterable[Target]) -> dict[str, list[str]]:
     strangers: dict[str, list[str]] = defaultdict(list)
-    for name in sorted({target.finding_type for target in settings} - {""}):
+    for name in sorted({target.finding_type for target in targets} - {""}):
         if name not in catalogue.FINDING_TYPES:
             strangers[catalogue.service_of(name)].append(name)
     return strangers
 
 
-def _service(name: str, strangers: Sequence[str], settings: Policy) -> ServiceRows:
+def _service(
+    name: str, strangers: Sequence[str], settings: Policy, shown: Set[Target]
+) -> ServiceRows:
     known = catalogue.SERVICES.get(name)
     types = [
-        _type(finding_type.name, finding_type.title, finding_type.severities, settings)
-        for finding_type in (known.types if known else ())
+        _type(one.name, one.title, one.severities, one.is_detected, settings, shown)
+        for one in (known.types if known else ())
     ]
-    types += [_type(stranger, "Not in the catalog", (), settings) for stranger in strangers]
+    types += [
+        _type(stranger, "Not in the catalog", tuple(Severity), True, settings, shown)
+        for stranger in strangers
+    ]
     has = {cell.severity for row in types for cell in row.cells if cell}
+    targets = [Target(name, "", severity) for severity in _SEVERITIES]
+    is_detected = known is None or known.is_detected
+    offered = _can_set(targets, is_detected, shown)
     row = Row(
         finding_type="",
-        note="",
-        can_set=known is not None,
+        note=_note("", is_detected),
+        is_detected=is_detected,
+        can_set=known is not None and offered,
         can_revoke=catalogue.can_revoke(service=name),
         cells=[
-            _cell(severity, Target(name, "", severity), settings, service=name)
-            if severity in has or Target(name, "", severity) in settings
+            _cell(target.severity, target, settings, service=name)
+            if offered and (target.severity in has or target in shown)
             else None
-            for severity in _SEVERITIES
+            for target in targets
         ],
     )
     count = sum(cell.is_set for each in (row, *types) for cell in each.cells if cell)
     ours = catalogue.source_of(service=name) is Source.THREATREACTION
-    return ServiceRows(name, [row, *types], settings=count, starts_open=ours or count > 0)
+    starts_open = count > 0 or (ours and is_detected)
+    return ServiceRows(
+        name, [row, *types], settings=count, is_detected=is_detected, starts_open=starts_open
+    )
 
 
-def _type(name: str, note: str, severities: Sequence[Severity], settings: Policy) -> Row:
-    has = {"", *(severities or Severity)}
+def _type(
+    name: str,
+    title: str,
+    severities: Sequence[Severity],
+    is_detected: bool,
+    settings: Policy,
+    shown: Set[Target],
+) -> Row:
+    targets = [Target("", name, severity) for severity in _SEVERITIES]
+    offered = _can_set(targets, is_detected, shown)
     return Row(
         finding_type=name,
-        note=note,
-        can_set=True,
+        note=_note(title, is_detected),
+        is_detected=is_detected,
+        can_set=offered,
         can_revoke=catalogue.can_revoke(finding_type=name),
         cells=[
-            _cell(severity, Target("", name, severity), settings, finding_type=name)
-            if severity in has or Target("", name, severity) in settings
+            _cell(target.severity, target, settings, finding_type=name)
+            if offered and (target.severity in {"", *severities} or target in shown)
             else None
-            for severity in _SEVERITIES
+            for target in targets
         ],
     )
+
+
+def _note(title: str, is_detected: bool) -> str:
+    return " · ".join(filter(None, (title, "" if is_detected else "Not detected yet")))
+
+
+def _can_set(targets: Iterable[Target], is_detected: bool, shown: Set[Target]) -> bool:
+    """Returns whether the page offers actions for a row.
+
+    It offers none for what is not detected yet, except to change or remove a setting.
+    """
+    return is_detected or not shown.isdisjoint(targets)
 
 
 def _cell(

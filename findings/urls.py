@@ -15,4 +15,5 @@ urlpatterns = [
     path("events/triage", views.triage_many, name="triage_many"),
     path("entities", views.entities, name="entities"),
     path("changes", views.changes, name="changes"),
+    path("changes.csv", views.export_changes, name="export_changes"),
 ]

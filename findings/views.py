@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -16,17 +19,16 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
 from findings import bulk, events, export, policy, preview, triage
+from findings import changes as change_log
 from findings import entities as entity_list
 from findings.catalogue import Severity
-from findings.models import Action, Entity, PolicyChange, ThreatPolicy, TriageEntry
+from findings.models import Action, Entity, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.schemas import PolicyUpdate
 from findings.threats import sections
 from findings.triage_forms import ManyForm
 from problems.json_body import read_as
 from storage import filters, paging
-from storage.paging import NumberPager
-
-CHANGES = NumberPager(50)
+from storage.instants import human
 
 
 @require_safe
@@ -155,9 +157,16 @@ def entities(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_threatpolicy", raise_exception=True)
 def threats(request: HttpRequest) -> HttpResponse:
-    """Shows the Threats page: the policy for every service and finding type."""
+    """Shows the Threats page: the policy for every service and finding type.
+
+    `?revert=` and the number of a policy change stages its opposite. Raises Http404 if there is no
+    such change.
+    """
     settings = ThreatPolicy.objects.actions()
-    shown = sections(settings)
+    may_change = request.user.has_perm("findings.change_threatpolicy")
+    reverted = _to_revert(request) if may_change and "revert" in request.GET else None
+    also = [Target(reverted.service, reverted.finding_type, reverted.severity)] if reverted else []
+    shown = sections(settings, also=also)
     return render(
         request,
         "findings/threats.html",
@@ -165,11 +174,34 @@ def threats(request: HttpRequest) -> HttpResponse:
             "sections": shown,
             "types": sum(service.types for section in shown for service in section.services),
             "etag": policy.etag(settings),
-            "may_change": request.user.has_perm("findings.change_threatpolicy"),
+            "may_change": may_change,
+            "revert": _as_staged(reverted) if reverted else "",
             "actions": Action.choices,
             "severities": Severity.choices,
         },
     )
+
+
+def _to_revert(request: HttpRequest) -> PolicyChange:
+    number = request.GET["revert"]
+    if not re.fullmatch("[0-9]{1,18}", number):
+        raise Http404("There is no such change.")
+    if not request.user.has_perm("findings.view_policychange"):
+        raise PermissionDenied
+    return get_object_or_404(PolicyChange, pk=number)
+
+
+def _as_staged(change: PolicyChange) -> str:
+    """Returns the opposite of a change in the format of threats-cells.js, and what it is."""
+    opposite = {
+        "service": change.service,
+        "type": change.finding_type,
+        "severity": change.severity,
+        "action": change.action_before or None,
+        "base": change.action_after or None,  # if it is another now, the page says so
+    }
+    told = f"This reverts the change by {change.changed_by_name} on {human(change.changed_at)}."
+    return json.dumps({"told": told, "changes": [opposite]})
 
 
 @require_POST
@@ -189,8 +221,37 @@ def preview_changes(request: HttpRequest) -> HttpResponse:
 @require_safe
 @permission_required("findings.view_policychange", raise_exception=True)
 def changes(request: HttpRequest) -> HttpResponse:
-    """Shows the policy change log, newest first; `q` filters it by words."""
-    wanted = request.GET.get("q", "").replace("\0", "").strip()
-    matching = PolicyChange.objects.matching(wanted).newest_first()
-    context = {"shown": CHANGES.shown(request, matching), "wanted": wanted}
+    """Shows the Changes page: the policy change log, newest first, with filters."""
+    wanted = paging.wanted(request)
+    path = reverse("findings:changes")
+    form = change_log.ChangeFilter(wanted)
+    context: dict[str, Any] = {
+        "form": form,
+        "wanted": wanted,
+        "query": urlencode(wanted),
+        "chips": filters.chips(form, wanted, path),
+        "presets": filters.presets(form, "period", wanted, path, instead_of=("since", "until")),
+        "may_revert": request.user.has_perms(
+            ["findings.view_threatpolicy", "findings.change_threatpolicy"]
+        ),
+        "export_limit": f"{export.LIMIT:,}",
+    }
+    if form.is_valid():
+        rows = change_log.listed(form.asked(), now=timezone.now())
+        context["shown"] = change_log.PAGER.shown(request, rows)
     return render(request, "findings/changes.html", context)
+
+
+@require_safe
+@permission_required("findings.view_policychange", raise_exception=True)
+def export_changes(request: HttpRequest) -> HttpResponseBase:
+    """Streams the changes that match the filter as CSV.
+
+    Redirects to the Changes page, which explains the error, if the filter is invalid.
+    """
+    wanted = paging.wanted(request)
+    form = change_log.ChangeFilter(wanted)
+    if not form.is_valid():
+        return redirect(f"{reverse('findings:changes')}?{urlencode(wanted)}")
+    now = timezone.now()
+    return change_log.exported(change_log.listed(form.asked(), now=now), now=now)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from icalendar import Alarm, Calendar, Event
 
-from license.token import ISSUER, LicenseClaims
+from license.models import License, SeenRevocations
+from storage.instants import human
 
 if TYPE_CHECKING:
     from license.status import LicenseStatus
@@ -15,45 +17,65 @@ if TYPE_CHECKING:
 REMIND_BEFORE = timedelta(days=7)
 
 
-def ending(status: LicenseStatus) -> list[LicenseClaims]:
-    """Return the licenses that expire without an installed renewal.
+def ending(status: LicenseStatus) -> datetime | None:
+    """Return when writes stop: at the expiry of the license in force, or of the queued renewal.
 
-    These are the license in force, the queued renewal, both or neither.
+    A renewal that follows without a gap counts. None if no license expires.
     """
-    in_force = status.claims if status.allows_writes and not status.renewal_takes_over else None
-    return [claims for claims in (in_force, status.queued) if claims]
+    if status.allows_writes:
+        return status.writes_until
+    return status.queued.expires_at if status.queued else None
 
 
-def as_ics(licenses: list[LicenseClaims], *, renew_at: str) -> bytes:
-    """Return a calendar file with an event for the expiry of each license.
+def sequence(status: LicenseStatus) -> int:
+    """Return a number that rises whenever the event changes. Runs two queries."""
+    stored = License.objects.count() + SeenRevocations.objects.count()  # both only grow
+    # Without a new key, the event changes only when a license expires before its renewal begins.
+    return 2 * stored + (not status.allows_writes)
 
-    Each event has a reminder one week before. `renew_at` is the URL in the event's description. The
-    output is deterministic, so importing the file again does not duplicate events.
+
+def as_ics(status: LicenseStatus, *, renew_at: str, sequence: int) -> bytes:
+    """Return a calendar file with one event, when writes stop, and a reminder one week before.
+
+    `renew_at` is the URL of the License page. The UID is the same for all licenses of a portal, so
+    that importing the file after a renewal moves the event and its reminder. The output for a state
+    of the license is deterministic. Raises ValueError if no license expires.
     """
+    ends_at = ending(status)
+    claims = status.claims if status.allows_writes else status.queued
+    if ends_at is None or claims is None:
+        msg = "No license expires."
+        raise ValueError(msg)
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//Threat Reaction//License//EN")
-    for claims in licenses:
-        calendar.add_component(_event(claims, renew_at))
-    return bytes(calendar.to_ical())
-
-
-def _event(claims: LicenseClaims, renew_at: str) -> Event:
     summary = f"Threat Reaction: the {claims.plan.value} license expires"
     event = Event()
-    event.add("uid", f"{claims.jti}@{ISSUER}")
+    event.add("uid", f"license-expiry-{claims.aws_account_id}@{urlsplit(renew_at).netloc}")
+    event.add("sequence", sequence)
     event.add("dtstamp", claims.issued_at)
-    event.add("dtstart", claims.expires_at)
+    event.add("dtstart", ends_at)
     event.add("summary", summary)
-    event.add(
-        "description",
-        f"After this time, the threat policy of AWS account {claims.aws_account_id} cannot be"
-        f" changed. The saved policy stays in force. Renew the license: {renew_at}",
-    )
+    event.add("description", _description(status, claims.aws_account_id, renew_at))
     event.add("transp", "TRANSPARENT")  # does not block time in the calendar
     alarm = Alarm()
     alarm.add("action", "DISPLAY")
     alarm.add("description", summary)
     alarm.add("trigger", -REMIND_BEFORE)
     event.add_component(alarm)
-    return event
+    calendar.add_component(event)
+    return bytes(calendar.to_ical())
+
+
+def _description(status: LicenseStatus, account_id: str, renew_at: str) -> str:
+    means = (
+        f"After this time, the threat policy of AWS account {account_id} cannot be changed."
+        " The saved policy stays in force."
+    )
+    queued = status.queued
+    if status.allows_writes and queued and not status.renewal_takes_over:
+        return (
+            f"{means} The installed renewal begins on {human(queued.not_before)}. Then add its"
+            f" expiry to the calendar: {renew_at}"
+        )
+    return f"{means} Renew the license: {renew_at} Then add the new expiry to the calendar."

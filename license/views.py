@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.middleware import HtmxDetails
 
 from license import comparison, installation, validation
-from license.calendar import as_ics, ending
+from license.calendar import as_ics, ending, sequence
 from license.comparison import distance
 from license.forms import LicenseForm, shown_again
 from license.installation import ConfirmationNeeded, InstallPreview
@@ -97,10 +97,11 @@ def preview(request: PageRequest) -> HttpResponse:
 @permission_required("license.view_license", raise_exception=True)
 def calendar(request: LicensedRequest) -> HttpResponse:
     """Return the license expiry as a calendar file. Raises Http404 if no license expires."""
-    if not (licenses := ending(request.license_status)):
+    found = request.license_status
+    if not ending(found):
         raise Http404("There is no license expiry to export.")
     return HttpResponse(
-        as_ics(licenses, renew_at=f"{settings.PORTAL_URL}/license"),
+        as_ics(found, renew_at=f"{settings.PORTAL_URL}/license", sequence=sequence(found)),
         content_type="text/calendar; charset=utf-8",
         headers={
             "Content-Disposition": 'attachment; filename="threat-reaction-license.ics"',

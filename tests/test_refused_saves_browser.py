@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from license.tests import keys
@@ -124,17 +122,26 @@ def test_a_save_after_the_session_has_ended_keeps_everything(threats: Page, serv
     assert policy(server) == WITH_BOTH
 
 
-def test_a_save_while_offline_keeps_everything(threats: Page, server: Server) -> None:
+def test_a_save_while_offline_keeps_everything_and_offers_a_file(
+    threats: Page, server: Server, tmp_path: Path
+) -> None:
     stage_two(threats)
     threats.context.set_offline(True)
 
     save(threats)
 
     _assert_all_is_kept(threats, why="The portal cannot be reached.")
+    with threats.expect_download() as download:
+        threats.get_by_role("link", name="Download changes as a JSON file").click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.name == "threat-policy.json"
     threats.context.set_offline(False)
     save(threats)
     expect(threats.get_by_text("2 changes saved.")).to_be_visible()
     assert policy(server) == WITH_BOTH
+    again = server.put(json.loads(path.read_bytes()))  # the file has the body of a PUT
+    assert (again.status_code, again.json()["unchanged"]) == (200, 2)
 
 
 def _broken(route: Route) -> None:
@@ -149,39 +156,16 @@ def _proxy_error(route: Route) -> None:
     route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>")
 
 
-@pytest.mark.parametrize(
-    ("happening", "why"),
-    [
+def test_a_save_that_fails_otherwise_keeps_everything(threats: Page) -> None:
+    stage_two(threats)
+    for happening, why in (
         (_broken, f"{BRUTE_FORCE}, every severity: It must be one of"),
         (_too_large, "The request body must not exceed 1 MiB."),
         (_proxy_error, "The portal returned error 502."),
-    ],
-)
-def test_a_save_that_fails_otherwise_keeps_everything(
-    threats: Page, happening: Callable[[Route], None], why: str
-) -> None:
-    stage_two(threats)
-    threats.route("**/findings", happening)
+    ):
+        threats.route("**/findings", happening)
 
-    save(threats)
+        save(threats)
 
-    _assert_all_is_kept(threats, why=why)
-
-
-def test_the_file_of_the_staged_changes_can_be_sent_later(
-    threats: Page, server: Server, tmp_path: Path
-) -> None:
-    stage_two(threats)
-    threats.context.set_offline(True)
-    save(threats)
-
-    with threats.expect_download() as download:
-        threats.get_by_role("link", name="Download changes as a JSON file").click()
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    answer = server.put(json.loads(path.read_bytes()))
-
-    assert path.name == "threat-policy.json"
-    assert answer.status_code == 200
-    assert len(answer.json()["changed"]) == 2
-    assert policy(server) == WITH_BOTH
+        _assert_all_is_kept(threats, why=why)
+        threats.unroute("**/findings")

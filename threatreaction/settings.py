@@ -186,6 +186,7 @@ MIDDLEWARE = [
     "license.middleware.LicenseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "accounts.middleware.IdleTimeoutMiddleware",
+    "accounts.middleware.SignOutMiddleware",
     "accounts.middleware.AnonymousWriteMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

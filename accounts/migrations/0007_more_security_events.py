@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 choices=[
                     ("signed_in", "Signed in"),
                     ("sign_in_failed", "Sign-in failed"),
-                    ("throttled", "Slowed down"),
+                    ("throttled", "Rate limited"),
                     ("second_factor_used", "Second factor used"),
                     ("second_factor_failed", "Second factor failed"),
                     ("signed_out", "Signed out"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from time_machine import Traveller, travel
 
 from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
 from accounts.tests.test_oauth_token import make_client
+from accounts.tests.test_second_factor import enrol
 from license.tests import keys
 from tests.at_once import at_once
 
@@ -65,6 +67,46 @@ def test_a_minute_later_it_goes_on(viewer: User) -> None:
         assert not gets_in(HOME)
         clock.shift(61)
         assert gets_in(HOME)
+
+
+def told(answer: Any) -> str:
+    """Returns the wait that a page names."""
+    found = re.search(r"Try again in (\d+ \w+)\.", answer.content.decode())
+    return found[1] if found else ""
+
+
+def test_the_wait_is_told_on_every_page_that_slows_down(viewer: User) -> None:
+    with travel(keys.now(), tick=False) as clock:
+        browser = Client(REMOTE_ADDR=HOME)
+        for _ in range(5):
+            sign_in(browser, "vera", "not it")
+        clock.shift(20)
+        assert told(sign_in(browser, "vera")) == "40 seconds"
+        clock.shift(39)
+        assert told(sign_in(browser, "vera")) == "1 second"
+        for _ in range(15):  # until the limit per hour applies
+            clock.shift(61)
+            sign_in(browser, "vera", "not it")
+        assert told(sign_in(browser, "vera")) == "44 minutes"
+        assert not gets_in(HOME)
+        clock.shift(44 * 60)
+        assert gets_in(HOME)
+
+        for _ in range(6):
+            reset = browser.post("/accounts/password/reset/", {"email": viewer.email})
+        assert (reset.status_code, reset["Retry-After"]) == (429, "60")
+        assert told(reset) == "60 seconds"
+
+
+def test_the_wait_is_told_for_a_second_factor(viewer: User, viewer_client: Client) -> None:
+    enrol(viewer_client)
+    browser = Client(REMOTE_ADDR=HOME)
+    with travel(keys.now(), tick=False) as clock:
+        sign_in(browser, "vera")
+        for _ in range(5):
+            browser.post("/accounts/2fa/authenticate/", {"code": "000000"})
+        clock.shift(10)
+        assert told(browser.post("/accounts/2fa/authenticate/", {"code": "000000"})) == "50 seconds"
 
 
 def from_everywhere(clock: Traveller) -> int:

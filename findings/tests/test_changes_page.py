@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.api_auth import Caller
 from findings import policy
-from findings.models import PolicyChange, Target
+from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -87,18 +95,111 @@ def test_a_page_that_cannot_be_is_not_found(viewer_client: Client, page: str) ->
 
 
 @pytest.mark.parametrize(
-    ("wanted", "count"),
-    [("portscan", 1), ("s3", 1), ("OSCAR", 1), ("pipeline s3", 1), ("oscar s3", 0), ("\0", 2)],
+    ("query", "count"),
+    [
+        ("q=portscan", 1),
+        ("q=s3", 1),
+        ("q=OSCAR", 1),
+        ("q=pipeline s3", 1),
+        ("q=oscar s3", 0),
+        ("by=Oscar", 1),
+        ("by=osc", 0),
+        ("by=c1", 2),
+        (f"type={PORTSCAN}", 1),
+        ("type=s3", 1),
+        ("since=2026-11-23T12:30:00Z", 1),
+        ("until=2026-11-23T12:30", 1),
+        ("since=2026-11-23&until=2026-11-24&by=pipeline", 1),
+        ("source=api", 2),
+        ("source=page", 0),
+    ],
 )
-def test_the_log_is_filtered_by_type_service_and_person(
-    viewer_client: Client, wanted: str, count: int
-) -> None:
+def test_the_log_and_its_export_are_filtered(viewer_client: Client, query: str, count: int) -> None:
     _change("BLOCK", Target("", PORTSCAN, ""))
-    _change("BLOCK", Target("S3", "", ""), by="pipeline")
+    _change("BLOCK", Target("S3", "", ""), by="pipeline", at=NOON + timedelta(hours=1))
 
-    answer = viewer_client.get("/changes", {"q": wanted})
+    assert len(_rows(_page(viewer_client, f"?{query}"))) == count
+    assert len(_export(viewer_client, f"?{query}")) == count
 
-    assert len(_rows(answer.content.decode())) == count
+
+def test_a_filter_by_time_before_now(viewer_client: Client) -> None:
+    for hours in (0, 2):
+        _change("BLOCK", Target("S3", "", ""), at=timezone.now() - timedelta(hours=hours))
+        _change("", Target("S3", "", ""), at=timezone.now() - timedelta(hours=hours))
+    assert len(_rows(_page(viewer_client, "?period=1h"))) == 2
+    assert len(_rows(_page(viewer_client, "?period=24h"))) == 4
+
+
+def test_a_wrong_filter_is_explained(viewer_client: Client) -> None:
+    for query in ("since=yesterday", "source=fax", "q=%00"):
+        page = _page(viewer_client, f"?{query}")
+        assert "Correct the filter above" in page
+        answer = viewer_client.get(f"/changes.csv?{query}")
+        assert (answer.status_code, answer["Location"]) == (302, f"/changes?{query}")
+
+
+def _export(client: Client, query: str = "") -> list[dict[str, str]]:
+    answer: Any = client.get(f"/changes.csv{query}")
+    assert answer.status_code == 200
+    assert answer["Content-Disposition"].startswith('attachment; filename="policy-changes-')
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+def test_the_export_has_every_column_and_no_formulas(viewer_client: Client) -> None:
+    _change("BLOCK", Target("", PORTSCAN, "HIGH"), by="=cmd()")
+    assert _export(viewer_client) == [
+        {
+            "changed_at": "2026-11-23T12:00:00Z",
+            "changed_by_name": "'=cmd()",
+            "client_id": "c1",
+            "source": "api",
+            "service": "",
+            "finding_type": PORTSCAN,
+            "severity": "HIGH",
+            "action_before": "",
+            "action_after": "BLOCK",
+        }
+    ]
+
+
+def test_the_export_is_read_in_pieces_and_leaves_out_none(viewer_client: Client) -> None:
+    _many(130)  # of the same time
+    answer: Any = viewer_client.get("/changes.csv")
+    with CaptureQueriesContext(connection) as queries:
+        stream = iter(answer.streaming_content)
+        for _ in range(50):
+            next(stream)
+        assert len(queries) == 1
+        assert len(list(stream)) == 81
+
+
+def test_a_change_can_be_reverted_by_those_who_may_change_the_policy(
+    operator_client: Client, viewer_client: Client
+) -> None:
+    _change("BLOCK", Target("", "Trojan:Mars/Unheard", "LOW"))
+    _change("", Target("", "Trojan:Mars/Unheard", "LOW"), at=NOON + timedelta(hours=1))
+    newest = _rows(_page(operator_client))[0]
+    [address] = re.findall(r'href="(/threats\?revert=\d+)"', newest)
+
+    page = operator_client.get(address)
+
+    staged = json.loads(page.context["revert"])
+    assert staged["told"] == "This reverts the change by oscar on 2026-11-23 at 13:00:00 UTC."
+    assert staged["changes"] == [
+        {
+            "service": "",
+            "type": "Trojan:Mars/Unheard",
+            "severity": "LOW",
+            "action": "BLOCK",
+            "base": None,
+        }
+    ]
+    assert "Trojan:Mars/Unheard" in page.content.decode()  # it has a row, though nothing is set
+    assert not ThreatPolicy.objects.exists()
+    assert "revert=" not in _page(viewer_client)
+    assert viewer_client.get(address).context["revert"] == ""
+    for wrong in ("0", "x", "-1", "9" * 30, ""):
+        assert operator_client.get("/threats", {"revert": wrong}).status_code == 404
 
 
 def test_the_filter_goes_along_to_older_pages(viewer_client: Client) -> None:
@@ -109,7 +210,7 @@ def test_the_filter_goes_along_to_older_pages(viewer_client: Client) -> None:
 
 def test_empty_pages_say_what_to_do_next(viewer_client: Client) -> None:
     assert "Set the first action on the Threats page" in _page(viewer_client)
-    assert "No changes match “nothing&lt;b&gt;”" in _page(viewer_client, "?q=nothing<b>")
+    assert "No changes match the filter" in _page(viewer_client, "?q=nothing<b>")
     assert "There are no older changes" in _page(viewer_client, "?page=7")
 
 
@@ -123,7 +224,8 @@ def test_names_are_escaped(viewer_client: Client) -> None:
 
 
 def test_without_a_role_the_page_is_refused(stranger_client: Client) -> None:
-    assert stranger_client.get("/changes").status_code == 403
+    for path in ("/changes", "/changes.csv"):
+        assert stranger_client.get(path).status_code == 403
 
 
 def test_the_page_takes_six_queries(

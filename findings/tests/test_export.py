@@ -79,7 +79,7 @@ def test_an_export_that_is_cut_off_says_so(
     assert "The export ends here" not in download(viewer_client, f"/events.{form}")
     arrive(seen(3, 3))
     last = download(viewer_client, f"/events.{form}").splitlines()[-1]
-    assert "The export ends here, after 3 findings" in last
+    assert "The export ends here, after 3 rows" in last
 
 
 def test_an_export_is_read_in_pieces(viewer_client: Client) -> None:

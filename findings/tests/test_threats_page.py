@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.test import Client
@@ -54,6 +55,40 @@ def test_our_detectors_come_first_in_a_section_of_their_own(viewer_client: Clien
     assert "ThreatReaction:" not in guardduty
     assert BRUTE_FORCE in guardduty
     assert BRUTE_FORCE not in ours
+
+
+OURS = "ThreatReaction:Ransomware/Write"
+
+
+def _detectors(monkeypatch: pytest.MonkeyPatch, *, run: bool) -> None:
+    types = [replace(one, is_detected=run) for one in catalogue.SERVICES["Ransomware"].types]
+    monkeypatch.setitem(catalogue.FINDING_TYPES, OURS, types[0])
+    service = replace(catalogue.SERVICES["Ransomware"], types=tuple(types))
+    monkeypatch.setitem(catalogue.SERVICES, "Ransomware", service)
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_only_what_is_detected_can_be_set(
+    operator_client: Client, monkeypatch: pytest.MonkeyPatch, run: bool
+) -> None:
+    _detectors(monkeypatch, run=run)
+    page = _page(operator_client)
+    for row in (
+        _row(page, service="Ransomware"),
+        _row(page, service="Ransomware", finding_type=OURS),
+    ):
+        assert ("Not detected yet" in row) is not run
+        assert ("<button" in row) is run
+
+
+def test_a_setting_of_what_is_not_detected_yet_can_be_removed(
+    operator_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _detectors(monkeypatch, run=False)
+    _set("BLOCK", finding_type=OURS)
+    page = _page(operator_client)
+    assert "<button" in _row(page, service="Ransomware", finding_type=OURS)
+    assert "<button" not in _row(page, service="Ransomware")
 
 
 def test_what_is_set_here_is_told_from_what_is_inherited(viewer_client: Client) -> None:
@@ -118,7 +153,7 @@ def test_revoke_is_offered_where_a_credential_can_be_named(operator_client: Clie
     page = _page(operator_client)
 
     for name, finding_type in catalogue.FINDING_TYPES.items():
-        offered = f'data-type="{escape(name)}" data-revoke>' in page
+        offered = f'data-type="{escape(name)}" data-revoke' in page
         assert offered is finding_type.names_credential, name
 
 

@@ -17,21 +17,25 @@ pytestmark = pytest.mark.one_database  # a file for calendars
 DAY = timedelta(days=1)
 
 
-def events(client: Client) -> list[Component]:
+def event(client: Client) -> Component:
     response = client.get("/license/expiry.ics")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/calendar; charset=utf-8"
-    return list(Calendar.from_ical(response.content.decode()).walk("VEVENT"))
+    [only] = Calendar.from_ical(response.content.decode()).walk("VEVENT")
+    return only
+
+
+def sequence(end: Component) -> int:
+    return int(end.decoded("sequence"))
 
 
 def test_the_end_of_the_license_has_an_alarm_a_week_before(viewer_client: Client) -> None:
     begins = keys.now() - DAY
     install(make_license(jti="first", not_before=begins, days=30))
-    [event] = events(viewer_client)
-    assert event["uid"] == "first@threatreaction.com"
-    assert event.decoded("dtstart") == begins + 30 * DAY
-    assert event.decoded("dtstart").tzname() == "UTC"
-    [alarm] = event.walk("VALARM")
+    end = event(viewer_client)
+    assert end.decoded("dtstart") == begins + 30 * DAY
+    assert end.decoded("dtstart").tzname() == "UTC"
+    [alarm] = end.walk("VALARM")
     assert alarm.decoded("trigger") == -7 * DAY
 
 
@@ -43,17 +47,29 @@ def test_the_same_license_gives_the_same_file(viewer: User, viewer_client: Clien
         assert viewer_client.get("/license/expiry.ics").content == first
 
 
-def test_a_license_that_a_renewal_follows_has_no_event(viewer_client: Client) -> None:
+def test_a_renewal_moves_the_event_that_a_calendar_has(viewer_client: Client) -> None:
     install(make_license(jti="old", days=10))
+    before = event(viewer_client)
     install(make_license(jti="new", begins=5 * DAY, days=365))
-    assert [event["uid"] for event in events(viewer_client)] == ["new@threatreaction.com"]
+    after = event(viewer_client)
+    assert after["uid"] == before["uid"]
+    assert sequence(after) > sequence(before)
+    assert after.decoded("dtstart") - before.decoded("dtstart") == 360 * DAY
 
 
-def test_with_a_gap_before_the_renewal_both_ends_are_events(viewer_client: Client) -> None:
+def test_with_a_gap_before_the_renewal_each_end_is_the_event_in_its_turn(
+    viewer: User, viewer_client: Client
+) -> None:
     install(make_license(jti="old", days=10))
     install(make_license(jti="new", begins=20 * DAY, days=365))
-    found = {event["uid"] for event in events(viewer_client)}
-    assert found == {"old@threatreaction.com", "new@threatreaction.com"}
+    before = event(viewer_client)
+    with time_machine.travel(keys.now() + 15 * DAY, tick=False):
+        viewer_client.force_login(viewer)
+        in_the_gap = event(viewer_client)
+    assert "The installed renewal begins on" in str(before["description"])
+    assert in_the_gap["uid"] == before["uid"]
+    assert sequence(in_the_gap) > sequence(before)
+    assert in_the_gap.decoded("dtstart") - before.decoded("dtstart") == 375 * DAY
 
 
 @pytest.mark.usefixtures("expired_license")

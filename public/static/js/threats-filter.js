@@ -5,15 +5,17 @@ const filter = document.querySelector("[data-filter]");
 const input = filter.querySelector("input");
 const count = filter.querySelector("[data-filter-count]");
 const empty = document.querySelector("[data-filter-empty]");
-const all = root.querySelectorAll("tr[data-type]:not([data-type=''])").length;
-const services = [...root.querySelectorAll("[data-service]")].map((element) => ({
-  element,
-  rows: [...element.querySelectorAll("tbody tr")].map((row) => ({
-    row,
-    isService: !row.dataset.type,
-    about: `${element.dataset.service} ${row.querySelector("th").textContent}`.toLowerCase(),
-  })),
-}));
+const all = () => root.querySelectorAll("tr[data-type]:not([data-type=''])").length;
+// Each time, because the latest policy may bring other rows.
+const services = () =>
+  [...root.querySelectorAll("[data-service]")].map((element) => ({
+    element,
+    rows: [...element.querySelectorAll("tbody tr")].map((row) => ({
+      row,
+      isService: !row.dataset.type,
+      about: `${element.dataset.service} ${row.querySelector("th").textContent}`.toLowerCase(),
+    })),
+  }));
 let foldsBefore = null;
 
 function actionsIn(row) {
@@ -22,9 +24,10 @@ function actionsIn(row) {
 
 function apply() {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length && !foldsBefore) foldsBefore = services.map(({ element }) => element.open);
+  const each = services();
+  if (words.length && !foldsBefore) foldsBefore = new Map(each.map(({ element }) => [element, element.open]));
   let found = 0;
-  for (const { element, rows } of services) {
+  for (const { element, rows } of each) {
     let matches = 0;
     for (const { row, about, isService } of rows) {
       const actions = actionsIn(row);
@@ -38,13 +41,12 @@ function apply() {
   }
   for (const section of root.querySelectorAll("section")) section.hidden = !section.querySelector("[data-service]:not([hidden])");
   if (!words.length && foldsBefore) {
-    services.forEach(({ element }, index) => {
-      element.open = foldsBefore[index];
-    });
+    for (const [element, wasOpen] of foldsBefore) element.open = wasOpen;
     foldsBefore = null;
   }
   empty.hidden = !words.length || root.querySelector("tbody tr:not([hidden])") !== null;
-  count.textContent = words.length ? `${found} of ${all} types` : `${all} types`;
+  count.textContent = words.length ? `${found} of ${all()} types` : `${all()} types`;
+  document.dispatchEvent(new CustomEvent("policy:filtered"));
 }
 
 input.addEventListener("input", apply);
@@ -61,7 +63,8 @@ document.querySelector("[data-filter-clear]").addEventListener("click", () => {
 });
 for (const button of filter.querySelectorAll("[data-fold]")) {
   button.addEventListener("click", () => {
-    for (const { element } of services) element.open = Boolean(button.dataset.fold);
+    for (const { element } of services()) element.open = Boolean(button.dataset.fold);
   });
 }
+document.addEventListener("policy:loaded", apply);
 if (input.value) apply(); // browsers restore typed text on reload

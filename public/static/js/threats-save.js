@@ -5,7 +5,6 @@ const refusal = bar.querySelector("[data-refusal]");
 const saved = bar.querySelector("[data-saved]");
 const save = bar.querySelector("[data-save]");
 const { url } = bar.dataset;
-let { etag } = bar.dataset;
 let changes = [];
 
 const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
@@ -35,22 +34,22 @@ async function explain(answer) {
   const problem = isProblem ? await answer.json() : {};
   const { code = "", title = "", detail = "", errors } = problem;
   if (code.startsWith("license_")) refuse({ kind: "license", title: `Writes are off: ${title.toLowerCase()}.`, detail });
-  else if (answer.status === 401) refuse({ kind: "session", title: "Your session has ended.", detail: "Sign in again, then save." });
+  else if (answer.status === 401 || answer.type === "opaqueredirect") refuse({ kind: "session", title: "Your session has ended.", detail: "Sign in again, then save." });
   else if (answer.status === 412) refuse({ kind: "conflict", title: "Another user changed the policy after you loaded it.", detail: "Nothing was saved." });
   else if (isProblem) refuse({ title: `${title}.`, detail, errors });
   else refuse({ title: `The portal returned error ${answer.status}.`, detail: "Try again in a moment. If the error persists, contact your administrator." });
 }
 
-async function busy(button, work) {
-  if (button.ariaDisabled === "true") return;
-  button.ariaDisabled = "true";
+async function saveAll() {
+  if (save.ariaDisabled === "true" || !changes.length) return;
+  save.ariaDisabled = "true";
   try {
-    await work();
+    await put();
   } catch (error) {
     if (!(error instanceof TypeError)) throw error; // fetch throws TypeError if there is no response
     offline();
   } finally {
-    button.ariaDisabled = "false";
+    save.ariaDisabled = "false";
   }
 }
 
@@ -58,11 +57,11 @@ async function put() {
   const sent = changes;
   const answer = await fetch(url, {
     method: "PUT",
-    headers: { "Accept": "application/json", "Content-Type": "application/json", "If-Match": etag, "X-CSRFToken": csrfToken() },
+    headers: { "Accept": "application/json", "Content-Type": "application/json", "If-Match": bar.dataset.etag, "X-CSRFToken": csrfToken() },
     body: JSON.stringify({ policies: sent.map(({ policy }) => policy) }),
   });
   if (!answer.ok) return explain(answer);
-  etag = answer.headers.get("ETag");
+  bar.dataset.etag = answer.headers.get("ETag");
   refusal.hidden = true;
   bar.querySelector("[data-writes-off]")?.remove(); // a license was installed in the meantime
   saved.textContent = sent.length === 1 ? "1 change saved." : `${sent.length} changes saved.`;
@@ -71,18 +70,24 @@ async function put() {
   if (!saved.hidden) saved.focus();
 }
 
-async function merge() {
-  const answer = await fetch(url, { headers: { Accept: "application/json" } });
-  if (!answer.ok) return explain(answer);
-  etag = answer.headers.get("ETag");
-  refusal.hidden = true;
-  tell("policy:loaded", (await answer.json()).policies);
-  save.focus();
-}
-
 document.addEventListener("policy:staged", ({ detail }) => {
   changes = detail;
 });
-save.addEventListener("click", () => busy(save, put));
-const load = bar.querySelector("[data-merge]");
-load.addEventListener("click", () => busy(load, merge));
+save.addEventListener("click", saveAll);
+// Browsers do not use this shortcut. Captured, because a button takes it for Enter.
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open], [popover]:popover-open")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    saveAll();
+  },
+  true,
+);
+document.addEventListener("policy:unavailable", ({ detail: answer }) => (answer ? explain(answer) : offline()));
+document.addEventListener("policy:loaded", () => {
+  if (refusal.hidden) return;
+  refusal.hidden = true;
+  if (changes.length) save.focus();
+});

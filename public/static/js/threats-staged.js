@@ -3,9 +3,11 @@ const bar = document.querySelector("[data-staged-bar]");
 const list = bar.querySelector("[data-staged-list]");
 const details = bar.querySelector("[data-staged-details]");
 const filter = document.querySelector("[data-filter] input");
+const saved = bar.querySelector("[data-saved]");
+const told = bar.querySelector("[data-told]");
 let file = "";
 
-function entry({ element, name, severity, from, to }) {
+function entry({ element, name, severity, from, to, meanwhile }) {
   const item = document.createElement("li");
   const target = document.createElement("span");
   const change = document.createElement("span");
@@ -13,6 +15,12 @@ function entry({ element, name, severity, from, to }) {
   target.className = "staged-target";
   target.textContent = `${name}, ${severity}`;
   change.textContent = `${from} → ${to}`;
+  if (meanwhile) {
+    const note = document.createElement("strong");
+    note.className = "staged-meanwhile";
+    note.textContent = ` Changed meanwhile; it was: ${meanwhile}.`;
+    change.append(note);
+  }
   undo.type = "button";
   undo.className = "button-link";
   undo.textContent = "Undo";
@@ -35,6 +43,12 @@ function offerFile(changes) {
   for (const link of bar.querySelectorAll("[data-file]")) link.href = file;
 }
 
+function tellUser(text) {
+  told.hidden = false;
+  bar.hidden = false;
+  told.querySelector("[data-told-text]").textContent = text; // last, so that a screen reader says it
+}
+
 function askBeforeLeaving(event) {
   event.preventDefault();
 }
@@ -45,11 +59,12 @@ document.addEventListener("policy:staged", ({ detail: changes }) => {
   bar.querySelector("[data-staged-controls]").hidden = count === 0;
   if (count) {
     bar.hidden = false;
-    bar.querySelector("[data-saved]").hidden = true;
+    saved.hidden = true;
   } else {
     details.open = false;
     bar.querySelector("[data-refusal]").hidden = true;
-    bar.hidden = bar.querySelector("[data-saved]").hidden;
+    told.hidden = true;
+    bar.hidden = saved.hidden;
   }
   bar.querySelector("[data-staged-count]").textContent = words;
   bar.querySelector("[data-save]").textContent = `Save ${words}`;
@@ -58,6 +73,17 @@ document.addEventListener("policy:staged", ({ detail: changes }) => {
   // Only while there are changes: the listener keeps the page out of the back/forward cache.
   const listen = count ? window.addEventListener : window.removeEventListener;
   listen.call(window, "beforeunload", askBeforeLeaving);
+});
+document.addEventListener("policy:told", ({ detail }) => tellUser(detail));
+document.addEventListener("policy:changed", ({ detail: changes }) => {
+  const named = changes.slice(0, 3).map(({ name, severity, meanwhile, from }) => `${name}, ${severity}: ${meanwhile} → ${from}`);
+  const more = changes.length > named.length ? `; and ${changes.length - named.length} more` : "";
+  if (changes.length) tellUser(`Others have changed the policy. This page now shows it: ${named.join("; ")}${more}.`);
+});
+told.querySelector("[data-told-dismiss]").addEventListener("click", () => {
+  told.hidden = true;
+  bar.hidden = saved.hidden && list.children.length === 0;
+  filter.focus();
 });
 bar.querySelector("[data-undo-all]").addEventListener("click", () => {
   document.dispatchEvent(new CustomEvent("policy:undo-all"));
