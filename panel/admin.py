@@ -19,8 +19,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from panel import issuing
-from panel.forms import ReasonForm, ReplaceForm
+from panel import account_proof, issuing
+from panel.forms import ApproveAccountForm, ReasonForm, ReplaceForm
 from panel.issuing import Refused
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
@@ -236,12 +236,33 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_select_related = ["user"]
     search_fields = ["user__email", "name", "issuedlicense__aws_account_id", "issuedlicense__jti"]
     ordering = ["user__email"]
-    actions = ["suspend", "reinstate"]
+    actions = ["approve_account", "suspend", "reinstate"]
     fields: ClassVar = ["user", "name", "is_suspended"]
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
         """Whether the user may run the `suspend` and `reinstate` actions."""
         return request.user.has_perm("panel.suspend_customer")
+
+    def has_approve_account_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `approve_account` action."""
+        return request.user.has_perm("panel.approve_account_customer")
+
+    @admin.action(description="Approve an AWS account for a trial", permissions=["approve_account"])
+    def approve_account(
+        self, request: HttpRequest, queryset: QuerySet[Customer]
+    ) -> HttpResponse | None:
+        """Approves an AWS account that the selected customers cannot prove."""
+
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            account_proof.approve(
+                customer,
+                account_id=said["account_id"],
+                by=_me(request),
+                why=said["why"],
+                at=timezone.now(),
+            )
+
+        return self.act_on_each(request, queryset, ApproveAccountForm, "Approve an AWS account", do)
 
     @admin.action(description="Suspend: issue no more licenses", permissions=["suspend"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:

@@ -20,7 +20,7 @@ from license import token
 from license.reasons import LicenseError
 from license.token import Plan
 from panel import mail, term
-from panel.models import Act, Customer, IssuedLicense, Order, Revocation
+from panel.models import AccountProof, Act, Customer, IssuedLicense, Order, Revocation
 from panel.signing import signing_key
 
 MAX_REPLACEMENTS = (
@@ -43,6 +43,13 @@ class TrialTaken(Refused):
         )
 
 
+class NotProven(Refused):
+    """The customer has not proven that the AWS account is theirs."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"Prove that AWS account {account_id} is yours before its trial starts.")
+
+
 class Suspended(Refused):
     """The customer is suspended."""
 
@@ -62,10 +69,12 @@ def customer_of(user: User) -> Customer:
 def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime) -> IssuedLicense:
     """Issues a Trial that starts at `at`. `name` is shown in the license.
 
-    Raises TrialTaken if the AWS account ever had a Trial, and Suspended.
+    Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
     customer = _locked(customer)
     _insist_on_good_standing(customer)
+    if not AccountProof.objects.filter(customer=customer, aws_account_id=account_id).exists():
+        raise NotProven(account_id)
     _rename(customer, name)
     # A trial that was moved to this account counts too. The database's constraint handles
     # concurrent requests.
@@ -79,7 +88,7 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
                 account_id=account_id,
                 plan=Plan.TRIAL,
                 begins=begins,
-                ends=begins + term.TRIAL,
+                ends=term.trial_until(begins),
                 by=customer.user,
                 at=at,
             )

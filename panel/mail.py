@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from license.calendar import as_ics
 from license.token import Plan
+from panel import term
 from panel.models import IssuedLicense
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def send_license(issued: IssuedLicense) -> None:
 def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
     """Mails a reminder that the license ends, with a calendar entry. Raises OSError on failure."""
     renew_url = renewal_url(issued)
-    days = (issued.expires_at.date() - at.date()).days
+    days = (term.last_day(issued.expires_at) - at.date()).days
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
     context = {"license": issued, "renew_url": renew_url, "when": when}
     message = EmailMessage(

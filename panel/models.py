@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -18,6 +19,22 @@ from storage.instants import human
 EXPIRING_SOON = timedelta(days=14)  # as in the portal
 
 account_id_field_validator = RegexValidator(r"\A[0-9]{12}\Z", "An AWS account id is 12 digits.")
+# Accounts that nobody has: those of examples in AWS's documentation, and twelve times one digit.
+EXAMPLE_ACCOUNTS = {
+    "012345678901",
+    "111122223333",
+    "123456789012",
+    "444455556666",
+    "777788889999",
+    *(digit * 12 for digit in "0123456789"),
+}
+
+
+def refuse_example_account(account_id: str) -> None:
+    """Raises ValidationError for an account of EXAMPLE_ACCOUNTS."""
+    if account_id in EXAMPLE_ACCOUNTS:
+        msg = f"{account_id} is an example from AWS's documentation. Enter your own account."
+        raise ValidationError(msg)
 
 
 class Customer(models.Model):
@@ -31,7 +48,10 @@ class Customer(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        permissions = [("suspend_customer", "Can suspend and reinstate customers")]
+        permissions = [
+            ("suspend_customer", "Can suspend and reinstate customers"),
+            ("approve_account_customer", "Can approve AWS accounts of customers"),
+        ]
 
     def __str__(self) -> str:
         return self.user.email
@@ -212,6 +232,27 @@ class Revocation(AppendOnlyModel):
         return self.license.jti
 
 
+class AccountProof(AppendOnlyModel):
+    """A customer has proven that an AWS account is theirs, or staff have approved it.
+
+    A Trial requires one. The journal has the time, the person and the reason.
+    """
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    aws_account_id = models.CharField("AWS account", max_length=12)
+    # The challenge that was signed, so that it cannot be used again; null for an approval.
+    challenge = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001  (NULLs differ)
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet["AccountProof"])()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.aws_account_id
+
+
 class Act(AppendOnlyModel):
     """A journal entry: who did what, when and why."""
 
@@ -225,6 +266,8 @@ class Act(AppendOnlyModel):
         REVOKED = "revoked", "license revoked"
         SUSPENDED = "suspended", "customer suspended"
         REINSTATED = "reinstated", "customer reinstated"
+        PROVEN = "proven", "AWS account proven"
+        APPROVED = "approved", "AWS account approved"
 
     at = models.DateTimeField()
     # Null if no person did it, for example when Stripe reports a payment.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 
-from panel import mail
+from panel import mail, term
 from panel.models import IssuedLicense, Reminder
 
 DAYS_BEFORE = (14, 7, 1, 0)
@@ -31,7 +31,7 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
         IssuedLicense.objects.unrevoked()
         .filter(
             ~Exists(successor),
-            expires_at__gte=at.replace(hour=0, minute=0, second=0, microsecond=0),
+            expires_at__gt=at.replace(hour=0, minute=0, second=0, microsecond=0),
             expires_at__lt=at + timedelta(days=max(DAYS_BEFORE) + 1),
         )
         .select_related("customer__user")
@@ -39,9 +39,10 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
     )
     sent = set(Reminder.objects.filter(license__in=ending).values_list("license", "days_before"))
     for issued in ending:
-        days = _days_between(at, issued.expires_at)
+        last = term.last_day(issued.expires_at)
+        days = (last - at.date()).days
         reached = [before for before in DAYS_BEFORE if days <= before]
-        if not reached or _days_between(issued.issued_at, issued.expires_at) <= reached[-1]:
+        if not reached or (last - issued.issued_at.date()).days <= reached[-1]:
             continue
         if (issued.pk, reached[-1]) not in sent:
             yield issued, reached[-1]
@@ -60,7 +61,3 @@ def send(issued: IssuedLicense, days_before: int, *, at: datetime) -> bool:
     except IntegrityError:
         return False
     return True
-
-
-def _days_between(earlier: datetime, later: datetime) -> int:
-    return (later.date() - earlier.date()).days

@@ -13,12 +13,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from license.token import Plan
-from panel import issuing, payments
-from panel.forms import OrderForm, ReasonForm, RequestForm
+from panel import account_proof, issuing, payments, term
+from panel.account_proof import ProofRefused
+from panel.forms import AccountIdField, OrderForm, ReasonForm, RequestForm, TrialForm
 from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Order
 from panel.payments import ForgedEvent, PaymentError
@@ -58,30 +59,36 @@ def download(request: HttpRequest, jti: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@never_cache  # the page contains a challenge
+@sensitive_post_parameters("proof")
+@sensitive_variables()
 def request_license(request: HttpRequest) -> HttpResponse:
     """Starts a Trial or places an order. Links from a portal set `account_id` and `plan`."""
     customer = _customer(request)
     plan = Plan.TRIAL if request.GET.get("plan", Plan.TRIAL) == Plan.TRIAL else Plan.PAID
-    form_class = RequestForm if plan is Plan.TRIAL else OrderForm
+    form_class = TrialForm if plan is Plan.TRIAL else OrderForm
     if request.method != "POST":
         initial = {"account_id": request.GET.get("account_id", ""), "name": customer.name}
         if request.GET.get("months") in {"1", "12"}:
             initial["months"] = request.GET["months"]
-        return _request_page(request, plan, form_class(initial=initial))
+        return _request_page(request, customer, plan, form_class(initial=initial))
     if not ratelimit.consume(request, app="panel", action="request", config=RATES):
         return render(request, "429.html", status=429)
     form = form_class(request.POST)
     if not form.is_valid():
-        return _request_page(request, plan, form)
+        return _request_page(request, customer, plan, form)
     asked = form.cleaned_data
     try:
         if plan is Plan.TRIAL:
             return _trial(request, customer, asked)
         return _order(request, customer, asked)
+    except ProofRefused as refused:
+        form.add_error("proof", str(refused))
+        return _request_page(request, customer, plan, form)
     except Refused as refused:
         form.add_error(None, str(refused))
-        taken = isinstance(refused, TrialTaken)
-        return _request_page(request, plan, form, taken=asked["account_id"] if taken else "")
+        taken = asked["account_id"] if isinstance(refused, TrialTaken) else ""
+        return _request_page(request, customer, plan, form, taken=taken)
 
 
 @require_safe
@@ -139,10 +146,14 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@sensitive_variables()
 def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
-    issuing.start_trial(
-        customer, account_id=asked["account_id"], name=asked["name"], at=timezone.now()
-    )
+    account_id, at = asked["account_id"], timezone.now()
+    if not account_proof.is_proven(customer, account_id):
+        account_proof.prove(
+            customer, asked["proof"], account_id=account_id, by=cast(User, request.user), at=at
+        )
+    issuing.start_trial(customer, account_id=account_id, name=asked["name"], at=at)
     messages.success(
         request, "Your trial has started. The key is shown below and was e-mailed to you."
     )
@@ -169,10 +180,20 @@ def _pay(request: HttpRequest, placed: Order) -> HttpResponse:
 
 
 def _request_page(
-    request: HttpRequest, plan: Plan, form: RequestForm, *, taken: str = ""
+    request: HttpRequest, customer: Customer, plan: Plan, form: RequestForm, *, taken: str = ""
 ) -> HttpResponse:
     account_id = form["account_id"].value() or ""
     context = {"form": form, "plan": plan, "taken": taken, "account_id": account_id}
+    if plan is Plan.TRIAL:
+        is_proven = account_proof.is_proven(customer, AccountIdField().to_python(account_id))
+        challenge = account_proof.new_challenge(customer)
+        context |= {
+            "is_proven": is_proven,
+            "can_ask_aws": account_proof.can_ask_aws(),
+            "challenge": challenge,
+            "command": account_proof.command(challenge),
+            "trial_ends_at": term.trial_until(timezone.now()),
+        }
     return render(request, "panel/request_license.html", context)
 
 
