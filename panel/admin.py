@@ -19,8 +19,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from panel import account_proof, issuing
-from panel.forms import ApproveAccountForm, ReasonForm, ReplaceForm
+from panel import account_proof, issuing, teams
+from panel.forms import ApproveAccountForm, OwnerForm, ReasonForm, ReplaceForm
 from panel.issuing import Refused
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
@@ -234,10 +234,28 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_display = ["__str__", "name", "is_suspended"]
     list_filter = ["is_suspended"]
     list_select_related = ["user"]
-    search_fields = ["user__email", "name", "issuedlicense__aws_account_id", "issuedlicense__jti"]
+    search_fields = [
+        "members__user__email",
+        "user__email",
+        "name",
+        "issuedlicense__aws_account_id",
+        "issuedlicense__jti",
+    ]
     ordering = ["user__email"]
-    actions = ["approve_account", "suspend", "reinstate"]
-    fields: ClassVar = ["user", "name", "is_suspended"]
+    actions = ["approve_account", "make_owner", "suspend", "reinstate"]
+    fields: ClassVar = ["user", "name", "people", "accounts", "is_suspended"]
+
+    @admin.display(description="team")
+    def people(self, customer: Customer) -> str:
+        """Returns the members with their roles, a line each."""
+        rows = customer.members.select_related("user").order_by("user__email")
+        return "\n".join(str(row) for row in rows)
+
+    @admin.display(description="proven AWS accounts")
+    def accounts(self, customer: Customer) -> str:
+        """Returns the AWS accounts that the customer has proven or that staff have approved."""
+        proven = customer.accountproof_set.values_list("aws_account_id", flat=True)
+        return ", ".join(sorted(set(proven))) or "-"
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
         """Whether the user may run the `suspend` and `reinstate` actions."""
@@ -263,6 +281,21 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
             )
 
         return self.act_on_each(request, queryset, ApproveAccountForm, "Approve an AWS account", do)
+
+    def has_make_owner_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `make_owner` action."""
+        return request.user.has_perm("panel.make_owner_customer")
+
+    @admin.action(description="Give the team an owner", permissions=["make_owner"])
+    def make_owner(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        """Makes a member of the selected customers an owner, or invites a person as one."""
+
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            teams.make_owner(
+                customer, email=said["email"], by=_me(request), why=said["why"], at=timezone.now()
+            )
+
+        return self.act_on_each(request, queryset, OwnerForm, "Give the team an owner", do)
 
     @admin.action(description="Suspend: issue no more licenses", permissions=["suspend"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:

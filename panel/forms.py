@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from license import account_proof
 from panel import codes
 from panel.adapters import CODE
-from panel.models import Order, account_id_field_validator, refuse_example_account
+from panel.models import Order, Role, account_id_field_validator, refuse_example_account
 from serving.passkeys import CredentialForm, wrong_answer
 
 
@@ -93,6 +93,34 @@ class ReasonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Stored in the journal with the date and your name.",
         error_messages={"required": "Enter a reason. It is stored in the journal."},
+    )
+
+
+class RoleForm(forms.Form):
+    """The role of a member."""
+
+    role = forms.ChoiceField(choices=Role)
+
+
+class InvitationForm(RoleForm):
+    """The address and the role of a person to invite."""
+
+    email = forms.EmailField(
+        max_length=150,  # also the user name
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": "Enter an e-mail address."},
+    )
+    role = forms.ChoiceField(choices=Role, initial=Role.TECHNICAL)
+    field_order = ["email", "role"]
+
+
+class OwnerForm(ReasonForm):
+    """For staff, who give a customer an owner."""
+
+    email = forms.EmailField(
+        max_length=150,
+        help_text="A member becomes an owner. Anybody else is invited as an owner.",
+        error_messages={"required": "Enter an e-mail address."},
     )
 
 

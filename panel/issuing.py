@@ -14,13 +14,23 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from license import token
 from license.reasons import LicenseError
 from license.token import Plan
 from panel import mail, term
-from panel.models import AccountProof, Act, Customer, IssuedLicense, Order, Revocation
+from panel.models import (
+    AccountProof,
+    Act,
+    Customer,
+    IssuedLicense,
+    Member,
+    Order,
+    Revocation,
+    Role,
+)
 from panel.signing import signing_key
 
 MAX_REPLACEMENTS = (
@@ -61,8 +71,22 @@ class Suspended(Refused):
 
 
 def customer_of(user: User) -> Customer:
-    """Returns the user's customer record, and creates it if there is none."""
-    return Customer.objects.get_or_create(user=user)[0]
+    """Returns the customer that the user acts for. A new user becomes the owner of a new one."""
+    return member_of(user).customer
+
+
+def member_of(user: User) -> Member:
+    """Returns the user's membership. A new user becomes the owner of a new customer."""
+    members = Member.objects.select_related("customer__user", "user")
+    member = members.filter(user=user).first()
+    if member is None:
+        with transaction.atomic():
+            customer, _ = Customer.objects.get_or_create(user=user)
+            member, _ = members.get_or_create(
+                user=user,
+                defaults={"customer": customer, "role": Role.OWNER, "joined_at": timezone.now()},
+            )
+    return member
 
 
 @transaction.atomic

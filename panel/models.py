@@ -51,10 +51,60 @@ class Customer(models.Model):
         permissions = [
             ("suspend_customer", "Can suspend and reinstate customers"),
             ("approve_account_customer", "Can approve AWS accounts of customers"),
+            ("make_owner_customer", "Can make people owners of customers"),
         ]
 
     def __str__(self) -> str:
         return self.user.email
+
+
+class Role(models.TextChoices):
+    """The role of a member. panel.teams defines what each may do."""
+
+    OWNER = "owner", "Owner"
+    BILLING = "billing", "Billing"
+    TECHNICAL = "technical", "Technical"
+
+
+class Member(models.Model):
+    """A user who acts for a customer. Each user acts for one; each customer has an owner.
+
+    `Customer.user` is one of the owners.
+    """
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="members")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="membership"
+    )
+    role = models.CharField(max_length=9, choices=Role)
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user.email}, {self.get_role_display()}"
+
+
+class Invitation(models.Model):
+    """An address that may join a customer's team. It is deleted when it is answered."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("email")
+    role = models.CharField(max_length=9, choices=Role)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "email"], name="one_invitation_per_address")
+        ]
+
+    def __str__(self) -> str:
+        return self.email
 
 
 class Order(models.Model):
@@ -268,6 +318,11 @@ class Act(AppendOnlyModel):
         REINSTATED = "reinstated", "customer reinstated"
         PROVEN = "proven", "AWS account proven"
         APPROVED = "approved", "AWS account approved"
+        INVITED = "invited", "person invited"
+        WITHDRAWN = "withdrawn", "invitation withdrawn"
+        JOINED = "joined", "person joined"
+        ROLE = "role", "role changed"
+        LEFT = "left", "person left"
 
     at = models.DateTimeField()
     # Null if no person did it, for example when Stripe reports a payment.

@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from panel import publishing, views
+from panel import publishing, team_views, views
 from serving.security_txt import security_txt
 
 admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
@@ -29,6 +29,12 @@ urlpatterns = [
     path("panel/licenses/<str:jti>/replace", views.replace, name="replace"),
     path("panel/orders/<int:pk>", views.order, name="order"),
     path("panel/orders/<int:pk>/pay", views.pay, name="pay"),
+    path("panel/team", team_views.team, name="team"),
+    path("panel/team/invite", team_views.invite, name="team-invite"),
+    path("panel/team/invitations/<int:pk>/withdraw", team_views.withdraw, name="team-withdraw"),
+    path("panel/team/invitations/<int:pk>/answer", team_views.answer, name="team-answer"),
+    path("panel/team/members/<int:pk>/role", team_views.change_role, name="team-role"),
+    path("panel/team/members/<int:pk>/remove", team_views.remove, name="team-remove"),
     path("panel/stripe/webhook", views.stripe_webhook, name="stripe-webhook"),
     path("panel/public-key.pem", publishing.public_key_pem, name="public-key"),
     path("panel/revocations.jwt", publishing.revocations, name="revocations"),

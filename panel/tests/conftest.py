@@ -119,6 +119,7 @@ def staff(db: None) -> User:
     # What the migrations leave behind, also after a test that emptied the tables.
     importlib.import_module("panel.migrations.0003_staff_group").create_group(apps, None)
     importlib.import_module("panel.migrations.0005_account_proofs").let_staff_approve(apps, None)
+    importlib.import_module("panel.migrations.0006_teams").let_staff_make_owners(apps, None)
     user.groups.add(Group.objects.get(name="licensing staff"))
     return user
 
