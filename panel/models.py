@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from license.token import LicenseClaims, Plan
 from panel import term
@@ -172,6 +172,16 @@ class IssuedLicenseQuerySet(AppendOnlyQuerySet["IssuedLicense"]):
     def unrevoked(self) -> Self:
         """Licenses that were neither revoked nor replaced; they may have expired."""
         return self.filter(revocation=None)
+
+    def without_successor(self) -> Self:
+        """Licenses of which no other of the same customer and account takes over."""
+        successor = IssuedLicense.objects.unrevoked().filter(
+            customer=OuterRef("customer"),
+            aws_account_id=OuterRef("aws_account_id"),
+            not_before__lte=OuterRef("expires_at"),
+            expires_at__gt=OuterRef("expires_at"),
+        )
+        return self.filter(~Exists(successor))
 
     def newest_first(self) -> Self:
         """By time of issue, descending."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
 
 from panel import mail, term
 from panel.models import IssuedLicense, Reminder
@@ -21,16 +20,10 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
     counts. Licenses that have a successor get no reminder. Neither do licenses that were issued
     later than the reminder's day.
     """
-    successor = IssuedLicense.objects.unrevoked().filter(
-        customer=OuterRef("customer"),
-        aws_account_id=OuterRef("aws_account_id"),
-        not_before__lte=OuterRef("expires_at"),
-        expires_at__gt=OuterRef("expires_at"),
-    )
     ending = (
         IssuedLicense.objects.unrevoked()
+        .without_successor()
         .filter(
-            ~Exists(successor),
             expires_at__gt=at.replace(hour=0, minute=0, second=0, microsecond=0),
             expires_at__lt=at + timedelta(days=max(DAYS_BEFORE) + 1),
         )

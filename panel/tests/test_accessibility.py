@@ -130,6 +130,9 @@ def test_the_administration_is_accessible(page: Page, panel: Server, aws: Sts) -
     follow(page, page.get_by_role("button", name="Order"))
     page.goto("/panel/admin/")
     found = wrong_with(page)
+    for path in (f"search?q={ACCOUNT}", "search?q=nobody", "numbers", "numbers?day=x"):
+        page.goto(f"/panel/admin/{path}")
+        found += wrong_with(page)
     for name in LISTS:
         page.goto(f"/panel/admin/panel/{name}/")
         found += wrong_with(page)
