@@ -56,8 +56,8 @@ def search(request: HttpRequest) -> HttpResponse:
             rows, has_duplicates = model_admin.get_search_results(
                 request, model_admin.get_queryset(request), text
             )
-            rows = rows.select_related(*(model_admin.list_select_related or ()))
-            rows = rows.order_by(*model_admin.ordering or ("pk",))
+            related: Any = model_admin.list_select_related
+            rows = rows.select_related(*related).order_by(*model_admin.ordering or ("pk",))
             if has_duplicates:
                 rows = rows.distinct()
             found.append((model._meta, list(rows[: SHOWN + 1])))
