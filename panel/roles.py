@@ -38,4 +38,5 @@ def members_with(customer: Customer, power: Power) -> QuerySet[Member]:
 def addresses(customer: Customer, *powers: Power) -> list[str]:
     """Returns the addresses of the members with one of the powers, for mail."""
     people = {member.user.email for power in powers for member in members_with(customer, power)}
-    return sorted(people)
+    # A customer who signed up while the table of members was being added has no members yet.
+    return sorted(people) or [customer.user.email]
