@@ -90,8 +90,12 @@ def member_of(user: User) -> Member:
 
 
 @transaction.atomic
-def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime) -> IssuedLicense:
+def start_trial(
+    customer: Customer, *, account_id: str, name: str, at: datetime, by: User | None = None
+) -> IssuedLicense:
     """Issues a Trial that starts at `at`. `name` is shown in the license.
+
+    The journal shows `by`; without it, the customer's main owner.
 
     Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
@@ -113,7 +117,7 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
                 plan=Plan.TRIAL,
                 begins=begins,
                 ends=term.trial_until(begins),
-                by=customer.user,
+                by=by or customer.user,
                 at=at,
             )
     except IntegrityError:
@@ -122,7 +126,13 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
 
 @transaction.atomic
 def place_order(
-    customer: Customer, *, account_id: str, months: int, name: str, at: datetime
+    customer: Customer,
+    *,
+    account_id: str,
+    months: int,
+    name: str,
+    at: datetime,
+    by: User | None = None,
 ) -> Order:
     """Returns the customer's unpaid order for this account and term; creates it if there is none.
 
@@ -139,7 +149,7 @@ def place_order(
         defaults={"placed_at": at},
     )
     if created:
-        _record(Act.Kind.ORDERED, customer, by=customer.user, at=at, order=order)
+        _record(Act.Kind.ORDERED, customer, by=by or customer.user, at=at, order=order)
     return order
 
 

@@ -159,12 +159,10 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
 
 @sensitive_variables()
 def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
-    account_id, at = asked["account_id"], timezone.now()
+    account_id, at, by = asked["account_id"], timezone.now(), cast(User, request.user)
     if not account_proof.is_proven(customer, account_id):
-        account_proof.prove(
-            customer, asked["proof"], account_id=account_id, by=cast(User, request.user), at=at
-        )
-    issuing.start_trial(customer, account_id=account_id, name=asked["name"], at=at)
+        account_proof.prove(customer, asked["proof"], account_id=account_id, by=by, at=at)
+    issuing.start_trial(customer, account_id=account_id, name=asked["name"], at=at, by=by)
     messages.success(
         request, "Your trial has started. The key is shown below and was e-mailed to you."
     )
@@ -178,6 +176,7 @@ def _order(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> H
         months=asked["months"],
         name=asked["name"],
         at=timezone.now(),
+        by=cast(User, request.user),
     )
     return _pay(request, placed) if payments.by_card() else redirect("order", placed.pk)
 

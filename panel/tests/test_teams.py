@@ -18,7 +18,7 @@ from time_machine import travel
 from panel import issuing, teams
 from panel.models import Act, Customer, IssuedLicense, Member, Role
 from panel.roles import POWERS
-from panel.tests.conftest import ACCOUNT, Buy, browser, person, start_trial
+from panel.tests.conftest import ACCOUNT, Buy, approve, browser, person, start_trial
 
 TEAM = "/panel/team"
 
@@ -147,6 +147,14 @@ def test_each_role_may_do_what_its_powers_say(alice: Customer, buy: Buy, role: R
         if answer.status_code == 403:
             assert f"Your role, {role.label}, may not" in answer.content.decode()
             assert "alice@example.com" in answer.content.decode()
+
+
+def test_the_journal_has_who_of_the_team_did_it(alice: Customer) -> None:
+    approve(alice)
+    tess = join(alice, "tess@example.com", Role.TECHNICAL)
+    tess.post("/panel/request-license?plan=trial", {"account_id": ACCOUNT, "name": ""})
+    issued = Act.objects.get(kind=Act.Kind.ISSUED)
+    assert issued.by == User.objects.get(email="tess@example.com")
 
 
 def test_billing_sees_licenses_without_their_keys(
