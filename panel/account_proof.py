@@ -40,6 +40,10 @@ UNREACHABLE = (
     "The panel cannot reach AWS at the moment, so it cannot check the proof. Try again later, or"
     " contact us: we can approve the account by hand."
 )
+NOT_ASKED = (
+    "This panel cannot ask AWS whether the account is yours. Contact us: we approve the account by"
+    " hand, and you start the trial here."
+)
 _COMMAND = """\
 python3 - <<'END'
 import base64, json
@@ -96,7 +100,7 @@ def prove(customer: Customer, text: str, *, account_id: str, by: User, at: datet
     Raises ProofRefused. A proof of another panel, customer or time is refused before AWS is asked.
     """
     if not can_ask_aws():
-        raise ProofRefused(UNREACHABLE)
+        raise ProofRefused(NOT_ASKED)
     if not text.strip():
         raise ProofRefused("Paste the proof that the AWS account is yours.")
     try:

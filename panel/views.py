@@ -92,7 +92,7 @@ def request_license(request: HttpRequest) -> HttpResponse:
             return _trial(request, customer, asked)
         return _order(request, customer, asked)
     except ProofRefused as refused:
-        form.add_error("proof", str(refused))
+        form.add_error("proof" if account_proof.can_ask_aws() else None, str(refused))
         return _request_page(request, customer, plan, form)
     except Refused as refused:
         form.add_error(None, str(refused))
@@ -200,6 +200,7 @@ def _request_page(
         context |= {
             "is_proven": is_proven,
             "can_ask_aws": account_proof.can_ask_aws(),
+            "not_asked": account_proof.NOT_ASKED,
             "challenge": challenge,
             "command": account_proof.command(challenge),
             "trial_ends_at": term.trial_until(timezone.now()),
