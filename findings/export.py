@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,7 +14,7 @@ from pydantic_core import to_json
 
 from findings.event_schemas import Event
 from findings.models import Finding
-from storage import instants
+from storage import spreadsheets
 from storage.paging import CursorPager, Rows
 
 _M = TypeVar("_M", bound=Model)
@@ -24,9 +22,6 @@ _M = TypeVar("_M", bound=Model)
 LIMIT = 100_000  # rows in one export
 
 _CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
-# The beginning of what a spreadsheet takes for a formula, in a cell or after a separator: in many
-# countries, a semicolon separates. The full-width signs count in East Asia.
-_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])")
 _MEMBERS = list(Event.model_fields)
 _SAME = Event.model_fields.keys() - {"severity", "assignee", "url"}
 
@@ -92,19 +87,9 @@ def _each(rows: Rows[_M], by: str) -> Iterator[_M]:
         yield from page.rows
 
 
-class _Line:
-    """What csv.writer writes to: it returns each line."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def csv_lines(head: Sequence[str], rows: Iterable[Sequence[Any] | None]) -> Iterator[str]:
     """Yields the lines of a CSV file. None in place of a row says that the export ends there."""
-    write = csv.writer(_Line()).writerow
-    yield write(head)
-    for row in rows:
-        yield write([_limit()] if row is None else [_cell(value) for value in row])
+    return spreadsheets.csv_lines(head, ([_limit()] if row is None else row for row in rows))
 
 
 def _json_lines(events: Iterable[dict[str, Any] | None]) -> Iterator[bytes]:
@@ -118,10 +103,3 @@ def _limit() -> str:
         f"The export ends here, after {LIMIT:,} rows. More match: narrow the filter, for example"
         " by time."
     )
-
-
-def _cell(value: Any) -> str:
-    """Returns the text of a cell. A formula gets an apostrophe, so that it is shown, not run."""
-    if isinstance(value, datetime):
-        return instants.iso(value)
-    return _FORMULA.sub("'", "" if value is None else str(value))

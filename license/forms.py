@@ -7,10 +7,11 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from license import installation, pasted
+from license import account_proof, installation, pasted
 from license.installation import Installation, InstallPreview
 from license.models import License
 from storage.instants import human
@@ -92,6 +93,23 @@ class LicenseForm(forms.ModelForm[License]):
         )
         self.instance = done.installed
         return _in_words(done, self.at)
+
+
+class ChallengeForm(forms.Form):
+    """The challenge of the panel, which asks for a proof of the AWS account."""
+
+    challenge = forms.CharField(
+        max_length=300,
+        help_text="The panel shows it when you request a trial.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "Paste the challenge that the panel shows."},
+    )
+
+    def clean_challenge(self) -> str:
+        challenge: str = self.cleaned_data["challenge"]
+        if not account_proof.is_challenge(challenge):
+            raise ValidationError("This is not a challenge. Copy it whole, and nothing else.")
+        return challenge
 
 
 def shown_again(key: str) -> str:

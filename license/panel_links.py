@@ -28,13 +28,18 @@ def panel_links(status: LicenseStatus) -> list[PanelLink]:
     plan = status.claims.plan if status.claims else None
     if status.kind is Kind.REJECTED:
         return [_offer("Request a replacement", plan or Plan.PAID)]
-    if plan is None:
+    if offers_trial(status):
         return [_offer("Request a trial", Plan.TRIAL), _offer("Buy a license", Plan.PAID)]
     if plan is Plan.PAID:
         return [_offer("Renew the license", Plan.PAID)]
     if status.kind is Kind.EXPIRED:
         return [_offer("Buy a license", Plan.PAID)]
     return [_offer("Upgrade to Paid", Plan.PAID)]
+
+
+def offers_trial(status: LicenseStatus) -> bool:
+    """Return whether the License page offers a trial."""
+    return status.kind is Kind.MISSING and not status.renewal_follows
 
 
 def _offer(label: str, plan: Plan) -> PanelLink:

@@ -10,5 +10,6 @@ app_name = "license"
 urlpatterns = [
     path("license", views.page, name="page"),
     path("license/preview", views.preview, name="preview"),
+    path("license/account-proof", views.account_proof, name="account-proof"),
     path("license/expiry.ics", views.calendar, name="calendar"),
 ]

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
@@ -21,12 +22,12 @@ from django_htmx.middleware import HtmxDetails
 from license import comparison, installation, validation
 from license.calendar import as_ics, ending, sequence
 from license.comparison import distance
-from license.forms import LicenseForm, shown_again
+from license.forms import ChallengeForm, LicenseForm, shown_again
 from license.installation import ConfirmationNeeded, InstallPreview
 from license.keyring import KeyringError
 from license.middleware import LicensedRequest
 from license.models import License
-from license.panel_links import panel_links
+from license.panel_links import offers_trial, panel_links
 from license.reasons import LicenseError
 from license.validation import InstalledKey
 
@@ -93,6 +94,26 @@ def preview(request: PageRequest) -> HttpResponse:
     return _page(request, LicenseForm(initial={"key": shown_again(key)}), preview)
 
 
+@require_safe  # it signs and changes nothing, so it needs no license
+@never_cache
+@permission_required("license.add_license", raise_exception=True)
+@sensitive_variables()
+def account_proof(request: LicensedRequest) -> HttpResponse:
+    """Show a proof for the panel that this portal runs in its AWS account."""
+    form = ChallengeForm(request.GET or None)
+    proof = None
+    if form.is_valid():
+        sign = import_string(settings.LICENSE_ACCOUNT_PROVER)
+        proof = sign(form.cleaned_data["challenge"])
+        if proof is None:
+            form.add_error(
+                None,
+                "This portal has no AWS credentials, so it cannot sign. Run the command that the"
+                " panel shows instead, for example in AWS CloudShell.",
+            )
+    return render(request, "license/account_proof.html", {"form": form, "proof": proof})
+
+
 @require_safe
 @permission_required("license.view_license", raise_exception=True)
 def calendar(request: LicensedRequest) -> HttpResponse:
@@ -121,6 +142,7 @@ def _page(
             "history": _history(found.now),
             "keys": _trusted_keys(),
             "panel_links": panel_links(found),
+            "offers_trial": offers_trial(found),
             "expires": distance(found.claims.expires_at, found.now) if found.claims else "",
             "has_calendar": bool(ending(found)),
         }

@@ -13,18 +13,22 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 
-from panel import issuing
-from panel.forms import ReasonForm, ReplaceForm
+from panel import account_proof, issuing, teams
+from panel.forms import ApproveAccountForm, OwnerForm, ReasonForm, ReplaceForm
 from panel.issuing import Refused
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
 from storage.admin_filters import OwnFiltersOnly
+from storage.spreadsheets import csv_lines
 
 _M = TypeVar("_M", bound=Model)
 
@@ -35,6 +39,35 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
     """A read-only admin. Rows change only through admin actions, which require a reason."""
 
     list_per_page = 50
+    change_list_template = "panel/admin_change_list.html"
+    # The columns of the CSV file, with functions of a row; without any, there is no file.
+    csv_columns: ClassVar[dict[str, Callable[[Any], object]]] = {}
+    csv_prefetch: ClassVar[list[str]] = []
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_csv"
+        export = path("export.csv", self.admin_site.admin_view(self.export), name=name)
+        return [*([export] if self.csv_columns else []), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
+        """Returns the rows of the list, with its filters and its order, as CSV."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            raise BadRequest from None
+        columns = self.csv_columns.values()
+        found = rows.prefetch_related(*self.csv_prefetch).iterator(chunk_size=500)
+        name = f"{self.opts.verbose_name_plural}-{timezone.now():%Y-%m-%dT%H-%M-%SZ}.csv"
+        return StreamingHttpResponse(
+            csv_lines(self.csv_columns, ([column(row) for column in columns] for row in found)),
+            content_type="text/csv; charset=utf-8",
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Cache-Control": "no-store",
+            },
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -98,16 +131,28 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 
     list_display = [
         "jti",
+        "state",
         "customer",
         "aws_account_id",
         "plan",
         "not_before",
         "expires_at",
-        "state",
     ]
     list_filter = ["plan"]
     list_select_related = ["customer__user", "revocation", "replacement"]
-    search_fields = ["customer__user__email", "aws_account_id", "jti"]
+    search_fields = ["customer__members__user__email", "customer__name", "aws_account_id", "jti"]
+    csv_columns: ClassVar = {
+        "license_id": lambda issued: issued.jti,
+        "status": lambda issued: issued.status(timezone.now()).value,
+        "customer": lambda issued: issued.customer.user.email,
+        "company": lambda issued: issued.customer.name,
+        "aws_account_id": lambda issued: issued.aws_account_id,
+        "plan": lambda issued: issued.plan,
+        "issued_at": lambda issued: issued.issued_at,
+        "from": lambda issued: issued.not_before,
+        "until": lambda issued: issued.expires_at,
+        "order": lambda issued: issued.order_id,
+    }
     ordering = ["-issued_at", "-pk"]
     actions = ["revoke", "replace"]
     fields: ClassVar = [
@@ -181,10 +226,27 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 class OrderAdmin(ReadOnlyAdmin[Order]):
     """Orders, with an action to mark them paid."""
 
-    list_display = ["__str__", "customer", "aws_account_id", "months", "placed_at", "state"]
+    list_display = ["__str__", "state", "customer", "aws_account_id", "months", "placed_at"]
     list_filter = [("paid_at", admin.EmptyFieldListFilter), "months"]
     list_select_related = ["customer__user", "license"]
-    search_fields = ["customer__user__email", "aws_account_id", "license__jti", "=id"]
+    search_fields = [
+        "customer__members__user__email",
+        "customer__name",
+        "aws_account_id",
+        "license__jti",
+        "=id",
+    ]
+    csv_columns: ClassVar = {
+        "order": lambda order: order.pk,
+        "status": lambda order: order.status.value,
+        "customer": lambda order: order.customer.user.email,
+        "company": lambda order: order.customer.name,
+        "aws_account_id": lambda order: order.aws_account_id,
+        "months": lambda order: order.months,
+        "placed_at": lambda order: order.placed_at,
+        "paid_at": lambda order: order.paid_at,
+        "paid_by": lambda order: order.paid_by,
+    }
     ordering = ["-placed_at", "-pk"]
     actions = ["mark_paid"]
     fields: ClassVar = [
@@ -234,14 +296,77 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
     list_display = ["__str__", "name", "is_suspended"]
     list_filter = ["is_suspended"]
     list_select_related = ["user"]
-    search_fields = ["user__email", "name", "issuedlicense__aws_account_id", "issuedlicense__jti"]
+    search_fields = [
+        "members__user__email",
+        "name",
+        "issuedlicense__aws_account_id",
+        "issuedlicense__jti",
+        "order__aws_account_id",
+        "=order__id",
+    ]
+    csv_columns: ClassVar = {
+        "customer": lambda customer: customer.user.email,
+        "company": lambda customer: customer.name,
+        "is_suspended": lambda customer: "yes" if customer.is_suspended else "no",
+        "signed_up_at": lambda customer: customer.user.date_joined,
+        "team": lambda customer: ", ".join(sorted(map(str, customer.members.all()))),
+    }
+    csv_prefetch: ClassVar = ["members__user"]
     ordering = ["user__email"]
-    actions = ["suspend", "reinstate"]
-    fields: ClassVar = ["user", "name", "is_suspended"]
+    actions = ["approve_account", "make_owner", "suspend", "reinstate"]
+    fields: ClassVar = ["user", "name", "people", "accounts", "is_suspended"]
+
+    @admin.display(description="team")
+    def people(self, customer: Customer) -> str:
+        """Returns the members with their roles, a line each."""
+        rows = customer.members.select_related("user").order_by("user__email")
+        return "\n".join(str(row) for row in rows)
+
+    @admin.display(description="proven AWS accounts")
+    def accounts(self, customer: Customer) -> str:
+        """Returns the AWS accounts that the customer has proven or that staff have approved."""
+        proven = customer.accountproof_set.values_list("aws_account_id", flat=True)
+        return ", ".join(sorted(set(proven))) or "-"
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
         """Whether the user may run the `suspend` and `reinstate` actions."""
         return request.user.has_perm("panel.suspend_customer")
+
+    def has_approve_account_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `approve_account` action."""
+        return request.user.has_perm("panel.approve_account_customer")
+
+    @admin.action(description="Approve an AWS account for a trial", permissions=["approve_account"])
+    def approve_account(
+        self, request: HttpRequest, queryset: QuerySet[Customer]
+    ) -> HttpResponse | None:
+        """Approves an AWS account that the selected customers cannot prove."""
+
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            account_proof.approve(
+                customer,
+                account_id=said["account_id"],
+                by=_me(request),
+                why=said["why"],
+                at=timezone.now(),
+            )
+
+        return self.act_on_each(request, queryset, ApproveAccountForm, "Approve an AWS account", do)
+
+    def has_make_owner_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may run the `make_owner` action."""
+        return request.user.has_perm("panel.make_owner_customer")
+
+    @admin.action(description="Give the team an owner", permissions=["make_owner"])
+    def make_owner(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
+        """Makes a member of the selected customers an owner, or invites a person as one."""
+
+        def do(customer: Customer, said: dict[str, Any]) -> None:
+            teams.make_owner(
+                customer, email=said["email"], by=_me(request), why=said["why"], at=timezone.now()
+            )
+
+        return self.act_on_each(request, queryset, OwnerForm, "Give the team an owner", do)
 
     @admin.action(description="Suspend: issue no more licenses", permissions=["suspend"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
@@ -270,10 +395,14 @@ class ActAdmin(ReadOnlyAdmin[Act]):
     list_filter = ["kind"]
     list_select_related = ["customer__user", "license", "order", "by"]
     search_fields = [
-        "customer__user__email",
+        "customer__members__user__email",
+        "customer__name",
         "license__aws_account_id",
         "license__jti",
+        "order__aws_account_id",
+        "=order__id",
         "by__email",
+        "why",
     ]
     ordering = ["-at", "-pk"]
     actions = None

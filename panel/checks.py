@@ -125,3 +125,18 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
             id="panel.W001",
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def check_sts(**kwargs: Any) -> list[CheckMessage]:
+    """W003: the panel must ask AWS over https which account signed a proof."""
+    if not settings.STS_ENDPOINT_URL or settings.STS_ENDPOINT_URL.startswith("https:"):
+        return []
+    return [
+        checks.Warning(
+            "STS_ENDPOINT_URL is not https: whoever controls the network can answer for AWS, and"
+            " start the trial of any account.",
+            hint="Use https, or set it to an empty value so that staff approve accounts.",
+            id="panel.W003",
+        )
+    ]

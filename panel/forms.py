@@ -11,16 +11,17 @@ from allauth.mfa.webauthn import forms as webauthn_forms
 from django import forms
 from django.core.exceptions import ValidationError
 
+from license import account_proof
 from panel import codes
 from panel.adapters import CODE
-from panel.models import Order, account_id_field_validator
+from panel.models import Order, Role, account_id_field_validator, refuse_example_account
 from serving.passkeys import CredentialForm, wrong_answer
 
 
 class AccountIdField(forms.CharField):
     """An AWS account id: 12 digits. Spaces and hyphens are removed."""
 
-    default_validators = [account_id_field_validator]
+    default_validators = [account_id_field_validator, refuse_example_account]
     widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
     def to_python(self, value: object) -> str:
@@ -50,6 +51,26 @@ class RequestForm(forms.Form):
         return name
 
 
+class TrialForm(RequestForm):
+    """The AWS account with a proof of it, and the company name for a Trial."""
+
+    proof = forms.CharField(
+        required=False,
+        max_length=account_proof.MAX_LENGTH,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 3,
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        ),
+        help_text="Valid for 15 minutes. It contains no secret key.",
+        error_messages={"max_length": "The text is too long to be a proof. Copy only the proof."},
+    )
+    field_order = ["account_id", "proof", "name"]
+
+
 class OrderForm(RequestForm):
     """The AWS account, the company name and the term for a Paid license."""
 
@@ -72,6 +93,45 @@ class ReasonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Stored in the journal with the date and your name.",
         error_messages={"required": "Enter a reason. It is stored in the journal."},
+    )
+
+
+class RoleForm(forms.Form):
+    """The role of a member."""
+
+    role = forms.ChoiceField(choices=Role)
+
+
+class InvitationForm(RoleForm):
+    """The address and the role of a person to invite."""
+
+    email = forms.EmailField(
+        max_length=150,  # also the user name
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": "Enter an e-mail address."},
+    )
+    role = forms.ChoiceField(choices=Role, initial=Role.TECHNICAL)
+    field_order = ["email", "role"]
+
+
+class OwnerForm(ReasonForm):
+    """For staff, who give a customer an owner."""
+
+    email = forms.EmailField(
+        max_length=150,
+        help_text="A member becomes an owner. Anybody else is invited as an owner.",
+        error_messages={"required": "Enter an e-mail address."},
+    )
+
+
+class ApproveAccountForm(ReasonForm):
+    """For staff, who approve an AWS account that its customer cannot prove."""
+
+    account_id = AccountIdField(
+        label="AWS account id",
+        max_length=40,
+        help_text="The customer can then start the trial of this account.",
+        error_messages={"required": "Enter the AWS account."},
     )
 
 

@@ -14,13 +14,23 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from license import token
 from license.reasons import LicenseError
 from license.token import Plan
 from panel import mail, term
-from panel.models import Act, Customer, IssuedLicense, Order, Revocation
+from panel.models import (
+    AccountProof,
+    Act,
+    Customer,
+    IssuedLicense,
+    Member,
+    Order,
+    Revocation,
+    Role,
+)
 from panel.signing import signing_key
 
 MAX_REPLACEMENTS = (
@@ -43,6 +53,13 @@ class TrialTaken(Refused):
         )
 
 
+class NotProven(Refused):
+    """The customer has not proven that the AWS account is theirs."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"Prove that AWS account {account_id} is yours before its trial starts.")
+
+
 class Suspended(Refused):
     """The customer is suspended."""
 
@@ -54,18 +71,38 @@ class Suspended(Refused):
 
 
 def customer_of(user: User) -> Customer:
-    """Returns the user's customer record, and creates it if there is none."""
-    return Customer.objects.get_or_create(user=user)[0]
+    """Returns the customer that the user acts for. A new user becomes the owner of a new one."""
+    return member_of(user).customer
+
+
+def member_of(user: User) -> Member:
+    """Returns the user's membership. A new user becomes the owner of a new customer."""
+    members = Member.objects.select_related("customer__user", "user")
+    member = members.filter(user=user).first()
+    if member is None:
+        with transaction.atomic():
+            customer, _ = Customer.objects.get_or_create(user=user)
+            member, _ = members.get_or_create(
+                user=user,
+                defaults={"customer": customer, "role": Role.OWNER, "joined_at": timezone.now()},
+            )
+    return member
 
 
 @transaction.atomic
-def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime) -> IssuedLicense:
+def start_trial(
+    customer: Customer, *, account_id: str, name: str, at: datetime, by: User | None = None
+) -> IssuedLicense:
     """Issues a Trial that starts at `at`. `name` is shown in the license.
 
-    Raises TrialTaken if the AWS account ever had a Trial, and Suspended.
+    The journal shows `by`; without it, the customer's main owner.
+
+    Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
     customer = _locked(customer)
     _insist_on_good_standing(customer)
+    if not AccountProof.objects.filter(customer=customer, aws_account_id=account_id).exists():
+        raise NotProven(account_id)
     _rename(customer, name)
     # A trial that was moved to this account counts too. The database's constraint handles
     # concurrent requests.
@@ -79,8 +116,8 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
                 account_id=account_id,
                 plan=Plan.TRIAL,
                 begins=begins,
-                ends=begins + term.TRIAL,
-                by=customer.user,
+                ends=term.trial_until(begins),
+                by=by or customer.user,
                 at=at,
             )
     except IntegrityError:
@@ -89,7 +126,13 @@ def start_trial(customer: Customer, *, account_id: str, name: str, at: datetime)
 
 @transaction.atomic
 def place_order(
-    customer: Customer, *, account_id: str, months: int, name: str, at: datetime
+    customer: Customer,
+    *,
+    account_id: str,
+    months: int,
+    name: str,
+    at: datetime,
+    by: User | None = None,
 ) -> Order:
     """Returns the customer's unpaid order for this account and term; creates it if there is none.
 
@@ -106,7 +149,7 @@ def place_order(
         defaults={"placed_at": at},
     )
     if created:
-        _record(Act.Kind.ORDERED, customer, by=customer.user, at=at, order=order)
+        _record(Act.Kind.ORDERED, customer, by=by or customer.user, at=at, order=order)
     return order
 
 

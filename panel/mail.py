@@ -14,14 +14,16 @@ from django.views.decorators.debug import sensitive_variables
 
 from license.calendar import as_ics
 from license.token import Plan
-from panel.models import IssuedLicense
+from panel import roles, term
+from panel.models import Invitation, IssuedLicense
+from panel.roles import Power
 
 logger = logging.getLogger(__name__)
 
 
 @sensitive_variables()
 def send_license(issued: IssuedLicense) -> None:
-    """Mails a new license to its customer.
+    """Mails a new license to the members who may see keys.
 
     Logs a failure and does not raise it: the license is on the customer's page.
     """
@@ -29,7 +31,7 @@ def send_license(issued: IssuedLicense) -> None:
     message = EmailMessage(
         subject=f"Your {issued.get_plan_display()} license for AWS account {issued.aws_account_id}",
         body=render_to_string("panel/mail/license.txt", context),
-        to=[issued.customer.user.email],
+        to=roles.addresses(issued.customer, Power.KEYS),
     )
     try:
         message.send()
@@ -37,16 +39,30 @@ def send_license(issued: IssuedLicense) -> None:
         logger.error("License %s could not be mailed: %s", issued.jti, type(error).__name__)
 
 
+def send_invitation(invitation: Invitation) -> None:
+    """Mails an invitation. Logs a failure: it can be sent again from the Team page."""
+    context = {"invitation": invitation, "team_url": _absolute(reverse("team"))}
+    message = EmailMessage(
+        subject=f"{invitation.invited_by.email} invites you to a Threat Reaction team",
+        body=render_to_string("panel/mail/invitation.txt", context),
+        to=[invitation.email],
+    )
+    try:
+        message.send()
+    except OSError as error:
+        logger.error("An invitation could not be mailed: %s", type(error).__name__)
+
+
 def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
     """Mails a reminder that the license ends, with a calendar entry. Raises OSError on failure."""
     renew_url = renewal_url(issued)
-    days = (issued.expires_at.date() - at.date()).days
+    days = (term.last_day(issued.expires_at) - at.date()).days
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
     context = {"license": issued, "renew_url": renew_url, "when": when}
     message = EmailMessage(
         subject=f"Your license for AWS account {issued.aws_account_id} ends {when}",
         body=render_to_string("panel/mail/reminder.txt", context),
-        to=[issued.customer.user.email],
+        to=roles.addresses(issued.customer, Power.KEYS, Power.ORDERS),
     )
     entry = as_ics([issued.claims], renew_at=renew_url)
     message.attach("threat-reaction-license.ics", entry.decode(), "text/calendar")

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from license.token import LicenseClaims, Plan
 from panel import term
@@ -18,6 +19,22 @@ from storage.instants import human
 EXPIRING_SOON = timedelta(days=14)  # as in the portal
 
 account_id_field_validator = RegexValidator(r"\A[0-9]{12}\Z", "An AWS account id is 12 digits.")
+# Accounts that nobody has: those of examples in AWS's documentation, and twelve times one digit.
+EXAMPLE_ACCOUNTS = {
+    "012345678901",
+    "111122223333",
+    "123456789012",
+    "444455556666",
+    "777788889999",
+    *(digit * 12 for digit in "0123456789"),
+}
+
+
+def refuse_example_account(account_id: str) -> None:
+    """Raises ValidationError for an account of EXAMPLE_ACCOUNTS."""
+    if account_id in EXAMPLE_ACCOUNTS:
+        msg = f"{account_id} is an example from AWS's documentation. Enter your own account."
+        raise ValidationError(msg)
 
 
 class Customer(models.Model):
@@ -31,10 +48,63 @@ class Customer(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        permissions = [("suspend_customer", "Can suspend and reinstate customers")]
+        permissions = [
+            ("suspend_customer", "Can suspend and reinstate customers"),
+            ("approve_account_customer", "Can approve AWS accounts of customers"),
+            ("make_owner_customer", "Can make people owners of customers"),
+        ]
 
     def __str__(self) -> str:
         return self.user.email
+
+
+class Role(models.TextChoices):
+    """The role of a member. panel.teams defines what each may do."""
+
+    OWNER = "owner", "Owner"
+    BILLING = "billing", "Billing"
+    TECHNICAL = "technical", "Technical"
+
+
+class Member(models.Model):
+    """A user who acts for a customer. Each user acts for one; each customer has an owner.
+
+    `Customer.user` is one of the owners.
+    """
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="members")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="membership"
+    )
+    role = models.CharField(max_length=9, choices=Role)
+    joined_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user.email}, {self.get_role_display()}"
+
+
+class Invitation(models.Model):
+    """An address that may join a customer's team. It is deleted when it is answered."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("email")
+    role = models.CharField(max_length=9, choices=Role)
+    invited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "email"], name="one_invitation_per_address")
+        ]
+
+    def __str__(self) -> str:
+        return self.email
 
 
 class Order(models.Model):
@@ -102,6 +172,16 @@ class IssuedLicenseQuerySet(AppendOnlyQuerySet["IssuedLicense"]):
     def unrevoked(self) -> Self:
         """Licenses that were neither revoked nor replaced; they may have expired."""
         return self.filter(revocation=None)
+
+    def without_successor(self) -> Self:
+        """Licenses of which no other of the same customer and account takes over."""
+        successor = IssuedLicense.objects.unrevoked().filter(
+            customer=OuterRef("customer"),
+            aws_account_id=OuterRef("aws_account_id"),
+            not_before__lte=OuterRef("expires_at"),
+            expires_at__gt=OuterRef("expires_at"),
+        )
+        return self.filter(~Exists(successor))
 
     def newest_first(self) -> Self:
         """By time of issue, descending."""
@@ -212,6 +292,27 @@ class Revocation(AppendOnlyModel):
         return self.license.jti
 
 
+class AccountProof(AppendOnlyModel):
+    """A customer has proven that an AWS account is theirs, or staff have approved it.
+
+    A Trial requires one. The journal has the time, the person and the reason.
+    """
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT)
+    aws_account_id = models.CharField("AWS account", max_length=12)
+    # The challenge that was signed, so that it cannot be used again; null for an approval.
+    challenge = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001  (NULLs differ)
+
+    objects = models.Manager.from_queryset(AppendOnlyQuerySet["AccountProof"])()
+
+    class Meta:
+        base_manager_name = "objects"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.aws_account_id
+
+
 class Act(AppendOnlyModel):
     """A journal entry: who did what, when and why."""
 
@@ -225,6 +326,13 @@ class Act(AppendOnlyModel):
         REVOKED = "revoked", "license revoked"
         SUSPENDED = "suspended", "customer suspended"
         REINSTATED = "reinstated", "customer reinstated"
+        PROVEN = "proven", "AWS account proven"
+        APPROVED = "approved", "AWS account approved"
+        INVITED = "invited", "person invited"
+        WITHDRAWN = "withdrawn", "invitation withdrawn"
+        JOINED = "joined", "person joined"
+        ROLE = "role", "role changed"
+        LEFT = "left", "person left"
 
     at = models.DateTimeField()
     # Null if no person did it, for example when Stripe reports a payment.

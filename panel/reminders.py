@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
 
-from panel import mail
+from panel import mail, term
 from panel.models import IssuedLicense, Reminder
 
 DAYS_BEFORE = (14, 7, 1, 0)
@@ -21,17 +20,11 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
     counts. Licenses that have a successor get no reminder. Neither do licenses that were issued
     later than the reminder's day.
     """
-    successor = IssuedLicense.objects.unrevoked().filter(
-        customer=OuterRef("customer"),
-        aws_account_id=OuterRef("aws_account_id"),
-        not_before__lte=OuterRef("expires_at"),
-        expires_at__gt=OuterRef("expires_at"),
-    )
     ending = (
         IssuedLicense.objects.unrevoked()
+        .without_successor()
         .filter(
-            ~Exists(successor),
-            expires_at__gte=at.replace(hour=0, minute=0, second=0, microsecond=0),
+            expires_at__gt=at.replace(hour=0, minute=0, second=0, microsecond=0),
             expires_at__lt=at + timedelta(days=max(DAYS_BEFORE) + 1),
         )
         .select_related("customer__user")
@@ -39,9 +32,10 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
     )
     sent = set(Reminder.objects.filter(license__in=ending).values_list("license", "days_before"))
     for issued in ending:
-        days = _days_between(at, issued.expires_at)
+        last = term.last_day(issued.expires_at)
+        days = (last - at.date()).days
         reached = [before for before in DAYS_BEFORE if days <= before]
-        if not reached or _days_between(issued.issued_at, issued.expires_at) <= reached[-1]:
+        if not reached or (last - issued.issued_at.date()).days <= reached[-1]:
             continue
         if (issued.pk, reached[-1]) not in sent:
             yield issued, reached[-1]
@@ -60,7 +54,3 @@ def send(issued: IssuedLicense, days_before: int, *, at: datetime) -> bool:
     except IntegrityError:
         return False
     return True
-
-
-def _days_between(earlier: datetime, later: datetime) -> int:
-    return (later.date() - earlier.date()).days

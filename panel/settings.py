@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from csp.constants import SELF
 
+from license import account_proof
 from serving import security_txt
 from serving.shared_settings import *
 
@@ -30,6 +31,12 @@ CSRF_TRUSTED_ORIGINS = [f"{_panel.scheme}://{_panel.netloc}"]
 LICENSE_SIGNING_KEY = env.str("LICENSE_SIGNING_KEY", default="")
 # During a key rotation: a bundle of other public keys, old or next, to publish as well.
 LICENSE_OTHER_PUBLIC_KEYS = env.str("LICENSE_OTHER_PUBLIC_KEYS", default="")
+
+# Where the panel asks AWS which account signed a proof. The request is signed for the host in
+# license.account_proof, so another URL must lead there. Empty: staff approve accounts by hand.
+STS_ENDPOINT_URL = env.str("STS_ENDPOINT_URL", default=account_proof.URL)
+if STS_ENDPOINT_URL:
+    parsed("STS_ENDPOINT_URL", STS_ENDPOINT_URL, like=account_proof.URL, path="/")
 
 # Without these keys, staff mark orders paid.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from dateutil.relativedelta import relativedelta
 
-TRIAL = timedelta(days=14)
+TRIAL_DAYS = 14
 MONTHS = (1, 12)
 
 # From midnight UTC until the day has ended in UTC-12.
@@ -16,6 +16,21 @@ _OVER_EVERYWHERE = timedelta(days=1, hours=12)
 def ends_at(last_day: date) -> datetime:
     """Returns the instant at which the day has ended in every time zone: 12:00 UTC the next day."""
     return datetime.combine(last_day, time(tzinfo=UTC)) + _OVER_EVERYWHERE
+
+
+def trial_until(begins: datetime) -> datetime:
+    """Returns the end of a Trial: midnight UTC after TRIAL_DAYS full days.
+
+    The day on which it begins does not count. So the portal shows a new Trial as valid (more than
+    14 days left), and as expiring soon from the next day on.
+    """
+    today = datetime.combine(begins.astimezone(UTC).date(), time(tzinfo=UTC))
+    return today + timedelta(days=1 + TRIAL_DAYS)
+
+
+def last_day(ends: datetime) -> date:
+    """Returns the last day (UTC) of a term that ends at `ends`; the day before, if at midnight."""
+    return (ends.astimezone(UTC) - timedelta(microseconds=1)).date()
 
 
 def paid_until(begins: datetime, months: int) -> datetime:

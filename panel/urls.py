@@ -3,16 +3,18 @@ from __future__ import annotations
 from allauth.account import views as account_views
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.decorators import login_not_required, permission_required
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from panel import publishing, views
+from panel import publishing, staff_views, team_views, views
 from serving.security_txt import security_txt
 
 admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
 admin.site.index_title = "Administration"
 admin.site.site_url = "/panel/licenses"
+admin.site.enable_nav_sidebar = False  # the lists need the width
+admin.site.index_template = "panel/admin_index.html"
 admin.site.login = login_not_required(  # type: ignore[method-assign]  # exempt, as the original is
     secure_admin_login(admin.site.login)
 )
@@ -29,6 +31,12 @@ urlpatterns = [
     path("panel/licenses/<str:jti>/replace", views.replace, name="replace"),
     path("panel/orders/<int:pk>", views.order, name="order"),
     path("panel/orders/<int:pk>/pay", views.pay, name="pay"),
+    path("panel/team", team_views.team, name="team"),
+    path("panel/team/invite", team_views.invite, name="team-invite"),
+    path("panel/team/invitations/<int:pk>/withdraw", team_views.withdraw, name="team-withdraw"),
+    path("panel/team/invitations/<int:pk>/answer", team_views.answer, name="team-answer"),
+    path("panel/team/members/<int:pk>/role", team_views.change_role, name="team-role"),
+    path("panel/team/members/<int:pk>/remove", team_views.remove, name="team-remove"),
     path("panel/stripe/webhook", views.stripe_webhook, name="stripe-webhook"),
     path("panel/public-key.pem", publishing.public_key_pem, name="public-key"),
     path("panel/revocations.jwt", publishing.revocations, name="revocations"),
@@ -55,6 +63,14 @@ urlpatterns = [
     path("panel/accounts/logout/", account_views.logout, name="account_logout"),
     path("panel/accounts/inactive/", account_views.account_inactive, name="account_inactive"),
     path("panel/accounts/2fa/", include("allauth.mfa.urls")),
+    path("panel/admin/search", admin.site.admin_view(staff_views.search), name="staff-search"),
+    path(
+        "panel/admin/numbers",
+        admin.site.admin_view(
+            permission_required(staff_views.NEEDED, raise_exception=True)(staff_views.day_numbers)
+        ),
+        name="staff-numbers",
+    ),
     path("panel/admin/", admin.site.urls),
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, cast
 
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
@@ -13,15 +15,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from license.token import Plan
-from panel import issuing, payments
-from panel.forms import OrderForm, ReasonForm, RequestForm
+from panel import account_proof, issuing, payments, roles, teams, term
+from panel.account_proof import ProofRefused
+from panel.forms import AccountIdField, OrderForm, ReasonForm, RequestForm, TrialForm
 from panel.issuing import Refused, TrialTaken
-from panel.models import Customer, IssuedLicense, Order
+from panel.models import Customer, IssuedLicense, Member, Order
 from panel.payments import ForgedEvent, PaymentError
+from panel.roles import Power
+from panel.team_views import insist
 
 RATES = {"request": "20/h/user,60/h/ip"}  # requests that can issue a license
 
@@ -31,13 +36,16 @@ RATES = {"request": "20/h/user,60/h/ip"}  # requests that can issue a license
 @sensitive_variables()
 def licenses(request: HttpRequest) -> HttpResponse:
     """Lists the customer's licenses and open orders."""
-    customer = _customer(request)
-    at = timezone.now()
+    member = _member(request)
+    customer, at = member.customer, timezone.now()
     rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
     context = {
-        "licenses": [(issued, issued.status(at)) for issued in rows],
+        "accounts": _by_account(rows, at),
         "orders": customer.order_set.filter(license=None).order_by("-placed_at"),
         "customer": customer,
+        "may_see_keys": roles.may(member, Power.KEYS),
+        "may_order": roles.may(member, Power.ORDERS),
+        "invitations": teams.invitations_for(member.user, at),
     }
     return render(request, "panel/licenses.html", context)
 
@@ -47,6 +55,7 @@ def licenses(request: HttpRequest) -> HttpResponse:
 @sensitive_variables()
 def download(request: HttpRequest, jti: str) -> HttpResponse:
     """Returns the license key as a text file for `setlicense --file`."""
+    insist(request, Power.KEYS)
     issued = _license(request, jti)
     return HttpResponse(
         f"{issued.key}\n",
@@ -58,30 +67,37 @@ def download(request: HttpRequest, jti: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@never_cache  # the page contains a challenge
+@sensitive_post_parameters("proof")
+@sensitive_variables()
 def request_license(request: HttpRequest) -> HttpResponse:
     """Starts a Trial or places an order. Links from a portal set `account_id` and `plan`."""
-    customer = _customer(request)
-    plan = Plan.TRIAL if request.GET.get("plan", Plan.TRIAL) == Plan.TRIAL else Plan.PAID
-    form_class = RequestForm if plan is Plan.TRIAL else OrderForm
+    asked_for = request.GET.get("plan") or _usual_plan(request)
+    plan = Plan.TRIAL if asked_for == Plan.TRIAL else Plan.PAID
+    customer = insist(request, Power.KEYS if plan is Plan.TRIAL else Power.ORDERS).customer
+    form_class = TrialForm if plan is Plan.TRIAL else OrderForm
     if request.method != "POST":
         initial = {"account_id": request.GET.get("account_id", ""), "name": customer.name}
         if request.GET.get("months") in {"1", "12"}:
             initial["months"] = request.GET["months"]
-        return _request_page(request, plan, form_class(initial=initial))
+        return _request_page(request, customer, plan, form_class(initial=initial))
     if not ratelimit.consume(request, app="panel", action="request", config=RATES):
         return render(request, "429.html", status=429)
     form = form_class(request.POST)
     if not form.is_valid():
-        return _request_page(request, plan, form)
+        return _request_page(request, customer, plan, form)
     asked = form.cleaned_data
     try:
         if plan is Plan.TRIAL:
             return _trial(request, customer, asked)
         return _order(request, customer, asked)
+    except ProofRefused as refused:
+        form.add_error("proof" if account_proof.can_ask_aws() else None, str(refused))
+        return _request_page(request, customer, plan, form)
     except Refused as refused:
         form.add_error(None, str(refused))
-        taken = isinstance(refused, TrialTaken)
-        return _request_page(request, plan, form, taken=asked["account_id"] if taken else "")
+        taken = asked["account_id"] if isinstance(refused, TrialTaken) else ""
+        return _request_page(request, customer, plan, form, taken=taken)
 
 
 @require_safe
@@ -95,6 +111,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def pay(request: HttpRequest, pk: int) -> HttpResponse:
     """Redirects to Stripe's payment page, if the order is unpaid."""
+    insist(request, Power.ORDERS)
     placed = _order_of(request, pk)
     if not payments.by_card() or placed.status is not Order.Status.OPEN:
         return redirect("order", pk)
@@ -104,6 +121,7 @@ def pay(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace(request: HttpRequest, jti: str) -> HttpResponse:
     """Replaces a lost or compromised key with a new one for the same account."""
+    insist(request, Power.KEYS)
     issued = _license(request, jti)
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -139,10 +157,12 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@sensitive_variables()
 def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
-    issuing.start_trial(
-        customer, account_id=asked["account_id"], name=asked["name"], at=timezone.now()
-    )
+    account_id, at, by = asked["account_id"], timezone.now(), cast(User, request.user)
+    if not account_proof.is_proven(customer, account_id):
+        account_proof.prove(customer, asked["proof"], account_id=account_id, by=by, at=at)
+    issuing.start_trial(customer, account_id=account_id, name=asked["name"], at=at, by=by)
     messages.success(
         request, "Your trial has started. The key is shown below and was e-mailed to you."
     )
@@ -156,6 +176,7 @@ def _order(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> H
         months=asked["months"],
         name=asked["name"],
         at=timezone.now(),
+        by=cast(User, request.user),
     )
     return _pay(request, placed) if payments.by_card() else redirect("order", placed.pk)
 
@@ -169,22 +190,57 @@ def _pay(request: HttpRequest, placed: Order) -> HttpResponse:
 
 
 def _request_page(
-    request: HttpRequest, plan: Plan, form: RequestForm, *, taken: str = ""
+    request: HttpRequest, customer: Customer, plan: Plan, form: RequestForm, *, taken: str = ""
 ) -> HttpResponse:
     account_id = form["account_id"].value() or ""
     context = {"form": form, "plan": plan, "taken": taken, "account_id": account_id}
+    if plan is Plan.TRIAL:
+        is_proven = account_proof.is_proven(customer, AccountIdField().to_python(account_id))
+        challenge = account_proof.new_challenge(customer)
+        context |= {
+            "is_proven": is_proven,
+            "can_ask_aws": account_proof.can_ask_aws(),
+            "not_asked": account_proof.NOT_ASKED,
+            "challenge": challenge,
+            "command": account_proof.command(challenge),
+            "trial_ends_at": term.trial_until(timezone.now()),
+        }
     return render(request, "panel/request_license.html", context)
 
 
-def _customer(request: HttpRequest) -> Customer:
-    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
+def _by_account(
+    rows: Iterable[IssuedLicense], at: datetime
+) -> dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]]:
+    """Groups licenses by AWS account, with their status and whether they can be renewed.
+
+    A Trial cannot be upgraded once the account has a Paid license that has not ended.
+    """
+    accounts: dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]] = {}
+    rows = list(rows)
+    paid = {
+        row.aws_account_id
+        for row in rows
+        if row.plan == Plan.PAID and not row.is_revoked and at < row.expires_at
+    }
+    for row in rows:
+        renewable = row.plan == Plan.PAID or row.aws_account_id not in paid
+        accounts.setdefault(row.aws_account_id, []).append((row, row.status(at), renewable))
+    return accounts
+
+
+def _usual_plan(request: HttpRequest) -> Plan:
+    return Plan.TRIAL if roles.may(_member(request), Power.KEYS) else Plan.PAID
+
+
+def _member(request: HttpRequest) -> Member:
+    return issuing.member_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
 def _license(request: HttpRequest, jti: str) -> IssuedLicense:
     rows = IssuedLicense.objects.with_fate()
-    return get_object_or_404(rows, jti=jti, customer__user=request.user)
+    return get_object_or_404(rows, jti=jti, customer=_member(request).customer)
 
 
 def _order_of(request: HttpRequest, pk: int) -> Order:
     rows = Order.objects.select_related("license", "customer__user")
-    return get_object_or_404(rows, pk=pk, customer__user=request.user)
+    return get_object_or_404(rows, pk=pk, customer=_member(request).customer)

@@ -37,6 +37,7 @@ PAGES = [
     "/threats",
     "/changes",
     "/license",
+    "/license/account-proof",
     "/api/docs",
     "/nowhere",
     "/problems/invalid-request",

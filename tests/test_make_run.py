@@ -83,7 +83,7 @@ def test_a_newcomer_runs_it_sets_a_rule_and_runs_it_again(checkout: Path, tmp_pa
     }
     with started(checkout, port, **environment) as printed:
         assert f"http://127.0.0.1:{port}\n" in printed
-        assert "Installed a trial license for AWS account 123456789012" in printed
+        assert "Installed a trial license for AWS account 210987654321" in printed
         # A shell beside it needs no variables, and the reaction is the README's.
         assert shell(checkout, "license").returncode == 0
         sent = shell(checkout, "samplefinding")

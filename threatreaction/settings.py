@@ -46,6 +46,9 @@ LICENSE_PUBLIC_KEY_PATH = BASE_DIR / env.str(
 LICENSE_REVOCATIONS_PATH = BASE_DIR / "public" / "revocations.jwt"
 PANEL_URL = env.str("PANEL_URL", default="https://threatreaction.com/panel").rstrip("/")
 
+# Signs a challenge of the panel with AWS credentials. The app license does not know AWS.
+LICENSE_ACCOUNT_PROVER = "actions.aws.account_proof.sign"
+
 # The views whose writes do not require a license. All other writes do.
 # Without a license, users must still be able to sign in, fix the license, protect their own account
 # and revoke access.

@@ -23,15 +23,18 @@ from time_machine import Traveller, travel
 
 import tests.server
 from license.tests import keys
-from panel import issuing, second_factor
+from panel import account_proof, issuing, second_factor
 from panel.models import Customer, IssuedLicense, Order
 from panel.tests import server as servers
+from panel.tests import sts
 from panel.tests.server import PanelDatabases
+from panel.tests.sts import Sts
 from tests.server import Databases, Server
 from tests.tampering import flushes_past_triggers
 
-ACCOUNT = keys.ACCOUNT
-OTHER_ACCOUNT = "210987654321"
+# Not keys.ACCOUNT, which is an example of AWS's documentation: the panel refuses those.
+ACCOUNT = "210987654321"
+OTHER_ACCOUNT = "321098765432"
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +118,8 @@ def staff(db: None) -> User:
     user.save()
     # What the migrations leave behind, also after a test that emptied the tables.
     importlib.import_module("panel.migrations.0003_staff_group").create_group(apps, None)
+    importlib.import_module("panel.migrations.0005_account_proofs").let_staff_approve(apps, None)
+    importlib.import_module("panel.migrations.0006_teams").let_staff_make_owners(apps, None)
     user.groups.add(Group.objects.get(name="licensing staff"))
     return user
 
@@ -157,7 +162,15 @@ def buy(staff: User) -> Buy:
 def start_trial(
     customer: Customer, *, account: str = ACCOUNT, at: datetime | None = None
 ) -> IssuedLicense:
-    return issuing.start_trial(customer, account_id=account, name="", at=at or timezone.now())
+    at = at or timezone.now()
+    approve(customer, account=account, at=at)
+    return issuing.start_trial(customer, account_id=account, name="", at=at)
+
+
+def approve(customer: Customer, *, account: str = ACCOUNT, at: datetime | None = None) -> None:
+    """Approves the account by hand, as staff can."""
+    at = at or timezone.now()
+    account_proof.approve(customer, account_id=account, by=customer.user, why="called", at=at)
 
 
 @pytest.fixture(scope="session")
@@ -168,8 +181,14 @@ def panel_databases(
 
 
 @pytest.fixture(scope="session")
-def _running_panel(panel_databases: PanelDatabases) -> Iterator[Server]:
-    with servers.running(panel_databases) as running:
+def aws() -> Iterator[Sts]:
+    with sts.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _running_panel(panel_databases: PanelDatabases, aws: Sts) -> Iterator[Server]:
+    with servers.running(panel_databases, STS_ENDPOINT_URL=aws.url) as running:
         yield running
 
 
@@ -181,9 +200,14 @@ def panel(panel_databases: PanelDatabases, _running_panel: Server) -> Server:
 
 
 @pytest.fixture
-def portal(databases: Databases, panel: Server) -> Iterator[Server]:
+def portal(databases: Databases, panel: Server, aws: Sts) -> Iterator[Server]:
     """A customer's portal whose links lead to this panel. Nothing is installed."""
-    with tests.server.running(databases, PANEL_URL=f"{panel.url}/panel") as running:
+    with tests.server.running(
+        databases,
+        PANEL_URL=f"{panel.url}/panel",
+        AWS_ACCOUNT_ID=ACCOUNT,
+        **aws.credentials(ACCOUNT),
+    ) as running:
         yield running
 
 

@@ -22,6 +22,7 @@ for name in (
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "HSTS_PRELOAD",
+    "STS_ENDPOINT_URL",
     "TRUSTED_PROXY_COUNT",
 ):
     os.environ.pop(name, None)

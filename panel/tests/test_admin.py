@@ -163,7 +163,7 @@ def test_a_license_is_moved_to_another_account(
     assert "2109-8765-432" in page  # what was typed stays
     assert re.search(r">\s*new account</textarea>", page)
     assert IssuedLicense.objects.count() == 1
-    act(staff_client, "replace", issued, why="new account", account_id="2109-8765-4321")
+    act(staff_client, "replace", issued, why="new account", account_id="3210-9876-5432")
     assert issued.replacement.aws_account_id == OTHER_ACCOUNT
 
 

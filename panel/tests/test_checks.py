@@ -103,6 +103,15 @@ def test_stripe_by_halves_is_told(
     assert f"without {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
 
 
+def test_a_proof_that_is_not_sent_over_https_is_told(settings: Settings) -> None:
+    assert checks.check_sts() == []
+    settings.STS_ENDPOINT_URL = ""
+    assert checks.check_sts() == []
+    settings.STS_ENDPOINT_URL = "http://sts.example/"
+    [warning] = checks.check_sts()
+    assert warning.id == "panel.W003"
+
+
 def test_a_panel_that_asks_for_no_second_factor_is_told(settings: Settings) -> None:
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "SignIn" not in name]
     error = the_error(checks.check_second_factor(), "panel.E005")

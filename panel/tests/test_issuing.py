@@ -18,10 +18,10 @@ from license.reasons import LicenseRevoked
 from license.tests import keys
 from license.token import LicenseClaims, Plan
 from panel import issuing
-from panel.issuing import Refused, Suspended, TrialTaken
+from panel.issuing import NotProven, Refused, Suspended, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
-from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial
+from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, approve, start_trial
 from storage.append_only import AppendOnlyError
 
 Status = IssuedLicense.Status
@@ -33,12 +33,23 @@ def claims(issued: IssuedLicense, *, at: datetime, account: str = ACCOUNT) -> Li
     return token.verify(issued.key, keyring=keys.keyring(), account_id=account, now=at)
 
 
-def test_a_trial_runs_for_14_days_from_now_in_its_account(alice: Customer) -> None:
+def test_a_trial_runs_for_14_full_days_from_now_in_its_account(alice: Customer) -> None:
+    approve(alice)
     issued = issuing.start_trial(alice, account_id=ACCOUNT, name="Example Corp", at=NOW)
     said = claims(issued, at=NOW)
     assert (said.plan, said.customer, said.jti) == (Plan.TRIAL, "Example Corp", issued.jti)
     assert said.not_before == NOW.replace(microsecond=0)
-    assert said.expires_at - said.not_before == timedelta(days=14)
+    assert said.expires_at.isoformat() == "2026-12-08T00:00:00+00:00"
+
+
+def test_a_trial_starts_only_in_an_account_that_its_customer_has_proven(
+    alice: Customer, bob: Customer
+) -> None:
+    approve(bob)
+    approve(alice, account=OTHER_ACCOUNT)
+    with pytest.raises(NotProven, match=ACCOUNT):
+        issuing.start_trial(alice, account_id=ACCOUNT, name="New", at=NOW)
+    assert not IssuedLicense.objects.exists()
 
 
 def test_an_account_has_one_trial_ever(alice: Customer, bob: Customer) -> None:
@@ -232,11 +243,12 @@ def test_for_a_suspended_customer_nothing_more_is_issued(
 
 
 def test_a_key_that_cannot_sign_leaves_nothing_behind(alice: Customer, settings: Settings) -> None:
+    approve(alice)
     settings.LICENSE_SIGNING_KEY = "/nowhere/signing-key.pem"
     with pytest.raises(SigningError, match="cannot be read"):
         issuing.start_trial(alice, account_id=ACCOUNT, name="New", at=NOW)
     assert not IssuedLicense.objects.exists()
-    assert not Act.objects.exists()
+    assert Act.objects.get().kind == Act.Kind.APPROVED
     assert Customer.objects.get().name == ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from icalendar import Calendar
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
-from panel import issuing
+from panel import issuing, term
 from panel.models import Customer, IssuedLicense, Reminder
 from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial
 from tests.at_once import at_once
@@ -32,7 +32,7 @@ def run(at: datetime, **options: Any) -> list[str]:
 
 def days_mailed(issued: IssuedLicense, *, first: int = 20, hour: int = 7) -> list[int]:
     """Returns the days before the end on which a daily run at that hour sends mail."""
-    last = issued.expires_at.replace(hour=hour)
+    last = datetime.combine(term.last_day(issued.expires_at), time(hour, tzinfo=UTC))
     return [day for day in range(first, -4, -1) if run(last - timedelta(days=day))]
 
 
@@ -90,7 +90,10 @@ def test_of_runs_that_were_missed_the_last_reminder_alone_is_made_up_for(
 
 
 def test_a_fresh_trial_is_not_reminded_of_what_was_just_read(alice: Customer) -> None:
-    assert days_mailed(start_trial(alice, at=NOW)) == [7, 1, 0]
+    trial = start_trial(alice, at=NOW)
+    assert trial.expires_at.isoformat() == "2026-12-08T00:00:00+00:00"
+    assert days_mailed(trial) == [7, 1, 0]
+    assert "for AWS account 210987654321 ends today" in str(mail.outbox[-1].subject)
 
 
 def renew(alice: Customer, issued: IssuedLicense, buy: Buy) -> None:

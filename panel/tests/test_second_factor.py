@@ -24,7 +24,7 @@ from time_machine import Traveller
 
 from panel import issuing
 from panel.models import Act, Customer, Order
-from panel.tests.conftest import ACCOUNT, browser, start_trial
+from panel.tests.conftest import ACCOUNT, approve, browser, start_trial
 from panel.tests.signing_in import (
     FACTORS,
     ask_for_code,
@@ -156,6 +156,7 @@ def test_a_customer_who_becomes_staff_is_asked_in_the_session_that_they_have(
 def test_customers_need_none(alice: Customer, client: Client) -> None:
     sign_in(client, "alice@example.com")
     assert client.get("/panel/licenses").status_code == 200
+    approve(alice)
     answer = client.post("/panel/request-license?plan=trial", {"account_id": ACCOUNT, "name": ""})
     assert answer.status_code == 302
     assert alice.issuedlicense_set.count() == 1

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from license.tests.keys import ACCOUNT
+from panel.tests.conftest import ACCOUNT
 from panel.tests.server import sign_in_staff
 from panel.tests.signing_in import totp
 from tests.person import follow, new_page

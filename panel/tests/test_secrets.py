@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from panel.models import Customer, IssuedLicense
-from panel.tests.conftest import ACCOUNT, start_trial
+from panel.tests.conftest import ACCOUNT, approve, start_trial
 from panel.tests.server import PanelDatabases, running
 from tests.test_secrets import traces
 
@@ -23,6 +23,7 @@ TRIAL = {"account_id": ACCOUNT, "name": "Example Corp"}
 
 
 def test_a_key_is_in_no_log_no_subject_and_no_address(
+    alice: Customer,
     alice_client: Client,
     staff_client: Client,
     settings: Settings,
@@ -38,6 +39,7 @@ def test_a_key_is_in_no_log_no_subject_and_no_address(
         with django_capture_on_commit_callbacks(execute=True):
             answers.append(client.post(path, what))
 
+    approve(alice)
     post(alice_client, "/panel/request-license?plan=trial", TRIAL)
     trial = IssuedLicense.objects.get()
     post(alice_client, "/panel/request-license?plan=trial", TRIAL)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panel.term import MONTHS, ends_at, paid_until
+from panel.term import MONTHS, ends_at, paid_until, trial_until
 
 
 def at(text: str) -> datetime:
@@ -61,3 +61,24 @@ def test_renewing_moves_no_anniversary() -> None:
     for year in range(2028, 2038):
         ends = paid_until(ends, 12)
         assert ends == at(f"{year}-11-24 12:00")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [
+        ("2026-11-23 15:20:11", "2026-12-08 00:00"),
+        ("2026-11-23 23:59:59", "2026-12-08 00:00"),
+        ("2026-11-24 00:00:00", "2026-12-09 00:00"),
+        ("2028-02-20 12:00:00", "2028-03-06 00:00"),
+    ],
+)
+def test_a_trial_ends_with_its_14th_full_day(begins: str, ends: str) -> None:
+    assert trial_until(at(begins)) == at(ends)
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_trial_is_valid_on_its_first_day_and_expires_soon_from_the_next(begins: datetime) -> None:
+    ends = trial_until(begins)
+    midnight = datetime.combine(begins.date() + timedelta(days=1), datetime.min.time(), UTC)
+    assert ends - begins > timedelta(days=14)  # the portal warns at 14 days
+    assert ends - midnight == timedelta(days=14)

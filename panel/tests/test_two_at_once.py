@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from panel import issuing
+from panel import issuing, teams
 from panel.issuing import Refused, TrialTaken
-from panel.models import Act, Customer, IssuedLicense, Order, Revocation
+from panel.models import Act, Customer, IssuedLicense, Order, Revocation, Role
 from panel.tests.conftest import ACCOUNT, Buy, start_trial
 from tests.at_once import at_once
 
@@ -102,3 +102,18 @@ def test_of_two_replacements_at_once_one_is_made(alice: Customer, staff: User, b
     assert [type(one) for one in outcomes if isinstance(one, Exception)] == [Refused]
     assert Revocation.objects.get().license == issued
     assert IssuedLicense.objects.count() == 2
+
+
+def test_of_two_owners_who_leave_at_once_one_stays(alice: Customer, bob: Customer) -> None:
+    now = timezone.now()
+    invitation = teams.invite(
+        alice, email="bob@example.com", role=Role.OWNER, by=alice.user, at=now
+    )
+    teams.accept(invitation, user=bob.user, at=now)
+    owners = list(alice.members.select_related("customer", "user"))
+    outcomes = at_once(
+        *(partial(outcome, partial(teams.remove, owner, by=owner.user, at=now)) for owner in owners)
+    )
+    assert [type(one) for one in outcomes if one] == [Refused]
+    assert alice.members.get().role == Role.OWNER
+    assert Customer.objects.get(pk=alice.pk).user == alice.members.get().user
