@@ -14,11 +14,12 @@ from accounts.adapters import find_user
 from accounts.api_auth import SCOPES
 from accounts.clients import NAME_MAX_LENGTH
 from accounts.people import INVITED, NO_ROLE
+from storage import filters
 
 ROLES = [(name, name.capitalize()) for name in roles.NAMES]
 
 
-class PeopleFilter(forms.Form):
+class PeopleFilter(filters.FilterForm):
     """Filters of the list of people. A person must match all of them."""
 
     who = forms.CharField(label="Username or e-mail", max_length=150, required=False)

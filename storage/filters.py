@@ -138,7 +138,7 @@ class FilterForm(forms.Form):
 
     @property
     def folded(self) -> list[forms.BoundField]:
-        """The fields that the page shows in the fold: all but the search box and the presets."""
+        """The fields but the search box and the presets, which stand before the others."""
         return [one for one in self if one.widget_type != "search" and one.name != "period"]
 
     def asked(self) -> dict[str, Any]:
