@@ -14,7 +14,7 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from license.calendar import as_ics
+from license.ics import consequence, expiry_event
 from license.token import Plan
 from panel import outbox, roles, term
 from panel.models import Customer, Invitation, Invoice, IssuedLicense, Order
@@ -198,7 +198,15 @@ def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
         body=render_to_string("panel/mail/reminder.txt", context),
         to=roles.addresses(issued.customer, Power.KEYS, Power.ORDERS),
     )
-    entry = as_ics([issued.claims], renew_at=renew_url)
+    account_id = issued.aws_account_id
+    entry = expiry_event(
+        issued.claims,
+        ends_at=issued.expires_at,
+        description=f"{consequence(account_id)} Renew the license: {renew_url}",
+        url=renew_url,
+        # It rises with each license of the account.
+        sequence=IssuedLicense.objects.filter(aws_account_id=account_id).count(),
+    )
     message.attach("threat-reaction-license.ics", entry.decode(), "text/calendar")
     message.send()
 
