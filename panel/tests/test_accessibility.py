@@ -12,9 +12,8 @@ from panel.tests.conftest import ACCOUNT
 from panel.tests.server import STAFF, ask_for_code, enter_code, place_order, sign_in, sign_in_staff
 from panel.tests.signing_in import totp
 from panel.tests.sts import Sts
-from tests.person import follow, new_page
+from tests.person import follow, new_page, wrong_with
 from tests.server import Server
-from tests.test_accessibility import wrong_with
 
 LISTS = ["issuedlicense", "order", "customer", "act", "invoice", "outgoingmail"]
 
