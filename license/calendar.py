@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from icalendar import Alarm, Calendar, Event
-
+from license.ics import consequence, expiry_event
 from license.models import License, SeenRevocations
 from storage.instants import human
 
 if TYPE_CHECKING:
     from license.status import LicenseStatus
-
-REMIND_BEFORE = timedelta(days=7)
 
 
 def ending(status: LicenseStatus) -> datetime | None:
@@ -46,32 +42,17 @@ def as_ics(status: LicenseStatus, *, renew_at: str, sequence: int) -> bytes:
     if ends_at is None or claims is None:
         msg = "No license expires."
         raise ValueError(msg)
-    calendar = Calendar()
-    calendar.add("version", "2.0")
-    calendar.add("prodid", "-//Threat Reaction//License//EN")
-    summary = f"Threat Reaction: the {claims.plan.value} license expires"
-    event = Event()
-    event.add("uid", f"license-expiry-{claims.aws_account_id}@{urlsplit(renew_at).netloc}")
-    event.add("sequence", sequence)
-    event.add("dtstamp", claims.issued_at)
-    event.add("dtstart", ends_at)
-    event.add("summary", summary)
-    event.add("description", _description(status, claims.aws_account_id, renew_at))
-    event.add("transp", "TRANSPARENT")  # does not block time in the calendar
-    alarm = Alarm()
-    alarm.add("action", "DISPLAY")
-    alarm.add("description", summary)
-    alarm.add("trigger", -REMIND_BEFORE)
-    event.add_component(alarm)
-    calendar.add_component(event)
-    return bytes(calendar.to_ical())
+    return expiry_event(
+        claims,
+        ends_at=ends_at,
+        description=_description(status, claims.aws_account_id, renew_at),
+        url=renew_at,
+        sequence=sequence,
+    )
 
 
 def _description(status: LicenseStatus, account_id: str, renew_at: str) -> str:
-    means = (
-        f"After this time, the threat policy of AWS account {account_id} cannot be changed."
-        " The saved policy stays in force."
-    )
+    means = consequence(account_id)
     queued = status.queued
     if status.allows_writes and queued and not status.renewal_takes_over:
         return (

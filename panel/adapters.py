@@ -27,6 +27,10 @@ ASKED_FOR = {
 }
 
 
+class MailError(Exception):
+    """A code could not be mailed. The text is the error of the mail server, without the address."""
+
+
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
     """Uses the e-mail address as the user name, and rate limits mail that anybody can request."""
 
@@ -41,17 +45,20 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Sends the mail, or skips it if the address has reached its rate limit.
 
-        Raises OSError if a code cannot be sent. A failed notification is logged instead.
+        Raises MailError if a code cannot be sent. A failed notification is logged instead.
         """
         kind = ASKED_FOR.get(template_prefix)
         if kind:
             send = super().send_mail
-            codes.mail(
-                kind,
-                email,
-                context.get("code", ""),
-                lambda: send(template_prefix, email, context),
-            )
+            try:
+                codes.mail(
+                    kind,
+                    email,
+                    context.get("code", ""),
+                    lambda: send(template_prefix, email, context),
+                )
+            except OSError as error:
+                raise MailError(type(error).__name__) from None
             return
         try:
             super().send_mail(template_prefix, email, context)

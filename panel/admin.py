@@ -22,10 +22,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
-from panel import account_proof, issuing, teams
-from panel.forms import ApproveAccountForm, OwnerForm, ReasonForm, ReplaceForm
+from panel import account_proof, issuing, payments, selling, teams
+from panel.forms import ApproveAccountForm, OwnerForm, ReasonForm, ReplaceForm, ToldReasonForm
 from panel.issuing import Refused
-from panel.models import Act, Customer, IssuedLicense, Order
+from panel.models import Act, Customer, Invoice, IssuedLicense, Order, OutgoingMail
+from panel.payments import PaymentError
+from panel.selling import money
 from panel.signing import SigningError
 from storage.admin_filters import OwnFiltersOnly
 from storage.spreadsheets import csv_lines
@@ -85,8 +87,11 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
         form_class: type[ReasonForm],
         title: str,
         do: Callable[[_M, dict[str, Any]], object],
+        describe: Callable[[_M], str] = str,
     ) -> HttpResponse | None:
         """Asks for a reason on a page, then calls `do(row, cleaned_data)` for each row.
+
+        The page lists what `describe` returns for each row.
 
         Returns the page while the form is missing or invalid, then None. Rows are independent: an
         error for one row is shown as a message and does not affect the others.
@@ -100,7 +105,7 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
                 **self.admin_site.each_context(request),
                 "title": title,
                 "opts": self.opts,
-                "rows": rows,
+                "rows": [(row, describe(row)) for row in rows],
                 "form": form,
                 "action": request.POST["action"],
                 "checkbox_name": ACTION_CHECKBOX_NAME,
@@ -109,7 +114,7 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
         for row in rows:
             try:
                 do(row, form.cleaned_data)
-            except (Refused, SigningError) as refused:
+            except (Refused, SigningError, PaymentError) as refused:
                 messages.error(request, f"Refused: {row}: {refused}")
             else:
                 messages.success(request, f"Done: {row}.")
@@ -202,7 +207,7 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
         def do(issued: IssuedLicense, said: dict[str, Any]) -> None:
             issuing.revoke(issued, by=_me(request), why=said["why"], at=timezone.now())
 
-        return self.act_on_each(request, queryset, ReasonForm, "Revoke licenses", do)
+        return self.act_on_each(request, queryset, ToldReasonForm, "Revoke licenses", do)
 
     @admin.action(description="Replace, or move to another account", permissions=["replace"])
     def replace(
@@ -226,8 +231,20 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 class OrderAdmin(ReadOnlyAdmin[Order]):
     """Orders, with an action to mark them paid."""
 
-    list_display = ["__str__", "state", "customer", "aws_account_id", "months", "placed_at"]
-    list_filter = [("paid_at", admin.EmptyFieldListFilter), "months"]
+    list_display = [
+        "__str__",
+        "state",
+        "customer",
+        "aws_account_id",
+        "months",
+        "total_shown",
+        "placed_at",
+    ]
+    list_filter = [
+        ("paid_at", admin.EmptyFieldListFilter),
+        ("cancelled_at", admin.EmptyFieldListFilter),
+        "months",
+    ]
     list_select_related = ["customer__user", "license"]
     search_fields = [
         "customer__members__user__email",
@@ -235,20 +252,28 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "aws_account_id",
         "license__jti",
         "=id",
+        "=invoice__sequence",
+        "company",
+        "purchase_order",
     ]
     csv_columns: ClassVar = {
         "order": lambda order: order.pk,
         "status": lambda order: order.status.value,
         "customer": lambda order: order.customer.user.email,
-        "company": lambda order: order.customer.name,
+        "company": lambda order: order.company or order.customer.name,
         "aws_account_id": lambda order: order.aws_account_id,
         "months": lambda order: order.months,
+        "currency": lambda order: order.currency,
+        "net": lambda order: selling.decimal(order.net),
+        "tax": lambda order: selling.decimal(order.tax),
+        "total": lambda order: selling.decimal(order.total),
         "placed_at": lambda order: order.placed_at,
         "paid_at": lambda order: order.paid_at,
         "paid_by": lambda order: order.paid_by,
+        "cancelled_at": lambda order: order.cancelled_at,
     }
     ordering = ["-placed_at", "-pk"]
-    actions = ["mark_paid"]
+    actions = ["mark_paid", "undo_payment", "cancel"]
     fields: ClassVar = [
         "customer",
         "aws_account_id",
@@ -257,8 +282,40 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "placed_at",
         "paid_at",
         "paid_by",
+        "cancelled_at",
         "stripe_session",
+        "invoices",
+        "company",
+        "street",
+        "postal_code",
+        "city",
+        "country",
+        "vat_id",
+        "purchase_order",
+        "net_shown",
+        "tax_shown",
+        "total_shown",
     ]
+
+    @admin.display(description="invoices and credit notes")
+    def invoices(self, order: Order) -> str:
+        """Returns the numbers of the order's invoice and credit note."""
+        return ", ".join(map(str, order.invoice_set.order_by("sequence"))) or "-"
+
+    @admin.display(description="net")
+    def net_shown(self, order: Order) -> str:
+        """Returns the price without tax."""
+        return money(order.net, order.currency)
+
+    @admin.display(description="tax")
+    def tax_shown(self, order: Order) -> str:
+        """Returns the tax, with its name and rate."""
+        return f"{money(order.tax, order.currency)} {order.tax_label} {order.tax_note}"
+
+    @admin.display(description="total")
+    def total_shown(self, order: Order) -> str:
+        """Returns the price with tax."""
+        return order.total_shown or "-"
 
     @admin.display(description="status")
     def state(self, order: Order) -> str:
@@ -286,7 +343,47 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
                     request, f"{order}: the customer is suspended; no license was issued."
                 )
 
-        return self.act_on_each(request, queryset, ReasonForm, "Mark orders paid", do)
+        return self.act_on_each(
+            request, queryset, ReasonForm, "Mark orders paid", do, self._described
+        )
+
+    @admin.action(
+        description="Undo the payment, before the license is issued", permissions=["mark_paid"]
+    )
+    def undo_payment(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Makes the selected paid orders unpaid, if their licenses were not issued."""
+
+        def do(order: Order, said: dict[str, Any]) -> None:
+            issuing.undo_payment(order, by=_me(request), why=said["why"], at=timezone.now())
+
+        return self.act_on_each(
+            request, queryset, ToldReasonForm, "Undo payments", do, self._described
+        )
+
+    @admin.action(description="Cancel, before payment", permissions=["mark_paid"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Order]) -> HttpResponse | None:
+        """Cancels the selected unpaid orders."""
+
+        def do(order: Order, said: dict[str, Any]) -> None:
+            payments.cancel(order, by=_me(request), why=said["why"], at=timezone.now())
+
+        return self.act_on_each(
+            request, queryset, ToldReasonForm, "Cancel orders", do, self._described
+        )
+
+    @staticmethod
+    def _described(order: Order) -> str:
+        """What staff compare with the payment."""
+        said = [
+            str(order),
+            str(order.customer),
+            order.company,
+            f"{order.get_months_display()} for AWS account {order.aws_account_id}",
+            order.total_shown,
+            f"invoice {order.invoice}" if order.invoice else "",
+            order.status.value,
+        ]
+        return " · ".join(filter(None, said))
 
 
 @admin.register(Customer)
@@ -375,7 +472,7 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
         def do(customer: Customer, said: dict[str, Any]) -> None:
             issuing.suspend(customer, by=_me(request), why=said["why"], at=timezone.now())
 
-        return self.act_on_each(request, queryset, ReasonForm, "Suspend customers", do)
+        return self.act_on_each(request, queryset, ToldReasonForm, "Suspend customers", do)
 
     @admin.action(description="Reinstate", permissions=["suspend"])
     def reinstate(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse | None:
@@ -384,7 +481,7 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
         def do(customer: Customer, said: dict[str, Any]) -> None:
             issuing.reinstate(customer, by=_me(request), why=said["why"], at=timezone.now())
 
-        return self.act_on_each(request, queryset, ReasonForm, "Reinstate customers", do)
+        return self.act_on_each(request, queryset, ToldReasonForm, "Reinstate customers", do)
 
 
 @admin.register(Act)
@@ -407,3 +504,51 @@ class ActAdmin(ReadOnlyAdmin[Act]):
     ordering = ["-at", "-pk"]
     actions = None
     fields: ClassVar = ["at", "kind", "customer", "license", "order", "by", "why"]
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin[Invoice]):
+    """Invoices and credit notes."""
+
+    list_display = ["__str__", "issued_at", "order", "customer", "cancels", "amount"]
+    list_select_related = ["order__customer__user", "cancels"]
+    search_fields = ["=sequence", "=order__id", "buyer", "purchase_order"]
+    ordering = ["-sequence"]
+    actions = None
+    fields: ClassVar = [
+        "__str__",
+        "cancels",
+        "order",
+        "customer",
+        "issued_at",
+        "seller",
+        "buyer",
+        "purchase_order",
+        "item",
+        "tax_label",
+        "tax_note",
+        "amount",
+        "bank_details",
+    ]
+
+    @admin.display(description="customer")
+    def customer(self, invoice: Invoice) -> str:
+        """Returns who ordered."""
+        return str(invoice.order.customer)
+
+    @admin.display(description="total")
+    def amount(self, invoice: Invoice) -> str:
+        """Returns the total with tax. That of a credit note is negative."""
+        return money(invoice.total, invoice.currency)
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin[OutgoingMail]):
+    """The mails about orders and licenses, sent or waiting."""
+
+    list_display = ["__str__", "to", "sent_at", "written_at"]
+    list_filter = [("sent_at", admin.EmptyFieldListFilter)]
+    search_fields = ["to", "subject"]
+    ordering = ["-pk"]
+    actions = None
+    fields: ClassVar = ["to", "subject", "body", "invoice", "written_at", "sent_at"]

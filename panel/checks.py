@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from panel import selling
 from panel.signing import KMS_PREFIX, SigningError, other_public_keys, signing_key
 
 MIDDLEWARE = "panel.middleware.SignInMiddleware"
@@ -68,22 +69,58 @@ def check_other_public_keys(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security)
 def check_stripe(**kwargs: Any) -> list[CheckMessage]:
-    """E004: if one of Stripe's variables is set, the others must be set too."""
-    wanted = {
-        "STRIPE_WEBHOOK_SECRET": settings.STRIPE_WEBHOOK_SECRET,
-        "STRIPE_PRICE_1_MONTH": settings.STRIPE_PRICES[1],
-        "STRIPE_PRICE_12_MONTHS": settings.STRIPE_PRICES[12],
-    }
-    missing = [name for name, value in wanted.items() if not value]
-    if not settings.STRIPE_SECRET_KEY or not missing:
+    """E004: STRIPE_SECRET_KEY requires STRIPE_WEBHOOK_SECRET."""
+    if not settings.STRIPE_SECRET_KEY or settings.STRIPE_WEBHOOK_SECRET:
         return []
     return [
         Error(
-            f"STRIPE_SECRET_KEY is set without {', '.join(missing)}: orders cannot be paid.",
-            hint="Set them too, or unset STRIPE_SECRET_KEY so that staff mark orders paid.",
+            "STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET: payments are not noticed.",
+            hint="Set it too, or unset STRIPE_SECRET_KEY so that customers transfer money.",
             id="panel.E004",
         )
     ]
+
+
+HINTS = {
+    "PRICE_1_MONTH": "the net price of 1 month, like 99.00",
+    "PRICE_12_MONTHS": "the net price of 12 months, like 990.00",
+    "TAX_RATE": "a percentage, like 19; 0 if you charge no tax",
+    "SELLER_ADDRESS": "your name and address for invoices, lines separated by semicolons",
+    "SELLER_COUNTRY": "your ISO 3166 country code, like DE; it decides who pays tax",
+    "BANK_DETAILS": "where customers transfer money, lines separated by semicolons; or set"
+    " STRIPE_SECRET_KEY",
+}
+
+
+@register(Tags.security)
+def check_selling(**kwargs: Any) -> list[CheckMessage]:
+    """E007: prices, tax, currency and country must be well-formed, if they are set."""
+    return [
+        Error(
+            f"{name} {wrong}; it is {_value_of(name)!r}. Paid licenses cannot be ordered.",
+            hint=f"Correct {name}, or unset it.",
+            id="panel.E007",
+        )
+        for name, wrong in selling.malformed().items()
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_selling_is_set_up(**kwargs: Any) -> list[CheckMessage]:
+    """W002: prices, tax, seller and bank details, or Stripe, must be set."""
+    return [
+        checks.Warning(
+            f"{name} is not set: Paid licenses cannot be ordered.",
+            hint=f"Set it to {HINTS[name]}.",
+            id="panel.W002",
+        )
+        for name in selling.missing()
+    ]
+
+
+def _value_of(name: str) -> str:
+    prices = {"PRICE_1_MONTH": settings.PRICES[1], "PRICE_12_MONTHS": settings.PRICES[12]}
+    return str(prices[name] if name in prices else getattr(settings, name))
 
 
 @register(Tags.security)

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from panel.adapters import MailError
 from panel.signing import SigningError
 
 
@@ -22,10 +23,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Responds with 503 if the database or the signing key is unavailable, else with 500."""
-    passing = isinstance(sys.exception(), SigningError | OperationalError | InterfaceError)
-    return _page(503 if passing else 500)
+    """Responds with 503 if the database, the signing key or the mail server fails, else with 500.
+
+    Only mail that people wait for, with a code, raises MailError.
+    """
+    error = sys.exception()
+    passing = isinstance(error, SigningError | OperationalError | InterfaceError | MailError)
+    return _page(503 if passing else 500, mail_failed=isinstance(error, MailError))
 
 
-def _page(status: int) -> HttpResponse:
-    return HttpResponse(render_to_string(f"{status}.html"), status=status)
+def _page(status: int, **context: bool) -> HttpResponse:
+    return HttpResponse(render_to_string(f"{status}.html", context), status=status)

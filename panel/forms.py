@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 from allauth.account import forms as account_forms
@@ -10,9 +11,10 @@ from allauth.core import context
 from allauth.mfa.webauthn import forms as webauthn_forms
 from django import forms
 from django.core.exceptions import ValidationError
+from django_countries import countries
 
 from license import account_proof
-from panel import codes
+from panel import codes, selling
 from panel.adapters import CODE
 from panel.models import Order, Role, account_id_field_validator, refuse_example_account
 from serving.passkeys import CredentialForm, wrong_answer
@@ -26,6 +28,11 @@ class AccountIdField(forms.CharField):
 
     def to_python(self, value: object) -> str:
         return re.sub(r"[\s-]", "", str(super().to_python(value) or ""))
+
+
+def _insist_on_printable(value: str) -> None:
+    if not value.isprintable():
+        raise ValidationError("This contains unprintable characters.")
 
 
 class RequestForm(forms.Form):
@@ -42,13 +49,30 @@ class RequestForm(forms.Form):
         max_length=200,
         required=False,
         help_text="Optional. Shown in the license.",
+        validators=[_insist_on_printable],
     )
 
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        if not name.isprintable():
-            raise ValidationError("The name contains unprintable characters.")
-        return name
+
+def _line(
+    label: str, max_length: int, autocomplete: str, *, required: bool = True, help_text: str = ""
+) -> forms.CharField:
+    """One line of text, as browsers fill in addresses."""
+    return forms.CharField(
+        label=label,
+        max_length=max_length,
+        required=required,
+        help_text=help_text,
+        validators=[_insist_on_printable],
+        widget=forms.TextInput(attrs={"autocomplete": autocomplete}),
+        error_messages={"required": f"Enter the {label.lower()}."},
+    )
+
+
+class TermRadios(forms.RadioSelect):
+    """Radio buttons. A link to the field leads to the first one."""
+
+    def id_for_label(self, id_: str, index: str | None = None) -> str:
+        return super().id_for_label(id_, index or "0")
 
 
 class TrialForm(RequestForm):
@@ -72,16 +96,63 @@ class TrialForm(RequestForm):
 
 
 class OrderForm(RequestForm):
-    """The AWS account, the company name and the term for a Paid license."""
+    """The AWS account, the term and the billing details for a Paid license."""
 
     months = forms.TypedChoiceField(
         label="Term",
         coerce=int,
         choices=Order._meta.get_field("months").flatchoices,
         initial=12,
-        widget=forms.RadioSelect,
+        widget=TermRadios,
         error_messages={"required": "Choose a term."},
     )
+    street = _line("Street and number", 200, "street-address")
+    postal_code = _line("Postal code", 20, "postal-code", required=False)
+    city = _line("City", 100, "address-level2")
+    country = forms.ChoiceField(
+        label="Country",
+        choices=lambda: [("", "Choose a country"), *countries],
+        widget=forms.Select(attrs={"autocomplete": "country"}),
+        error_messages={"required": "Choose a country."},
+    )
+    vat_id = _line(
+        "VAT ID",
+        30,
+        "off",
+        required=False,
+        help_text="Optional. Companies in the European Union enter theirs, with the country code.",
+    )
+    purchase_order = _line(
+        "Purchase order number",
+        50,
+        "off",
+        required=False,
+        help_text="Optional. Shown on the invoice.",
+    )
+    field_order = ["account_id", "months", "name"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name = self.fields["name"]
+        name.required, name.help_text = True, "Shown on the invoice and in the license."
+        name.widget.attrs |= {"autocomplete": "organization"}
+        name.error_messages["required"] = "Enter the company that the invoice is for."
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if said.get("vat_id") and said.get("country"):
+            try:
+                said["vat_id"] = selling.vat_id_of(said["country"], said["vat_id"])
+            except ValueError as error:
+                self.add_error("vat_id", str(error))
+        return said
+
+    @property
+    def billing(self) -> selling.Billing:
+        """The billing details of a valid form."""
+        return selling.Billing(
+            **{field.name: self.cleaned_data[field.name] for field in fields(selling.Billing)}
+        )
 
 
 class ReasonForm(forms.Form):
@@ -94,6 +165,18 @@ class ReasonForm(forms.Form):
         help_text="Stored in the journal with the date and your name.",
         error_messages={"required": "Enter a reason. It is stored in the journal."},
     )
+
+
+class ToldReasonForm(ReasonForm):
+    """The reason for an action of staff, which the customer reads."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[
+            "why"
+        ].help_text = (
+            "E-mailed to the customer, and stored in the journal with the date and your name."
+        )
 
 
 class RoleForm(forms.Form):

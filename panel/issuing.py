@@ -1,15 +1,17 @@
-"""Issues, replaces and revokes licenses, and suspends customers.
+"""Takes orders, issues, replaces and revokes licenses, and suspends customers.
 
 Each function runs in one transaction that first locks the customer's row, so that concurrent
 requests wait for each other. On SQLite a transaction takes the write lock when it begins
-(transaction_mode in settings.py). Each function adds an Act to the journal. It raises Refused if
-the request is not allowed, or SigningError if the key cannot sign; nothing is changed then.
+(transaction_mode in settings.py). Each function adds an Act to the journal and writes the mails
+that tell of it. It raises Refused if the request is not allowed, or SigningError if the key cannot
+sign; nothing is changed then.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -20,7 +22,7 @@ from django.views.decorators.debug import sensitive_variables
 from license import token
 from license.reasons import LicenseError
 from license.token import Plan
-from panel import mail, term
+from panel import invoicing, mail, selling, term
 from panel.models import (
     AccountProof,
     Act,
@@ -63,10 +65,10 @@ class NotProven(Refused):
 class Suspended(Refused):
     """The customer is suspended."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str) -> None:
         super().__init__(
-            "This account is on hold because a payment failed; existing licenses keep working."
-            " Contact us to resolve this."
+            "This account is on hold; existing licenses keep working. Contact us to resolve this."
+            f" Reason: {why}"
         )
 
 
@@ -131,25 +133,41 @@ def place_order(
     account_id: str,
     months: int,
     name: str,
+    billing: selling.Billing,
     at: datetime,
     by: User | None = None,
 ) -> Order:
     """Returns the customer's unpaid order for this account and term; creates it if there is none.
 
-    Raises Suspended.
+    The order keeps today's price. If customers pay by bank transfer, its invoice is issued now.
+
+    Raises Suspended, or Refused if nothing can be ordered, or if the unpaid order has another
+    price, name or address.
     """
     customer = _locked(customer)
     _insist_on_good_standing(customer)
+    if not selling.is_open():
+        msg = "Paid licenses cannot be ordered at the moment. Contact us."
+        raise Refused(msg)
+    quote = selling.quote(months, country=billing.country, vat_id=billing.vat_id)
+    agreed = {"company": name, **asdict(billing), **asdict(quote)}
+    order = customer.order_set.filter(
+        aws_account_id=account_id, months=months, paid_at=None, cancelled_at=None
+    ).first()
+    if order:
+        if any(getattr(order, field) != value for field, value in agreed.items()):
+            msg = (
+                f"{order} for this AWS account and term awaits payment, with another price or"
+                " other billing details. Pay it, or cancel it to order again."
+            )
+            raise Refused(msg)
+        return order
     _rename(customer, name)
-    order, created = Order.objects.get_or_create(
-        customer=customer,
-        aws_account_id=account_id,
-        months=months,
-        paid_at=None,
-        defaults={"placed_at": at},
+    order = Order.objects.create(
+        customer=customer, aws_account_id=account_id, months=months, placed_at=at, **agreed
     )
-    if created:
-        _record(Act.Kind.ORDERED, customer, by=by or customer.user, at=at, order=order)
+    _record(Act.Kind.ORDERED, customer, by=by or customer.user, at=at, order=order)
+    mail.order_received(order, None if selling.by_card() else invoicing.issue(order, at=at))
     return order
 
 
@@ -160,17 +178,73 @@ def settle(
     """Marks an order paid and issues its license. Idempotent.
 
     Invoices and Stripe both end here. For a suspended customer, the license is issued by
-    `reinstate`. Returns the order.
+    `reinstate`. Returns the order. Raises Refused if it is cancelled.
     """
     customer = _locked(order.customer)
-    order = Order.objects.select_related("license").get(pk=order.pk)  # read again after locking
-    if order.paid_at is None:
+    order = _read_again(order)
+    if order.cancelled_at:
+        msg = f"{order} is cancelled."
+        raise Refused(msg)
+    is_new = order.paid_at is None
+    if is_new:
         order.paid_at, order.paid_by = at, paid_by
         order.save(update_fields=["paid_at", "paid_by"])
+        invoicing.issue(order, at=at)
         _record(Act.Kind.PAID, customer, by=by, at=at, order=order, why=why)
     if order.status is Order.Status.ON_HOLD and not customer.is_suspended:
         _fulfil(order, customer, by=by, at=at)
+    elif is_new:
+        mail.order_on_hold(order)
     return order
+
+
+@transaction.atomic
+def undo_payment(order: Order, *, by: User, why: str, at: datetime) -> None:
+    """Makes a paid order unpaid, until its license is issued: while its customer is suspended.
+
+    Raises Refused otherwise.
+    """
+    customer = _locked(order.customer)
+    order = _read_again(order)
+    if order.status is Order.Status.DONE:
+        msg = f"The key of {order} was issued. Revoke the license {order.license} instead."
+        raise Refused(msg)
+    if order.status is not Order.Status.ON_HOLD:
+        msg = f"{order} is not paid."
+        raise Refused(msg)
+    order.paid_at, order.paid_by = None, ""
+    order.stripe_session = None  # it is complete, and cannot be paid again
+    try:
+        with transaction.atomic():
+            order.save(update_fields=["paid_at", "paid_by", "stripe_session"])
+    except IntegrityError:
+        msg = f"{customer} has another unpaid order for this AWS account and term. Cancel it first."
+        raise Refused(msg) from None
+    _record(Act.Kind.UNPAID, customer, by=by, at=at, order=order, why=why)
+    mail.payment_undone(order, why)
+
+
+@transaction.atomic
+def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
+    """Cancels an unpaid order for good, and its invoice with a credit note.
+
+    The caller has closed `order.stripe_session`: see panel.payments.cancel. Raises Refused if the
+    order is paid or cancelled, or if another session was opened meanwhile.
+    """
+    customer = _locked(order.customer)
+    session, order = order.stripe_session, _read_again(order)
+    if order.status is not Order.Status.OPEN:
+        msg = f"{order} cannot be cancelled: it is {order.status.value}."
+        raise Refused(msg)
+    if order.stripe_session != session:
+        msg = f"A payment of {order} was started meanwhile. Try again."
+        raise Refused(msg)
+    order.cancelled_at = at
+    order.save(update_fields=["cancelled_at"])
+    invoice = order.invoice
+    credit_note = invoicing.credit(invoice, at=at) if invoice else None
+    _record(Act.Kind.CANCELLED, customer, by=by, at=at, order=order, why=why)
+    mail.order_cancelled(order, why, credit_note)
 
 
 @transaction.atomic
@@ -222,6 +296,7 @@ def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
     _insist_on_unrevoked(license)
     Revocation.objects.create(license=license, revoked_at=at)
     _record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
+    mail.revoked(license, why)
 
 
 @transaction.atomic
@@ -237,6 +312,7 @@ def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
     customer.is_suspended = True
     customer.save(update_fields=["is_suspended"])
     _record(Act.Kind.SUSPENDED, customer, by=by, at=at, why=why)
+    mail.suspended(customer, why)
 
 
 @transaction.atomic
@@ -252,6 +328,7 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
     customer.is_suspended = False
     customer.save(update_fields=["is_suspended"])
     _record(Act.Kind.REINSTATED, customer, by=by, at=at, why=why)
+    mail.reinstated(customer, why)
     for order in customer.order_set.filter(license=None).exclude(paid_at=None).order_by("paid_at"):
         _fulfil(order, customer, by=by, at=at)
 
@@ -262,6 +339,11 @@ def _locked(customer: Customer) -> Customer:
     )
 
 
+def _read_again(order: Order) -> Order:
+    """Returns the order as it is now that its customer is locked."""
+    return Order.objects.select_related("license", "customer__user").get(pk=order.pk)
+
+
 def _rename(customer: Customer, name: str) -> None:
     if customer.name != name:
         customer.name = name
@@ -270,7 +352,7 @@ def _rename(customer: Customer, name: str) -> None:
 
 def _insist_on_good_standing(customer: Customer) -> None:
     if customer.is_suspended:
-        raise Suspended
+        raise Suspended(customer.why_suspended)
 
 
 def _insist_on_unrevoked(license: IssuedLicense) -> None:
@@ -346,7 +428,7 @@ def _issue(
         replaces=replaces,
     )
     _record(Act.Kind.ISSUED, customer, by=by, at=at, license=issued, order=order, why=why)
-    transaction.on_commit(lambda: mail.send_license(issued))
+    mail.license_issued(issued)
     return issued
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any, Literal
 
 import stripe
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stripe.checkout import Session
 
-from panel import issuing
+from panel import issuing, mail, selling
+from panel.issuing import Refused
 from panel.models import Order
 
 logger = logging.getLogger(__name__)
@@ -28,11 +31,6 @@ class ForgedEvent(Exception):
     """The webhook payload is not an event, or its signature is missing, invalid or too old."""
 
 
-def by_card() -> bool:
-    """Whether customers pay at Stripe. If not, staff mark orders paid."""
-    return bool(settings.STRIPE_SECRET_KEY)
-
-
 def checkout_url(order: Order) -> str:
     """Returns the URL of the Stripe page where the customer pays this order.
 
@@ -44,9 +42,12 @@ def checkout_url(order: Order) -> str:
         logger.error("Stripe failed for order %d: %s", order.pk, type(error).__name__)
         msg = "The payment page cannot be opened. Your order is saved; try again later."
         raise PaymentError(msg) from None
-    if order.stripe_session != session.id:
-        order.stripe_session = session.id
-        order.save(update_fields=["stripe_session"])
+    # Not of an order that was paid or cancelled meanwhile.
+    unpaid = Order.objects.filter(pk=order.pk, paid_at=None, cancelled_at=None)
+    if not unpaid.update(stripe_session=session.id):
+        msg = f"{order} no longer awaits payment."
+        raise PaymentError(msg)
+    order.stripe_session = session.id
     return str(session.url)
 
 
@@ -67,19 +68,40 @@ def receive(payload: bytes, signature: str) -> None:
         return  # an asynchronous payment: another event follows
     order = Order.objects.filter(stripe_session=session.id).first()
     if order is None or session.client_reference_id != str(order.pk):
-        logger.error("Stripe event %s matches no order.", event.id)
+        _report(event, session, "matches no order")
+        return
+    if (session.amount_total, session.currency) != (order.total, order.currency.lower()):
+        _report(event, session, f"is not the total of {order}, {order.total_shown}")
         return
     if order.paid_by == Order.Payment.INVOICE:
-        logger.error(
-            "Order %d was paid both by invoice and at Stripe (event %s).", order.pk, event.id
+        _report(event, session, f"is for {order}, which was also paid by invoice")
+    try:
+        issuing.settle(
+            order,
+            paid_by=Order.Payment.STRIPE,
+            by=None,
+            why=f"Stripe event {event.id}",
+            at=timezone.now(),
         )
-    issuing.settle(
-        order,
-        paid_by=Order.Payment.STRIPE,
-        by=None,
-        why=f"Stripe event {event.id}",
-        at=timezone.now(),
-    )
+    except Refused as refused:  # the order was cancelled
+        _report(event, session, f"cannot be used: {refused}")
+
+
+def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
+    """Cancels an unpaid order, and closes its page at Stripe first, so that nobody pays it later.
+
+    Raises Refused, or PaymentError if Stripe fails or has been paid.
+    """
+    if order.stripe_session and selling.by_card() and order.status is Order.Status.OPEN:
+        try:
+            session = _open_session(order)
+            if session:
+                _client().v1.checkout.sessions.expire(session.id)
+        except stripe.StripeError as error:
+            logger.error("Stripe failed for order %d: %s", order.pk, type(error).__name__)
+            msg = "The payment page cannot be closed. The order is not cancelled; try again later."
+            raise PaymentError(msg) from None
+    issuing.cancel(order, by=by, why=why, at=at)
 
 
 class _Session(BaseModel):
@@ -91,6 +113,8 @@ class _Session(BaseModel):
     client_reference_id: str | None
     mode: Literal["payment"]
     payment_status: str
+    amount_total: int | None = None  # minor units
+    currency: str | None = Field(default=None, pattern=r"^[a-z]{3}$")
 
 
 class _Data(BaseModel):
@@ -119,6 +143,17 @@ def _verified(payload: bytes, signature: str) -> _Event:
         raise ForgedEvent from None
 
 
+def _report(event: _Event, session: _Session, wrong: str) -> None:
+    """Logs a payment that settles nothing, and tells staff."""
+    logger.error("The payment of Stripe event %s %s.", event.id, wrong)
+    paid = selling.money(session.amount_total or 0, (session.currency or "?").upper())
+    mail.tell_staff(
+        "A payment at Stripe needs you",
+        f"The payment of {paid} (session {session.id}, event {event.id}) {wrong}.",
+        "Find it in Stripe's dashboard. Refund it, or mark the order paid in Administration.",
+    )
+
+
 def _open_session(order: Order) -> Session | None:
     if not order.stripe_session:
         return None
@@ -134,7 +169,7 @@ def _new_session(order: Order) -> Session:
     return _client().v1.checkout.sessions.create(
         params={
             "mode": "payment",
-            "line_items": [{"price": settings.STRIPE_PRICES[order.months], "quantity": 1}],
+            "line_items": _line_items(order),
             "client_reference_id": str(order.pk),
             "customer_email": order.customer.user.email,
             "success_url": back,
@@ -147,6 +182,22 @@ def _new_session(order: Order) -> Session:
             f"-{timezone.now():%Y%m%d%H}"
         },
     )
+
+
+def _line_items(order: Order) -> Any:
+    """The order's net price and its tax, so that Stripe asks for exactly the order's total."""
+    lines = [(order.item, order.net), *([(order.tax_label, order.tax)] if order.tax else [])]
+    return [
+        {
+            "quantity": 1,
+            "price_data": {
+                "currency": order.currency.lower(),
+                "unit_amount": amount,
+                "product_data": {"name": name},
+            },
+        }
+        for name, amount in lines
+    ]
 
 
 def _client() -> stripe.StripeClient:

@@ -38,13 +38,24 @@ STS_ENDPOINT_URL = env.str("STS_ENDPOINT_URL", default=account_proof.URL)
 if STS_ENDPOINT_URL:
     parsed("STS_ENDPOINT_URL", STS_ENDPOINT_URL, like=account_proof.URL, path="/")
 
-# Without these keys, staff mark orders paid.
+# --- Selling ----------------------------------------------------------------------------------
+
+# What is missing here, panel.checks names; Paid licenses cannot be ordered then.
+CURRENCY = env.str("CURRENCY", default="EUR")
+PRICES = {  # net, by term in months
+    1: env.str("PRICE_1_MONTH", default=""),
+    12: env.str("PRICE_12_MONTHS", default=""),
+}
+TAX_NAME = env.str("TAX_NAME", default="VAT")
+TAX_RATE = env.str("TAX_RATE", default="")  # percent
+SELLER_ADDRESS = env.str("SELLER_ADDRESS", default="")  # lines, separated by semicolons
+SELLER_COUNTRY = env.str("SELLER_COUNTRY", default="")
+SELLER_VAT_ID = env.str("SELLER_VAT_ID", default="")
+BANK_DETAILS = env.str("BANK_DETAILS", default="")  # lines, separated by semicolons
+
+# Without these keys, customers transfer money, and staff mark orders paid.
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
-STRIPE_PRICES = {  # Stripe's price ids, by term in months
-    1: env.str("STRIPE_PRICE_1_MONTH", default=""),
-    12: env.str("STRIPE_PRICE_12_MONTHS", default=""),
-}
 STRIPE_API_URL = "https://api.stripe.com"
 
 # --- Applications -----------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def invite(
         defaults={"role": role, "invited_by": by, "sent_at": at},
     )
     _record(Act.Kind.INVITED, customer, by=by, at=at, why=_said(email, role, why))
-    transaction.on_commit(lambda: mail.send_invitation(invitation))
+    mail.invited(invitation)
     return invitation
 
 

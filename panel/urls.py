@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_not_required, permission_requir
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from panel import publishing, staff_views, team_views, views
+from panel import orders, publishing, staff_views, team_views, views
 from serving.security_txt import security_txt
 
 admin.site.site_header = admin.site.site_title = "Threat Reaction licensing"
@@ -29,15 +29,22 @@ urlpatterns = [
     path("panel/licenses", views.licenses, name="licenses"),
     path("panel/licenses/<str:jti>/key.txt", views.download, name="download"),
     path("panel/licenses/<str:jti>/replace", views.replace, name="replace"),
-    path("panel/orders/<int:pk>", views.order, name="order"),
-    path("panel/orders/<int:pk>/pay", views.pay, name="pay"),
+    path("panel/orders", orders.orders, name="orders"),
+    path("panel/orders/<int:pk>", orders.order, name="order"),
+    path("panel/orders/<int:pk>/order.pdf", orders.order_pdf, name="order-pdf"),
+    path("panel/orders/<int:pk>/pay", orders.pay, name="pay"),
+    path("panel/orders/<int:pk>/cancel", orders.cancel, name="cancel"),
+    path("panel/orders/<int:pk>/receipt", orders.receipt, name="receipt"),
+    path("panel/orders/<int:pk>/receipt.pdf", orders.receipt_pdf, name="receipt-pdf"),
+    path("panel/invoices/<int:sequence>", orders.invoice, name="invoice"),
+    path("panel/invoices/<int:sequence>/invoice.pdf", orders.invoice_pdf, name="invoice-pdf"),
     path("panel/team", team_views.team, name="team"),
     path("panel/team/invite", team_views.invite, name="team-invite"),
     path("panel/team/invitations/<int:pk>/withdraw", team_views.withdraw, name="team-withdraw"),
     path("panel/team/invitations/<int:pk>/answer", team_views.answer, name="team-answer"),
     path("panel/team/members/<int:pk>/role", team_views.change_role, name="team-role"),
     path("panel/team/members/<int:pk>/remove", team_views.remove, name="team-remove"),
-    path("panel/stripe/webhook", views.stripe_webhook, name="stripe-webhook"),
+    path("panel/stripe/webhook", orders.stripe_webhook, name="stripe-webhook"),
     path("panel/public-key.pem", publishing.public_key_pem, name="public-key"),
     path("panel/revocations.jwt", publishing.revocations, name="revocations"),
     path(".well-known/jwks.json", publishing.jwks, name="jwks"),

@@ -1,31 +1,31 @@
-"""The customer's pages: licenses, orders, and the forms to request, pay for and replace them."""
+"""The customer's pages of licenses, and the forms to request and replace them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from license.token import Plan
-from panel import account_proof, issuing, payments, roles, teams, term
+from panel import account_proof, issuing, orders, roles, selling, teams, term
 from panel.account_proof import ProofRefused
 from panel.forms import AccountIdField, OrderForm, ReasonForm, RequestForm, TrialForm
 from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Member, Order
-from panel.payments import ForgedEvent, PaymentError
 from panel.roles import Power
+from panel.selling import Billing
 from panel.team_views import insist
 
 RATES = {"request": "20/h/user,60/h/ip"}  # requests that can issue a license
@@ -41,7 +41,7 @@ def licenses(request: HttpRequest) -> HttpResponse:
     rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
     context = {
         "accounts": _by_account(rows, at),
-        "orders": customer.order_set.filter(license=None).order_by("-placed_at"),
+        "orders": customer.order_set.filter(license=None, cancelled_at=None).order_by("-pk"),
         "customer": customer,
         "may_see_keys": roles.may(member, Power.KEYS),
         "may_order": roles.may(member, Power.ORDERS),
@@ -67,7 +67,7 @@ def download(request: HttpRequest, jti: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@never_cache  # the page contains a challenge
+@never_cache  # the page contains a challenge and an address
 @sensitive_post_parameters("proof")
 @sensitive_variables()
 def request_license(request: HttpRequest) -> HttpResponse:
@@ -75,11 +75,15 @@ def request_license(request: HttpRequest) -> HttpResponse:
     asked_for = request.GET.get("plan") or _usual_plan(request)
     plan = Plan.TRIAL if asked_for == Plan.TRIAL else Plan.PAID
     customer = insist(request, Power.KEYS if plan is Plan.TRIAL else Power.ORDERS).customer
-    form_class = TrialForm if plan is Plan.TRIAL else OrderForm
+    form_class = OrderForm if plan is Plan.PAID else TrialForm
     if request.method != "POST":
         initial = {"account_id": request.GET.get("account_id", ""), "name": customer.name}
         if request.GET.get("months") in {"1", "12"}:
             initial["months"] = request.GET["months"]
+        latest = customer.order_set.order_by("-pk").first()
+        for field in fields(Billing) if latest else []:
+            if field.name != "purchase_order":
+                initial[field.name] = getattr(latest, field.name)
         return _request_page(request, customer, plan, form_class(initial=initial))
     if not ratelimit.consume(request, app="panel", action="request", config=RATES):
         return render(request, "429.html", status=429)
@@ -88,9 +92,9 @@ def request_license(request: HttpRequest) -> HttpResponse:
         return _request_page(request, customer, plan, form)
     asked = form.cleaned_data
     try:
-        if plan is Plan.TRIAL:
+        if not isinstance(form, OrderForm):
             return _trial(request, customer, asked)
-        return _order(request, customer, asked)
+        return _order(request, customer, asked, form.billing)
     except ProofRefused as refused:
         form.add_error("proof" if account_proof.can_ask_aws() else None, str(refused))
         return _request_page(request, customer, plan, form)
@@ -98,24 +102,6 @@ def request_license(request: HttpRequest) -> HttpResponse:
         form.add_error(None, str(refused))
         taken = asked["account_id"] if isinstance(refused, TrialTaken) else ""
         return _request_page(request, customer, plan, form, taken=taken)
-
-
-@require_safe
-@never_cache
-def order(request: HttpRequest, pk: int) -> HttpResponse:
-    """Shows an order and its status."""
-    placed = _order_of(request, pk)
-    return render(request, "panel/order.html", {"order": placed, "by_card": payments.by_card()})
-
-
-@require_POST
-def pay(request: HttpRequest, pk: int) -> HttpResponse:
-    """Redirects to Stripe's payment page, if the order is unpaid."""
-    insist(request, Power.ORDERS)
-    placed = _order_of(request, pk)
-    if not payments.by_card() or placed.status is not Order.Status.OPEN:
-        return redirect("order", pk)
-    return _pay(request, placed)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -143,57 +129,49 @@ def replace(request: HttpRequest, jti: str) -> HttpResponse:
     return render(request, "panel/replace.html", {"license": issued, "form": form})
 
 
-@csrf_exempt  # the request is authenticated by Stripe's signature
-@login_not_required
-@require_POST
-def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """Receives Stripe's events. Responds with 400 to an invalid signature, 404 without Stripe."""
-    if not payments.by_card():
-        return HttpResponse("Stripe is not configured.\n", status=404, content_type="text/plain")
-    try:
-        payments.receive(request.body, request.headers.get("Stripe-Signature", ""))
-    except ForgedEvent:
-        return HttpResponse("Invalid event or signature.\n", status=400, content_type="text/plain")
-    return HttpResponse(status=204)
-
-
 @sensitive_variables()
 def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
     account_id, at, by = asked["account_id"], timezone.now(), cast(User, request.user)
     if not account_proof.is_proven(customer, account_id):
         account_proof.prove(customer, asked["proof"], account_id=account_id, by=by, at=at)
     issuing.start_trial(customer, account_id=account_id, name=asked["name"], at=at, by=by)
-    messages.success(
-        request, "Your trial has started. The key is shown below and was e-mailed to you."
-    )
+    messages.success(request, "Your trial has started. The key is below.")
     return redirect("licenses")
 
 
-def _order(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> HttpResponse:
+def _order(
+    request: HttpRequest, customer: Customer, asked: dict[str, Any], billing: Billing
+) -> HttpResponse:
     placed = issuing.place_order(
         customer,
         account_id=asked["account_id"],
         months=asked["months"],
         name=asked["name"],
+        billing=billing,
         at=timezone.now(),
         by=cast(User, request.user),
     )
-    return _pay(request, placed) if payments.by_card() else redirect("order", placed.pk)
-
-
-def _pay(request: HttpRequest, placed: Order) -> HttpResponse:
-    try:
-        return redirect(payments.checkout_url(placed))
-    except PaymentError as error:
-        messages.error(request, str(error))
-        return redirect("order", placed.pk)
+    if selling.by_card():
+        return orders.to_stripe(request, placed)
+    messages.success(request, f"{placed} is placed. We e-mail it to you, with the invoice.")
+    return redirect("order", placed.pk)
 
 
 def _request_page(
     request: HttpRequest, customer: Customer, plan: Plan, form: RequestForm, *, taken: str = ""
 ) -> HttpResponse:
     account_id = form["account_id"].value() or ""
-    context = {"form": form, "plan": plan, "taken": taken, "account_id": account_id}
+    can_order = selling.is_open()
+    context = {
+        "form": form,
+        "plan": plan,
+        "taken": taken,
+        "account_id": account_id,
+        "can_order": can_order,
+        "by_card": selling.by_card(),
+        "prices": _prices() if can_order else [],
+        "tax_depends_on_country": settings.SELLER_COUNTRY in selling.EU,
+    }
     if plan is Plan.TRIAL:
         is_proven = account_proof.is_proven(customer, AccountIdField().to_python(account_id))
         challenge = account_proof.new_challenge(customer)
@@ -206,6 +184,23 @@ def _request_page(
             "trial_ends_at": term.trial_until(timezone.now()),
         }
     return render(request, "panel/request_license.html", context)
+
+
+def _prices() -> list[dict[str, str]]:
+    """What each term costs a customer in the seller's country."""
+    prices = []
+    for months, label in Order._meta.get_field("months").flatchoices:
+        quote = selling.quote(months)
+        prices.append(
+            {
+                "term": label,
+                "net": selling.money(quote.net, quote.currency),
+                "tax_label": quote.tax_label,
+                "tax": selling.money(quote.tax, quote.currency),
+                "total": selling.money(quote.total, quote.currency),
+            }
+        )
+    return prices
 
 
 def _by_account(
@@ -239,8 +234,3 @@ def _member(request: HttpRequest) -> Member:
 def _license(request: HttpRequest, jti: str) -> IssuedLicense:
     rows = IssuedLicense.objects.with_fate()
     return get_object_or_404(rows, jti=jti, customer=_member(request).customer)
-
-
-def _order_of(request: HttpRequest, pk: int) -> Order:
-    rows = Order.objects.select_related("license", "customer__user")
-    return get_object_or_404(rows, pk=pk, customer=_member(request).customer)

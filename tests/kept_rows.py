@@ -26,6 +26,7 @@ _VALUES = {
             "BigIntegerField",
             "ForeignKey",
             "OneToOneField",
+            "PositiveIntegerField",
             "PositiveSmallIntegerField",
         ],
         ("1", "2"),

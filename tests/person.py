@@ -106,3 +106,30 @@ def overflows(page: Page) -> bool:
     return bool(
         page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     )
+
+
+def wrong_with(page: Page) -> list[str]:
+    """Return what is wrong with the page for axe, at each width, in the dark and in print."""
+    found: list[str] = []
+    page.wait_for_load_state()
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    found += accessibility_violations(page)
+    page.emulate_media(color_scheme="dark")  # only the colors differ
+    found += [
+        f"dark: {violation}" for violation in accessibility_violations(page, "color-contrast")
+    ]
+    for width in (320, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        if overflows(page):
+            found.append(f"{page.url} scrolls sideways at {width} px")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(media="print")
+    found += [f"{page.url} prints: {control}" for control in page.evaluate(_PRINTED_CONTROLS)]
+    page.emulate_media(media="screen")
+    return found
+
+
+_PRINTED_CONTROLS = """[...document.querySelectorAll("main#content, .topbar")]
+    .flatMap((part) => [...part.querySelectorAll("nav, button:not(.cell), input, textarea")])
+    .filter((control) => control.checkVisibility())
+    .map((control) => `${control.tagName} ${control.textContent.trim().slice(0, 40)}`)"""

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from accounts.tests.browser import totp
 from findings.tests.telling import attack_sequence
 from license.tests.keys import make_license
-from tests.person import accessibility_violations, follow, new_page, overflows, sign_in
+from tests.person import accessibility_violations, follow, new_page, sign_in, wrong_with
 from tests.server import CLIENT_ID, PASSWORD, ROOT, Databases, Server, running
 from tests.test_never_locked_out import STATES
 
@@ -97,32 +97,6 @@ undo.allow(
     by=User.objects.first(), at=timezone.now(),
 )
 """
-
-
-def wrong_with(page: Page) -> list[str]:
-    found: list[str] = []
-    page.wait_for_load_state()
-    page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    found += accessibility_violations(page)
-    page.emulate_media(color_scheme="dark")  # only the colors differ
-    found += [
-        f"dark: {violation}" for violation in accessibility_violations(page, "color-contrast")
-    ]
-    for width in (320, 1920):
-        page.set_viewport_size({"width": width, "height": 800})
-        if overflows(page):
-            found.append(f"{page.url} scrolls sideways at {width} px")
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.emulate_media(media="print")
-    found += [f"{page.url} prints: {control}" for control in page.evaluate(_PRINTED_CONTROLS)]
-    page.emulate_media(media="screen")
-    return found
-
-
-_PRINTED_CONTROLS = """[...document.querySelectorAll("main#content, .topbar")]
-    .flatMap((part) => [...part.querySelectorAll("nav, button:not(.cell), input, textarea")])
-    .filter((control) => control.checkVisibility())
-    .map((control) => `${control.tagName} ${control.textContent.trim().slice(0, 40)}`)"""
 
 
 @pytest.mark.parametrize("licensed", [True, False])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from django.test import Client
 
 from actions.tests.attacks import arrive, attack
 from findings.models import Finding
+from tests.error_summary import assert_first_and_once
 
 pytestmark = pytest.mark.one_database  # the order of a page
 
@@ -31,20 +30,6 @@ SENT = {
     ),
     "/events/{pk}/triage": {"note": "x" * 100_000},
 }
-
-
-def assert_first_and_once(page: bytes, error: str) -> None:
-    main = page.decode().partition("<main")[2]
-    assert main.count(error) == 1
-    assert main.count('class="notice errors"') == 1
-    after = main.partition('class="notice errors"')[2]
-    assert after.partition(">")[0].endswith("autofocus")
-    assert error in after.partition("</div>")[0]
-    field = re.search(r"<(?:input|textarea|select)[^>]* aria-invalid=\"true\"[^>]*>", after)
-    assert field
-    described_by = re.search(r'aria-describedby="([^"]+)"', field[0])
-    assert described_by
-    assert any(f'id="{name}"' in main for name in described_by[1].split())
 
 
 @pytest.mark.usefixtures("valid_license")

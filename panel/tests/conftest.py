@@ -25,6 +25,7 @@ import tests.server
 from license.tests import keys
 from panel import account_proof, issuing, second_factor
 from panel.models import Customer, IssuedLicense, Order
+from panel.selling import Billing
 from panel.tests import server as servers
 from panel.tests import sts
 from panel.tests.server import PanelDatabases
@@ -35,6 +36,7 @@ from tests.tampering import flushes_past_triggers
 # Not keys.ACCOUNT, which is an example of AWS's documentation: the panel refuses those.
 ACCOUNT = "210987654321"
 OTHER_ACCOUNT = "321098765432"
+BILLING = Billing(street="Main St 1", postal_code="10115", city="Berlin", country="DE")
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +122,7 @@ def staff(db: None) -> User:
     importlib.import_module("panel.migrations.0003_staff_group").create_group(apps, None)
     importlib.import_module("panel.migrations.0005_account_proofs").let_staff_approve(apps, None)
     importlib.import_module("panel.migrations.0006_teams").let_staff_make_owners(apps, None)
+    importlib.import_module("panel.migrations.0009_staff_see_invoices").extend_group(apps, None)
     user.groups.add(Group.objects.get(name="licensing staff"))
     return user
 
@@ -150,7 +153,9 @@ def buy(staff: User) -> Buy:
         customer: Customer, *, months: int = 12, account: str = ACCOUNT, at: datetime | None = None
     ) -> IssuedLicense:
         at = at or timezone.now()
-        order = issuing.place_order(customer, account_id=account, months=months, name="", at=at)
+        order = issuing.place_order(
+            customer, account_id=account, months=months, name="", billing=BILLING, at=at
+        )
         paid = issuing.settle(
             order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 1", at=at
         )

@@ -9,6 +9,7 @@ import os
 
 for name in (
     "ALLOWED_HOSTS",
+    "CURRENCY",
     "DEFAULT_FROM_EMAIL",
     "ENCRYPTION_KEYS",
     "LICENSE_OTHER_PUBLIC_KEYS",
@@ -16,19 +17,30 @@ for name in (
     "PANEL_DATABASE_URL",
     "LOG_FORMAT",
     "SECURITY_CONTACT",
+    "SELLER_VAT_ID",
     "SECURITY_POLICY_URL",
-    "STRIPE_PRICE_12_MONTHS",
-    "STRIPE_PRICE_1_MONTH",
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRET",
     "HSTS_PRELOAD",
+    "TAX_NAME",
     "STS_ENDPOINT_URL",
     "TRUSTED_PROXY_COUNT",
 ):
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
 
-os.environ |= {
+SELLING = {
+    "PRICE_1_MONTH": "99.00",
+    "PRICE_12_MONTHS": "990.00",
+    "TAX_RATE": "19",
+    "SELLER_ADDRESS": "Vendor GmbH; Lindenstraße 1; 10115 Berlin; Germany",
+    "SELLER_COUNTRY": "DE",
+    "BANK_DETAILS": "Vendor GmbH; IBAN DE02 1203 0000 0000 2020 51",
+}
+for name in SELLING:
+    os.environ.pop(f"{name}_FILE", None)
+
+os.environ |= SELLING | {
     "EMAIL_URL": "consolemail://",
     "SECRET_KEY": "of no use outside a test run, and long enough for the check",
     "PANEL_URL": "http://testserver/panel",

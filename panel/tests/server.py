@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
+from panel.tests.environment import SELLING
 from panel.tests.signing_in import totp
 from tests.server import Databases, Server, listening, serving
 
@@ -37,12 +38,16 @@ class PanelDatabases(Databases):
     def environment(self, database_url: str, url: str = "http://localhost") -> dict[str, str]:
         portal = super().environment(database_url, url)
         of_the_portal = ("DATABASE_URL", "PORTAL_URL", "AWS_ACCOUNT_ID", "LICENSE_PUBLIC_KEY_PATH")
-        return {name: portal[name] for name in portal if name not in of_the_portal} | {
-            "DJANGO_SETTINGS_MODULE": "panel.tests.settings",
-            "PANEL_URL": f"{url}/panel",
-            "PANEL_DATABASE_URL": database_url,
-            "LICENSE_SIGNING_KEY": str(self.signing_key_path),
-        }
+        return (
+            {name: portal[name] for name in portal if name not in of_the_portal}
+            | SELLING
+            | {
+                "DJANGO_SETTINGS_MODULE": "panel.tests.settings",
+                "PANEL_URL": f"{url}/panel",
+                "PANEL_DATABASE_URL": database_url,
+                "LICENSE_SIGNING_KEY": str(self.signing_key_path),
+            }
+        )
 
 
 @contextmanager
@@ -92,3 +97,14 @@ def enter_code(page: Page, panel: Server, *, then: str = "") -> None:
         page.get_by_role("heading", name=then).wait_for()
     else:
         page.get_by_role("button", name="Sign out").wait_for()
+
+
+def place_order(page: Page, term: str = "12 months") -> None:
+    """Fills in the open order form and sends it."""
+    page.get_by_label(term, exact=True).check()
+    page.get_by_label("Company").fill("Example Corp")
+    page.get_by_label("Street and number").fill("Main St 1")
+    page.get_by_label("City").fill("Berlin")
+    page.get_by_label("Country").select_option("DE")
+    page.get_by_role("button", name="Place order").click()
+    page.get_by_role("heading", name=re.compile(r"Order \d+")).wait_for()

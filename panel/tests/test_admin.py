@@ -15,7 +15,7 @@ from time_machine import travel
 
 from panel import issuing
 from panel.models import Act, Customer, IssuedLicense, Order
-from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, browser, person, start_trial
+from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT, Buy, browser, person, start_trial
 from tests.test_secrets import traces
 
 ADMIN = "/panel/admin/panel"
@@ -49,7 +49,9 @@ def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) 
         return buy(alice)
     if action == "mark_paid":
         now = timezone.now()
-        return issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=now)
+        return issuing.place_order(
+            alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=now
+        )
     if action == "reinstate":
         issuing.suspend(alice, by=staff, why="card declined", at=timezone.now())
     return alice
@@ -57,7 +59,9 @@ def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) 
 
 @pytest.fixture
 def order(alice: Customer) -> Order:
-    return issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    return issuing.place_order(
+        alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
+    )
 
 
 @pytest.mark.parametrize("words", ["alice@example.com", ACCOUNT, "{jti}"])

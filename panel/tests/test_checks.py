@@ -14,12 +14,11 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from license.tests import keys
-from panel import checks, signing
+from panel import checks, selling, signing
 from panel.tests.test_signing import aws_kms, make_kms_key, pem
 from tests import documented
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PRICES = {1: "price_month", 12: "price_year"}
 
 
 def the_error(found: list[CheckMessage], error_id: str) -> CheckMessage:
@@ -35,7 +34,6 @@ def test_a_panel_that_is_set_up_passes_every_check(settings: Settings, tmp_path:
     path.write_bytes(keys.public_pem(keys.other_key()))
     settings.LICENSE_OTHER_PUBLIC_KEYS = str(path)
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = "sk_test", "whsec_test"
-    settings.STRIPE_PRICES = PRICES
     found = run_checks(include_deployment_checks=True)
     assert not [message for message in found if str(message.id).startswith("panel.")]
     call_command("check")
@@ -86,21 +84,54 @@ def test_a_rotation_that_cannot_be_published_is_told(
     assert str(tmp_path) not in error.msg
 
 
-@pytest.mark.parametrize(
-    ("secret", "prices", "missing"),
-    [
-        ("", PRICES, "STRIPE_WEBHOOK_SECRET"),
-        ("whsec_test", {1: "", 12: "price_year"}, "STRIPE_PRICE_1_MONTH"),
-        ("", {1: "price_month", 12: ""}, "STRIPE_WEBHOOK_SECRET, STRIPE_PRICE_12_MONTHS"),
-    ],
-)
-def test_stripe_by_halves_is_told(
-    settings: Settings, secret: str, prices: dict[int, str], missing: str
-) -> None:
-    settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_PRICES = secret, prices
+def test_stripe_by_halves_is_told(settings: Settings) -> None:
     assert checks.check_stripe() == []  # no Stripe at all
     settings.STRIPE_SECRET_KEY = "sk_test"
-    assert f"without {missing}:" in the_error(checks.check_stripe(), "panel.E004").msg
+    assert "STRIPE_WEBHOOK_SECRET" in the_error(checks.check_stripe(), "panel.E004").msg
+
+
+@pytest.mark.parametrize("name", checks.HINTS)
+def test_what_is_missing_to_sell_is_named_with_a_remedy(settings: Settings, name: str) -> None:
+    unset(settings, name)
+    (found,) = checks.check_selling_is_set_up()
+    assert (found.id, found.is_serious()) == ("panel.W002", False)
+    assert name in found.msg
+    assert checks.HINTS[name] in str(found.hint)
+    settings.STRIPE_SECRET_KEY = "sk_test"  # and then no bank details are needed
+    assert bool(checks.check_selling_is_set_up()) == (name != "BANK_DETAILS")
+
+
+def unset(settings: Settings, name: str, value: str = "") -> None:
+    months = {"PRICE_1_MONTH": 1, "PRICE_12_MONTHS": 12}
+    if name in months:
+        settings.PRICES = settings.PRICES | {months[name]: value}
+    else:
+        setattr(settings, name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PRICE_1_MONTH", "99"),
+        ("PRICE_1_MONTH", "99,00"),
+        ("PRICE_1_MONTH", "0.00"),
+        ("PRICE_12_MONTHS", "-990.00"),
+        ("PRICE_12_MONTHS", "1e3"),
+        ("TAX_RATE", "19 %"),
+        ("TAX_RATE", "0.195"),
+        ("CURRENCY", "euro"),
+        ("CURRENCY", "JPY"),
+        ("SELLER_COUNTRY", "Germany"),
+    ],
+)
+def test_what_is_malformed_is_told_and_nothing_can_be_ordered(
+    settings: Settings, name: str, value: str
+) -> None:
+    unset(settings, name, value)
+    error = the_error(checks.check_selling(), "panel.E007")
+    assert name in error.msg
+    assert value in error.msg
+    assert not selling.is_open()
 
 
 def test_a_proof_that_is_not_sent_over_https_is_told(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -25,11 +26,11 @@ from pytest_django.fixtures import Settings
 from license import token
 from license.tests import keys
 from panel import issuing, payments
-from panel.models import Act, Customer, IssuedLicense, Order
-from panel.tests.conftest import ACCOUNT
+from panel.models import Act, Customer, IssuedLicense, Order, OutgoingMail
+from panel.tests.conftest import ACCOUNT, BILLING
 
 SECRET_KEY, WEBHOOK_SECRET = "sk_test_of_no_use", "whsec_of_no_use"
-PRICES = {1: "price_month", 12: "price_year"}
+TOTALS = {1: 117_81, 12: 1178_10}  # with 19% tax
 SESSIONS = "/v1/checkout/sessions"
 
 
@@ -63,8 +64,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
         body = {name: values[0] for name, values in parse_qs(sent).items()}
-        if self._is_welcome() and self.path == SESSIONS:
+        if not self._is_welcome():
+            return
+        if self.path == SESSIONS:
             self._answer(200, self.server.create(body, self.headers["Idempotency-Key"]))
+        elif self.path.endswith("/expire"):
+            session = self.server.sessions[self.path.split("/")[-2]]
+            session |= {"status": "expired", "url": None}
+            self._answer(200, session)
 
     def do_GET(self) -> None:
         if self._is_welcome():
@@ -92,7 +99,6 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def stripe_api(settings: Settings) -> Iterator[StripeApi]:
     settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = SECRET_KEY, WEBHOOK_SECRET
-    settings.STRIPE_PRICES = PRICES
     with StripeApi() as server:
         settings.STRIPE_API_URL = server.url
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -105,13 +111,15 @@ def stripe_api(settings: Settings) -> Iterator[StripeApi]:
 @pytest.fixture
 def order(stripe_api: StripeApi, alice: Customer) -> Order:
     """Alice's order, with a session at Stripe."""
-    placed = issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    placed = issuing.place_order(
+        alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
+    )
     payments.checkout_url(placed)
     return placed
 
 
 def ask(client: Client, months: int = 12) -> Any:
-    asked = {"account_id": ACCOUNT, "months": str(months), "name": ""}
+    asked = {"account_id": ACCOUNT, "months": str(months), "name": "Acme"} | asdict(BILLING)
     return client.post(f"{reverse('request-license')}?plan=paid", asked)
 
 
@@ -122,6 +130,8 @@ def event(order: Order, kind: str = "checkout.session.completed", **session: Any
         "mode": "payment",
         "client_reference_id": str(order.pk),
         "payment_status": "paid",
+        "amount_total": TOTALS[order.months],
+        "currency": "eur",
     }
     return json.dumps(
         {"id": "evt_1", "object": "event", "type": kind, "data": {"object": said | session}}
@@ -153,7 +163,10 @@ def test_an_order_leads_to_stripes_page_with_its_price_and_its_number(
     (body,) = stripe_api.created
     assert (response.status_code, response.url) == (302, stripe_api.sessions["cs_test_1"]["url"])
     assert body["mode"] == "payment"
-    assert (body["line_items[0][price]"], body["line_items[0][quantity]"]) == (PRICES[months], "1")
+    amounts = [int(body[f"line_items[{n}][price_data][unit_amount]"]) for n in (0, 1)]
+    assert amounts == [{1: 99_00, 12: 990_00}[months], {1: 18_81, 12: 188_10}[months]]
+    assert sum(amounts) == order.total == TOTALS[months]
+    assert {body[f"line_items[{n}][price_data][currency]"] for n in (0, 1)} == {"eur"}
     assert body["client_reference_id"] == str(order.pk)
     assert body["customer_email"] == "alice@example.com"
     back = f"http://testserver/panel/orders/{order.pk}"
@@ -286,7 +299,7 @@ def test_an_event_that_fits_no_order_whole_settles_none(
 ) -> None:
     """It must not match an order without a session."""
     waiting = issuing.place_order(
-        order.customer, account_id=ACCOUNT, months=1, name="", at=timezone.now()
+        order.customer, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=timezone.now()
     )
     assert waiting.stripe_session is None
     assert send(event(order, **changed)) == status
@@ -403,12 +416,72 @@ def test_what_a_suspended_customer_pays_is_kept_on_hold(
     assert IssuedLicense.objects.get().order == order
 
 
-def test_an_order_that_is_paid_in_two_ways_issues_once_and_is_noticed(
-    order: Order, staff: User, caplog: pytest.LogCaptureFixture
+def test_an_order_that_is_paid_in_two_ways_issues_once_and_staff_are_told(
+    order: Order, staff: User
 ) -> None:
     issuing.settle(
         order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 8", at=timezone.now()
     )
     assert send(event(order)) == 204
     assert IssuedLicense.objects.count() == 1
-    assert "was paid both by invoice and at Stripe" in caplog.text  # somebody is owed their money
+    assert "was also paid by invoice" in told(staff)  # somebody is owed their money
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong"),
+    [
+        ({"id": "cs_unknown"}, "matches no order"),
+        ({"client_reference_id": "0"}, "matches no order"),
+        ({"amount_total": 1}, "is not the total of Order"),
+        ({"amount_total": None}, "is not the total of Order"),
+        ({"currency": "usd"}, "is not the total of Order"),
+        ({"currency": None}, "is not the total of Order"),
+    ],
+)
+def test_a_payment_that_fits_no_order_settles_none_and_staff_are_told(
+    order: Order, staff: User, changed: dict[str, Any], wrong: str
+) -> None:
+    assert send(event(order, **changed)) == 204
+    assert Order.objects.get().status is Order.Status.OPEN
+    assert wrong in told(staff)
+    assert "evt_1" in told(staff)
+
+
+def test_a_cancelled_order_cannot_be_paid_at_stripe(
+    alice_client: Client, order: Order, stripe_api: StripeApi, staff: User
+) -> None:
+    answer = alice_client.post(reverse("cancel", args=[order.pk]), follow=True)
+    assert "is cancelled" in answer.content.decode()
+    assert stripe_api.sessions["cs_test_1"]["status"] == "expired"
+    paying = alice_client.post(reverse("pay", args=[order.pk]))
+    assert paying.headers["Location"] == reverse("order", args=[order.pk])
+    assert send(event(order)) == 204  # and yet somebody has
+    assert Order.objects.get().status is Order.Status.CANCELLED
+    assert not IssuedLicense.objects.exists()
+    assert f"{order} is cancelled" in told(staff)
+
+
+@pytest.mark.parametrize("state", ["paid", "down"])
+def test_an_order_that_stripe_does_not_let_go_is_not_cancelled(
+    alice_client: Client, order: Order, stripe_api: StripeApi, state: str
+) -> None:
+    if state == "paid":  # and the event is on its way
+        stripe_api.sessions["cs_test_1"] |= {"status": "complete", "url": None}
+    stripe_api.fails = state == "down"
+    alice_client.post(reverse("cancel", args=[order.pk]))
+    assert Order.objects.get().status is Order.Status.OPEN
+    assert send(event(order)) == 204
+    assert IssuedLicense.objects.get().order == order
+
+
+def test_an_invoice_for_a_card_comes_with_the_payment(order: Order) -> None:
+    assert order.invoice is None
+    for _ in range(2):
+        send(event(order))
+    (invoice,) = order.invoice_set.all()
+    assert (invoice.total, invoice.bank_details) == (TOTALS[12], "")
+
+
+def told(staff: User) -> str:
+    """Returns the last mail to staff."""
+    return OutgoingMail.objects.filter(to=staff.email).latest("pk").body

@@ -24,7 +24,7 @@ from time_machine import Traveller
 
 from panel import issuing
 from panel.models import Act, Customer, Order
-from panel.tests.conftest import ACCOUNT, approve, browser, start_trial
+from panel.tests.conftest import ACCOUNT, BILLING, approve, browser, start_trial
 from panel.tests.signing_in import (
     FACTORS,
     ask_for_code,
@@ -46,7 +46,9 @@ MINUTE = 60
 
 @pytest.fixture
 def order(alice: Customer) -> Order:
-    return issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    return issuing.place_order(
+        alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
+    )
 
 
 @pytest.fixture

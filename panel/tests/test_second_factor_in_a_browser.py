@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from panel.tests import server as servers
 from panel.tests.conftest import ACCOUNT
 from panel.tests.server import sign_in_staff
 from panel.tests.signing_in import totp
@@ -43,7 +44,7 @@ def choose_to_mark_paid(page: Page) -> None:
 
 def place_order(page: Page) -> None:
     page.goto(f"/panel/request-license?account_id={ACCOUNT}&plan=paid")
-    follow(page, page.get_by_role("button", name="Order"))
+    servers.place_order(page)
 
 
 def an_hour_later(panel: Server) -> None:

@@ -20,6 +20,7 @@ from panel import issuing, numbers, teams
 from panel.models import Customer, Role
 from panel.tests.conftest import (
     ACCOUNT,
+    BILLING,
     OTHER_ACCOUNT,
     Buy,
     approve,
@@ -62,7 +63,12 @@ def test_one_search_finds_everything(
     )
     teams.accept(invitation, user=person("tess@example.com"), at=timezone.now())
     order = issuing.place_order(
-        alice, account_id="432109876543", months=1, name="Example Corp", at=timezone.now()
+        alice,
+        account_id="432109876543",
+        months=1,
+        name="Example Corp",
+        billing=BILLING,
+        at=timezone.now(),
     )
     for query, told in {
         "alice@": "alice@example.com, Example Corp",
@@ -117,7 +123,9 @@ def test_what_is_due_and_overdue_is_listed_until_it_is_renewed(
     ending = buy(alice, months=1, at=begins)
     buy(bob, at=begins)  # for a year
     start_trial(bob, account=OTHER_ACCOUNT, at=begins)  # a trial is not renewed
-    unpaid = issuing.place_order(bob, account_id=ACCOUNT, months=1, name="", at=begins)
+    unpaid = issuing.place_order(
+        bob, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=begins
+    )
     assert list(numbers.renewals_due(begins)) == []
     assert list(numbers.renewals_due(begins + timedelta(days=2))) == [ending]
     assert list(numbers.renewals_overdue(ending.expires_at - timedelta(seconds=1))) == []

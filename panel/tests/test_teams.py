@@ -16,9 +16,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from time_machine import travel
 
 from panel import issuing, teams
-from panel.models import Act, Customer, IssuedLicense, Member, Role
+from panel.models import Act, Customer, IssuedLicense, Member, OutgoingMail, Role
 from panel.roles import POWERS
-from panel.tests.conftest import ACCOUNT, Buy, approve, browser, person, start_trial
+from panel.tests.conftest import ACCOUNT, BILLING, Buy, approve, browser, person, start_trial
 
 TEAM = "/panel/team"
 
@@ -132,7 +132,9 @@ def test_each_role_may_do_what_its_powers_say(alice: Customer, buy: Buy, role: R
     assert set(POWERS) == set(Role)
     issued = buy(alice)
     now = timezone.now()
-    order = issuing.place_order(alice, account_id=ACCOUNT, months=1, name="", at=now)
+    order = issuing.place_order(
+        alice, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=now
+    )
     invitation = teams.invite(alice, email="x@example.com", role=role, by=alice.user, at=now)
     client = join(alice, "tess@example.com", role)
     names = {
@@ -170,16 +172,24 @@ def test_billing_sees_licenses_without_their_keys(
     assert ">Renew<" not in technical
 
 
-def test_keys_are_mailed_to_those_who_may_see_them(
-    alice: Customer,
-    buy: Buy,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-) -> None:
+def test_mail_goes_to_those_whose_role_it_concerns(alice: Customer, buy: Buy, staff: User) -> None:
     join(alice, "bill@example.com", Role.BILLING)
     join(alice, "tess@example.com", Role.TECHNICAL)
-    with django_capture_on_commit_callbacks(execute=True):
-        start_trial(alice)
-    assert mail.outbox[-1].to == ["alice@example.com", "tess@example.com"]
+
+    def told(subject: str) -> list[str]:
+        rows = OutgoingMail.objects.filter(subject__contains=subject).order_by("to")
+        return list(rows.values_list("to", flat=True))
+
+    start_trial(alice)
+    assert told("Your Trial license") == ["alice@example.com", "tess@example.com"]
+    issued = buy(alice)
+    assert told("we have received it") == ["alice@example.com", "bill@example.com"]
+    everybody = ["alice@example.com", "bill@example.com", "tess@example.com"]
+    assert told("Your Paid license") == everybody
+    issuing.revoke(issued, by=staff, why="fraud", at=timezone.now())
+    assert told("is revoked") == ["alice@example.com", "tess@example.com"]
+    issuing.suspend(alice, by=staff, why="fraud", at=timezone.now())
+    assert told("is on hold") == everybody
 
 
 def test_the_last_owner_neither_leaves_nor_changes_role(

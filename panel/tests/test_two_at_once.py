@@ -13,7 +13,7 @@ from django.utils import timezone
 from panel import issuing, teams
 from panel.issuing import Refused, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation, Role
-from panel.tests.conftest import ACCOUNT, Buy, start_trial
+from panel.tests.conftest import ACCOUNT, BILLING, Buy, start_trial
 from tests.at_once import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,9 @@ def test_of_two_who_ask_for_an_accounts_trial_one_gets_it(alice: Customer, bob: 
 
 
 def test_an_order_that_is_paid_twice_at_once_issues_once(alice: Customer, staff: User) -> None:
-    order = issuing.place_order(alice, account_id=ACCOUNT, months=12, name="", at=timezone.now())
+    order = issuing.place_order(
+        alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
+    )
     at_once(
         *(
             partial(
@@ -59,7 +61,13 @@ def test_an_order_that_is_paid_twice_at_once_issues_once(alice: Customer, staff:
 
 def test_two_orders_for_the_same_thing_are_one(alice: Customer) -> None:
     place = partial(
-        issuing.place_order, alice, account_id=ACCOUNT, months=1, name="", at=timezone.now()
+        issuing.place_order,
+        alice,
+        account_id=ACCOUNT,
+        months=1,
+        name="",
+        billing=BILLING,
+        at=timezone.now(),
     )
     assert len(set(at_once(place, place))) == 1
 
@@ -67,7 +75,9 @@ def test_two_orders_for_the_same_thing_are_one(alice: Customer) -> None:
 def test_two_renewals_at_once_follow_one_another(alice: Customer, staff: User, buy: Buy) -> None:
     present = buy(alice)
     orders = [
-        issuing.place_order(alice, account_id=ACCOUNT, months=months, name="", at=timezone.now())
+        issuing.place_order(
+            alice, account_id=ACCOUNT, months=months, name="", billing=BILLING, at=timezone.now()
+        )
         for months in (1, 12)
     ]
     at_once(

@@ -5,20 +5,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from panel import reminders
+from panel import outbox, reminders
 
 
 class Command(BaseCommand):
     help = (
-        "Reminds customers by e-mail whose license ends in 14, 7 or 1 days, or today. Run it once a"
-        " day. It sends each reminder only once."
+        "Reminds customers by e-mail whose license ends in 14, 7 or 1 days, or today, and sends"
+        " mail that could not be sent before. Run it every hour, or at least once a day. It sends"
+        " each reminder only once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="list the reminders that are due without sending them",
+            help="list the reminders and mails that are due without sending them",
         )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
@@ -35,6 +36,17 @@ class Command(BaseCommand):
             except OSError as error:
                 failed += 1
                 self.stderr.write(f"Failed to remind {about}: {type(error).__name__}")
+        for mail in outbox.waiting():
+            about = f"mail {mail.pk} to {mail.to}: {mail.subject}"
+            if dry_run:
+                self.stdout.write(f"Would send {about}")
+                continue
+            try:
+                if outbox.send(mail):
+                    self.stdout.write(f"Sent {about}")
+            except OSError as error:
+                failed += 1
+                self.stderr.write(f"Failed to send {about}: {type(error).__name__}")
         if failed:
-            msg = f"{failed} reminders could not be sent. The next run tries again."
+            msg = f"{failed} mails could not be sent. The next run tries again."
             raise CommandError(msg)
