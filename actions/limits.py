@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
 from actions import containment, durations
 from actions.models import Memory, Reaction, ReactionKind, ReactionQuerySet, State
 from findings.guardduty.parser import Kind
-from storage import instants
+from storage import bulk, instants
 from storage.locks import advisory_lock
 
 # Held by all that add a block or an unblock. So nobody adds an unblock after a block that is not
@@ -53,7 +53,7 @@ def ends(
     times, standing = Counter[str](), dict[str, datetime | None]()
     ended = State.DRY_RUN if is_dry_run else State.DONE
     for part in _parts(targets):
-        about = Reaction.objects.filter(target__in=part)
+        about = Reaction.objects.filter(target__in=bulk.among(part))
         lifted = _reached_their_end(about.filter(state=ended))
         times.update(dict(lifted.values_list("target").annotate(count=Count("pk"))))
         standing |= _latest_ends(about.outlasting(at), is_dry_run=is_dry_run)

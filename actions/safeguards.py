@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -34,8 +34,8 @@ def against_any_block(address: str, *, own: frozenset[str], never: list[Network]
     """
     if address in own:
         return "The address belongs to one of the account's own resources."
-    number = ipaddress.ip_address(address)
-    if _is_not_public(number):
+    number, is_not_public = _judged(address)
+    if is_not_public:
         return "The address is private or reserved."
     inside = next((network for network in never if number in network), None)
     if inside:
@@ -43,6 +43,12 @@ def against_any_block(address: str, *, own: frozenset[str], never: list[Network]
     if address in addresses_of_the_portal(settings.PORTAL_URL):
         return "The address belongs to the portal itself."
     return ""
+
+
+@lru_cache(maxsize=4096)  # a batch of findings often repeats addresses
+def _judged(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, bool]:
+    number = ipaddress.ip_address(address)
+    return number, _is_not_public(number)
 
 
 def _is_not_public(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

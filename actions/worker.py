@@ -1,7 +1,8 @@
 """The concurrent loops of `manage.py processfindings`.
 
-One ingests findings from the queue, one carries out actions, and one reconciles the firewall paths
-with the log. They are separate, so that AWS calls that hang in one do not delay the others.
+One ingests findings from the queue, one carries out actions, one reconciles the firewall paths with
+the log, and one recounts the sums of the findings. They are separate, so that AWS calls that hang
+in one do not delay the others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from django.utils import timezone
 from actions import approval, execution, ingest, limits, reconcile
 from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
+from findings import sums
 from findings.guardduty.parser import Unparsed, unwrap
 from serving import logs
 
@@ -37,6 +39,9 @@ PAUSE = 5.0  # seconds to wait after an error of AWS or the database
 IDLE = 1.0  # seconds to wait if no action is due
 LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
 STOP_CHECK = 0.2  # seconds between checks of `stop` during a poll of the queue
+
+AFTER_AN_UPGRADE = 15 * 60.0  # seconds after which the processes of the version before are gone
+RECOUNT_EVERY = 24 * 60 * 60.0  # seconds
 
 Finding = Mapping[str, Any] | Unparsed
 
@@ -67,8 +72,12 @@ def run(
     mending = threading.Thread(
         target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
     )
+    counting = threading.Thread(
+        target=_until, args=(stop, None, lambda: recount(stop)), daemon=True
+    )
     acting.start()
     mending.start()
+    counting.start()
     if queue:
         _until(stop, hearts[Loop.RECEIVE], lambda: receive(queue, stop))
     acting.join()
@@ -118,6 +127,20 @@ def mend(session: boto3.Session, stop: threading.Event) -> None:
     reconcile.reconcile(session)
     connections.close_all()  # the wait is long
     stop.wait(reconcile.EVERY.total_seconds())
+
+
+def recount(stop: threading.Event) -> None:
+    """Waits, recounts the sums of the findings once, and waits until the next day.
+
+    The version before, whose processes run on during an upgrade, stores findings without sums.
+    """
+    if stop.wait(AFTER_AN_UPGRADE):
+        return
+    wrong = {name: count for name, count in sums.recount().items() if count}
+    if wrong:
+        logger.warning("Sums were wrong, and were repaired: %s", wrong)
+    connections.close_all()  # the wait is long
+    stop.wait(RECOUNT_EVERY)
 
 
 def receive(queue: Queue, stop: threading.Event) -> None:

@@ -68,7 +68,7 @@ def main() -> None:
                 slow_clients.slow_clients_beside,
                 findings.look_up,
                 findings.intake_of_findings,
-                findings.pages_of_events,
+                findings.pages_of_findings,
             ):
                 print(measure(operator, folder), flush=True)
         finally:

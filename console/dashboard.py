@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import CharField, Count, Func
+from django.db.models import Count, Sum
 from django.urls import reverse
 
 from actions.models import Reaction, ReactionKind, State
 from console.tactics import TacticBar, tactic_bars
+from findings import counts
 from findings.catalogue import Severity
-from findings.models import Action, Finding, Mention
+from findings.models import Action, Finding, PeriodSum
 from storage.filters import Period
 from storage.instants import shown
 
@@ -61,26 +61,6 @@ RANGES = [
     Range(Period.MONTH, "30 days", timedelta(days=1), 30),
 ]
 DEFAULT = RANGES[-1]
-
-
-class UTCText(Func):
-    """The beginning of a datetime expression in UTC, as text: "2026-11-23" or "2026-11-23 15"."""
-
-    output_field = CharField()
-
-    def __init__(self, expression: str, *, by_hour: bool) -> None:
-        super().__init__(expression)
-        self.by_hour = by_hour
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        # Django's TruncDate calls Python for each row. The stored text is in UTC.
-        length = 13 if self.by_hour else 10
-        return self.as_sql(compiler, connection, template=f"substr(%(expressions)s, 1, {length})")
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        pattern = "YYYY-MM-DD HH24" if self.by_hour else "YYYY-MM-DD"
-        template = f"to_char(%(expressions)s AT TIME ZONE 'UTC', '{pattern}')"
-        return self.as_sql(compiler, connection, template=template)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,29 +145,27 @@ class Dashboard:
 def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
     """Returns the dashboard of a range that ends with the hour or the day of `now`.
 
-    Runs six queries, each grouped by the database and bounded by the range. The period before is
-    as long as the part of the range that has passed.
+    It reads sums, so its cost grows with the number of finding types and not of findings. The
+    period before is as long as the part of the range that has passed.
     """
     begin = shown_range.begin(now)
     since = _text(begin, shown_range)
-    recent = Finding.objects.filter(
-        seen_at__gte=begin, seen_at__lt=begin + shown_range.bars * shown_range.bar
+    length = shown_range.bars * shown_range.bar
+    recent = PeriodSum.objects.filter(
+        is_day=not shown_range.is_by_hour, begin__gte=begin, begin__lt=begin + length
     )
-    counted = recent.values_list(
-        UTCText("seen_at", by_hour=shown_range.is_by_hour), "severity", "action"
-    ).annotate(count=Count("pk"))
-    by_bar: Counter[tuple[str, str]] = Counter()
+    by_bar: Counter[tuple[datetime, str]] = Counter()
     by_action: Counter[str] = Counter()
     by_severity: Counter[str] = Counter()
+    counted = recent.values_list("begin", "severity", "action").annotate(count=Sum("findings"))
     for bar, severity, action, count in counted:
         by_bar[bar, severity] += count
         by_action[action] += count
         by_severity[severity] += count
-    length = shown_range.bars * shown_range.bar
-    earlier = Finding.objects.filter(seen_at__gte=begin - length, seen_at__lt=now - length)
-    before = Counter(dict(earlier.values_list("severity").annotate(count=Count("pk"))))
+    by_type = Counter(dict(recent.values_list("finding_type").annotate(count=Sum("findings"))))
+    before = counts.by_severity(begin - length, now - length)
     bars = [begin + number * shown_range.bar for number in range(shown_range.bars)]
-    highest = max(sum(by_bar[_key(bar, shown_range), one] for one in SEVERITIES) for bar in bars)
+    highest = max(sum(by_bar[bar, one] for one in SEVERITIES) for bar in bars)
     return Dashboard(
         tiles=[
             Tile(
@@ -225,17 +203,13 @@ def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
                 count,
                 urlencode({**({"type": name} if name else {"parsed": "no"}), "since": since}),
             )
-            for name, count in recent.values_list("finding_type")
-            .annotate(count=Count("pk"))
-            .order_by("-count", "finding_type")[:TOP]
+            for name, count in sorted(by_type.items(), key=lambda one: (-one[1], one[0]))[:TOP]
+            if count > 0
         ],
-        tactics=tactic_bars(recent, since=since),
+        tactics=tactic_bars(by_type, since=since),
         entities=[
             Line(name, kind, count, urlencode({"entity": name, "since": since}))
-            for kind, name, count in Mention.objects.filter(finding__in=recent)
-            .values_list("entity__kind", "entity__name")
-            .annotate(count=Count("finding", distinct=True))
-            .order_by("-count", "entity__name")[:TOP]
+            for kind, name, count in counts.top_entities(begin, begin + length, TOP)
         ],
     )
 
@@ -297,17 +271,15 @@ def _text(at: datetime, shown_range: Range) -> str:
     return shown(at, "minute" if shown_range.is_by_hour else "day")
 
 
-def _key(at: datetime, shown_range: Range) -> str:
-    """Returns what UTCText makes of it."""
-    return shown(at, "minute")[:13] if shown_range.is_by_hour else shown(at, "day")
-
-
 def _drawn(
-    bars: Sequence[datetime], by_bar: Counter[tuple[str, str]], highest: int, shown_range: Range
+    bars: Sequence[datetime],
+    by_bar: Counter[tuple[datetime, str]],
+    highest: int,
+    shown_range: Range,
 ) -> Iterator[Bar]:
     step = WIDTH / shown_range.bars
     for number, at in enumerate(bars):
-        counts = [by_bar[_key(at, shown_range), severity] for severity in SEVERITIES]
+        counts = [by_bar[at, severity] for severity in SEVERITIES]
         y = float(HEIGHT)
         segments = []
         for (severity, label), count in zip(SEVERITIES.items(), counts, strict=True):

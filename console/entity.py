@@ -1,18 +1,18 @@
 """What is known of one entity: its findings over time, what is in force, who it was seen with.
 
-Each query reads at most NEWEST mentions, so the page costs the same for an entity with a million.
+Each query reads sums or at most NEWEST mentions, so the page costs the same for an entity with a
+million.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count
+from django.db.models import Sum
 
 from actions.models import Allowance, Reaction
 from console.dashboard import Line
@@ -23,6 +23,7 @@ from storage.instants import shown
 NEWEST = 1000  # mentions
 DAYS = 30
 LISTED = 25
+TOGETHER = 20
 HEIGHT = 60  # of the chart, in SVG units
 STEP = 24
 
@@ -43,17 +44,15 @@ class Bar:
 class Known:
     """What the page shows."""
 
-    findings: int
-    is_partial: bool  # there are more than NEWEST mentions
+    is_partial: bool  # it has more findings than the NEWEST, in which `seen_with` counts
     first_seen_at: datetime | None
     last_seen_at: datetime | None
-    as_actor: int
     origin: Address | None  # of an address, from the newest finding
     bars: Sequence[Bar]
     highest: int
     types: Sequence[Line]
     newest: Sequence[Finding]
-    seen_with: Sequence[Mapping[str, Any]]
+    seen_with: Sequence[tuple[Entity, int]]
     in_force: Sequence[Reaction]
     allowances: Sequence[Allowance]
     actions: Sequence[Reaction]
@@ -61,54 +60,37 @@ class Known:
 
 def known(entity: Entity, *, at: datetime) -> Known:
     """Returns what is known of the entity."""
-    mentions = Mention.objects.filter(entity=entity)
-    rows = list(
-        mentions.order_by("-pk").values_list(
-            "finding_id",
-            "is_actor",
-            "finding__seen_at",
-            "finding__finding_type",
-            "finding__first_seen_at",
-        )[: NEWEST + 1]
+    mentions = Mention.objects.filter(entity=entity, seen_at__isnull=False)
+    rows = mentions.order_by("-seen_at", "-finding").values_list(
+        "finding_id", "seen_at", "finding__first_seen_at"
     )
-    is_partial = len(rows) > NEWEST
-    rows = rows[:NEWEST]
-    seen = {pk: (seen_at, finding_type) for pk, _, seen_at, finding_type, _ in rows}
-    oldest = mentions.order_by("pk").select_related("finding").first()
+    seen = {pk: (seen_at, first) for pk, seen_at, first in rows[:NEWEST] if seen_at}
     newest = list(
-        Finding.objects.filter(pk__in=sorted(seen, key=lambda pk: seen[pk][0])[-LISTED:])
+        Finding.objects.filter(pk__in=[*seen][:LISTED])
         .order_by("-seen_at", "-pk")
         .defer("description")
     )
+    oldest = rows.order_by("seen_at", "finding")[:1]
+    times = [*seen.values(), *((seen_at, first) for _, seen_at, first in oldest if seen_at)]
     about = Reaction.objects.filter(target=entity.name, target_kind=entity.kind)
-    types = Counter(finding_type for _, finding_type in seen.values())
-    bars = _bars(entity, [seen_at for seen_at, _ in seen.values()], at)
-    together = Mention.objects.filter(finding__in=list(seen)).exclude(entity=entity)
+    bars = _bars(entity, at)
+    types = entity.sums.values_list("finding_type").annotate(count=Sum("findings"))
     return Known(
-        findings=len(seen),
-        is_partial=is_partial,
+        is_partial=entity.findings > len(seen),
         first_seen_at=min(
-            [
-                *([_first_seen(oldest.finding)] if oldest else []),
-                *(first_seen_at or seen_at for _, _, seen_at, _, first_seen_at in rows),
-            ],
+            (first or seen_at for seen_at, first in times),
             default=None,
         ),
-        last_seen_at=max((seen_at for seen_at, _ in seen.values()), default=None),
-        as_actor=len({pk for pk, is_actor, *_ in rows if is_actor}),
+        last_seen_at=max((seen_at for seen_at, _ in times), default=None),
         origin=_origin(entity, newest),
         bars=bars,
         highest=max((bar.count for bar in bars), default=0),
         types=[
             Line(name, "", count, urlencode({"type": name, "entity": entity.name}))
-            for name, count in types.most_common(10)
+            for name, count in types.filter(count__gt=0).order_by("-count", "finding_type")[:10]
         ],
         newest=newest,
-        seen_with=list(
-            together.values("entity_id", "entity__kind", "entity__name")
-            .annotate(count=Count("finding", distinct=True))
-            .order_by("-count", "entity__name")[:20]
-        ),
+        seen_with=_seen_with(entity, seen),
         in_force=list(about.in_force().select_related("finding").order_by("-pk")),
         allowances=list(
             Allowance.objects.in_force(at)
@@ -120,14 +102,24 @@ def known(entity: Entity, *, at: datetime) -> Known:
     )
 
 
-def _first_seen(finding: Finding) -> datetime:
-    return finding.first_seen_at or finding.seen_at
+def _seen_with(entity: Entity, findings: Collection[int]) -> Sequence[tuple[Entity, int]]:
+    """Returns the entities that most of these findings name as well, and how many do."""
+    together = Mention.objects.filter(finding__in=findings).exclude(entity=entity)
+    # Without the names, for which SQLite would begin with all entities.
+    pairs = set(together.values_list("entity_id", "finding_id"))
+    counts = Counter(pk for pk, _ in pairs)
+    last = min((count for _, count in counts.most_common(TOGETHER)), default=0)
+    found = Entity.objects.filter(pk__in=[pk for pk, count in counts.items() if count >= last])
+    return sorted(((one, counts[one.pk]) for one in found), key=lambda one: (-one[1], one[0].name))[
+        :TOGETHER
+    ]
 
 
-def _bars(entity: Entity, seen: Sequence[datetime], at: datetime) -> Sequence[Bar]:
+def _bars(entity: Entity, at: datetime) -> Sequence[Bar]:
     today = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
     days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
-    counts = Counter(instant.astimezone(UTC).date() for instant in seen)
+    sums = entity.sums.filter(day__gte=days[0].date(), day__lte=today.date())
+    counts = +Counter(dict(sums.values_list("day").annotate(count=Sum("findings"))))
     highest = max((counts[day.date()] for day in days), default=0) or 1
     found = []
     for number, day in enumerate(days):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django import forms
-from django.db.models import Count, Max
+from django.db.models import OuterRef, Subquery
 
-from findings.models import AccountName, Finding
+from findings.models import AccountName, AccountSum, Finding
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
@@ -68,17 +68,16 @@ class NameForm(forms.ModelForm[AccountName]):
 def known() -> list[Account]:
     """Returns every account that has findings or a name, ordered by account ID."""
     names = dict(AccountName.objects.values_list("account_id", "name"))
-    rows = Finding.objects.exclude(account_id="").values("account_id")
+    newest = Finding.objects.filter(account_id=OuterRef("account_id")).order_by("-seen_at")
+    rows = AccountSum.objects.exclude(account_id="").filter(findings__gt=0)
     seen = {
-        row["account_id"]: row for row in rows.annotate(findings=Count("pk"), last=Max("seen_at"))
+        account_id: (findings, last)
+        for account_id, findings, last in rows.values_list(
+            "account_id", "findings", Subquery(newest.values("seen_at")[:1])
+        )
     }
     return [
-        Account(
-            account_id,
-            names.get(account_id, ""),
-            seen[account_id]["findings"] if account_id in seen else 0,
-            seen[account_id]["last"] if account_id in seen else None,
-        )
+        Account(account_id, names.get(account_id, ""), *seen.get(account_id, (0, None)))
         for account_id in sorted({*names, *seen})
     ]
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import Count, Max, Min, QuerySet, TextChoices
+from django.db.models import OuterRef, QuerySet, Subquery, TextChoices
 
 from findings.guardduty.parser import Kind
-from findings.models import Entity
+from findings.models import Entity, Mention
 from storage import filters
 from storage.paging import NumberPager
 
@@ -85,13 +85,13 @@ class EntityFilter(filters.FilterForm):
 
 
 def with_statistics(entities: QuerySet[Entity]) -> QuerySet[Entity]:
-    """Annotates entities with `findings` and `types` (counts), `first_seen_at` and `last_seen_at`.
+    """Annotates entities, which have sums, with `first_seen_at` and `last_seen_at`.
 
     Entities with the most finding types come first.
     """
+    # Not Min and Max, which read all mentions of an entity: an index has the first and the last.
+    seen = Mention.objects.filter(entity=OuterRef("pk"), seen_at__isnull=False)
     return entities.annotate(
-        findings=Count("mention__finding", distinct=True),
-        types=Count("mention__finding__finding_type", distinct=True),
-        first_seen_at=Min("mention__finding__seen_at"),
-        last_seen_at=Max("mention__finding__seen_at"),
+        first_seen_at=Subquery(seen.order_by("seen_at").values("seen_at")[:1]),
+        last_seen_at=Subquery(seen.order_by("-seen_at").values("seen_at")[:1]),
     ).order_by("-types", "-findings", "name", "pk")

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from findings import policy, titles
+from findings import policy, sums, titles
 from findings.catalogue import Severity
 from findings.guardduty.attack import tactic_of
 from findings.guardduty.parser import ParsedFinding, Unparsed, parse
-from findings.models import Action, Entity, Finding, Mention
+from findings.models import Action, Finding
 from findings.policy import Policy
+from findings.sums import Change, Counted
 from storage import bulk
 
 FUTURE = timedelta(days=1)  # as far ahead of the portal's clock as a date is credible
@@ -122,16 +123,16 @@ def _store(
     )
     for identity, row in _known(new).items():
         new[identity].finding.pk = row.pk
-    newer = [
-        incoming[identity]
-        for identity, row in known.items()
-        if incoming[identity].finding.count > row.count or _is_set_aside(incoming[identity], row)
-    ]
-    for one in newer:
-        one.finding.pk = known[_identity(one.finding)].pk
+    changes = [_change(one, None) for one in new.values()]
+    newer = []
+    for identity, row in known.items():
+        one = incoming[identity]
+        if one.finding.count > row.times or _is_set_aside(one, row.times):
+            one.finding.pk = row.pk
+            newer.append(one)
+            changes.append(_change(one, row))
     # GuardDuty's updates have a higher count. The action from the first arrival does not change.
     Finding.objects.bulk_update([one.finding for one in newer], _UPDATED)
-    _mention([*new.values(), *newer])
     titles.remember(
         (
             finding.finding_type,
@@ -142,14 +143,13 @@ def _store(
     )
     if new:
         decide(list(new.values()))
+    sums.change(changes)  # last: it locks rows that other workers need
     return len(known), len(newer)
 
 
-def _is_set_aside(incoming: New, row: Finding) -> bool:
+def _is_set_aside(incoming: New, count: int) -> bool:
     """Returns whether GuardDuty or Security Hub set the stored finding aside; its count stays."""
-    return incoming.finding.count == row.count and bool(
-        incoming.parsed and incoming.parsed.set_aside
-    )
+    return incoming.finding.count == count and bool(incoming.parsed and incoming.parsed.set_aside)
 
 
 def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) -> New:
@@ -203,41 +203,47 @@ def _unparsed(reason: str, finding: Mapping[str, Any], at: datetime) -> Finding:
 
 
 def _as_json(finding: Mapping[str, Any]) -> str:
-    return json.dumps(finding, separators=(",", ":"), default=str)
+    # It comes from JSON, so it cannot contain itself.
+    return json.dumps(finding, separators=(",", ":"), default=str, check_circular=False)
 
 
 def _identity(row: Finding) -> Identity:
     return row.account_id, row.region, row.finding_id
 
 
-def _known(identities: Iterable[Identity]) -> dict[Identity, Finding]:
+class _Stored(NamedTuple):
+    pk: int
+    times: int  # its count
+    counted: Counted
+
+
+def _known(identities: Iterable[Identity]) -> dict[Identity, _Stored]:
+    """Returns what is stored of those of these findings that are, and locks them."""
     wanted = set(identities)
-    rows = Finding.objects.filter(finding_id__in={finding_id for _, _, finding_id in wanted})
+    ids = {finding_id for _, _, finding_id in wanted}
+    rows = Finding.objects.filter(finding_id__in=bulk.among(ids))
     # Not the key: others add actions on these findings while they hold a lock that ingest awaits.
-    locked = rows.order_by("pk").select_for_update(no_key=True).only(*_IDENTIFYING)
-    found = {_identity(row): row for row in locked}
-    return {identity: row for identity, row in found.items() if identity in wanted}
-
-
-_IDENTIFYING = ("account_id", "region", "finding_id", "count")
-
-
-def _mention(incoming: Iterable[New]) -> None:
-    named = {
-        (entity.kind.value, entity.name, entity.is_actor, finding.pk)
-        for finding, parsed, _ in incoming
-        if parsed
-        for entity in parsed.entities
+    locked = rows.order_by("pk").select_for_update(no_key=True)
+    return {
+        identity: _Stored(pk, times, Counted(account_id, *counted))
+        for account_id, region, finding_id, pk, times, *counted in locked.values_list(
+            "account_id", "region", "finding_id", "pk", "count", *Counted._fields[1:]
+        )
+        if (identity := (account_id, region, finding_id)) in wanted
     }
-    if not named:
-        return
-    entities = {(kind, name) for kind, name, _, _ in named}
-    bulk.insert(Entity, ["kind", "name"], sorted(entities), ignore_conflicts=True)
-    rows = Entity.objects.filter(name__in={name for _, name in entities})
-    keys = {(kind, name): pk for pk, kind, name in rows.values_list("pk", "kind", "name")}
-    bulk.insert(
-        Mention,
-        ["finding_id", "entity_id", "is_actor"],
-        ((pk, keys[kind, name], is_actor) for kind, name, is_actor, pk in sorted(named)),
-        ignore_conflicts=True,
+
+
+def _change(incoming: New, row: _Stored | None) -> Change:
+    """Returns what the arrival of a finding changes; `row` is what was stored of it."""
+    finding, parsed, _ = incoming
+    after = Counted(
+        finding.account_id, finding.finding_type, finding.severity, finding.action, finding.seen_at
+    )
+    if row:  # the update does not touch the others
+        after = row.counted._replace(severity=after.severity, seen_at=after.seen_at)
+    return Change(
+        finding.pk,
+        row.counted if row else None,
+        after,
+        {(one.kind.value, one.name): one.is_actor for one in (parsed.entities if parsed else ())},
     )

@@ -338,6 +338,11 @@ class Entity(models.Model):
 
     kind = models.CharField(max_length=16)
     name = models.CharField(max_length=512)
+    # Sums, which findings.sums keeps: the findings that name it, those of them in which it acted,
+    # and their finding types.
+    findings = models.PositiveIntegerField(default=0, db_default=0)
+    acted = models.PositiveIntegerField(default=0, db_default=0)
+    types = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         verbose_name_plural = "entities"
@@ -347,7 +352,13 @@ class Entity(models.Model):
         ]
         indexes = [
             # With this operator class, PostgreSQL also finds the beginning of a name.
-            models.Index(fields=["name"], name="entity_by_name", opclasses=["varchar_pattern_ops"])
+            models.Index(fields=["name"], name="entity_by_name", opclasses=["varchar_pattern_ops"]),
+            models.Index(fields=["-types", "-findings", "name", "id"], name="entity_most_types"),
+            models.Index(
+                fields=["kind", "-types", "-findings", "name", "id"],
+                name="entity_most_types_of_kind",
+            ),
+            models.Index(fields=["-findings", "name", "id"], name="entity_most_findings"),
         ]
 
     def __str__(self) -> str:
@@ -357,15 +368,23 @@ class Entity(models.Model):
 class Mention(models.Model):
     """Links a finding to an entity that it names, as an actor or as an affected resource."""
 
-    finding = models.ForeignKey(Finding, on_delete=models.CASCADE)
-    entity = models.ForeignKey(Entity, on_delete=models.PROTECT)
+    finding = models.ForeignKey(Finding, on_delete=models.CASCADE, db_index=False)  # the constraint
+    entity = models.ForeignKey(Entity, on_delete=models.PROTECT, db_index=False)
     is_actor = models.BooleanField()
+    # That of the finding. Null if a version that did not store it inserted the row; see
+    # findings.sums.
+    seen_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(
                 fields=["finding", "entity", "is_actor"], name="each_mention_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["entity", "-seen_at", "-finding"], name="mention_newest_of_entity"
             ),
         ]
 
@@ -390,6 +409,67 @@ class KnownTitle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.finding_type}: {self.words}"
+
+
+class PeriodSum(models.Model):
+    """How many findings were last seen in one hour or day (UTC), for the dashboard.
+
+    `findings.sums` writes this table and the next two, which can contain rows with 0.
+    """
+
+    is_day = models.BooleanField()
+    begin = models.DateTimeField()
+    finding_type = models.CharField(max_length=200)
+    severity = models.CharField(max_length=8, blank=True)
+    action = models.CharField(max_length=16)
+    findings = models.IntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_day", "begin", "finding_type", "severity", "action"],
+                name="each_period_sum_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.findings} from {self.begin}"
+
+
+class AccountSum(models.Model):
+    """How many findings an AWS account has."""
+
+    account_id = models.CharField(max_length=64, unique=True)
+    findings = models.IntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.findings} in {self.account_id}"
+
+
+class EntitySum(models.Model):
+    """How many findings of one type that name an entity were last seen on one day (UTC)."""
+
+    entity = models.ForeignKey(
+        Entity, on_delete=models.CASCADE, db_index=False, related_name="sums"
+    )
+    day = models.DateField()
+    finding_type = models.CharField(max_length=200)
+    findings = models.IntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entity", "day", "finding_type"], name="each_entity_sum_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.findings} of {self.entity_id} on {self.day}"
 
 
 class AccountName(models.Model):

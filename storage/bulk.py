@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, models
+from django.db.models.expressions import RawSQL
+
+
+def among(texts: Collection[str]) -> RawSQL:
+    """Return a subquery with these texts, for a lookup with `__in`.
+
+    It has one parameter. Django takes long to build the SQL for hundreds of parameters.
+    """
+    functions = {"sqlite": "json_each(%s)", "postgresql": "json_array_elements_text(%s::json)"}
+    sql = f"SELECT value FROM {functions[connection.vendor]}"  # noqa: S608  (trusted names)
+    return RawSQL(sql, [json.dumps([*texts])])  # noqa: S611
 
 
 def insert(
@@ -15,11 +28,15 @@ def insert(
     rows: Iterable[Sequence[Any]],
     *,
     ignore_conflicts: bool = False,
+    unique: Sequence[str] = (),
+    added: Sequence[str] = (),
 ) -> None:
     """Insert rows, each a sequence of values in the order of the column names in `columns`.
 
     Raises IntegrityError if a row violates a constraint. With `ignore_conflicts`, skips rows that
-    violate a unique constraint. Does not send signals or call `save`.
+    violate a unique constraint. With `unique`, the columns of a unique constraint, adds the values
+    of the columns `added` to the row that exists already; sort the rows by these, so that two
+    transactions wait for each other and do not deadlock. Does not send signals or call `save`.
     """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(map(connection.ops.quote_name, columns))
@@ -27,13 +44,18 @@ def insert(
     sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  (trusted names)
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
-    adapted = [tuple(map(_adapted, row)) for row in rows]
+    if unique:
+        sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in added)
+        sql += f" ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {sums}"
+    # Cached, because it is slow and a batch repeats times.
+    adapt = {
+        datetime: cache(connection.ops.adapt_datetimefield_value),
+        date: cache(connection.ops.adapt_datefield_value),
+    }
+    adapted = [
+        tuple(adapt[type(value)](value) if type(value) in adapt else value for value in row)
+        for row in rows
+    ]
     if adapted:
         with connection.cursor() as cursor:
             cursor.executemany(sql, adapted)
-
-
-def _adapted(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
-    return value

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from django.db import connection
 
 
-def advisory_lock(name: str) -> None:
+def advisory_lock(name: str, *, shared: bool = False) -> None:
     """Acquire the lock with this name and hold it until the transaction ends.
 
-    Must be called in a transaction. Waits for other holders; does not block reads.
+    Must be called in a transaction. Waits for other holders; does not block reads. Those that hold
+    it `shared` do not wait for each other.
     """
     # On SQLite, each transaction holds the write lock (transaction_mode in the settings).
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+            suffix = "_shared" if shared else ""
+            cursor.execute(f"SELECT pg_advisory_xact_lock{suffix}(hashtext(%s))", [name])
 
 
 @contextmanager

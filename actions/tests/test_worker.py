@@ -16,7 +16,7 @@ from actions.aws import sqs
 from actions.aws.sqs import Queue
 from actions.models import Reaction
 from actions.tests.attacks import attack, set_action
-from findings.models import Finding
+from findings.models import AccountSum, Finding
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +134,17 @@ def test_the_visibility_is_extended_while_work_lasts(
         threading.Event().wait(3)
         assert queue.receive() == []
     assert cloud.asked.count("ChangeMessageVisibilityBatch") >= 3
+
+
+def test_the_worker_repairs_sums_that_a_version_without_them_left_behind(
+    cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(cloud, queue, event(attack(1)))
+    worker.receive(queue, threading.Event())
+    AccountSum.objects.all().delete()
+    monkeypatch.setattr(worker, "AFTER_AN_UPGRADE", 0)
+    monkeypatch.setattr(worker, "RECOUNT_EVERY", 0)
+    monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction
+    worker.recount(threading.Event())
+    assert AccountSum.objects.get().findings == 1
+    assert "account sums" in caplog.text

@@ -228,8 +228,11 @@ def _said_addresses(service: Any) -> Iterator[Address]:
     for remote in remotes:
         for details in each(remote):
             for name in ("ipAddressV4", "ipAddressV6"):
+                address = address_in(field(details, name))
+                if not address:
+                    continue
                 yield Address(
-                    address_in(field(details, name)),
+                    address,
                     country=first_in(
                         details,
                         ("country", "countryName"),

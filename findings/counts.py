@@ -1,0 +1,78 @@
+"""Counts of findings in a period, from the sums that `findings.sums` keeps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from findings.models import Entity, EntitySum, Finding, Mention, PeriodSum
+
+_CANDIDATES = 200
+
+_LIKELY = 50
+_NAMED = ("entity__kind", "entity__name")
+_MOST_FIRST = ("-count", "entity__name")
+
+
+def by_severity(begin: datetime, end: datetime) -> Counter[str]:
+    """Returns the number of findings of each severity that were last seen in a period.
+
+    It begins with an hour (UTC). Reads days, the hours before and after them, and the findings of
+    the last hour, which can be a part of one.
+    """
+    last_hour = end.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last_day = last_hour.replace(hour=0)
+    first_day = begin.astimezone(UTC).replace(hour=0)
+    first_day += timedelta(days=first_day < begin)
+    sums = PeriodSum.objects.filter(
+        Q(is_day=True, begin__gte=first_day, begin__lt=last_day)
+        | Q(is_day=False, begin__gte=begin, begin__lt=first_day)
+        | Q(is_day=False, begin__gte=last_day, begin__lt=last_hour)
+    )
+    found = Counter(dict(sums.values_list("severity").annotate(count=Sum("findings"))))
+    rest = Finding.objects.filter(seen_at__gte=last_hour, seen_at__lt=end)
+    found.update(dict(rest.values_list("severity").annotate(count=Count("pk"))))
+    return found
+
+
+def top_entities(begin: datetime, end: datetime, size: int) -> list[tuple[str, str, int]]:
+    """Returns the entities that the most findings name that were last seen in a period.
+
+    These are their kinds, their names, and the numbers of findings. Both ends are whole hours
+    (UTC). If several entities share the last place, it is any of them.
+    """
+    first, last = begin.astimezone(UTC), end.astimezone(UTC)
+    if not first.hour and not last.hour:
+        top = _top_of_days(first.date(), last.date(), size)
+        return [(kind, name, count) for _, kind, name, count in top]
+    # An entity has at most as many findings in these hours as on the days that contain them.
+    likely = _top_of_days(first.date(), last.date() + timedelta(days=1), _LIKELY)
+    mentions = Mention.objects.filter(entity__in=[pk for pk, *_ in likely])
+    mentions = mentions.filter(seen_at__gte=begin, seen_at__lt=end)
+    found = _top(mentions, size)
+    if len(likely) < _LIKELY or (len(found) == size and found[-1][2] >= likely[-1][3]):
+        return found
+    recent = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=end)
+    return _top(Mention.objects.filter(finding__in=recent), size)
+
+
+def _top(mentions: QuerySet[Mention], size: int) -> list[tuple[str, str, int]]:
+    counted = mentions.values_list(*_NAMED).annotate(count=Count("finding", distinct=True))
+    return list(counted.order_by(*_MOST_FIRST)[:size])
+
+
+def _top_of_days(first: date, end: date, size: int) -> list[tuple[int, str, str, int]]:
+    sums = EntitySum.objects.filter(day__gte=first, day__lt=end).values_list("entity", *_NAMED)
+    # An entity has at most as many findings in a period as it has ever had. So those with the most
+    # ever come first, until none of the others can have more than what was found.
+    candidates = Entity.objects.order_by("-findings", "pk")
+    count = _CANDIDATES
+    while True:
+        among = sums.filter(entity__in=candidates.values("pk")[:count])
+        found = list(among.annotate(count=Sum("findings")).order_by(*_MOST_FIRST)[:size])
+        most_of_others = candidates.values_list("findings", flat=True)[count : count + 1].first()
+        if not most_of_others or (len(found) == size and found[-1][3] >= most_of_others):
+            return [one for one in found if one[3] > 0]
+        count *= 10

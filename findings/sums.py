@@ -1,0 +1,276 @@
+"""Sums of the findings, so that pages cost the same however many findings there are.
+
+`change` keeps them in the transaction that stores the findings. `recount` counts from nothing. A
+sum is wrong only if other code writes findings, as the version before does during an upgrade; the
+worker recounts every day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from django.db import connection, models, transaction
+from django.db.models import F, OuterRef, Subquery
+
+from findings.models import AccountSum, Entity, EntitySum, Finding, Mention, PeriodSum
+from storage import bulk
+from storage.locks import advisory_lock
+
+_LOCK = "sums of findings"
+_PERIOD = ("is_day", "begin", "finding_type", "severity", "action")
+_ENTITY = ("entity_id", "day", "finding_type")
+
+Name = tuple[str, str]  # the kind and the name of an entity
+Counts = Counter[tuple[Any, ...]]  # how many findings more or fewer, by the key of a sum
+
+
+class Counted(NamedTuple):
+    """The columns of a finding on which the sums depend."""
+
+    account_id: str
+    finding_type: str
+    severity: str
+    action: str
+    seen_at: datetime
+
+    @property
+    def day(self) -> date:
+        """The day (UTC) when it was last seen."""
+        return self.seen_at.astimezone(UTC).date()
+
+
+class Change(NamedTuple):
+    """A finding that was just stored or updated."""
+
+    pk: int
+    before: Counted | None  # None if it is new
+    after: Counted
+    named: Mapping[Name, bool]  # the entities, and whether they acted
+
+
+def change(changes: Sequence[Change]) -> None:
+    """Stores which entities the findings name, and adds the changes to all sums.
+
+    Must be called at the end of the transaction that changed the findings and holds their locks.
+    """
+    advisory_lock(_LOCK, shared=True)  # nobody recounts meanwhile; others can change sums
+    _change_entities(changes)
+    signed = [(one.after, 1) for one in changes]
+    signed += [(one.before, -1) for one in changes if one.before]
+    kinds, periods, accounts = Counts(), Counts(), Counts()
+    for (account_id, *kind, seen_at), sign in signed:
+        kinds[seen_at, *kind] += sign
+        accounts[account_id,] += sign
+    for (seen_at, *kind), count in kinds.items():
+        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        periods[False, hour, *kind] += count
+        periods[True, hour.replace(hour=0), *kind] += count
+    _add(PeriodSum, _PERIOD, periods)
+    _add(AccountSum, ("account_id",), accounts)
+
+
+def _add(model: type[models.Model], key: Sequence[str], counts: Counts) -> None:
+    rows = ((*values, count) for values, count in sorted(counts.items()) if count)
+    bulk.insert(model, [*key, "findings"], rows, unique=key, added=["findings"])
+
+
+def _change_entities(changes: Sequence[Change]) -> None:
+    updated = [one.pk for one in changes if one.before]
+    ids: dict[Name, int] = {}
+    known: dict[int, dict[Name, bool]] = defaultdict(dict)  # what stored findings named before
+    if updated:
+        rows = Mention.objects.filter(finding__in=updated).order_by("is_actor")
+        for pk, is_actor, kind, text, entity_id in rows.values_list(
+            "finding_id", "is_actor", "entity__kind", "entity__name", "entity_id"
+        ):
+            ids[kind, text] = entity_id
+            known[pk][kind, text] = is_actor
+    further: list[tuple[Name, Counted]] = []
+    acted: Counter[Name] = Counter()
+    for one in changes:
+        before = known.get(one.pk, {})
+        for name, is_actor in one.named.items():
+            if name not in before:
+                further.append((name, one.after))
+            if is_actor and not before.get(name):
+                acted[name] += 1
+    ids |= _add_to_entities(further, acted)
+    bulk.insert(
+        Mention,
+        ["finding_id", "entity_id", "is_actor", "seen_at"],
+        sorted(
+            (one.pk, ids[name], is_actor, one.after.seen_at)
+            for one in changes
+            for name, is_actor in one.named.items()
+        ),
+        ignore_conflicts=True,
+    )
+    if updated:
+        seen_at = Finding.objects.filter(pk=OuterRef("finding_id")).values("seen_at")
+        Mention.objects.filter(finding__in=updated).update(seen_at=Subquery(seen_at))
+    counts = Counts((ids[name], after.day, after.finding_type) for name, after in further)
+    for one in changes:
+        if one.before and one.before.day != one.after.day:
+            for name in known[one.pk]:
+                counts[ids[name], one.before.day, one.before.finding_type] -= 1
+                counts[ids[name], one.after.day, one.after.finding_type] += 1
+    _add(EntitySum, _ENTITY, counts)
+
+
+def _add_to_entities(
+    further: Sequence[tuple[Name, Counted]], acted: Counter[Name]
+) -> dict[Name, int]:
+    """Adds findings to the sums of the entities that they name, and returns their primary keys.
+
+    `acted` are the entities that are now known to have acted in a finding. This locks the entities,
+    so that two workers cannot both count the same finding type as new.
+    """
+    found = Counter(name for name, _ in further)
+    types: dict[Name, set[str]] = defaultdict(set)
+    days: set[date] = set()
+    for name, after in further:
+        types[name].add(after.finding_type)
+        days.add(after.day)
+    names = sorted({*found, *acted})
+    bulk.insert(
+        Entity,
+        ["kind", "name", "findings", "acted", "types"],
+        ((*name, found[name], acted[name], len(types[name])) for name in names),
+        unique=["kind", "name"],
+        added=["findings", "acted"],
+    )
+    rows = Entity.objects.filter(name__in=bulk.among({name for _, name in names}))
+    ids: dict[Name, int] = {}
+    missing: dict[int, int] = {}  # finding types that the sum of an entity lacks
+    older: dict[int, set[str]] = {}  # the finding types of entities that were counted before
+    for pk, kind, text, findings, counted in rows.values_list(
+        "pk", "kind", "name", "findings", "types"
+    ):
+        name = (kind, text)
+        ids[name] = pk
+        if name in found and findings == found[name]:
+            missing[pk] = len(types[name]) - counted
+        elif name in found:
+            older[pk] = types[name]
+    missing |= {pk: len(new) for pk, new in _new_types(older, days).items()}
+    for count in {*missing.values()} - {0}:
+        pks = [pk for pk, lacking in missing.items() if lacking == count]
+        Entity.objects.filter(pk__in=pks).update(types=F("types") + count)
+    return ids
+
+
+def _new_types(types: Mapping[int, set[str]], days: set[date]) -> dict[int, set[str]]:
+    """Returns those of these finding types with which no counted finding names the entity."""
+    left = dict(types)
+    # An entity has few sums of these days, but as many as it has days. So ask for these first.
+    for when in ({"day__in": days}, {}):
+        sums = (
+            EntitySum.objects.filter(entity__in=left, **when) if left else EntitySum.objects.none()
+        )
+        kinds = {finding_type for several in left.values() for finding_type in several}
+        stored = sums.filter(finding_type__in=kinds).values_list("entity_id", "finding_type")
+        for pk, finding_type in stored.distinct():
+            left[pk] = left[pk] - {finding_type}
+        left = {pk: several for pk, several in left.items() if several}
+    return left
+
+
+def recount(*, repair: bool = True) -> dict[str, int]:
+    """Counts from nothing, and returns how many sums of each kind were wrong.
+
+    Repairs them, and no finding is stored meanwhile. Blocks nothing if all are right.
+    """
+    wrong = _wrong()
+    if repair and any(wrong.values()):
+        with transaction.atomic(), connection.cursor() as cursor:
+            advisory_lock(_LOCK)
+            for statement in _repairs():
+                cursor.execute(statement)
+    return wrong
+
+
+# By table: its columns, and a query for what they must be.
+_EXPECTED = {
+    PeriodSum: (
+        [*_PERIOD, "findings"],
+        "SELECT false, {hour}, finding_type, severity, action, count(*) FROM findings_finding"
+        " GROUP BY 1, 2, 3, 4, 5 UNION ALL"
+        " SELECT true, {midnight}, finding_type, severity, action, count(*) FROM findings_finding"
+        " GROUP BY 1, 2, 3, 4, 5",
+    ),
+    AccountSum: (
+        ["account_id", "findings"],
+        "SELECT account_id, count(*) FROM findings_finding GROUP BY account_id",
+    ),
+    EntitySum: (
+        [*_ENTITY, "findings"],
+        "SELECT entity_id, {day}, finding_type, count(DISTINCT f.id) FROM findings_mention m"
+        " JOIN findings_finding f ON f.id = m.finding_id GROUP BY 1, 2, 3",
+    ),
+    Entity: (
+        ["id", "findings", "acted", "types"],
+        "SELECT e.id, count(DISTINCT f.id), count(DISTINCT CASE WHEN is_actor THEN f.id END),"
+        " count(DISTINCT finding_type) FROM findings_entity e"
+        " LEFT JOIN findings_mention m ON m.entity_id = e.id"
+        " LEFT JOIN findings_finding f ON f.id = m.finding_id GROUP BY e.id",
+    ),
+    Mention: (
+        ["id", "seen_at"],
+        "SELECT m.id, f.seen_at FROM findings_mention m"
+        " JOIN findings_finding f ON f.id = m.finding_id",
+    ),
+}
+_IN_PLACE = {Entity, Mention}  # their rows are more than sums
+_UTC = {
+    "sqlite": {
+        "hour": "substr(seen_at, 1, 13) || ':00:00'",
+        "midnight": "substr(seen_at, 1, 10) || ' 00:00:00'",
+        "day": "substr(f.seen_at, 1, 10)",
+    },
+    "postgresql": {
+        "hour": "date_trunc('hour', seen_at, 'UTC')",
+        "midnight": "date_trunc('day', seen_at, 'UTC')",
+        "day": "(f.seen_at AT TIME ZONE 'UTC')::date",
+    },
+}
+
+
+def _expected() -> Iterator[tuple[type[models.Model], str, list[str], str]]:
+    for model, (columns, query) in _EXPECTED.items():
+        yield model, model._meta.db_table, columns, query.format(**_UTC[connection.vendor])
+
+
+def _wrong() -> dict[str, int]:
+    wrong = {}
+    with connection.cursor() as cursor:
+        for model, table, columns, query in _expected():
+            names = ", ".join(columns)
+            only = "" if model in _IN_PLACE else " WHERE findings <> 0"
+            # In one statement, so that findings that arrive meanwhile are in both or in neither.
+            cursor.execute(
+                f"WITH expected AS ({query}), stored AS (SELECT {names} FROM {table}{only})"  # noqa: S608
+                " SELECT (SELECT count(*) FROM (SELECT * FROM expected EXCEPT SELECT * FROM stored)"
+                " AS missing), (SELECT count(*) FROM (SELECT * FROM stored EXCEPT SELECT * FROM"
+                " expected) AS surplus)"
+            )
+            wrong[str(model._meta.verbose_name_plural)] = max(cursor.fetchone())
+    return wrong
+
+
+def _repairs() -> Iterator[str]:
+    for model, table, columns, query in _expected():
+        names = ", ".join(columns)
+        if model not in _IN_PLACE:
+            yield f"DELETE FROM {table}"  # noqa: S608  (trusted names)
+            yield f"INSERT INTO {table} ({names}) {query}"
+            continue
+        key, *counted = columns
+        differs = " OR ".join(f"{table}.{name} IS DISTINCT FROM e.{name}" for name in counted)
+        yield (
+            f"WITH expected ({names}) AS ({query})"  # noqa: S608
+            f" UPDATE {table} SET {', '.join(f'{name} = e.{name}' for name in counted)}"
+            f" FROM expected e WHERE e.{key} = {table}.{key} AND ({differs})"
+        )
