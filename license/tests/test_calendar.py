@@ -48,10 +48,11 @@ def test_the_same_license_gives_the_same_file(viewer: User, viewer_client: Clien
 
 
 def test_a_renewal_moves_the_event_that_a_calendar_has(viewer_client: Client) -> None:
-    install(make_license(jti="old", days=10))
-    before = event(viewer_client)
-    install(make_license(jti="new", begins=5 * DAY, days=365))
-    after = event(viewer_client)
+    with time_machine.travel(keys.now(), tick=False):
+        install(make_license(jti="old", days=10))
+        before = event(viewer_client)
+        install(make_license(jti="new", begins=5 * DAY, days=365))
+        after = event(viewer_client)
     assert after["uid"] == before["uid"]
     assert sequence(after) > sequence(before)
     assert after.decoded("dtstart") - before.decoded("dtstart") == 360 * DAY
@@ -60,10 +61,12 @@ def test_a_renewal_moves_the_event_that_a_calendar_has(viewer_client: Client) ->
 def test_with_a_gap_before_the_renewal_each_end_is_the_event_in_its_turn(
     viewer: User, viewer_client: Client
 ) -> None:
-    install(make_license(jti="old", days=10))
-    install(make_license(jti="new", begins=20 * DAY, days=365))
-    before = event(viewer_client)
-    with time_machine.travel(keys.now() + 15 * DAY, tick=False):
+    now = keys.now()
+    with time_machine.travel(now, tick=False):
+        install(make_license(jti="old", days=10))
+        install(make_license(jti="new", begins=20 * DAY, days=365))
+        before = event(viewer_client)
+    with time_machine.travel(now + 15 * DAY, tick=False):
         viewer_client.force_login(viewer)
         in_the_gap = event(viewer_client)
     assert "The installed renewal begins on" in str(before["description"])
