@@ -66,9 +66,9 @@ def renewals_overdue(at: datetime) -> QuerySet[IssuedLicense]:
 
 
 def payments_overdue(at: datetime) -> QuerySet[Order]:
-    """Returns the orders that were not paid within PAYMENT_OVERDUE."""
+    """Returns the orders that were neither paid nor cancelled within PAYMENT_OVERDUE."""
     return (
-        Order.objects.filter(paid_at=None, placed_at__lte=at - PAYMENT_OVERDUE)
+        Order.objects.filter(paid_at=None, cancelled_at=None, placed_at__lte=at - PAYMENT_OVERDUE)
         .select_related("customer__user")
         .order_by("placed_at", "pk")
     )

@@ -138,6 +138,8 @@ def test_what_is_due_and_overdue_is_listed_until_it_is_renewed(
         assert "Renewals overdue: ended in the last 30 days: 1" in page
         assert ending.jti in page
         assert f"Order {unpaid.pk}" in page
+    issuing.cancel(unpaid, by=bob.user, at=begins + timedelta(days=14))
+    assert list(numbers.payments_overdue(begins + timedelta(days=14))) == []
     buy(alice, months=1, at=ending.expires_at - timedelta(days=1))
     assert list(numbers.renewals_due(ending.expires_at - timedelta(hours=1))) == []
     assert list(numbers.renewals_overdue(ending.expires_at)) == []
