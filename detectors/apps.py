@@ -9,9 +9,5 @@ class DetectorsConfig(AppConfig):
     name = "detectors"
     role_permissions = {
         "viewers": ["detectors.view_bucket"],
-        "operators": [
-            "detectors.add_bucket",
-            "detectors.change_bucket",
-            "detectors.delete_bucket",
-        ],
+        "operators": ["detectors.change_bucket"],  # and register and remove them
     }

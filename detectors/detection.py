@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import F, QuerySet, Value
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Greatest
 
@@ -20,11 +21,13 @@ from detectors.rules import DAY, HOUR, MINUTE, FindingType, Hour, Measure, Signa
 from findings import signals
 
 HISTORY = 14 * DAY
-RECENT = 2 * HOUR  # before the sums that are judged; it is not the past of an actor
+# What came just before is no past: an attack would be usual when it is repeated. It is less than a
+# day, so that what a job did yesterday counts, also if it begins earlier today.
+RECENT = 22 * HOUR
 SIGNS_MAX = 20
 DISARMED_FOR = DAY  # after a change of the settings, deletions are graver
-_COUNT = Greatest("count", "single_count")
-_BYTES = Greatest("bytes", "single_bytes")
+COUNT = Greatest("count", "single_count")
+BYTES = Greatest("bytes", "single_bytes")
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
 
 
@@ -82,8 +85,8 @@ def _busy(bucket: Bucket, added: Added) -> set[str]:
         )
         .values_list("actor__principal", "operation")
         .annotate(
-            n=SumOf(_COUNT),
-            size=SumOf(_BYTES),
+            n=SumOf(COUNT),
+            size=SumOf(BYTES),
         )
     )
     total: dict[str, float] = defaultdict(float)
@@ -102,7 +105,7 @@ def _series(actors: Sequence[Actor], since: int, until: int) -> Series:
     found: Series = defaultdict(dict)
     rows = Sum.objects.filter(
         actor__in=actors, grain__lte=MINUTE, at__gte=since, at__lt=until
-    ).values_list("operation", "at", _COUNT, _BYTES)
+    ).values_list("operation", "at", COUNT, BYTES)
     for operation, at, count, size in rows:
         before = found[operation].get(at, (0, 0))
         found[operation][at] = before[0] + count, before[1] + size
@@ -177,37 +180,35 @@ Past = dict[str, dict[int, list[float]]]
 
 def past(actors: Sequence[Actor], until: int) -> Past:
     """Returns peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation."""
-    found: Past = defaultdict(dict)
-    rows = Sum.objects.filter(
-        actor__in=actors, grain=HOUR, at__gte=until - HISTORY, at__lt=until
-    ).values_list(
-        "operation",
-        "at",
-        "peak_1",
-        "peak_5",
-        _COUNT,
-        _BYTES,
+    return _pasts(Sum.objects.filter(actor__in=actors), until, Value("")).get("", {})
+
+
+def pasts(bucket: Bucket, principals: Sequence[str], until: int) -> dict[str, Past]:
+    """Returns the past of each of the principals of a bucket."""
+    rows = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=principals)
+    return _pasts(rows, until, F("actor__principal"))
+
+
+def _pasts(rows: QuerySet[Sum], until: int, who: F | Value) -> dict[str, Past]:
+    found: dict[str, Past] = defaultdict(lambda: defaultdict(dict))
+    rows = rows.filter(at__gte=until - HISTORY, at__lt=until)
+    hours = rows.filter(grain=HOUR).values_list(
+        who, "operation", "at", "peak_1", "peak_5", COUNT, BYTES
     )
-    for operation, at, *amounts in rows:
-        _add(found[operation], at, amounts)
-    minutes = Sum.objects.filter(
-        actor__in=actors, grain=MINUTE, at__gte=until - HISTORY, at__lt=until
-    ).values_list("operation", "at", _COUNT, _BYTES)
-    by_hour: dict[tuple[str, int], dict[int, list[float]]] = defaultdict(dict)
-    for operation, at, count, size in minutes:
-        row = by_hour[operation, at - at % HOUR].setdefault(at, [0, 0])
+    for principal, operation, at, *amounts in hours:
+        _add(found[principal][operation], at, amounts)
+    by_hour: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(dict)
+    smaller = rows.filter(grain__lte=MINUTE)
+    for principal, operation, at, count, size in smaller.values_list(
+        who, "operation", "at", COUNT, BYTES
+    ):
+        row = by_hour[principal, operation, at - at % HOUR].setdefault(at - at % MINUTE, [0, 0])
         row[0] += count
         row[1] += size
-    for (operation, hour), slots in by_hour.items():
-        _add(
-            found[operation],
-            hour,
-            [
-                *peaks({at: row[0] for at, row in slots.items()}),
-                sum(row[0] for row in slots.values()),
-                sum(row[1] for row in slots.values()),
-            ],
-        )
+    for (principal, operation, hour), minutes in by_hour.items():
+        counts = {at: row[0] for at, row in minutes.items()}
+        sizes = (row[1] for row in minutes.values())
+        _add(found[principal][operation], hour, [*peaks(counts), sum(counts.values()), sum(sizes)])
     return found
 
 

@@ -31,7 +31,7 @@ RECORD_MAX = 2**20  # bytes; CloudTrail's own limit is 256 KB
 # of their own, so that they cannot hide what the account's own principals do.
 ROWS_MAX = 200
 ACTORS_MAX = 2000  # of one file whose particulars are told
-CHANGES_MAX = 200  # of the settings of buckets in one file
+CHANGES_MAX = 1000  # of the settings of buckets in one file
 BYTES_MAX = 2**50  # of one row, so that no column overflows
 PRINCIPAL_MAX_LENGTH = 256
 SOURCE_MAX_LENGTH = 64
@@ -519,10 +519,9 @@ GROUP BY bucket, principal, operation ORDER BY count(*) DESC, bucket, principal,
 LIMIT {ACTORS_MAX}
 """
 _CHANGED = f"""
-SELECT bucket, principal, source, t, name, coalesce(owner, ''), parameters
-FROM events WHERE operation = 'change' ORDER BY t, name LIMIT {CHANGES_MAX}
+SELECT bucket, principal, source, max(t), name, coalesce(owner, ''), parameters
+FROM events WHERE operation = 'change' GROUP BY ALL ORDER BY max(t) DESC, name LIMIT {CHANGES_MAX}
 """
-
 _TOLD = """
 SELECT bucket, count(*), count(*) FILTER (NOT t BETWEEN $oldest AND $newest),
     count(*) FILTER (t IS NULL)
