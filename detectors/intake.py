@@ -45,7 +45,7 @@ def take_file(name: str, read: Callable[[int], bytes], *, at: datetime) -> Taken
         lasts = counting.FILE_MARK
         if not counting.is_new(name, at=int(at.timestamp()), lasts=lasts):
             return Taken(is_repeated=True)
-        return _add(counted, buckets, at, single=False)
+        return add(counted, buckets, at, single=False)
 
 
 def take_records(singles: Iterable[Mapping[str, Any]], *, at: datetime) -> Taken:
@@ -71,10 +71,11 @@ def take_records(singles: Iterable[Mapping[str, Any]], *, at: datetime) -> Taken
         if room < len(by_id):
             logger.warning("%s single events were left to the log files.", len(by_id) - room)
         counted = records.count_records(new, buckets, now=now)
-        return _add(counted, buckets, at, single=True)
+        return add(counted, buckets, at, single=True)
 
 
-def _add(counted: Counted, buckets: Mapping[str, Bucket], at: datetime, *, single: bool) -> Taken:
+def add(counted: Counted, buckets: Mapping[str, Bucket], at: datetime, *, single: bool) -> Taken:
+    """Adds what was counted, and raises findings, in the current transaction."""
     added = counting.add(counted, buckets, single=single)
     findings = detection.judge(added, counted, at=at)
     # A single event that is late comes by file as well.

@@ -219,10 +219,11 @@ def _episodes(
     for one in hours:
         situation = Situation(sensitivity, is_learning=detection.is_learning(bucket, one.at))
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
-        # A cheap look first: the past can only raise the threshold.
+        past = before(one)
         if any(
+            # A cheap look first: the past can only raise the threshold.
             amounts[window] >= rules.threshold(measure, window, (), situation)[1]
-            and amounts[window] >= rules.threshold(measure, window, before(one), situation)[1]
+            and amounts[window] >= rules.threshold(measure, window, past, situation, at=one.at)[1]
             for window in measure.floors
         ):
             if last is None or one.at - last > 2 * HOUR:

@@ -42,7 +42,7 @@ OTHERS = "(others)"  # the principal of all that the limits leave without a row 
 ANONYMOUS = "anonymous "  # and the address
 ACCOUNT = "account "  # and the ID of another account, and of its principal
 _CHUNK = 2**20
-_MEMORY = "512MB"  # of DuckDB, which then uses the temporary folder
+_MEMORY = "256MB"  # of DuckDB, which then uses the temporary folder
 
 
 class Operation(StrEnum):

@@ -15,7 +15,7 @@ from detectors.records import Change, Operation
 MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
 WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)
 LEARNING = DAY  # from the first event of a bucket
-LEARNING_FACTOR = 10  # of the floors, which alone count while a bucket is learning
+LEARNING_FACTOR = 50  # of the floors, which alone count while a bucket is learning
 STRANGE_FACTOR = 0.5  # of the floors, for another account or a network never seen
 NETWORKS_MAX = 10  # an actor that comes from more has no usual networks
 QUIET = HOUR  # after which an attack is a new one
@@ -83,8 +83,9 @@ MEASURES = (
 # By sensitivity: the factor of the floors, and how many deviations from the median are usual.
 _SENSITIVITY = {"LOW": (4.0, 12.0), "NORMAL": (1.0, 6.0), "HIGH": (0.5, 4.0)}
 _AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
-_LEAST_SPREAD = 0.25  # of the median: a job that always does the same may do a bit more
-_LIKE_BEFORE = 1.2  # of the second busiest day: a weekly job is usual, one earlier attack is not
+_LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
+_LIKE_BEFORE = 1.2  # of the second busiest day, and of the same time a week before
+_ABOUT = 2 * HOUR  # the same time
 
 
 class Hour(NamedTuple):
@@ -120,12 +121,15 @@ class Situation:
     is_strange: bool = False  # another account, or a network never seen
 
 
-def usual(hours: Sequence[Hour], window: int, deviations: float) -> tuple[float, float]:
+def usual(
+    hours: Sequence[Hour], window: int, deviations: float, *, at: int = 0
+) -> tuple[float, float]:
     """Returns the median of the past and the most that is usual, both 0 without a past.
 
     Compares with the hours in which the actor did anything, so that a nightly job has a past. Uses
     the busiest window of each hour, because usual bursts are no attack. Median and MAD ignore an
-    earlier attack, and so does the second busiest day.
+    earlier attack, and so does the second busiest day. What the actor did a week or two before
+    `at` is usual too, because of weekly jobs.
     """
     every = [
         {MINUTE: one.peak_1, FIVE_MINUTES: one.peak_5, HOUR: one.total}[window] for one in hours
@@ -140,11 +144,20 @@ def usual(hours: Sequence[Hour], window: int, deviations: float) -> tuple[float,
         days[one.at // DAY] = max(days.get(one.at // DAY, 0), value)
     busiest = sorted(days.values())
     second = busiest[-2] if len(busiest) > 1 else 0
-    return middle, max(middle + deviations * _AS_DEVIATION * spread, _LIKE_BEFORE * second)
+    weekly = max(
+        (
+            value
+            for one, value in zip(hours, every, strict=True)
+            if any(abs(at - weeks * 7 * DAY - one.at) <= _ABOUT for weeks in (1, 2))
+        ),
+        default=0,
+    )
+    most = middle + deviations * _AS_DEVIATION * spread
+    return middle, max(most, _LIKE_BEFORE * max(second, weekly))
 
 
 def threshold(
-    measure: Measure, window: int, hours: Sequence[Hour], situation: Situation
+    measure: Measure, window: int, hours: Sequence[Hour], situation: Situation, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past, and the amount in a window from which a finding is raised."""
     factor, deviations = _SENSITIVITY[situation.sensitivity]
@@ -153,7 +166,7 @@ def threshold(
         return 0, floor * LEARNING_FACTOR
     if situation.is_strange:
         floor *= STRANGE_FACTOR
-    middle, most = usual(hours, window, deviations)
+    middle, most = usual(hours, window, deviations, at=at)
     return middle, max(floor, most)
 
 
@@ -197,7 +210,7 @@ def volume(
     found: Signal | None = None
     ratio = 0.0
     for window in measure.floors:
-        middle, least = threshold(measure, window, hours, situation)
+        middle, least = threshold(measure, window, hours, situation, at=since)
         best = in_window(series, window, least, since=since, until=until)
         if best and best[2] / least > ratio:
             first_at, last_at, amount = best

@@ -33,6 +33,9 @@ def kept(checkout: Path) -> dict[str, object]:
             "findings_threatpolicy",
             "findings_policychange",
             "findings_finding",
+            "detectors_bucket",
+            "detectors_sum",
+            "detectors_episode",
             "django_migrations",
         ):
             # Not when the API client last got a token.

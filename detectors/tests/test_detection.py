@@ -117,10 +117,10 @@ def test_what_an_actor_always_does_raises_nothing_and_far_more_does() -> None:
 
 def test_a_bucket_that_is_learning_has_higher_floors() -> None:
     bucket(first_event_at=None)
-    take(*many(900))
+    take(*many(1999, "DeleteObject"))
     assert found() == []
-    take(*many(101))
-    assert found() == [EXFILTRATION]
+    take(record("DeleteObject"))
+    assert found() == [DELETE]
 
 
 def test_an_attack_is_one_finding_until_an_hour_of_quiet() -> None:

@@ -45,6 +45,13 @@ def test_what_a_nightly_job_does_each_night_is_usual() -> None:
     assert 100_000 < least < 250_000
 
 
+def test_a_weekly_job_is_usual_the_second_time_at_its_time_only() -> None:
+    past = [*nightly(2000), Hour(7 * DAY + 3 * HOUR, 5e3, 2e4, 9e4)]
+    at = 14 * DAY + 4 * HOUR
+    assert rules.threshold(READS, HOUR, past, Situation(), at=at)[1] > 90_000
+    assert rules.threshold(READS, HOUR, past, Situation(), at=at + 5 * HOUR)[1] < 20_000
+
+
 def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
     calm = nightly(2000)
     weekly = [*calm, Hour(3 * DAY, 5e3, 2e4, 9e4), Hour(10 * DAY, 5e3, 2e4, 9e4)]
@@ -60,7 +67,7 @@ def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
         (Situation("LOW"), 400),
         (Situation("HIGH"), 50),
         (Situation(is_strange=True), 50),
-        (Situation(is_learning=True), 1000),
+        (Situation(is_learning=True), 5000),
     ],
 )
 def test_the_floor_follows_from_the_situation(situation: Situation, least: float) -> None:
