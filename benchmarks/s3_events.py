@@ -61,7 +61,7 @@ def counting(operator: User, folder: Path) -> str:
             for chunk in records._unpacked(packed.read):
                 out.write(chunk)
         records._split_fast(unpacked, lines)
-        duckdb.sql(f"SELECT count(json) FROM read_ndjson_objects('{lines}')").fetchall()  # noqa: S608
+        duckdb.execute(f"SELECT count(json) FROM read_ndjson_objects('{lines}')").fetchall()  # noqa: S608
 
     def ours() -> None:
         with file.open("rb") as packed:

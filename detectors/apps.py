@@ -11,3 +11,7 @@ class DetectorsConfig(AppConfig):
         "viewers": ["detectors.view_bucket"],
         "operators": ["detectors.change_bucket"],  # and register and remove them
     }
+    role_powers = {
+        "viewers": ["view the registered buckets"],
+        "operators": ["register and change buckets"],
+    }

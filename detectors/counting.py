@@ -33,7 +33,7 @@ Pair = tuple[str, str]  # principal and source
 
 def is_new(name: str, *, at: int, lasts: int) -> bool:
     """Marks a file or an event as counted, in the current transaction. False if it already was."""
-    digest = hashlib.sha256(name.encode()).digest()
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     table = connection.ops.quote_name(Mark._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -46,7 +46,7 @@ def is_new(name: str, *, at: int, lasts: int) -> bool:
 
 def is_marked(name: str) -> bool:
     """Whether the file or event was counted."""
-    return Mark.objects.filter(pk=hashlib.sha256(name.encode()).digest()).exists()
+    return Mark.objects.filter(pk=hashlib.sha256(name.encode("utf-8", "replace")).digest()).exists()
 
 
 def room_for_singles(now: int) -> int:

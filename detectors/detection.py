@@ -25,6 +25,7 @@ HISTORY = 14 * DAY
 # day, so that what a job did yesterday counts, also if it begins earlier today.
 RECENT = 22 * HOUR
 SIGNS_MAX = 20
+STRANGERS_MAX = 20  # findings about strangers that go on at a time, on one bucket
 DISARMED_FOR = DAY  # after a change of the settings, deletions are graver
 COUNT = Greatest("count", "single_count")
 BYTES = Greatest("bytes", "single_bytes")
@@ -313,7 +314,7 @@ def _raise(
                 severity=episode.severity,
                 bucket=bucket.name,
                 account_id=settings.AWS_ACCOUNT_ID,
-                who=_who(bucket, principal),
+                who=_who(bucket, episode.principal),
                 evidence=Evidence(
                     signs,
                     worst.words,
@@ -360,17 +361,20 @@ def _episode(
     severity: float,
     signs: Sequence[str],
 ) -> Episode:
-    near = (
-        Episode.objects.filter(
+    def goes_on(who: str) -> Episode | None:
+        near = Episode.objects.filter(
             bucket=bucket,
             finding_type=finding_type,
-            principal=principal,
+            principal=who,
             last_at__gte=first_at - rules.QUIET,
             first_at__lte=last_at + rules.QUIET,
         )
-        .order_by("-last_at")
-        .first()
-    )
+        return near.order_by("-last_at").first()
+
+    near = goes_on(principal)
+    if near is None and _are_too_many(bucket, principal, first_at):
+        principal = records.OTHERS
+        near = goes_on(principal)
     if near is None:
         return Episode.objects.create(
             finding_id=uuid.uuid4().hex,
@@ -392,6 +396,15 @@ def _episode(
     )[:SIGNS_MAX]
     near.save()
     return near
+
+
+def _are_too_many(bucket: Bucket, principal: str, at: int) -> bool:
+    """Whether so many strangers attack the bucket that further ones share a finding."""
+    if not records.is_stranger(principal):
+        return False
+    recent = Episode.objects.filter(bucket=bucket, last_at__gte=at - rules.QUIET)
+    names = recent.values_list("principal", flat=True)
+    return sum(map(records.is_stranger, names)) >= STRANGERS_MAX
 
 
 def _who(bucket: Bucket, principal: str) -> Who:

@@ -254,6 +254,21 @@ def test_a_flood_of_principals_is_bounded_and_still_judged(
     assert episode.principal == records.OTHERS
 
 
+def test_many_strangers_at_once_share_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "STRANGERS_MAX", 2)
+    bucket()
+    anonymous = {"type": "AWSAccount", "accountId": "anonymous"}
+    for n in range(4):
+        take(*many(60, by=anonymous, address=f"81.2.{n}.7"))
+    assert sorted(Episode.objects.values_list("principal", "times")) == [
+        (records.OTHERS, 2),
+        ("anonymous 81.2.0.7", 1),
+        ("anonymous 81.2.1.7", 1),
+    ]
+    take(*many(120))
+    assert Finding.objects.count() == 4  # one's own principals have their own
+
+
 def test_a_flood_of_networks_of_one_principal_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "SOURCES_MAX", 5)
     bucket()
