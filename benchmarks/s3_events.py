@@ -1,6 +1,8 @@
 """Benchmarks of the detectors: how fast they count, what they find, and what they cry about.
 
-Others' traffic can be tried by replacing `ordinary` and `ATTACKS`.
+The thresholds were chosen with this traffic, so the number of false findings is that of such
+traffic only. Another seed changes the noise. To try the traffic of others, replace `ordinary` and
+`ATTACKS`.
 """
 
 from __future__ import annotations
