@@ -35,3 +35,10 @@ def ingest(
         traces=itertools.repeat(logs.request_id.get()) if traces is None else traces,
         decide=partial(decisions.decide, rules=Rules.now(), at=at),
     )
+
+
+def when_detected(
+    sender: object, findings: Iterable[Mapping[str, Any]], at: datetime, **more: object
+) -> None:
+    """Ingests the findings of our own detectors."""
+    ingest(findings, at=at)

@@ -22,12 +22,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from actions import breaker, containment, fill, heartbeat
-from actions.aws.sqs import Queue
 from actions.heartbeat import Heart
 from actions.models import Reaction, ReactionKind, State
 from findings.models import Action, Finding
 from license import status
 from license.status import LicenseStatus
+from serving.sqs import Queue
 
 DAY = timedelta(days=1)
 

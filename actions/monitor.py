@@ -19,9 +19,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 
 from actions import breaker, metrics
-from actions.aws.sqs import Queue
 from actions.heartbeat import Heart
 from license import status
+from serving.sqs import Queue
 
 logger = logging.getLogger(__name__)
 embedded = logging.getLogger("threatreaction.metrics")

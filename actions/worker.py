@@ -11,7 +11,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
 from typing import Any
 
 import boto3
@@ -27,18 +26,17 @@ from django.db import (
 from django.utils import timezone
 
 from actions import approval, execution, ingest, limits, reconcile
-from actions.aws.sqs import Message, Queue
 from actions.heartbeat import Heart, Loop
 from findings import sums
 from findings.guardduty.parser import Unparsed, unwrap
 from serving import logs
+from serving.sqs import Message, Queue
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
 IDLE = 1.0  # seconds to wait if no action is due
 LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
-STOP_CHECK = 0.2  # seconds between checks of `stop` during a poll of the queue
 
 AFTER_AN_UPGRADE = 15 * 60.0  # seconds after which the processes of the version before are gone
 RECOUNT_EVERY = 24 * 60 * 60.0  # seconds
@@ -147,7 +145,7 @@ def receive(queue: Queue, stop: threading.Event) -> None:
     """Ingests one batch of messages, and deletes them after their findings are committed."""
     # Check the database first: each receive counts toward the limit of the dead-letter queue.
     connection.ensure_connection()
-    messages = _poll(queue, stop)
+    messages = queue.poll(stop)
     if not messages:
         return
     with queue.being_extended(messages):
@@ -167,25 +165,6 @@ def receive(queue: Queue, stop: threading.Event) -> None:
             with logs.traced(message.trace):
                 logger.info("Message %s was ingested.", message.message_id)
         queue.delete(taken)
-
-
-def _poll(queue: Queue, stop: threading.Event) -> list[Message]:
-    """Returns the next messages, or none as soon as `stop` is set, even during a long poll.
-
-    An abandoned poll ends with the process. SQS delivers its messages again after VISIBILITY.
-    """
-    answer: Future[list[Message]] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(queue.receive())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    while not answer.done() and not stop.is_set():
-        wait([answer], timeout=STOP_CHECK)
-    return answer.result() if answer.done() else []
 
 
 def _readable(messages: Sequence[Message]) -> dict[Message, list[Finding]]:

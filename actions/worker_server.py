@@ -18,10 +18,10 @@ from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from actions.aws.sqs import Queue
 from actions.heartbeat import Heart
 from actions.metrics import DatabaseCollector, WorkerCollector, is_authorized
 from serving.health import readiness
+from serving.sqs import Queue
 
 logger = logging.getLogger(__name__)
 

@@ -7,3 +7,7 @@ from django.dispatch import Signal
 # A user or a program has closed findings. Arguments: `pks` and `at`. Sent in the transaction that
 # closes them.
 closed = Signal()
+
+# Our detectors have raised or updated findings. Arguments: `findings`, in GuardDuty's format, and
+# `at`. Sent in the transaction that counts the events.
+detected = Signal()

@@ -23,6 +23,7 @@ for name in (
     "DEBUG",
     "DEFAULT_FROM_EMAIL",
     "ENCRYPTION_KEYS",
+    "EVENTS_QUEUE_URL",
     "FINDINGS_QUEUE_URL",
     "ISOLATION",
     "LICENSE_KEY",

@@ -35,6 +35,8 @@ PAGES = [
     "/events",
     "/events?severity=HUGE",
     "/threats",
+    "/buckets",
+    "/buckets/of/invoices",
     "/changes",
     "/license",
     "/license/account-proof",
@@ -97,6 +99,13 @@ undo.allow(
     by=User.objects.first(), at=timezone.now(),
 )
 """
+_BUCKET = """
+from django.utils import timezone
+from detectors import buckets, intake
+from detectors.tests.traffic import bucket, record
+bucket(registered_at=timezone.now())
+intake.take_records((record(at=timezone.now()) for _ in range(200)), at=timezone.now())
+"""
 
 
 @pytest.mark.parametrize("licensed", [True, False])
@@ -106,7 +115,11 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
         server.install(make_license(days=10))
         server.put({"policies": POLICIES})
         samples = [str(path) for path in (ROOT / "findings/data/samples").glob("*.json")]
-        for arguments in (("importfindings", *samples), ("shell", "-v0", "-c", _ALLOW)):
+        for arguments in (
+            ("importfindings", *samples),
+            ("shell", "-v0", "-c", _ALLOW),
+            ("shell", "-v0", "-c", _BUCKET),
+        ):
             done = server.manage(*arguments)
             assert done.returncode == 0, done.stderr
         for path in FOR_STRANGERS:

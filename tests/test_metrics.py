@@ -19,12 +19,12 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from actions import metrics, monitor
-from actions.aws.sqs import Queue
 from actions.heartbeat import Heart, Loop
 from actions.models import Reaction, State, Trip
 from actions.tests.attacks import arrive, attack, set_action
 from conftest import install
 from license.tests.keys import make_license
+from serving.sqs import Queue
 from tests import server as servers
 from tests.server import ROOT, Databases, Server
 

@@ -16,8 +16,6 @@ from django.contrib.auth.models import User
 from pytest_django.fixtures import Settings
 
 from actions import execution, reconcile, worker
-from actions.aws import sqs
-from actions.aws.sqs import Queue
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
@@ -34,6 +32,8 @@ from actions.tests.test_revoke import (
 from actions.tests.test_worker import event, send
 from findings.models import Finding
 from findings.tests.findings import BRUTE_FORCE
+from serving import sqs
+from serving.sqs import Queue
 from tests import aws, roles
 from tests.aws import Cloud
 

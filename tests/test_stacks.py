@@ -12,10 +12,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from actions import execution, worker
-from actions.aws import sqs
-from actions.aws.sqs import Queue
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, attack, set_action, stolen
+from serving import sqs
+from serving.sqs import Queue
 from tests.cloudformation.stacks import REGION, Stack, client
 from tests.cloudformation.templates import refusals, template
 

@@ -20,6 +20,7 @@ NOT_IN_THE_TEMPLATE = {
     "DOTENV_PATH",  # the image has no .env file
     "DEBUG",  # never in production
     "LICENSE_PUBLIC_KEY_PATH",  # the key is in the image
+    "EVENTS_QUEUE_URL",  # it makes no trail
     "PANEL_URL",  # the vendor's
     "HSTS_PRELOAD",  # a decision about the whole domain
 }

@@ -27,6 +27,8 @@ from actions.api import KeyReused, NotWaiting
 from actions.api import router as actions_router
 from actions.by_hand import NothingInForce
 from actions.views import action_list
+from detectors.api import router as buckets_router
+from detectors.views import bucket_list
 from findings.api import router as findings_router
 from findings.policy import StalePolicy
 from license.api import router as license_router
@@ -49,7 +51,8 @@ _MEANINGS = {
 }
 
 
-PAGES = {"actions": action_list}  # by path: the HTML pages at the URLs of API resources
+# By path: the HTML pages at the URLs of API resources.
+PAGES = {"actions": action_list, "buckets": bucket_list}
 
 
 class StrictJSON(Parser):
@@ -170,8 +173,8 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 api = PortalAPI(
     title="Threat Reaction",
     version="1.0.0",
-    description="The threat policy, findings, actions, security events and license status of this"
-    " portal.",
+    description="The threat policy, findings, actions, registered buckets, security events and"
+    " license status of this portal.",
     urls_namespace="api",
     openapi_url="/api/openapi.json",
     docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's design
@@ -181,6 +184,7 @@ api = PortalAPI(
 )
 api.add_router("", findings_router)
 api.add_router("", actions_router)
+api.add_router("", buckets_router)
 api.add_router("", license_router, auth=anybody)  # license does not import accounts
 api.add_router("", security_router)
 

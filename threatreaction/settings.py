@@ -115,6 +115,7 @@ UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 
 # boto3 gets the AWS region and credentials from the environment or the instance.
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
+EVENTS_QUEUE_URL = env.str("EVENTS_QUEUE_URL", default="")  # S3 events; manage.py processevents
 CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
 BLOCK_PREFIX_LISTS = env.list("BLOCK_PREFIX_LISTS", default=[])  # ARNs of EC2 prefix lists
@@ -154,6 +155,7 @@ if not re.fullmatch(r"[A-Za-z0-9._/-]{1,128}", DEPLOYMENT):
 
 INSTALLED_APPS = [
     "actions",
+    "detectors",
     "findings",
     "accounts",
     "license",

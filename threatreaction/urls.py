@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("console.urls")),
     path("", include("findings.urls")),
     path("", include("actions.urls")),
+    path("", include("detectors.urls")),
     path("", include("license.urls")),
     path("", include("problems.urls")),
     path("", api.urls),

@@ -16,12 +16,14 @@ READ = {
     "findings.view_finding",
     "actions.view_reaction",
     "license.view_license",
+    "detectors.view_bucket",
 }
 CHANGE = READ | {
     "findings.change_threatpolicy",
     "findings.change_accountname",
     "findings.triage_finding",
     "actions.add_reaction",
+    "detectors.change_bucket",
 }
 ADMINISTER = CHANGE | {
     "license.add_license",

@@ -4,8 +4,8 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
-from actions.aws import sqs
-from actions.aws.sqs import Queue
+from serving import sqs
+from serving.sqs import Queue
 from tests import aws, roles
 from tests.aws import Cloud
 

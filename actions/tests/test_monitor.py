@@ -14,13 +14,13 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from actions import monitor, worker
-from actions.aws.sqs import Queue
 from actions.heartbeat import SILENT, Heart, Loop
 from actions.metrics import WorkerCollector
 from actions.models import Trip
 from actions.tests.attacks import arrive, attack, set_action
 from conftest import install
 from license.tests.keys import make_license
+from serving.sqs import Queue
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db

@@ -14,11 +14,11 @@ from django.core.management import call_command
 from django.test import Client
 
 from actions import worker
-from actions.aws.sqs import Queue
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import arrive, attack, set_action
 from license.models import License
+from serving.sqs import Queue
 from tests.aws import Cloud
 from tests.json_log import json_log
 

@@ -12,11 +12,11 @@ from django.db import DataError, OperationalError, connection, connections
 from pytest_django.fixtures import Settings
 
 from actions import ingest, worker
-from actions.aws import sqs
-from actions.aws.sqs import Queue
 from actions.models import Reaction
 from actions.tests.attacks import attack, set_action
 from findings.models import AccountSum, Finding
+from serving import sqs
+from serving.sqs import Queue
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db

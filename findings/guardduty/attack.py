@@ -37,12 +37,23 @@ _PURPOSES = {
     "trojan": "Command and Control",
     "cryptocurrency": "Impact",  # T1496, Resource Hijacking
 }
+# Our own detectors have one purpose in all, and name the tactic after it.
+_OF_DETECTORS = {
+    "S3Data/Exfiltration": "Exfiltration",
+    "IAMCredential/UnauthorizedUse": "Initial Access",
+    "Ransomware/Write": "Impact",
+    "Ransomware/Delete": "Impact",
+    "Ransomware/Enumeration": "Discovery",
+}
 _TACTICS = {name.replace(" ", "").casefold(): name for name in TACTICS} | _PURPOSES
 
 
 def tactic_of(finding_type: str) -> str:
     """Returns the tactic of a finding type, a key of TACTICS; "" if its purpose names none."""
-    return _TACTICS.get(finding_type.partition(":")[0].strip().casefold(), "")
+    purpose, _, rest = finding_type.partition(":")
+    if purpose == "ThreatReaction":
+        return _OF_DETECTORS.get(rest, "")
+    return _TACTICS.get(purpose.strip().casefold(), "")
 
 
 def tactic_named(text: str) -> str:

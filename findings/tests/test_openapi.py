@@ -65,6 +65,7 @@ def test_both_ways_to_sign_in_are_described(document: dict[str, Any]) -> None:
         "findings:read",
         "findings:write",
         "actions:write",
+        "buckets:write",
         "findings:triage",
         "license:read",
         "security:read",

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from actions import containment, monitor, worker
-from actions.aws.sqs import Queue, region_of
 from actions.worker_server import WorkerServer
+from serving.sqs import Queue, region_of
 
 logger = logging.getLogger(__name__)
 

@@ -1,10 +1,11 @@
-"""The SQS queue to which EventBridge sends findings."""
+"""The SQS queues from which workers receive messages."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 LONG_POLL = 20  # seconds, the longest that SQS waits for a message
 BATCH = 10  # messages, the most that SQS returns at once
 VISIBILITY = 60  # seconds for which a received message is hidden from other consumers
+STOP_CHECK = 0.2  # seconds between checks of `stop` during a poll
 
 
 class Message(NamedTuple):
@@ -74,6 +76,24 @@ class Queue:
         self._taken_at = None
         self._was_asked = True
         return messages
+
+    def poll(self, stop: threading.Event) -> list[Message]:
+        """Returns the next messages, or none as soon as `stop` is set, even during a long poll.
+
+        An abandoned poll ends with the process. SQS delivers its messages again after VISIBILITY.
+        """
+        answer: Future[list[Message]] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self.receive())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, daemon=True).start()
+        while not answer.done() and not stop.is_set():
+            wait([answer], timeout=STOP_CHECK)
+        return answer.result() if answer.done() else []
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Deletes the messages and logs those that SQS does not delete.

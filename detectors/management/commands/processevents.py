@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from detectors import worker
+from serving.sqs import Queue, region_of
+
+
+class Command(BaseCommand):
+    """`manage.py processevents`. Raises CommandError if the AWS configuration is invalid."""
+
+    help = (
+        "Counts the S3 events of registered buckets that CloudTrail delivers to the queue"
+        " EVENTS_QUEUE_URL, and raises findings, until it receives SIGTERM or Ctrl-C. You can run"
+        " any number of these processes on any number of machines."
+    )
+
+    def handle(self, **options: Any) -> None:
+        if not settings.EVENTS_QUEUE_URL:
+            msg = "EVENTS_QUEUE_URL is not set. It is the queue of the trail's notifications."
+            raise CommandError(msg)
+        stop = threading.Event()
+
+        def end(number: int, frame: FrameType | None) -> None:
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        try:
+            region = boto3.Session().region_name or region_of(settings.EVENTS_QUEUE_URL)
+            session = boto3.Session(region_name=region or "us-east-1")
+            queue, s3 = Queue(session, settings.EVENTS_QUEUE_URL), worker.s3_of(session)
+        except (BotoCoreError, ValueError) as error:
+            msg = f"The AWS configuration is invalid. {error}"
+            raise CommandError(msg) from error
+        self.stdout.write(f"Queue: {settings.EVENTS_QUEUE_URL}.")
+        self.stdout.flush()
+        worker.run(queue, s3, stop)
+        self.stdout.write("Stopped.")

@@ -1,0 +1,232 @@
+"""What the pages and the API tell of the buckets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import F
+from django.db.models import Sum as SumOf
+from django.db.models.functions import Mod
+
+from detectors import detection, rules
+from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
+from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
+from findings.models import Finding
+
+WIDTH, HEIGHT = 336, 60  # of a chart
+TOP_ACTORS = 10
+SPARK = 60  # minutes
+PREVIEWED = 200  # actors
+
+Values = dict[int, float]  # by start
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A registered bucket in the list."""
+
+    bucket: Bucket
+    state: str
+    hint: str  # why no events arrive, or ""
+    last_event_at: datetime | None
+    last_finding: Finding | None
+    busiest: int  # events a minute in the last SPARK minutes
+    spark: str  # these events, as the points of a line
+
+
+def instant(at: int | None) -> datetime | None:
+    """Returns the time of an event as a date and time."""
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def state_of(bucket: Bucket, now: int) -> str:
+    """Returns "Waiting for events", "Learning" or "Watching"."""
+    if bucket.first_event_at is None:
+        return "Waiting for events"
+    return "Learning" if detection.is_learning(bucket, now) else "Watching"
+
+
+def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
+    """Returns the registered buckets by name."""
+    every = Bucket.objects.order_by("name")
+    buckets = list(every if names is None else every.filter(name__in=names))
+    episodes = Episode.objects.filter(bucket__in=buckets).order_by("last_at", "pk")
+    last = dict(episodes.values_list("bucket_id", "finding_id"))  # the last one of each stays
+    found = {one.finding_id: one for one in Finding.objects.filter(finding_id__in=last.values())}
+    since = now - now % MINUTE - (SPARK - 1) * MINUTE
+    minutes: dict[int, Values] = defaultdict(lambda: defaultdict(float))
+    sums = Sum.objects.filter(actor__bucket__in=buckets, grain__lte=MINUTE, at__gte=since)
+    for pk, at, count in sums.values_list("actor__bucket_id", "at", detection.COUNT):
+        minutes[pk][(at - since) // MINUTE] += count
+    made = []
+    for bucket in buckets:
+        per_minute = [int(minutes[bucket.pk].get(n, 0)) for n in range(SPARK)]
+        made.append(
+            Row(
+                bucket,
+                state_of(bucket, now),
+                _hint(bucket, now),
+                instant(bucket.last_event_at),
+                found.get(last.get(bucket.pk, "")),
+                max(per_minute),
+                _points(per_minute),
+            )
+        )
+    return made
+
+
+def _hint(bucket: Bucket, now: int) -> str:
+    if bucket.last_event_at is None:
+        return (
+            "No events yet. Check that the trail logs data events of this bucket, that its bucket"
+            " notifies the queue EVENTS_QUEUE_URL, and that manage.py processevents runs."
+        )
+    if now - bucket.last_event_at > DAY:
+        return "No events for a day. The bucket is quiet, or the trail or the worker has stopped."
+    return ""
+
+
+def _points(values: Sequence[float]) -> str:
+    top = max(values, default=0) or 1
+    return " ".join(f"{n},{18 - 16 * value / top:.1f}" for n, value in enumerate(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What was done to a bucket, by hour, against the band that is usual."""
+
+    measure: Measure
+    bars: list[tuple[int, float, float, datetime, int]]  # x, y, height, hour, amount
+    highest: int
+    middle: int
+    usual: int
+    band_y: float
+    band_height: float
+    middle_y: float
+    total: int
+
+
+def charts(bucket: Bucket, now: int) -> list[Chart]:
+    """Returns the charts of the last 14 days: reads, writes, deletions and lists."""
+    history: detection.Past = defaultdict(lambda: defaultdict(lambda: [0, 0, 0, 0]))
+    rows = (
+        Sum.objects.filter(actor__bucket=bucket, at__gte=now - WIDTH * HOUR)
+        .annotate(hour=F("at") - Mod("at", HOUR))
+        .values_list("operation", "hour")
+        .annotate(n=SumOf(detection.COUNT))
+    )
+    for operation, hour, count in rows:
+        history[operation][hour][2] += count
+    return [_chart(one, history, now) for one in MEASURES if not one.is_bytes]
+
+
+def _chart(measure: Measure, history: detection.Past, now: int) -> Chart:
+    hours = detection.hours_of(history, measure)
+    amounts = {one.at: one.total for one in hours}
+    middle, usual = rules.usual([one for one in hours if one.at < now - detection.RECENT], HOUR, 6)
+    first = now - now % HOUR - (WIDTH - 1) * HOUR
+    highest = max([*amounts.values(), usual, 1])
+    scale = HEIGHT / highest
+    bars = [
+        (n, HEIGHT - amount * scale, amount * scale, datetime.fromtimestamp(at, UTC), int(amount))
+        for n in range(WIDTH)
+        if (amount := amounts.get(at := first + n * HOUR, 0))
+    ]
+    return Chart(
+        measure,
+        bars,
+        int(highest),
+        int(middle),
+        int(usual),
+        HEIGHT - usual * scale,
+        usual * scale,
+        HEIGHT - middle * scale,
+        int(sum(amounts.values())),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TopActor:
+    """An actor with what it did in the last 14 days."""
+
+    principal: str
+    counts: list[tuple[int, str]]  # by measure, with what is counted
+    last_at: datetime | None
+
+
+def top_actors(bucket: Bucket) -> list[TopActor]:
+    """Returns the actors with the most operations."""
+    busiest = _busiest(bucket, TOP_ACTORS)
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    sums = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=busiest)
+    columns = sums.values_list("actor__principal", "operation")
+    for principal, operation, count in columns.annotate(n=SumOf(detection.COUNT)):
+        counts[principal][operation] = count
+    seen = Actor.objects.filter(bucket=bucket, principal__in=busiest).order_by("last_at")
+    last = dict(seen.values_list("principal", "last_at"))
+    return [
+        TopActor(
+            one,
+            [
+                (
+                    sum(counts[one].get(name, 0) * n for name, n in measure.weights.items()),
+                    measure.words,
+                )
+                for measure in MEASURES
+                if not measure.is_bytes
+            ],
+            instant(last[one]),
+        )
+        for one in busiest
+    ]  # fmt: skip
+
+
+def _busiest(bucket: Bucket, number: int) -> list[str]:
+    rows = (
+        Sum.objects.filter(actor__bucket=bucket)
+        .values_list("actor__principal")
+        .annotate(n=SumOf(detection.COUNT))
+        .order_by("-n", "actor__principal")
+    )
+    return [principal for principal, _ in rows[:number]]
+
+
+def preview(bucket: Bucket, now: int) -> dict[str, int]:
+    """Returns how many findings each sensitivity would have raised in the last 14 days.
+
+    Of the volumes of the busiest actors, by the hours of the sums. Sure signs do not depend on it.
+    """
+    busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
+    raised = dict.fromkeys(Sensitivity.values, 0)
+    for past in detection.pasts(bucket, busiest, now + 1).values():
+        for measure in MEASURES:
+            hours = detection.hours_of(past, measure)
+            for sensitivity in raised:
+                raised[sensitivity] += _episodes(bucket, measure, hours, sensitivity)
+    return raised
+
+
+def _episodes(
+    bucket: Bucket, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
+) -> int:
+    def before(now: rules.Hour) -> list[rules.Hour]:
+        return [one for one in hours if one.at < now.at - detection.RECENT]
+
+    raised, last = 0, None
+    for one in hours:
+        situation = Situation(sensitivity, is_learning=detection.is_learning(bucket, one.at))
+        amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
+        past = before(one)
+        if any(
+            # A cheap look first: the past can only raise the threshold.
+            amounts[window] >= rules.threshold(measure, window, (), situation)[1]
+            and amounts[window] >= rules.threshold(measure, window, past, situation, at=one.at)[1]
+            for window in measure.floors
+        ):
+            if last is None or one.at - last > 2 * HOUR:
+                raised += 1
+            last = one.at
+    return raised

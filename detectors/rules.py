@@ -1,0 +1,428 @@
+"""When the detectors raise a finding. Pure: no Django, no clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from statistics import median
+from typing import Any, NamedTuple
+
+from detectors.records import Change, Operation
+
+MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
+WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)
+LEARNING = DAY  # from the first event of a bucket
+LEARNING_FACTOR = 50  # of the floors, which alone count while a bucket is learning
+STRANGE_FACTOR = 0.5  # of the floors, for another account or a network never seen
+NETWORKS_MAX = 10  # an actor that comes from more has no usual networks
+QUIET = HOUR  # after which an attack is a new one
+DORMANT = 90 * DAY
+BATCH = 50  # objects that a DeleteObjects counts as; it does not tell how many
+SHORT_EXPIRY = 7  # days
+MANY = 20  # writes with a sign that leave no doubt
+
+
+class FindingType(StrEnum):
+    """The finding types of the catalog."""
+
+    EXFILTRATION = "ThreatReaction:S3Data/Exfiltration"
+    WRITE = "ThreatReaction:Ransomware/Write"
+    DELETE = "ThreatReaction:Ransomware/Delete"
+    ENUMERATION = "ThreatReaction:Ransomware/Enumeration"
+    UNAUTHORIZED_USE = "ThreatReaction:IAMCredential/UnauthorizedUse"
+
+
+class Measure(NamedTuple):
+    """What a volume rule counts, and the floor of each window, under which nothing is raised."""
+
+    finding_type: FindingType
+    words: str
+    weights: Mapping[str, int]  # by operation
+    floors: Mapping[int, float]  # by window in seconds
+    is_bytes: bool = False
+
+
+_WRITES = [name.value for name in Operation if name.startswith("write")]
+MEASURES = (
+    Measure(
+        FindingType.EXFILTRATION,
+        "objects read",
+        {Operation.READ: 1},
+        {MINUTE: 100, FIVE_MINUTES: 250, HOUR: 1000},
+    ),
+    Measure(
+        FindingType.EXFILTRATION,
+        "bytes read",
+        {Operation.READ: 1},
+        {HOUR: 5 * 2**30},  # peaks of minutes are kept for counts only
+        is_bytes=True,
+    ),
+    Measure(
+        FindingType.WRITE,
+        "objects written",
+        dict.fromkeys(_WRITES, 1),
+        {MINUTE: 300, FIVE_MINUTES: 750, HOUR: 3000},
+    ),
+    Measure(
+        FindingType.DELETE,
+        "objects deleted",
+        {Operation.DELETE: 1, Operation.DELETE_VERSION: 1, Operation.DELETE_BATCH: BATCH},
+        {MINUTE: 40, FIVE_MINUTES: 60, HOUR: 100},
+    ),
+    Measure(
+        FindingType.ENUMERATION,
+        "objects listed or refused",
+        {Operation.LIST: 1, Operation.FAILED: 1},
+        {MINUTE: 100, FIVE_MINUTES: 200, HOUR: 500},
+    ),
+)
+
+# By sensitivity: the factor of the floors, and how many deviations from the median are usual.
+_SENSITIVITY = {"LOW": (4.0, 12.0), "NORMAL": (1.0, 6.0), "HIGH": (0.5, 4.0)}
+_AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
+_LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
+_LIKE_BEFORE = 1.2  # of the second busiest day, and of the same time a week before
+_ABOUT = 2 * HOUR  # the same time
+
+
+class Hour(NamedTuple):
+    """One hour of an actor's past, in the units of a measure."""
+
+    at: int
+    peak_1: float  # the most in one minute
+    peak_5: float  # and in five minutes
+    total: float
+
+
+class Signal(NamedTuple):
+    """What a rule has found."""
+
+    finding_type: FindingType
+    severity: float  # as in GuardDuty, 1.0 to 10.0
+    first_at: int
+    last_at: int  # seconds since 1970
+    sign: str  # a sentence
+    words: str = ""  # what was counted
+    amount: float = 0
+    baseline: float = 0
+    threshold: float = 0
+    window: int = 0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the thresholds depend on."""
+
+    sensitivity: str = "NORMAL"
+    is_learning: bool = False
+    is_strange: bool = False  # another account, or a network never seen
+
+
+def usual(
+    hours: Sequence[Hour], window: int, deviations: float, *, at: int = 0
+) -> tuple[float, float]:
+    """Returns the median of the past and the most that is usual, both 0 without a past.
+
+    Compares with the hours in which the actor did anything, so that a nightly job has a past. Uses
+    the busiest window of each hour, because usual bursts are no attack. Median and MAD ignore an
+    earlier attack, and so does the second busiest day. What the actor did a week or two before
+    `at` is usual too, because of weekly jobs.
+    """
+    every = [
+        {MINUTE: one.peak_1, FIVE_MINUTES: one.peak_5, HOUR: one.total}[window] for one in hours
+    ]
+    values = [value for value in every if value]
+    if not values:
+        return 0, 0
+    middle = median(values)
+    spread = max(median(abs(value - middle) for value in values), _LEAST_SPREAD * middle)
+    days: dict[int, float] = {}
+    for one, value in zip(hours, every, strict=True):
+        days[one.at // DAY] = max(days.get(one.at // DAY, 0), value)
+    busiest = sorted(days.values())
+    second = busiest[-2] if len(busiest) > 1 else 0
+    weekly = max(
+        (
+            value
+            for one, value in zip(hours, every, strict=True)
+            if any(abs(at - weeks * 7 * DAY - one.at) <= _ABOUT for weeks in (1, 2))
+        ),
+        default=0,
+    )
+    most = middle + deviations * _AS_DEVIATION * spread
+    return middle, max(most, _LIKE_BEFORE * max(second, weekly))
+
+
+def threshold(
+    measure: Measure, window: int, hours: Sequence[Hour], situation: Situation, *, at: int = 0
+) -> tuple[float, float]:
+    """Returns the median of the past, and the amount in a window from which a finding is raised."""
+    factor, deviations = _SENSITIVITY[situation.sensitivity]
+    floor = measure.floors[window] * factor
+    if situation.is_learning:
+        return 0, floor * LEARNING_FACTOR
+    if situation.is_strange:
+        floor *= STRANGE_FACTOR
+    middle, most = usual(hours, window, deviations, at=at)
+    return middle, max(floor, most)
+
+
+def lowest_floor(measure: Measure, sensitivity: str) -> float:
+    """Returns an amount in an hour under which no window can raise a finding."""
+    factor, _ = _SENSITIVITY[sensitivity]
+    return min(measure.floors.values()) * factor * STRANGE_FACTOR
+
+
+def in_window(
+    series: Sequence[tuple[int, float]], window: int, least: float, *, since: int, until: int
+) -> tuple[int, int, float] | None:
+    """Returns the window with the largest sum, if that is at least `least`.
+
+    `series` has the start of each slot and its amount, in order. A window contains a slot from
+    `since` to `until`. Returns its first and last slot and its sum.
+    """
+    best = None
+    total, first = 0.0, 0
+    for at, amount in series:
+        total += amount
+        while series[first][0] <= at - window:
+            total -= series[first][1]
+            first += 1
+        is_new = at >= since and series[first][0] <= until
+        if is_new and total >= least and (best is None or total > best[2]):
+            best = (series[first][0], at, total)
+    return best
+
+
+def volume(
+    measure: Measure,
+    series: Sequence[tuple[int, float]],
+    hours: Sequence[Hour],
+    situation: Situation,
+    *,
+    since: int,
+    until: int,
+) -> Signal | None:
+    """Returns the signal of the window that is furthest beyond its threshold, if one is."""
+    found: Signal | None = None
+    ratio = 0.0
+    for window in measure.floors:
+        middle, least = threshold(measure, window, hours, situation, at=since)
+        best = in_window(series, window, least, since=since, until=until)
+        if best and best[2] / least > ratio:
+            first_at, last_at, amount = best
+            ratio = amount / least
+            span = "1 minute" if window == MINUTE else f"{window // MINUTE} minutes"
+            found = Signal(
+                measure.finding_type,
+                _severity(ratio),
+                first_at,
+                last_at,
+                f"{amount:.0f} {measure.words} within {span}; from {least:.0f} it is unusual.",
+                measure.words,
+                amount,
+                middle,
+                least,
+                window,
+            )
+    return found
+
+
+def _severity(ratio: float) -> float:
+    if ratio >= 10:
+        return 8.0
+    return 7.0 if ratio >= 3 else 5.0
+
+
+_SURE = {
+    Operation.WRITE_SSE_C: (1, "written with a key that only the caller has (SSE-C)."),
+    Operation.WRITE_FOREIGN_KMS: (1, "written with a KMS key of another account."),
+    Operation.WRITE_LOCKED: (MANY, "written with an extension of ransomware."),
+}
+
+
+def sure(counts: Mapping[str, float], *, first_at: int, last_at: int) -> Signal | None:
+    """Returns the signal of writes that no usual traffic contains; `counts` are of one hour."""
+    signs, most = [], 0.0
+    for operation, (least, words) in _SURE.items():
+        if (count := counts.get(operation, 0)) >= least:
+            signs.append(f"{count:.0f} objects {words}")
+            most = max(most, count)
+    if not signs:
+        return None
+    if note := counts.get(Operation.WRITE_NOTE, 0):
+        signs.append(f"{note:.0f} objects named like a ransom note.")
+    return Signal(
+        FindingType.WRITE,
+        9.0 if most >= MANY or note else 8.0,
+        first_at,
+        last_at,
+        " ".join(signs),
+        "objects written",
+        most,
+        0,
+        1,
+        HOUR,
+    )
+
+
+def change(made: Change) -> Signal | None:
+    """Returns the signal of a change that disarms a bucket or opens it to others."""
+    try:
+        said = json.loads(made.parameters)
+    except (ValueError, TypeError, RecursionError):
+        said = {}
+    finding_type, sign = _sign_of(made, said)
+    if not sign:
+        return None
+    return Signal(finding_type, 8.0, made.at, made.at, sign, "changes", 1, 0, 1, 0)
+
+
+def _sign_of(made: Change, said: Any) -> tuple[FindingType, str]:
+    name = made.name
+    if name == "PutBucketVersioning" and "Suspended" in _values(said, "Status"):
+        return FindingType.DELETE, "Versioning was suspended."
+    if name.startswith("PutBucketLifecycle") and _expires_soon(said, made.at):
+        return FindingType.DELETE, f"A rule expires objects within {SHORT_EXPIRY} days."
+    if name == "PutBucketPolicy" and _opens(said, made.bucket_account):
+        return FindingType.EXFILTRATION, "The policy of the bucket was opened to another account."
+    if name == "PutBucketReplication" and any(
+        account != made.bucket_account for account in _values(said, "Account")
+    ):
+        return FindingType.EXFILTRATION, "The bucket is replicated to another account."
+    if name == "PutBucketAcl" and (
+        "AllUsers" in made.parameters
+        or "AuthenticatedUsers" in made.parameters
+        or any(
+            str(acl).startswith(("public-", "authenticated-")) for acl in _values(said, "x-amz-acl")
+        )
+    ):
+        return FindingType.EXFILTRATION, "The bucket was opened to everyone by an ACL."
+    if name == "PutBucketEncryption" and any(
+        _is_foreign_key(key, made.bucket_account) for key in _values(said, "KMSMasterKeyID")
+    ):
+        return FindingType.WRITE, "New objects are encrypted with a KMS key of another account."
+    return FindingType.DELETE, ""
+
+
+def _values(said: Any, key: str, depth: int = 12) -> list[Any]:
+    """Returns each value of the key, at any depth, that is neither an object nor a list."""
+    found: list[Any] = []
+    if depth == 0:
+        return found
+    if isinstance(said, Mapping):
+        for name, value in said.items():
+            inner = value if isinstance(value, list) else [value]
+            if name == key:
+                found += [one for one in inner if not isinstance(one, Mapping | list)]
+            found += _values(value, key, depth - 1)
+    elif isinstance(said, list):
+        for one in said:
+            found += _values(one, key, depth - 1)
+    return found
+
+
+def _expires_soon(said: Any, at: int) -> bool:
+    for key in ("Expiration", "NoncurrentVersionExpiration"):
+        for rule in _objects(said, key):
+            days = [*_values(rule, "Days"), *_values(rule, "NoncurrentDays")]
+            days += [(_seconds(date) - at) / DAY for date in _values(rule, "Date")]
+            if any(_number(day) <= SHORT_EXPIRY for day in days):
+                return True
+    return False
+
+
+def _objects(said: Any, key: str, depth: int = 12) -> list[Mapping[str, Any]]:
+    """Returns each object that is the value of the key, at any depth."""
+    if depth == 0:
+        return []
+    found: list[Mapping[str, Any]] = []
+    if isinstance(said, Mapping):
+        for name, value in said.items():
+            if name == key:
+                found += [
+                    one
+                    for one in (value if isinstance(value, list) else [value])
+                    if isinstance(one, Mapping)
+                ]
+            found += _objects(value, key, depth - 1)
+    elif isinstance(said, list):
+        for one in said:
+            found += _objects(one, key, depth - 1)
+    return found
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("inf")
+
+
+def _seconds(date: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(date)[:10]).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return float("inf")
+
+
+def _opens(said: Any, own: str) -> bool:
+    """Whether a policy allows something to everyone, or to a principal of another account."""
+    policy = said.get("bucketPolicy") if isinstance(said, Mapping) else None
+    if isinstance(policy, str):
+        try:
+            policy = json.loads(policy)
+        except (ValueError, RecursionError):
+            return False
+    statements = policy.get("Statement") if isinstance(policy, Mapping) else None
+    for one in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(one, Mapping) or one.get("Effect") != "Allow":
+            continue
+        if "NotPrincipal" in one:
+            return True
+        principal = one.get("Principal")
+        named = principal.get("AWS") if isinstance(principal, Mapping) else principal
+        for who in named if isinstance(named, list) else [named]:
+            if isinstance(who, str) and _is_foreign(who, own):
+                return True
+    return False
+
+
+def _is_foreign(who: str, own: str) -> bool:
+    if who == "*":
+        return True
+    account = who.split(":")[4] if who.startswith("arn:") and who.count(":") >= 5 else who
+    return account.isascii() and account.isdigit() and account != own
+
+
+def _is_foreign_key(key: Any, own: str) -> bool:
+    parts = str(key).split(":")
+    return parts[0] == "arn" and len(parts) > 5 and parts[4] != own
+
+
+class Use(NamedTuple):
+    """The use of an access key from one network."""
+
+    source: str
+    first_seen_at: int  # of this network on this bucket, ever
+    slots: Sequence[int]  # of the last hour
+
+
+def alternates(uses: Iterable[Use]) -> tuple[str, str] | None:
+    """Returns a usual network and a new one from which a key is used by turns within an hour.
+
+    A person who travels, or turns on a VPN, changes once and does not come back at once.
+    """
+    every = [one for one in uses if one.slots and "/" in one.source]
+    for new in every:
+        for known in every:
+            if (
+                new.first_seen_at - known.first_seen_at >= LEARNING
+                and min(known.slots) < min(new.slots)
+                and max(known.slots) > min(new.slots)
+            ):
+                return known.source, new.source
+    return None

@@ -1,0 +1,138 @@
+"""Registering buckets on the page and by the API, and what the pages tell."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+
+from conftest import _browser as browser
+from detectors import buckets, folding, overview
+from detectors.models import Bucket, BucketChange, Sum
+from detectors.tests.test_detection import many, take
+from detectors.tests.traffic import NOW, bucket, record, role, seconds, user
+from findings.tests.api import assert_problem, pointers
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+
+
+def put(client: Client, *some: dict[str, Any]) -> Any:
+    body = json.dumps({"buckets": some})
+    return client.put("/buckets", body, content_type="application/json")
+
+
+def get(client: Client) -> Any:
+    return client.get("/buckets", headers={"Accept": "application/json"})
+
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def oscar(operator: Any) -> Client:
+    return browser(operator)
+
+
+@pytest.fixture
+def vera(viewer: Any) -> Client:
+    return browser(viewer)
+
+
+def test_an_operator_registers_changes_and_removes_a_bucket(oscar: Client) -> None:
+    assert oscar.post("/buckets/register", {"name": "s3://invoices/", "sensitivity": "HIGH"})
+    form = {"sensitivity": "LOW", "is_canary": "on", "allowed": " arn:aws:iam::*:role/b \n\n"}
+    oscar.post("/buckets/of/invoices/change", form)
+    stored = Bucket.objects.get()
+    assert (stored.name, stored.sensitivity, stored.is_canary) == ("invoices", "LOW", True)
+    assert stored.allowed == "arn:aws:iam::*:role/b"
+    oscar.post("/buckets/of/invoices/remove")
+    assert not Bucket.objects.exists()
+    log = BucketChange.objects.order_by("pk")
+    done = ["registered", "changed", "removed"]
+    assert [str(one) for one in log] == [f"invoices {one}" for one in done]
+    assert {one.changed_by_name for one in log} == {"oscar"}
+    assert "invoices" in oscar.get("/buckets", headers=HTML).content.decode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "ab", "Invoices", "a" * 64, "-abc", "a..b", "192.168.5.4", "xn--abc", "a-s3alias", "a_b"],
+)  # fmt: skip
+def test_names_that_s3_does_not_allow_are_refused(oscar: Client, name: str) -> None:
+    answer = oscar.post("/buckets/register", {"name": name, "sensitivity": "NORMAL"})
+    assert answer.status_code == 200
+    assert b'role="alert"' in answer.content
+    assert pointers(put(oscar, {"name": "fine"}, {"name": name}))[0] == "/buckets/1/name"
+    assert not Bucket.objects.exists()
+
+
+@pytest.mark.parametrize("pattern", ["*", "**?", "x" * 301, "a\u0007b", "a\nb"])
+def test_patterns_that_allow_everyone_or_cannot_be_read_are_refused(
+    oscar: Client, pattern: str
+) -> None:
+    answer = put(oscar, {"name": "fine", "allowed": [pattern]})
+    assert pointers(answer)[0].startswith("/buckets/0/allowed")
+
+
+def test_the_api_lists_what_it_sets_and_the_same_again_changes_nothing(oscar: Client) -> None:
+    wanted = {"name": "invoices", "sensitivity": "HIGH", "allowed": ["arn:a", "arn:b"]}
+    assert put(oscar, wanted).json() == {"changed": ["invoices"], "unchanged": 0}
+    assert put(oscar, wanted).json() == {"changed": [], "unchanged": 1}
+    [listed] = get(oscar).json()["buckets"]
+    assert listed | wanted == listed
+    assert (listed["state"], listed["last_event_at"]) == ("Waiting for events", None)
+    assert put(oscar, {"name": "invoices", "registered": False}).json()["changed"] == ["invoices"]
+    assert get(oscar).json() == {"buckets": []}
+
+
+def test_a_viewer_reads_and_changes_nothing(vera: Client) -> None:
+    bucket()
+    assert get(vera).status_code == vera.get("/buckets/of/invoices").status_code == 200
+    assert b"Register</button>" not in vera.get("/buckets", headers=HTML).content
+    assert_problem(put(vera, {"name": "other"}), 403, "permission_denied")
+    for path in ("register", "of/invoices/change", "of/invoices/remove"):
+        assert vera.post(f"/buckets/{path}", {"name": "other"}).status_code == 403
+    assert Bucket.objects.get().name == "invoices"
+
+
+def test_there_is_a_limit(oscar: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buckets, "BUCKETS_MAX", 2)
+    bucket("first")
+    assert pointers(put(oscar, {"name": "second"}, {"name": "third"})) == ["/buckets"]
+    assert Bucket.objects.count() == 1
+
+
+def test_the_page_shows_actors_charts_findings_and_names_as_text(oscar: Client) -> None:
+    bucket()
+    with time_machine.travel(NOW):
+        take(*many(120), record("PutObject", by=role("<script>alert(1)</script>")))
+        text = oscar.get("/buckets/of/invoices").content.decode()
+        listed = oscar.get("/buckets", headers=HTML).content.decode()
+    assert "user/eve" in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>alert" not in text
+    assert "Objects read: 120" in text
+    assert "ThreatReaction:S3Data/Exfiltration" in text
+    assert "ThreatReaction:S3Data/Exfiltration" in listed
+    assert "At most 121 events a minute" in listed
+
+
+def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
+    of = bucket()
+    for days, count in ((9, 150), (6, 450), (3, 60)):
+        at = NOW - timedelta(days=days)
+        take(*many(count, at=at, by=user(f"user{days}")), at=at)
+    folding.fold(seconds(NOW))
+    assert Sum.objects.filter(grain=3600).count() == 3
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 2, "HIGH": 3}
+
+
+def test_a_bucket_that_is_removed_takes_its_sums_along() -> None:
+    of = bucket()
+    take(*many(3))
+    of.delete()
+    assert not Sum.objects.exists()

@@ -1,0 +1,299 @@
+"""What is counted of a log file, whoever wrote into it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from detectors import records
+from detectors.records import Broken, Counted, count_file, count_records
+from detectors.tests.traffic import ACCOUNT, NOW, packed, reader, record, role, seconds, user
+
+BUCKETS = ["invoices", "backups"]
+
+
+def count(*some: Any, now: int = seconds(NOW)) -> Counted:
+    return count_file(reader(packed(some)), BUCKETS, now=now)
+
+
+def sums(counted: Counted) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for one in counted.tallies:
+        found[one.operation] += one.times
+    return dict(found)
+
+
+SSE_C = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
+KMS = "x-amz-server-side-encryption-aws-kms-key-id"
+
+
+@pytest.mark.parametrize(
+    ("some", "operation"),
+    [
+        (record("GetObject"), "read"),
+        (record("PutObject"), "write"),
+        (record("PutObject", parameters=SSE_C), "write_sse_c"),
+        (record("CreateMultipartUpload", parameters=SSE_C), "write_sse_c"),
+        (
+            record("PutObject", parameters={KMS: "arn:aws:kms:eu-central-1:999988887777:key/1"}),
+            "write_foreign_kms",
+        ),
+        (
+            record("PutObject", parameters={KMS: f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1"}),
+            "write",
+        ),
+        (record("PutObject", key="HOW_TO_RECOVER_FILES.txt"), "write_note"),
+        (record("PutObject", key="2026/1.pdf.locked"), "write_locked"),
+        (record("DeleteObject"), "delete"),
+        (record("DeleteObject", parameters={"versionId": "1"}), "delete_version"),
+        (record("DeleteObjects"), "delete_batch"),
+        (record("ListObjectVersions"), "list"),
+        (record("GetObject", errorCode="AccessDenied"), "failed"),
+        (record("PutBucketVersioning"), "change"),
+    ],
+)
+def test_each_record_is_one_operation(some: Any, operation: str) -> None:
+    assert sums(count(some)) == {operation: 1}
+
+
+def test_a_copy_reads_its_source_and_writes() -> None:
+    copy = record("CopyObject", parameters={"x-amz-copy-source": "/backups/a%20b.txt"})
+    found = {(one.bucket, one.operation) for one in count(copy).tallies}
+    assert found == {("invoices", "write"), ("backups", "read")}
+
+
+def test_a_bucket_that_is_named_by_its_access_point_is_found() -> None:
+    arn = f"arn:aws:s3:eu-central-1:{ACCOUNT}:accesspoint/a"
+    [tally] = count(record(parameters={"bucketName": arn})).tallies
+    assert tally.bucket == "invoices"
+
+
+def test_other_services_buckets_and_the_copy_in_the_callers_trail_do_not_count() -> None:
+    counted = count(
+        record(eventSource="ec2.amazonaws.com"),
+        record(bucket="others"),
+        record("GetBucketLocation"),
+        record(recipientAccountId="999988887777"),
+    )
+    assert counted.tallies == []
+
+
+@pytest.mark.parametrize(
+    ("by", "principal"),
+    [
+        (user(), f"arn:aws:iam::{ACCOUNT}:user/eve"),
+        (role(), f"arn:aws:iam::{ACCOUNT}:role/app"),
+        ({"type": "AWSService", "invokedBy": "a.amazonaws.com"}, "service a.amazonaws.com"),
+        (
+            {"type": "AWSAccount", "accountId": "999988887777", "principalId": "AROAX:any-session"},
+            "account 999988887777 AROAX",
+        ),
+        ({"type": "AWSAccount", "accountId": "anonymous"}, "anonymous 81.2.69.142"),
+        ([1], "?"),
+    ],
+)  # fmt: skip
+def test_the_principal_has_no_part_that_it_chooses_anew(by: Any, principal: str) -> None:
+    [tally] = count(record(by=by)).tallies
+    assert tally.principal == principal
+
+
+@pytest.mark.parametrize(
+    ("address", "more", "source"),
+    [
+        ("81.2.69.142", {}, "81.2.69.0/24"),
+        ("2001:DB8:1:2::7", {}, "2001:db8:1::/48"),
+        ("10.0.0.7", {"vpcEndpointId": "vpce-0123456789abcdef0"}, "vpce-0123456789abcdef0"),
+        ("athena.amazonaws.com", {}, "athena.amazonaws.com"),
+    ],
+)
+def test_the_source_is_a_network_a_vpc_endpoint_or_a_service(
+    address: str, more: dict[str, Any], source: str
+) -> None:
+    [tally] = count(record(address=address, **more)).tallies
+    assert tally.source == source
+
+
+def test_what_is_a_day_late_or_in_the_future_is_told_and_does_not_count() -> None:
+    now = seconds(NOW)
+    counted = count(
+        record(at=now - 86400), record(at=now - 86401), record(at=now + 3600), record(at=now + 3601)
+    )
+    assert sums(counted) == {"read": 2}
+    assert counted.late == {"invoices": 2}
+
+
+def test_a_leap_second_is_the_second_before() -> None:
+    [tally] = count(record(eventTime="2026-11-23T11:59:60Z")).tallies
+    assert tally.at == seconds(NOW) - 10
+
+
+def test_a_record_twice_in_a_file_counts_once() -> None:
+    assert sums(count(record(event_id="a"), record(event_id="a"), record(event_id="b"))) == {
+        "read": 2
+    }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not gzipped",
+        gzip.compress(b"not JSON"),
+        gzip.compress(b'{"Records": ['),
+        gzip.compress(b'{"Records": [{"a": 1} {"a": 2}]}'),
+        gzip.compress(b'{"Records": ' + b"[" * 100_000),
+        packed([record()])[:-9],
+    ],
+    ids=["empty", "plain", "text", "open", "no comma", "deep", "cut"],
+)
+def test_a_broken_file_is_refused(content: bytes) -> None:
+    with pytest.raises(Broken):
+        count_file(reader(content), BUCKETS, now=seconds(NOW))
+
+
+def test_a_zip_bomb_is_refused_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "UNPACKED_MAX", 10 * 2**20)
+    engine = zlib.compressobj(wbits=31)
+    bomb = engine.compress(b"\0" * 11 * 2**20) + engine.flush()
+    assert len(bomb) < 20_000
+    with pytest.raises(Broken, match="larger"):
+        count_file(reader(bomb), BUCKETS, now=seconds(NOW))
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda some: json.dumps({"Records": some}, indent=1).encode(),
+        lambda some: json.dumps({"Records": [dict(reversed(n.items())) for n in some]}).encode(),
+        lambda some: json.dumps({"Records": [1, *some, None, ["text"]]}).encode(),
+    ],
+)  # fmt: skip
+def test_files_of_another_form_count_the_same(of: Any) -> None:
+    content = gzip.compress(of([record(), record("PutObject")]))
+    counted = count_file(reader(content), BUCKETS, now=seconds(NOW))
+    assert sums(counted) == {"read": 1, "write": 1}
+
+
+def test_several_gzip_members_are_one_file() -> None:
+    text = gzip.decompress(packed([record(), record()]))
+    content = gzip.compress(text[:700]) + gzip.compress(text[700:])
+    counted = count_file(reader(content), BUCKETS, now=seconds(NOW))
+    assert sums(counted) == {"read": 2}
+
+
+def test_a_record_cannot_forge_another_inside_itself() -> None:
+    forged = record("DeleteObject")
+    parts = [{"eventVersion": "1"}, forged, {"eventVersion": "2"}]
+    assert sums(count(record(parameters={"x": parts}), record("PutObject"))) == {
+        "read": 1,
+        "write": 1,
+    }
+
+
+def test_half_a_character_and_nul_spoil_nothing() -> None:
+    counted = count(record(userAgent="\ud800\0"), record())
+    assert sums(counted) == {"read": 2}
+    assert "\0" not in str(counted)
+
+
+def test_a_flood_of_strangers_is_bounded_and_hides_no_principal_of_the_account() -> None:
+    strangers = [
+        record(
+            by={"type": "AWSAccount", "accountId": "999988887777", "principalId": f"A{n}"},
+            event_id=f"{n}-{twice}",
+        )
+        for n in range(records.ROWS_MAX + 50)
+        for twice in range(2)
+    ]
+    counted = count(*strangers, record())
+    assert len(counted.tallies) == records.ROWS_MAX + 2
+    by = {one.principal: one.times for one in counted.tallies}
+    assert by[records.OTHERS] == 100
+    assert by[f"arn:aws:iam::{ACCOUNT}:user/eve"] == 1
+
+
+texts = st.text(max_size=8)
+values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = ["GetObject", "PutObject", "DeleteObject", "DeleteObjects", "HeadObject", "Other"]
+
+
+@st.composite
+def any_record(draw: Any) -> dict[str, Any]:
+    made = record(
+        draw(st.sampled_from(NAMES)),
+        at=seconds(NOW) - draw(st.integers(0, 90_000)),
+        bucket=draw(st.sampled_from([*BUCKETS, "others"])),
+        by=draw(st.sampled_from([user(), user("bob"), role()])),
+        size=draw(st.integers(0, 10**9)),
+        event_id=str(draw(st.integers(0, 12))),
+    )
+    for field in draw(
+        st.lists(st.sampled_from(["userAgent", "responseElements", "tlsDetails"]), max_size=2)
+    ):
+        made[field] = draw(values)
+    return made
+
+
+OPERATIONS = {
+    "GetObject": "read",
+    "PutObject": "write",
+    "DeleteObject": "delete",
+    "DeleteObjects": "delete_batch",
+    "HeadObject": "list",
+}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(any_record(), max_size=12))
+def test_the_sums_are_those_of_a_naive_count(some: list[dict[str, Any]]) -> None:
+    unique = {one["eventID"]: one for one in reversed(some)}
+    naive: Counter[tuple[str, str, str, int]] = Counter()
+    size: Counter[tuple[str, str, str, int]] = Counter()
+    for one in unique.values():
+        at = int(datetime.fromisoformat(one["eventTime"]).timestamp())
+        operation = OPERATIONS.get(one["eventName"], "")
+        name = one["requestParameters"]["bucketName"]
+        if name not in BUCKETS or not operation or seconds(NOW) - at > records.LATE:
+            continue
+        issuer = one["userIdentity"].get("sessionContext", {}).get("sessionIssuer", {})
+        principal = issuer.get("arn") or one["userIdentity"]["arn"]
+        row = (name, principal, operation, at - at % 10)
+        naive[row] += 1
+        size[row] += sum(one["additionalEventData"].values())
+    counted = count_file(reader(packed(_in_order(some))), BUCKETS, now=seconds(NOW))
+    found = {
+        (one.bucket, one.principal, one.operation, one.at): (one.times, one.bytes)
+        for one in counted.tallies
+    }
+    assert found == {row: (times, size[row]) for row, times in naive.items()}
+
+
+def _in_order(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of those with one event ID, which the naive count takes."""
+    seen: dict[str, dict[str, Any]] = {}
+    return [seen.setdefault(one["eventID"], one) for one in some]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from([*record(), "x"]), values), st.binary(max_size=200))
+def test_no_record_and_no_file_raises_anything_else(some: dict[str, Any], content: bytes) -> None:
+    base = record()
+    counted = count_records([base | some], BUCKETS, now=seconds(NOW))
+    assert len(counted.tallies) <= 1
+    assert len(str(counted)) < 20_000
+    for bytes_read in (content, gzip.compress(b'{"Records":[' + content + b"]}")):
+        with suppress(Broken):
+            count_file(reader(bytes_read), BUCKETS, now=seconds(NOW))

@@ -1,0 +1,158 @@
+"""The thresholds, the windows, and the changes that disarm a bucket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from detectors import rules
+from detectors.records import Change
+from detectors.rules import MEASURES, Hour, Situation, Use
+
+READS, BYTES, WRITES, DELETES, LISTS = MEASURES
+DAY, HOUR = rules.DAY, rules.HOUR
+
+
+def nightly(amount: float, *, days: int = 14) -> list[Hour]:
+    return [Hour(day * DAY, amount / 10, amount / 4, amount) for day in range(days)]
+
+
+@pytest.mark.parametrize(
+    ("series", "found"),
+    [
+        ([(0, 50.0), (50, 49.0)], None),
+        ([(0, 50.0), (50, 50.0)], (0, 50, 100)),
+        ([(0, 50.0), (60, 50.0)], None),  # a minute has six slots
+        ([(0, 50.0), (10, 90.0), (70, 100.0)], (0, 10, 140)),
+    ],
+)
+def test_a_window_slides_by_slots(series: Any, found: Any) -> None:
+    assert rules.in_window(series, 60, 100, since=0, until=100) == found
+
+
+def test_a_window_that_was_judged_before_is_not_judged_again() -> None:
+    assert rules.in_window([(0, 200.0), (600, 1.0)], 60, 100, since=600, until=600) is None
+
+
+def test_a_quiet_past_leaves_the_floor() -> None:
+    assert rules.threshold(READS, HOUR, nightly(3), Situation()) == (3, 1000)
+
+
+def test_what_a_nightly_job_does_each_night_is_usual() -> None:
+    _, least = rules.threshold(READS, HOUR, nightly(50_000), Situation())
+    assert 100_000 < least < 250_000
+
+
+def test_a_weekly_job_is_usual_the_second_time_at_its_time_only() -> None:
+    past = [*nightly(2000), Hour(7 * DAY + 3 * HOUR, 5e3, 2e4, 9e4)]
+    at = 14 * DAY + 4 * HOUR
+    assert rules.threshold(READS, HOUR, past, Situation(), at=at)[1] > 90_000
+    assert rules.threshold(READS, HOUR, past, Situation(), at=at + 5 * HOUR)[1] < 20_000
+
+
+def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
+    calm = nightly(2000)
+    weekly = [*calm, Hour(3 * DAY, 5e3, 2e4, 9e4), Hour(10 * DAY, 5e3, 2e4, 9e4)]
+    attack = [*calm, Hour(3 * DAY, 5e3, 2e4, 9e4)]
+    assert rules.threshold(READS, HOUR, weekly, Situation())[1] > 90_000
+    assert rules.threshold(READS, HOUR, attack, Situation())[1] < 10_000
+
+
+@pytest.mark.parametrize(
+    ("situation", "least"),
+    [
+        (Situation(), 100),
+        (Situation("LOW"), 400),
+        (Situation("HIGH"), 50),
+        (Situation(is_strange=True), 50),
+        (Situation(is_learning=True), 5000),
+    ],
+)
+def test_the_floor_follows_from_the_situation(situation: Situation, least: float) -> None:
+    assert rules.threshold(READS, 60, [], situation)[1] == least
+
+
+def test_the_severity_follows_from_how_far_beyond() -> None:
+    found = [
+        rules.volume(READS, [(0, amount)], [], Situation(), since=0, until=0)
+        for amount in (99, 100, 300, 1000)
+    ]
+    assert [one and one.severity for one in found] == [None, 5.0, 7.0, 8.0]
+
+
+def test_a_batch_deletion_counts_as_many() -> None:
+    assert DELETES.weights["delete_batch"] * 2 >= DELETES.floors[HOUR]
+
+
+def test_one_write_with_a_key_of_the_caller_is_enough_and_a_note_makes_it_worse() -> None:
+    def sure(**counts: float) -> float | None:
+        found = rules.sure(counts, first_at=0, last_at=0)
+        return found and found.severity
+
+    assert sure(write=10_000, write_note=3, write_locked=19) is None
+    assert sure(write_sse_c=1) == sure(write_foreign_kms=1) == 8.0
+    assert sure(write_sse_c=1, write_note=1) == sure(write_locked=20) == 9.0
+
+
+OTHER, OWN = "999988887777", "123456789012"
+
+
+def policy(principal: Any, effect: str = "Allow") -> dict[str, Any]:
+    return {"bucketPolicy": {"Statement": [{"Effect": effect, "Principal": principal}]}}
+
+
+def lifecycle(**expiration: Any) -> dict[str, Any]:
+    rule = {"ID": "a", "Status": "Enabled", "Expiration": expiration}
+    return {"LifecycleConfiguration": {"Rule": [rule]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sign"),
+    [
+        ("PutBucketVersioning", {"VersioningConfiguration": {"Status": "Suspended"}}, "Versioning"),
+        ("PutBucketVersioning", {"VersioningConfiguration": {"Status": "Enabled"}}, None),
+        ("PutBucketLifecycle", lifecycle(Days=7), "expires"),
+        ("PutBucketLifecycleConfiguration", lifecycle(Days="1"), "expires"),
+        ("PutBucketLifecycle", lifecycle(Date="2026-11-24T00:00:00Z"), "expires"),
+        ("PutBucketLifecycle", lifecycle(Days=30), None),
+        ("PutBucketLifecycle", {"Rule": {"Transition": {"Days": 1}}}, None),
+        ("PutBucketPolicy", policy("*"), "another account"),
+        ("PutBucketPolicy", policy({"AWS": [f"arn:aws:iam::{OTHER}:root"]}), "another account"),
+        ("PutBucketPolicy", policy({"AWS": OTHER}), "another account"),
+        ("PutBucketPolicy", {"bucketPolicy": json.dumps(policy("*")["bucketPolicy"])}, "another"),
+        ("PutBucketPolicy", policy({"AWS": f"arn:aws:iam::{OWN}:role/a"}), None),
+        ("PutBucketPolicy", policy("*", "Deny"), None),
+        ("PutBucketReplication", {"Rule": {"Destination": {"Account": OTHER}}}, "replicated"),
+        ("PutBucketAcl", {"x-amz-acl": ["public-read"]}, "everyone"),
+        ("PutBucketEncryption", {"KMSMasterKeyID": f"arn:aws:kms:a:{OTHER}:key/1"}, "KMS"),
+        ("PutBucketEncryption", {"KMSMasterKeyID": f"arn:aws:kms:a:{OWN}:key/1"}, None),
+        ("PutBucketPolicy", [[]], None),
+    ],
+)
+def test_a_change_that_disarms_or_opens_a_bucket_is_a_signal(
+    name: str, parameters: Any, sign: str | None
+) -> None:
+    at = 1_795_435_200  # 2026-11-23 12:00
+    found = rules.change(Change("a", "eve", "", at, name, OWN, json.dumps(parameters)))
+    assert (found and sign and sign in found.sign) or (found is None and sign is None)
+
+
+@pytest.mark.parametrize("parameters", ["", "null", "7", "[" * 5000, '{"Days":' * 500])
+def test_any_parameters_are_judged(parameters: str) -> None:
+    made = Change("a", "eve", "", 0, "PutBucketLifecycle", OWN, parameters)
+    assert rules.change(made) is None
+
+
+@pytest.mark.parametrize(
+    ("uses", "is_found"),
+    [
+        ([Use("a/24", 0, [0, 30]), Use("b/24", 9 * DAY, [20])], True),
+        ([Use("a/24", 0, [0, 10]), Use("b/24", 9 * DAY, [20])], False),  # moved once
+        ([Use("a/24", 0, [0, 30]), Use("b/24", 10, [20])], False),  # both are usual
+        ([Use("vpce-1", 0, [0, 30]), Use("b/24", 9 * DAY, [20])], False),
+    ],
+)
+def test_a_key_that_is_used_by_turns_from_a_new_network(uses: list[Use], is_found: bool) -> None:
+    assert bool(rules.alternates(uses)) is is_found

@@ -1,0 +1,152 @@
+"""The loop of `manage.py processevents`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+    connections,
+)
+from django.utils import timezone
+
+from detectors import counting, folding, intake, messages
+from detectors.messages import LogFile, Poison
+from detectors.records import Broken
+from serving import logs
+from serving.sqs import Message, Queue
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds to wait after an error of AWS or the database
+FOLD_EVERY = 60.0  # seconds
+
+
+def s3_of(session: boto3.Session) -> Any:
+    """Returns a client of S3 that does not wait for long."""
+    return session.client(
+        "s3",
+        config=Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        ),
+    )
+
+
+def run(queue: Queue, s3: Any, stop: threading.Event) -> None:
+    """Takes messages until `stop` is set. Logs errors and tries again after PAUSE seconds."""
+    due = 0.0
+    while not stop.is_set():
+        try:
+            close_old_connections()
+            receive(queue, s3, stop)
+            if time.monotonic() >= due:
+                folding.fold(int(time.time()))
+                due = time.monotonic() + FOLD_EVERY
+        except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
+            logger.error("Retrying in %s s. %s", PAUSE, type(error).__name__)
+            stop.wait(PAUSE)
+        except Exception:  # a bug must be logged and must not stop the worker
+            logger.exception("Retrying in %s s.", PAUSE)
+            stop.wait(PAUSE)
+    connections.close_all()
+
+
+def receive(queue: Queue, s3: Any, stop: threading.Event) -> None:
+    """Takes one batch of messages, and deletes those whose events are committed.
+
+    The others stay in the queue, which moves them to its dead-letter queue after its maximum
+    receives.
+    """
+    # Check the database first: each receive counts toward the limit of the dead-letter queue.
+    connection.ensure_connection()
+    batch = queue.poll(stop)
+    if not batch:
+        return
+    with queue.being_extended(batch):
+        taken, singles = [], {}
+        for message in batch:
+            try:
+                named = messages.read(message.body)
+                for file in named.files:
+                    _take_file(s3, file)
+            except (Poison, Broken) as reason:
+                _left(message, str(reason))
+            except (BotoCoreError, ClientError) as error:
+                _left(message, f"S3 did not deliver the file: {_code(error)}.")
+            else:
+                taken.append(message)
+                singles[message] = named.records
+        taken = _take_singles(taken, singles)
+        queue.delete(taken)
+
+
+def _take_file(s3: Any, file: LogFile) -> None:
+    try:
+        answer = s3.get_object(Bucket=file.bucket, Key=file.key)
+    except ClientError as error:
+        if _code(error) in {"NoSuchKey", "NoSuchBucket", "404"}:
+            raise Broken(f"The log file {_named(file)} does not exist.") from None
+        raise
+    body = answer["Body"]
+    name = counting.name_of_file(file.bucket, file.key, answer["ETag"])
+    try:
+        result = intake.take_file(name, body.read, at=timezone.now())
+    except Broken as reason:
+        raise Broken(f"The log file {_named(file)} is broken. {reason}") from None
+    finally:
+        body.close()
+    if result.records:
+        logger.info("The log file %s has %s records.", _named(file), result.records)
+
+
+def _take_singles(
+    taken: list[Message], singles: Mapping[Message, list[Mapping[str, Any]]]
+) -> list[Message]:
+    """Returns the messages whose events are counted. If it fails for all together, takes each."""
+    if not any(singles.values()):
+        return taken
+    try:
+        together = [record for message in taken for record in singles[message]]
+        intake.take_records(together, at=timezone.now())
+    except (DatabaseError, InterfaceError):
+        raise
+    except Exception:  # one of them caused it
+        done = []
+        for message in taken:
+            try:
+                intake.take_records(singles[message], at=timezone.now())
+            except (DatabaseError, InterfaceError):
+                raise
+            except Exception as error:
+                _left(message, type(error).__name__)
+            else:
+                done.append(message)
+        return done
+    return taken
+
+
+def _named(file: LogFile) -> str:
+    return f"s3://{file.bucket}/{file.key}".encode("ascii", "backslashreplace").decode()
+
+
+def _code(error: BotoCoreError | ClientError) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code"))
+    return type(error).__name__
+
+
+def _left(message: Message, reason: str) -> None:
+    with logs.traced(message.trace):
+        logger.error("Message %s is left in the queue. %s", message.message_id, reason)

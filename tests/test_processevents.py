@@ -1,0 +1,165 @@
+"""From the queue and S3 to the sums and findings, each once, whatever fails; and the policy."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import boto3
+import pytest
+import time_machine
+from django.db.models import Sum as SumOf
+from pytest_django.fixtures import Settings
+
+from actions.models import Reaction
+from actions.tests.attacks import set_action
+from detectors import detection, worker
+from detectors.models import Mark, Sum
+from detectors.tests.test_detection import EXFILTRATION, found, many, take
+from detectors.tests.traffic import NOW, bucket, file_key, packed, record, role
+from findings.models import Finding
+from serving import sqs
+from serving.sqs import Queue
+from tests import aws
+from tests.aws import Cloud
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _at_noon() -> Any:
+    with time_machine.travel(NOW):
+        yield
+
+
+@pytest.fixture
+def queue(cloud: Cloud, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """The queue of events, which a receive does not wait for, and a bucket for the trail."""
+    monkeypatch.setattr(sqs, "LONG_POLL", 0)
+    monkeypatch.setattr(sqs, "VISIBILITY", 0)
+    where = {"LocationConstraint": aws.REGION}
+    cloud.client("s3").create_bucket(Bucket="trail", CreateBucketConfiguration=where)
+    return Queue(boto3.Session(region_name=aws.REGION), cloud.queue())
+
+
+@pytest.fixture
+def s3(queue: Queue) -> Any:
+    return worker.s3_of(boto3.Session(region_name=aws.REGION))
+
+
+def deliver(cloud: Cloud, queue: Queue, content: bytes | None, *, number: int = 1) -> None:
+    """Puts a log file into the bucket and its notification into the queue."""
+    key = file_key(number)
+    if content is not None:
+        cloud.client("s3").put_object(Bucket="trail", Key=key, Body=content)
+    detail = {"bucket": {"name": "trail"}, "object": {"key": key}}
+    send(cloud, queue, {"detail-type": "Object Created", "detail": detail})
+
+
+def send(cloud: Cloud, queue: Queue, body: Any) -> None:
+    cloud.client("sqs").send_message(QueueUrl=queue.url, MessageBody=json.dumps(body))
+
+
+def left(cloud: Cloud, queue: Queue) -> int:
+    queue.count()
+    return sum(queue.counts.values())
+
+
+def total() -> int:
+    return Sum.objects.aggregate(n=SumOf("count"))["n"] or 0
+
+
+def test_a_log_file_is_counted_and_its_finding_raised(cloud: Cloud, queue: Queue, s3: Any) -> None:
+    bucket()
+    content = packed(record() for _ in range(120))
+    deliver(cloud, queue, content)
+    deliver(cloud, queue, content)  # SQS delivers at least once
+    worker.receive(queue, s3, threading.Event())
+    assert (total(), left(cloud, queue)) == (120, 0)
+    assert Finding.objects.get().count == 1
+
+
+def test_a_file_that_was_written_again_is_another_file(cloud: Cloud, queue: Queue, s3: Any) -> None:
+    bucket()
+    for count in (3, 4):
+        deliver(cloud, queue, packed(record() for _ in range(count)))
+        worker.receive(queue, s3, threading.Event())
+    assert total() == 7
+
+
+def test_a_broken_file_costs_no_other_and_is_named(
+    cloud: Cloud, queue: Queue, s3: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket()
+    deliver(cloud, queue, b"broken", number=1)
+    deliver(cloud, queue, packed([record()]), number=2)
+    deliver(cloud, queue, None, number=3)
+    send(cloud, queue, {"detail": {"eventName": "GetObject", "userIdentity": {}}})
+    single = record("HeadObject")
+    send(cloud, queue, {"detail-type": "AWS API Call via CloudTrail", "detail": single})
+    worker.receive(queue, s3, threading.Event())
+    assert total() == 1
+    assert Sum.objects.get(operation="list").single_count == 1
+    assert left(cloud, queue) == 2
+    assert f"s3://trail/{file_key(1)} is broken. It is not gzipped" in caplog.text
+    assert f"s3://trail/{file_key(3)} does not exist." in caplog.text
+
+
+def test_a_file_that_s3_does_not_deliver_stays_in_the_queue(
+    cloud: Cloud, queue: Queue, s3: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket()
+    deliver(cloud, queue, packed([record()]))
+    cloud.fail("GET", "AccessDenied", status=403, times=1)
+    worker.receive(queue, s3, threading.Event())
+    assert (total(), left(cloud, queue)) == (0, 1)
+    assert "AccessDenied" in caplog.text
+    worker.receive(queue, s3, threading.Event())
+    assert (total(), left(cloud, queue)) == (1, 0)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("where", ["before the commit", "after the commit"])
+def test_a_worker_that_is_killed_counts_nothing_twice(
+    cloud: Cloud, queue: Queue, s3: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    bucket()
+    deliver(cloud, queue, packed(record() for _ in range(120)))
+
+    def die(*args: Any, **more: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        if where == "before the commit":
+            patched.setattr(detection, "judge", die)
+        else:
+            patched.setattr(queue, "delete", die)
+        with pytest.raises(Killed):
+            worker.receive(queue, s3, threading.Event())
+    assert Mark.objects.exists() is (where == "after the commit")
+    worker.receive(queue, s3, threading.Event())
+    assert (total(), left(cloud, queue), Finding.objects.get().count) == (120, 0, 1)
+
+
+def test_a_stranger_cannot_have_a_namesake_revoked() -> None:
+    """Its role is named like one of the account, and REVOKE would act on that."""
+    set_action("REVOKE", finding_type=EXFILTRATION)
+    bucket()
+    stranger = role("admin") | {"accountId": "999988887777"}
+    take(*many(200, by=stranger))
+    assert found() == [EXFILTRATION]
+    assert list(Reaction.objects.values_list("target", flat=True)) == [""]
+    assert "names no credential" in Reaction.objects.get().outcome
+
+
+def test_the_policy_contains_the_actor_of_our_finding() -> None:
+    set_action("REVOKE", finding_type=EXFILTRATION)
+    bucket()
+    take(*many(200, by=role("app", session="laptop")))
+    role_of_app, key = Reaction.objects.order_by("target_kind")[::-1]
+    assert (role_of_app.target, role_of_app.state) == ("app", "dry run")
+    assert "temporary key" in key.outcome
