@@ -30,13 +30,13 @@ _KINDS_SHOWN_NOW = {
 }
 
 
-class Sort(TextChoices):
+class ActionSort(TextChoices):
     """The orders of the log."""
 
     OLDEST = "oldest", "Oldest first"
 
 
-COLUMNS = {"decided": {"": "descending", Sort.OLDEST: "ascending"}}
+COLUMNS = {"decided": {"": "descending", ActionSort.OLDEST: "ascending"}}
 
 
 class ActionQuery(BaseModel):
@@ -83,7 +83,7 @@ class ActionQuery(BaseModel):
     account: Annotated[Name | None, Filter("finding__account_id", "AWS account")] = Field(
         None, max_length=64, description="The AWS account."
     )
-    sort: Annotated[Sort | None, Filter(empty="Newest first")] = Field(
+    sort: Annotated[ActionSort | None, Filter(empty="Newest first")] = Field(
         None, description="The order, if it is not newest first."
     )
     after: str | None = Field(
@@ -104,7 +104,7 @@ def listed(asked: Mapping[str, Any]) -> Rows[Reaction]:
         reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
     narrowed = filters.narrow(reactions, ActionQuery, asked)
     groups = [search.branches(asked["q"], narrowed) if "q" in asked else [narrowed]]
-    oldest_first = asked.get("sort") == Sort.OLDEST
+    oldest_first = asked.get("sort") == ActionSort.OLDEST
     return Rows(_as_shown(Reaction.objects.all()), groups, oldest_first=oldest_first)
 
 
