@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
@@ -204,6 +205,20 @@ def test_a_mail_server_that_fails_is_told(
 
 
 @pytest.mark.usefixtures("valid_license")
+def test_a_deactivated_person_cannot_use_the_link(ada: Client, settings: Settings) -> None:
+    settings.MAIL_IS_SET_UP = False
+    link = link_in(ada.post("/people/invite", INVITATION).text)
+    browser = Client()
+    form = browser.get(link, follow=True).request["PATH_INFO"]
+    nora = User.objects.get(username="nora")
+    change(ada, nora, "deactivate")
+    assert "This link has ended" in Client().get(link, follow=True).text
+    browser.post(form, {"password1": NEW, "password2": NEW})  # the page was open already
+    nora.refresh_from_db()
+    assert not nora.has_usable_password()
+
+
+@pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -292,12 +307,19 @@ def test_the_last_administrator_stays(
     assert administrator.groups.get().name == "viewers"
 
 
-def test_two_administrators_do_not_deactivate_each_other(
-    superuser: User, administrator: User
-) -> None:
+def test_a_password_that_is_set_meanwhile_does_not_reactivate(viewer: User) -> None:
+    User.objects.filter(pk=viewer.pk).update(is_active=False)
+    get_adapter().set_password(viewer, NEW)  # by a request that began before
+    viewer.refresh_from_db()
+    assert viewer.check_password(NEW)
+    assert not viewer.is_active
+    assert not SecurityEvent.objects.filter(detail="activated")
+
+
+def test_the_last_administrator_is_not_deactivated(superuser: User, administrator: User) -> None:
     people.deactivate(superuser, by=administrator)
     with pytest.raises(people.Refused, match="last active administrator"):
-        people.deactivate(administrator, by=superuser)  # whose request came at the same time
+        people.deactivate(administrator, by=superuser)
     administrator.refresh_from_db()
     assert administrator.is_active
 
