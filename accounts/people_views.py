@@ -18,6 +18,7 @@ from accounts import people, roles, step_up
 from accounts.people import Person, Refused
 from accounts.people_forms import InvitationForm, PeopleFilter, RoleForm
 from storage import paging
+from storage.locks import advisory_lock
 from storage.paging import NumberPager
 
 PAGER = NumberPager(50)
@@ -66,8 +67,10 @@ def _page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
 @step_up.before_post
 def invite(request: HttpRequest) -> HttpResponse:
     """Invites a person: by e-mail, or with a link that is shown once."""
+    if request.method == "POST":
+        advisory_lock("people")  # of two at once for one address, the second is refused
     form = InvitationForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         sent = form.cleaned_data
         user = people.invite(sent["username"], sent["email"], sent["role"])
         return _deliver(request, user, by_mail=settings.MAIL_IS_SET_UP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from time_machine import travel
 from accounts import people
 from accounts.models import SecurityEvent
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
+from tests.at_once import at_once
 
 NEW = "three-small-green-frogs"
 KNOWN = "A person with this username or e-mail address exists."
@@ -31,6 +33,19 @@ def ada(administrator_client: Client) -> Client:
     """The browser of an administrator who has just confirmed the password."""
     confirm_password(administrator_client)
     return administrator_client
+
+
+def two_administrators() -> list[tuple[User, Client]]:
+    """Creates two administrators, who have just confirmed their passwords in their browsers."""
+    made = []
+    for name in ("ada", "ben"):
+        user = User.objects.create_user(name, f"{name}@example.com", PASSWORD)
+        user.groups.add(Group.objects.get(name="administrators"))
+        browser = Client()
+        browser.force_login(user)
+        confirm_password(browser)
+        made.append((user, browser))
+    return made
 
 
 def told(answer: Any) -> str:
@@ -192,19 +207,6 @@ def test_the_link_ends(ada: Client, settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("valid_license")
-def test_a_mail_server_that_fails_is_told(
-    ada: Client, settings: Settings, django_capture_on_commit_callbacks: Any
-) -> None:
-    settings.MAIL_IS_SET_UP = True
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    with django_capture_on_commit_callbacks(execute=True):
-        ada.post("/people/invite", INVITATION)
-    nora = User.objects.get(username="nora")
-    assert link_in(change(ada, nora, "link", show="1").text)
-
-
-@pytest.mark.usefixtures("valid_license")
 def test_a_deactivated_person_cannot_use_the_link(ada: Client, settings: Settings) -> None:
     settings.MAIL_IS_SET_UP = False
     link = link_in(ada.post("/people/invite", INVITATION).text)
@@ -219,10 +221,24 @@ def test_a_deactivated_person_cannot_use_the_link(ada: Client, settings: Setting
 
 
 @pytest.mark.usefixtures("valid_license")
+def test_a_mail_server_that_fails_is_told(
+    ada: Client, settings: Settings, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.MAIL_IS_SET_UP = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    with django_capture_on_commit_callbacks(execute=True):
+        ada.post("/people/invite", INVITATION)
+    nora = User.objects.get(username="nora")
+    assert link_in(change(ada, nora, "link", show="1").text)
+
+
+@pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"username": "ADA"}, KNOWN),
+        ({"username": "\N{FULLWIDTH LATIN SMALL LETTER A}da"}, KNOWN),  # is stored as "ada"
         ({"username": "ada@example.com"}, KNOWN),
         ({"email": "Ada@example.com"}, KNOWN),
         ({"email": ""}, "This field is required."),
@@ -234,6 +250,22 @@ def test_a_wrong_invitation_is_explained(ada: Client, changed: dict[str, str], s
     page = ada.post("/people/invite", INVITATION | changed)
     assert said in page.text
     assert User.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_invitations_at_once_for_one_address_one_is_refused(
+    groups: None, valid_license: object, settings: Settings
+) -> None:
+    settings.MAIL_IS_SET_UP = False
+    invitations = [INVITATION, INVITATION | {"username": "norah"}]
+    pages = at_once(
+        *(
+            partial(browser.post, "/people/invite", invitation)
+            for (_, browser), invitation in zip(two_administrators(), invitations, strict=True)
+        )
+    )
+    assert sorted(KNOWN in page.text for page in pages) == [False, True]
+    assert User.objects.filter(email="nora@example.com").count() == 1
 
 
 def test_with_single_sign_on_the_page_says_whom_not_to_invite(
@@ -322,6 +354,19 @@ def test_the_last_administrator_is_not_deactivated(superuser: User, administrato
         people.deactivate(administrator, by=superuser)
     administrator.refresh_from_db()
     assert administrator.is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_two_administrators_do_not_step_down_at_once(
+    groups: None, valid_license: object
+) -> None:
+    at_once(
+        *(
+            partial(browser.post, f"/people/{user.pk}/role", {"role": "viewers"})
+            for user, browser in two_administrators()
+        )
+    )
+    assert User.objects.filter(groups__name="administrators").count() == 1
 
 
 @pytest.mark.usefixtures("valid_license")
