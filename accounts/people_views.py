@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from allauth.idp.oidc.models import Client
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -58,6 +59,7 @@ def _page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         "form": RoleForm(initial={"role": shown.role}),
         "days": people.link_days(),
         "roles": roles.powers(),
+        "owns_clients": Client.objects.filter(owner=shown.user).exists(),
     }
     return render(request, "account/person.html", context)
 
@@ -121,9 +123,11 @@ def send_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Makes a new link for an invited person; `show` shows it instead of sending it."""
     user = _changeable(request, pk)
     if not Person(user).is_invited:
-        messages.error(request, f"{user} has accepted the invitation already.")
+        state = "has accepted the invitation already" if user.is_active else "is deactivated"
+        messages.error(request, f"No link was made: {user} {state}.")
         return redirect("person", pk)
-    return _deliver(request, user, by_mail=settings.MAIL_IS_SET_UP and "show" not in request.POST)
+    by_mail = settings.MAIL_IS_SET_UP and user.email and "show" not in request.POST
+    return _deliver(request, user, by_mail=bool(by_mail))
 
 
 @require_POST

@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
-from accounts import people
+from accounts import clients, people
 from accounts.models import SecurityEvent
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 from tests.at_once import at_once
@@ -126,8 +126,8 @@ def test_the_list_tells_who_has_which_role_factor_and_state(
     with travel("2026-03-04T05:06:07Z", tick=False):
         User.objects.filter(pk=viewer.pk).update(last_login=timezone.now())
 
-    def rows(query: str = "") -> dict[str, str]:
-        page = administrator_client.get(f"/people{query}").text
+    def rows(query: str = "", browser: Client = administrator_client) -> dict[str, str]:
+        page = browser.get(f"/people{query}").text
         found = re.findall(r"<tr>\s*(<th.+?)</tr>", page, re.DOTALL)[1:]
         texts = [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in found]
         return {text.split()[0]: text for text in texts}
@@ -150,9 +150,15 @@ def test_the_list_tells_who_has_which_role_factor_and_state(
     superuser = Client()
     superuser.force_login(User.objects.create_superuser("root", password=PASSWORD))
     Authenticator.objects.create(user=User.objects.get(username="root"), type="totp", data={})
-    page = superuser.get("/people").text
-    assert "Missing" in page  # Ada must enroll one
-    assert "App, Passkey" in page
+    shown = rows(browser=superuser)
+    assert "Second factor: Missing" in shown["ada"]
+    assert "Second factor: App, Passkey" in shown["vera"]
+    assert "Second factor: Single sign-on" in shown["oscar"]
+    settings.REQUIRE_SECOND_FACTOR = "everyone"
+    assert "Second factor: Missing" in rows(browser=superuser)["oscar"]  # he has a password, too
+    operator.set_unusable_password()
+    operator.save()
+    assert "Second factor: Single sign-on" in rows(browser=superuser)["oscar"]
 
 
 # --- Invitations ----------------------------------------------------------------------------------
@@ -215,6 +221,7 @@ def test_a_deactivated_person_cannot_use_the_link(ada: Client, settings: Setting
     nora = User.objects.get(username="nora")
     change(ada, nora, "deactivate")
     assert "This link has ended" in Client().get(link, follow=True).text
+    assert "nora is deactivated" in told(change(ada, nora, "link"))
     browser.post(form, {"password1": NEW, "password2": NEW})  # the page was open already
     nora.refresh_from_db()
     assert not nora.has_usable_password()
@@ -275,7 +282,7 @@ def test_with_single_sign_on_the_page_says_whom_not_to_invite(
     assert "Do not invite" not in administrator_client.get("/people/invite").text
     settings.OIDC_SERVER_URL, settings.OIDC_NAME = "https://idp.example.com", "Okta"
     page = administrator_client.get("/people/invite").text
-    assert "Do not invite who signs in with Okta" in page
+    assert "Do not invite people who sign in with Okta" in page
 
 
 # --- Roles and deactivation -----------------------------------------------------------------------
@@ -367,6 +374,15 @@ def test_the_last_two_administrators_do_not_step_down_at_once(
         )
     )
     assert User.objects.filter(groups__name="administrators").count() == 1
+
+
+def test_the_page_says_that_the_api_clients_of_a_person_keep_working(
+    ada: Client, operator: User
+) -> None:
+    page = f"/people/{operator.pk}"
+    assert "keep working" not in ada.get(page).text
+    clients.create("pipeline", ["findings:read"], owner=operator)
+    assert "keep working" in ada.get(page).text
 
 
 @pytest.mark.usefixtures("valid_license")
