@@ -153,7 +153,7 @@ class GroupAdmin(NoAddition, NoChange, NoDeletion, OwnFiltersOnly, admin.ModelAd
 
 @admin.register(Client)
 class ClientAdmin(NoAddition, NoChange, OwnFiltersOnly, admin.ModelAdmin[Client]):
-    """API clients. `manage.py createapiclient` creates one. Deleting one revokes its tokens."""
+    """API clients. The page /clients creates and changes them. Deleting one revokes its tokens."""
 
     fields = ["name", "id", "may", "created_at"]
     list_display = ["name", "id", "may", "created_at"]

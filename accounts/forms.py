@@ -43,7 +43,7 @@ class SecurityLogFilter(filters.FilterForm):
         max_length=150,
         required=False,
         widget=filters.SearchInput,
-        help_text="User name or ID of an API client",
+        help_text="Username or ID of an API client",
     )
     period = forms.ChoiceField(
         label="Time", required=False, choices=[("", "Any time"), *filters.Period.choices]
