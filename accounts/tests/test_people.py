@@ -364,9 +364,7 @@ def test_the_last_administrator_is_not_deactivated(superuser: User, administrato
 
 
 @pytest.mark.django_db(transaction=True)
-def test_not_all_administrators_step_down_at_once(
-    groups: None, valid_license: object
-) -> None:
+def test_not_all_administrators_step_down_at_once(groups: None, valid_license: object) -> None:
     at_once(
         *(
             partial(browser.post, f"/people/{user.pk}/role", {"role": "viewers"})
