@@ -59,6 +59,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         except OSError as error:  # the change is saved; only its notification failed
             logger.error("Mail (%s) could not be sent: %s", template_prefix, type(error).__name__)
 
+    def set_password(self, user: User, password: str) -> None:
+        """Saves the password only: a user who is deactivated meanwhile stays deactivated."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Returns the client's address; an IPv4-mapped IPv6 address as IPv4.
 

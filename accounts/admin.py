@@ -22,7 +22,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from accounts import roles
+from accounts import demotion, roles, step_up
 from storage.admin_filters import OwnFiltersOnly
 
 admin.site.unregister(
@@ -93,6 +93,29 @@ class UserAdmin(NoDeletion, OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[
             self.log_change(request, user, "Removed second factors and passkeys.")
             self.message_user(request, f"{user} can now sign in with the password only.")
 
+    def _confirm(self, request: HttpRequest) -> None:
+        """Asks for the password or a second factor again, as the People page does."""
+        if request.method == "POST" and self.has_change_permission(request):
+            step_up.demand(request)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Adds or changes a user. Taking power away needs no confirmation."""
+        if not object_id or not demotion.only_takes_power_away(request, object_id):
+            self._confirm(request)
+        return super().changeform_view(request, object_id, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Lists users, and removes their second factors."""
+        self._confirm(request)
+        return super().changelist_view(request, *args, **kwargs)
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Sets the password of a user."""
+        self._confirm(request)
+        return super().user_change_password(request, *args, **kwargs)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
@@ -153,7 +176,7 @@ class GroupAdmin(NoAddition, NoChange, NoDeletion, OwnFiltersOnly, admin.ModelAd
 
 @admin.register(Client)
 class ClientAdmin(NoAddition, NoChange, OwnFiltersOnly, admin.ModelAdmin[Client]):
-    """API clients. `manage.py createapiclient` creates one. Deleting one revokes its tokens."""
+    """API clients. The page /clients creates and changes them. Deleting one revokes its tokens."""
 
     fields = ["name", "id", "may", "created_at"]
     list_display = ["name", "id", "may", "created_at"]

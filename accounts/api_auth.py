@@ -20,7 +20,7 @@ SCOPES = {
     "license:read": "Read the license: plan, account, dates and days left.",
     "findings:read": "Read the threat policy, findings, actions and buckets.",
     "findings:write": "Change the threat policy.",
-    "actions:write": "Request actions: block, revoke, and undo; approve those that wait.",
+    "actions:write": "Request actions: block, revoke, and undo; approve or reject those that wait.",
     "buckets:write": "Register S3 buckets for the detectors, change and remove them.",
     "findings:triage": "Change the status and the assignee of findings, and add notes.",
     "security:read": "Read the security log: sign-ins and changes of permissions.",

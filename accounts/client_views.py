@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import clients, step_up
 from accounts.api_auth import SCOPES
 from accounts.people_forms import ClientForm, ScopesForm
+from storage.locks import advisory_lock
 from storage.paging import NumberPager
 
 PAGER = NumberPager(50)
@@ -60,8 +61,10 @@ def _page(request: HttpRequest, shown: Client, *, secret: str = "", **context: A
 @step_up.before_post
 def create(request: HttpRequest) -> HttpResponse:
     """Creates an API client, and shows its secret once."""
+    if request.method == "POST":
+        advisory_lock("clients")  # of two at once with one name, the second is refused
     form = ClientForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         made, secret = clients.create(
             form.cleaned_data["name"], form.cleaned_data["scopes"], owner=cast(User, request.user)
         )

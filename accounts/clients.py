@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from allauth.idp.oidc.models import Client, Token
 from django.contrib.auth.models import User
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 NAME_MAX_LENGTH = 100  # characters; the size of the column
 USED = "last_used_at"  # in Client.data, in ISO 8601
@@ -48,16 +47,22 @@ def new_secret(client: Client) -> str:
     return secret
 
 
-def note_use(client_id: str, *, at: datetime) -> None:
-    """Stores that the client got a token, at most once a minute. Failures are ignored."""
-    with suppress(DatabaseError), transaction.atomic():
-        client = Client.objects.filter(pk=client_id).first()
-        if client is None:  # it was deleted meanwhile
-            return
-        used_at = last_used_at(client)
+def note_use(client: Client, *, at: datetime) -> bool:
+    """Stores that the client got a token, at most once a minute.
+
+    `client` is as it was before its secret was verified, which takes a while. Returns False if it
+    was deleted or its secret or scopes were replaced meanwhile: the token must not be used then.
+    """
+    with transaction.atomic():
+        # Waits for a replacement. One that begins later sees the token, and ends it.
+        now = Client.objects.select_for_update(no_key=True).filter(pk=client.pk).first()
+        if now is None or (now.secret, now.scopes) != (client.secret, client.scopes):
+            return False
+        used_at = last_used_at(now)
         if used_at is None or at - used_at >= NOTED_EVERY:
-            data = {**(client.data or {}), USED: at.isoformat(timespec="seconds")}
-            Client.objects.filter(pk=client_id).update(data=data)
+            now.data = {**(now.data or {}), USED: at.isoformat(timespec="seconds")}
+            Client.objects.filter(pk=now.pk).update(data=now.data)
+    return True
 
 
 def last_used_at(client: Client) -> datetime | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.idp.oidc.models import Client
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts import people, roles
@@ -43,7 +46,7 @@ def only_removes_scopes(request: HttpRequest, pk: str) -> bool:
     sent = set(request.POST.getlist("scopes"))
     if not sent or not request.user.has_perm("allauth_idp_oidc.change_client"):
         return False
-    client = Client.objects.filter(pk=pk).first()
+    client = _locked(Client.objects.filter(pk=pk)).first()
     return client is not None and sent <= set(client.get_scopes())
 
 
@@ -51,7 +54,9 @@ def _user(request: HttpRequest, pk: str) -> User | None:
     """Returns the user, if the caller may change users; discloses nothing to others."""
     if not pk.isdecimal() or not request.user.has_perm("auth.change_user"):
         return None
-    users = User.objects.filter(pk=pk)
-    if connection.in_atomic_block:  # of accounts.middleware: locks the user until the commit
-        users = users.select_for_update(no_key=True)
-    return users.first()
+    return _locked(User.objects.filter(pk=pk)).first()
+
+
+def _locked(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Returns rows that are locked until the commit of the write, see accounts.middleware."""
+    return rows.select_for_update(no_key=True) if connection.in_atomic_block else rows

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from allauth.account import forms as account_forms
+from allauth.account.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateCodeForm
 from allauth.mfa.models import Authenticator
@@ -42,7 +43,7 @@ class SecurityLogFilter(filters.FilterForm):
         max_length=150,
         required=False,
         widget=filters.SearchInput,
-        help_text="User name or ID of an API client",
+        help_text="Username or ID of an API client",
     )
     period = forms.ChoiceField(
         label="Time", required=False, choices=[("", "Any time"), *filters.Period.choices]
@@ -120,6 +121,16 @@ class ResetPasswordKeyForm(_Labeled, account_forms.ResetPasswordKeyForm):  # typ
     """A password by a link: of an invitation, or for a lost one."""
 
     labels: ClassVar = _NEW_PASSWORD
+
+
+class LinkForm(account_forms.UserTokenForm):  # type: ignore[misc]
+    """The key in a link to set a password. Deactivated users cannot use it."""
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        if not self.reset_user.is_active:
+            raise get_adapter().validation_error("invalid_password_reset")
+        return cleaned
 
 
 class AddEmailForm(_Labeled, account_forms.AddEmailForm):  # type: ignore[misc]

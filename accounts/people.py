@@ -83,13 +83,17 @@ class Person:
 
     @property
     def lacks_factor(self) -> bool:
-        """Whether the user must enroll a second factor at the next sign-in with a password."""
+        """Whether the user must enroll a second factor at the next sign-in with a password.
+
+        The groups that are no roles do not count.
+        """
         demanded_of = settings.REQUIRE_SECOND_FACTOR
         is_administrator = self.user.is_superuser or self.role == ADMINISTRATORS
         is_demanded = demanded_of == "everyone" or (
             demanded_of == "administrators" and is_administrator
         )
-        return is_demanded and not self.factors and not self.single_sign_on
+        only_single_sign_on = self.single_sign_on and not self.user.has_usable_password()
+        return is_demanded and not self.factors and not only_single_sign_on
 
 
 def role_of(groups: set[str]) -> str:

@@ -82,13 +82,13 @@ class InvitationForm(forms.ModelForm[User]):
         self.fields["username"].help_text = "Letters, digits and @ . + - _"
 
     def clean_username(self) -> str:
-        return self._unknown("username")
+        # As it is stored: otherwise another way to write a username that exists passes here.
+        return self._unknown(User.normalize_username(self.cleaned_data["username"]))
 
     def clean_email(self) -> str:
-        return self._unknown("email")
+        return self._unknown(self.cleaned_data["email"])
 
-    def _unknown(self, name: str) -> str:
-        login = str(self.cleaned_data[name])
+    def _unknown(self, login: str) -> str:
         if find_user(login):  # the sign-in takes both
             raise forms.ValidationError("A person with this username or e-mail address exists.")
         return login

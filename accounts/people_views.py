@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from allauth.idp.oidc.models import Client
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -18,6 +19,7 @@ from accounts import people, roles, step_up
 from accounts.people import Person, Refused
 from accounts.people_forms import InvitationForm, PeopleFilter, RoleForm
 from storage import paging
+from storage.locks import advisory_lock
 from storage.paging import NumberPager
 
 PAGER = NumberPager(50)
@@ -57,6 +59,7 @@ def _page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         "form": RoleForm(initial={"role": shown.role}),
         "days": people.link_days(),
         "roles": roles.powers(),
+        "owns_clients": Client.objects.filter(owner=shown.user).exists(),
     }
     return render(request, "account/person.html", context)
 
@@ -66,8 +69,10 @@ def _page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
 @step_up.before_post
 def invite(request: HttpRequest) -> HttpResponse:
     """Invites a person: by e-mail, or with a link that is shown once."""
+    if request.method == "POST":
+        advisory_lock("people")  # of two at once for one address, the second is refused
     form = InvitationForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    if form.is_valid():
         sent = form.cleaned_data
         user = people.invite(sent["username"], sent["email"], sent["role"])
         return _deliver(request, user, by_mail=settings.MAIL_IS_SET_UP)
@@ -118,9 +123,11 @@ def send_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Makes a new link for an invited person; `show` shows it instead of sending it."""
     user = _changeable(request, pk)
     if not Person(user).is_invited:
-        messages.error(request, f"{user} has accepted the invitation already.")
+        state = "has accepted the invitation already" if user.is_active else "is deactivated"
+        messages.error(request, f"No link was made: {user} {state}.")
         return redirect("person", pk)
-    return _deliver(request, user, by_mail=settings.MAIL_IS_SET_UP and "show" not in request.POST)
+    by_mail = settings.MAIL_IS_SET_UP and user.email and "show" not in request.POST
+    return _deliver(request, user, by_mail=bool(by_mail))
 
 
 @require_POST

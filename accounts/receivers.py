@@ -92,8 +92,12 @@ def remember_powers(instance: User, **kwargs: Any) -> None:
 
 
 @receiver(post_save, sender=User)
-def powers_changed(instance: User, created: bool, **kwargs: Any) -> None:
+def powers_changed(
+    instance: User, created: bool, update_fields: frozenset[str] | None = None, **kwargs: Any
+) -> None:
     """Records changes of a user. Deactivation ends the user's sessions and tokens."""
+    if update_fields is not None and not update_fields & {"is_active", "is_superuser", "email"}:
+        return  # the others of the instance may be out of date
     before: User | None = instance._before  # type: ignore[attr-defined]
     changed = ["created"] if before is None else []
     if instance.is_active != (before is None or before.is_active):

@@ -11,7 +11,13 @@ from django.http import HttpRequest
 
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # recovery codes do not count
 # Permissions that allow users to extend their own or other users' permissions.
-ADMINISTRATORS_MAY = ("auth.add_user", "auth.change_user", "license.add_license")
+ADMINISTRATORS_MAY = (
+    "auth.add_user",
+    "auth.change_user",
+    "allauth_idp_oidc.add_client",
+    "allauth_idp_oidc.change_client",
+    "license.add_license",
+)
 
 
 def is_demanded_of(user: User) -> bool:

@@ -243,7 +243,8 @@ def _with_secret(
     secret.
     """
     client_id, secret = _credentials(request)
-    known = client_id if Client.objects.filter(pk=client_id).exists() else ""
+    client = Client.objects.filter(pk=client_id).first()
+    known = client.pk if client else ""
 
     def tell(kind: EventKind, detail: str = "") -> None:
         record(kind, request=request, client_id=known, method="client secret", detail=detail)
@@ -257,10 +258,13 @@ def _with_secret(
     response = view(request)
     if response.status_code != 401:
         usage.rollback()
+    if response.status_code < 400 and done == EventKind.TOKEN_ISSUED:
+        token = json.loads(response.content)["access_token"]
+        if client is None or not clients.note_use(client, at=timezone.now()):
+            Token.objects.by_value(token).delete()
+            response = _oauth_error("invalid_client", "The client has just changed.", status=401)
     if response.status_code >= 400:
         tell(EventKind.CLIENT_REFUSED, json.loads(response.content).get("error", ""))
     elif done:
         tell(done)
-        if done == EventKind.TOKEN_ISSUED:
-            clients.note_use(client_id, at=timezone.now())
     return response

@@ -16,7 +16,8 @@ from allauth.core.internal import ratelimit  # internal: no public API tells the
 from django.core.cache import cache
 from django.http import HttpRequest
 
-_NOT_OF_THE_CALLER = {"security_log"}  # limits what is stored, not what the caller may do
+# These limit what is stored, not what the caller may do.
+_NOT_OF_THE_CALLER = {"security_log", "own_security_log"}
 
 
 def install() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.tests.browser import confirm_password
 from license import routes
 from license.tests.test_routes import concrete
 
@@ -35,6 +36,8 @@ POSTS: list[tuple[str, dict[str, str]]] = [
 @pytest.fixture
 def browser(who: str, request: pytest.FixtureRequest) -> Client:
     client: Client = request.getfixturevalue(who)
+    if who == "superuser_client":
+        confirm_password(client)  # the admin asks for it
     client.raise_request_exception = False
     return client
 

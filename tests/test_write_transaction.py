@@ -23,7 +23,7 @@ from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
-from accounts.tests.browser import is_signed_in
+from accounts.tests.browser import confirm_password, is_signed_in
 from accounts.tests.test_demotion import form
 from conftest import install
 from findings.models import AccountName, PolicyChange, ThreatPolicy
@@ -141,6 +141,7 @@ def test_a_group_is_not_given_after_the_license_has_ended(
 ) -> None:
     """With the group added, the submitted form changes nothing."""
     install(keys.make_license(days=1))
+    confirm_password(superuser_client)
     slow = SlowDatabase()
     every = [group.pk for group in Group.objects.all()]
     path = f"/admin/auth/user/{operator.pk}/change/"

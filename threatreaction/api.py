@@ -97,7 +97,7 @@ class PortalAPI(NinjaAPI):
             },
             "client": {
                 "type": "oauth2",
-                "description": "For programs. `manage.py createapiclient` creates credentials.",
+                "description": "For programs. The page /clients creates credentials.",
                 "flows": {
                     "clientCredentials": {
                         "tokenUrl": "/oauth/token",

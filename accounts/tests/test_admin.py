@@ -11,11 +11,25 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
+from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 
 pytestmark = pytest.mark.usefixtures("valid_license")
 
 NEW = "an entirely different sentence"
+
+
+@pytest.fixture
+def administrator_client(administrator_client: Client) -> Client:
+    """The browser of an administrator who has just confirmed the password."""
+    confirm_password(administrator_client)
+    return administrator_client
+
+
+@pytest.fixture
+def superuser_client(superuser_client: Client) -> Client:
+    """The browser of a superuser who has just confirmed the password."""
+    confirm_password(superuser_client)
+    return superuser_client
 
 
 def page_of(user: User) -> str:
@@ -148,6 +162,24 @@ def test_users_are_never_deleted(superuser_client: Client, viewer: User) -> None
         {"action": "delete_selected", "_selected_action": [viewer.pk], "post": "yes"},
     )
     assert User.objects.filter(pk=viewer.pk).exists()
+
+
+def test_what_gives_access_asks_for_the_password(administrator: User, viewer: User) -> None:
+    browser = Client()
+    browser.force_login(administrator)
+    password = {"password1": NEW, "password2": NEW, "usable_password": "true"}
+    for path, sent in (
+        ("/admin/auth/user/add/", {"username": "nora", **password}),
+        (page_of(viewer), fields_of(viewer, groups=[group("administrators")])),
+        (page_of(viewer), fields_of(viewer, email="ada@example.com")),
+        (f"/admin/auth/user/{viewer.pk}/password/", password),
+        ("/admin/auth/user/", {"action": "remove_second_factors", "_selected_action": viewer.pk}),
+    ):
+        asked = browser.post(path, sent)
+        assert asked["Location"].startswith("/accounts/reauthenticate/"), path
+    assert save(browser, viewer, is_active=None)["Location"] == "/admin/auth/user/"
+    assert not viewer.is_active
+    assert viewer.check_password(PASSWORD)
 
 
 # --- What they cannot -------------------------------------------------------------------------

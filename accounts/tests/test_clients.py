@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
+from allauth.idp.oidc.models import Token
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 from time_machine import travel
 
+from accounts import clients
 from accounts.models import SecurityEvent
 from accounts.tests.browser import confirm_password
 from accounts.tests.test_oauth_token import bearer, obtain
@@ -123,6 +127,27 @@ def test_a_new_secret_ends_the_old_one_and_its_tokens(
     assert obtain(Client(), client.pk, old).status_code == 401
     assert reads(token_of(client, new))
     assert SecurityEvent.objects.filter(kind="client_changed", by_name="ada", detail="secret")
+
+
+class RotatingHasher(MD5PasswordHasher):
+    """Replaces the secret of the client while the old one is verified."""
+
+    algorithm = "rotating"
+
+    def verify(self, password: str, encoded: str) -> bool:
+        clients.new_secret(OAuthClient.objects.get())
+        return super().verify(password, encoded)
+
+
+def test_a_token_that_is_requested_during_the_replacement_is_refused(
+    made: tuple[OAuthClient, str], settings: Settings
+) -> None:
+    client, _ = made
+    settings.PASSWORD_HASHERS = [f"{__name__}.RotatingHasher"]
+    old = clients.new_secret(client)
+    refused = obtain(Client(), client.pk, old)
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    assert not Token.objects.exists()
 
 
 def test_a_deleted_client_is_gone_at_once(ada: Client, made: tuple[OAuthClient, str]) -> None:

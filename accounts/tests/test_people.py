@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from allauth.account.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
@@ -16,9 +18,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
-from accounts import people
+from accounts import clients, people
 from accounts.models import SecurityEvent
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
+from tests.at_once import at_once
 
 NEW = "three-small-green-frogs"
 KNOWN = "A person with this username or e-mail address exists."
@@ -30,6 +33,19 @@ def ada(administrator_client: Client) -> Client:
     """The browser of an administrator who has just confirmed the password."""
     confirm_password(administrator_client)
     return administrator_client
+
+
+def administrators(number: int) -> list[tuple[User, Client]]:
+    """Creates administrators, who have just confirmed their passwords in their browsers."""
+    made = []
+    for name in [f"ada{one}" for one in range(number)]:
+        user = User.objects.create_user(name, f"{name}@example.com", PASSWORD)
+        user.groups.add(Group.objects.get(name="administrators"))
+        browser = Client()
+        browser.force_login(user)
+        confirm_password(browser)
+        made.append((user, browser))
+    return made
 
 
 def told(answer: Any) -> str:
@@ -110,8 +126,8 @@ def test_the_list_tells_who_has_which_role_factor_and_state(
     with travel("2026-03-04T05:06:07Z", tick=False):
         User.objects.filter(pk=viewer.pk).update(last_login=timezone.now())
 
-    def rows(query: str = "") -> dict[str, str]:
-        page = administrator_client.get(f"/people{query}").text
+    def rows(query: str = "", browser: Client = administrator_client) -> dict[str, str]:
+        page = browser.get(f"/people{query}").text
         found = re.findall(r"<tr>\s*(<th.+?)</tr>", page, re.DOTALL)[1:]
         texts = [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in found]
         return {text.split()[0]: text for text in texts}
@@ -134,9 +150,15 @@ def test_the_list_tells_who_has_which_role_factor_and_state(
     superuser = Client()
     superuser.force_login(User.objects.create_superuser("root", password=PASSWORD))
     Authenticator.objects.create(user=User.objects.get(username="root"), type="totp", data={})
-    page = superuser.get("/people").text
-    assert "Missing" in page  # Ada must enroll one
-    assert "App, Passkey" in page
+    shown = rows(browser=superuser)
+    assert "Second factor: Missing" in shown["ada"]
+    assert "Second factor: App, Passkey" in shown["vera"]
+    assert "Second factor: Single sign-on" in shown["oscar"]
+    settings.REQUIRE_SECOND_FACTOR = "everyone"
+    assert "Second factor: Missing" in rows(browser=superuser)["oscar"]  # he has a password, too
+    operator.set_unusable_password()
+    operator.save()
+    assert "Second factor: Single sign-on" in rows(browser=superuser)["oscar"]
 
 
 # --- Invitations ----------------------------------------------------------------------------------
@@ -191,6 +213,21 @@ def test_the_link_ends(ada: Client, settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("valid_license")
+def test_a_deactivated_person_cannot_use_the_link(ada: Client, settings: Settings) -> None:
+    settings.MAIL_IS_SET_UP = False
+    link = link_in(ada.post("/people/invite", INVITATION).text)
+    browser = Client()
+    form = browser.get(link, follow=True).request["PATH_INFO"]
+    nora = User.objects.get(username="nora")
+    change(ada, nora, "deactivate")
+    assert "This link has ended" in Client().get(link, follow=True).text
+    assert "nora is deactivated" in told(change(ada, nora, "link"))
+    browser.post(form, {"password1": NEW, "password2": NEW})  # the page was open already
+    nora.refresh_from_db()
+    assert not nora.has_usable_password()
+
+
+@pytest.mark.usefixtures("valid_license")
 def test_a_mail_server_that_fails_is_told(
     ada: Client, settings: Settings, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -208,6 +245,7 @@ def test_a_mail_server_that_fails_is_told(
     ("changed", "said"),
     [
         ({"username": "ADA"}, KNOWN),
+        ({"username": "\N{FULLWIDTH LATIN SMALL LETTER A}da"}, KNOWN),  # is stored as "ada"
         ({"username": "ada@example.com"}, KNOWN),
         ({"email": "Ada@example.com"}, KNOWN),
         ({"email": ""}, "This field is required."),
@@ -221,6 +259,22 @@ def test_a_wrong_invitation_is_explained(ada: Client, changed: dict[str, str], s
     assert User.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_invitations_at_once_for_one_address_one_is_refused(
+    groups: None, valid_license: object, settings: Settings
+) -> None:
+    settings.MAIL_IS_SET_UP = False
+    invitations = [INVITATION, INVITATION | {"username": "norah"}]
+    pages = at_once(
+        *(
+            partial(browser.post, "/people/invite", invitation)
+            for (_, browser), invitation in zip(administrators(2), invitations, strict=True)
+        )
+    )
+    assert sorted(KNOWN in page.text for page in pages) == [False, True]
+    assert User.objects.filter(email="nora@example.com").count() == 1
+
+
 def test_with_single_sign_on_the_page_says_whom_not_to_invite(
     administrator_client: Client, settings: Settings
 ) -> None:
@@ -228,7 +282,7 @@ def test_with_single_sign_on_the_page_says_whom_not_to_invite(
     assert "Do not invite" not in administrator_client.get("/people/invite").text
     settings.OIDC_SERVER_URL, settings.OIDC_NAME = "https://idp.example.com", "Okta"
     page = administrator_client.get("/people/invite").text
-    assert "Do not invite who signs in with Okta" in page
+    assert "Do not invite people who sign in with Okta" in page
 
 
 # --- Roles and deactivation -----------------------------------------------------------------------
@@ -292,14 +346,41 @@ def test_the_last_administrator_stays(
     assert administrator.groups.get().name == "viewers"
 
 
-def test_two_administrators_do_not_deactivate_each_other(
-    superuser: User, administrator: User
-) -> None:
+def test_a_password_that_is_set_meanwhile_does_not_reactivate(viewer: User) -> None:
+    User.objects.filter(pk=viewer.pk).update(is_active=False)
+    get_adapter().set_password(viewer, NEW)  # by a request that began before
+    viewer.refresh_from_db()
+    assert viewer.check_password(NEW)
+    assert not viewer.is_active
+    assert not SecurityEvent.objects.filter(detail="activated")
+
+
+def test_the_last_administrator_is_not_deactivated(superuser: User, administrator: User) -> None:
     people.deactivate(superuser, by=administrator)
     with pytest.raises(people.Refused, match="last active administrator"):
-        people.deactivate(administrator, by=superuser)  # whose request came at the same time
+        people.deactivate(administrator, by=superuser)
     administrator.refresh_from_db()
     assert administrator.is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_not_all_administrators_step_down_at_once(groups: None, valid_license: object) -> None:
+    at_once(
+        *(
+            partial(browser.post, f"/people/{user.pk}/role", {"role": "viewers"})
+            for user, browser in administrators(6)
+        )
+    )
+    assert User.objects.filter(groups__name="administrators").count() == 1
+
+
+def test_the_page_says_that_the_api_clients_of_a_person_keep_working(
+    ada: Client, operator: User
+) -> None:
+    page = f"/people/{operator.pk}"
+    assert "keep working" not in ada.get(page).text
+    clients.create("pipeline", ["findings:read"], owner=operator)
+    assert "keep working" in ada.get(page).text
 
 
 @pytest.mark.usefixtures("valid_license")

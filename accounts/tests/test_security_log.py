@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
-from accounts.tests.browser import PASSWORD, sign_in, totp
+from accounts.tests.browser import PASSWORD, confirm_password, sign_in, totp
 from accounts.tests.test_oauth_token import make_client, obtain
 from accounts.tests.test_second_factor import enrol
 from storage.append_only import AppendOnlyError
@@ -209,6 +209,7 @@ def test_what_commands_change_is_told(groups: None, monkeypatch: pytest.MonkeyPa
 def test_a_password_that_an_administrator_sets_is_told(
     administrator_client: Client, viewer: User
 ) -> None:
+    confirm_password(administrator_client)
     sent = {"password1": NEW, "password2": NEW, "usable_password": "true"}
     administrator_client.post(f"/admin/auth/user/{viewer.pk}/password/", sent)
     event = SecurityEvent.objects.get(kind=EventKind.PASSWORD_CHANGED)
@@ -248,6 +249,7 @@ def test_a_program_that_guesses_or_asks_for_too_much_is_told(browser: Client) ->
 
 @pytest.mark.usefixtures("valid_license")
 def test_who_gives_and_takes_roles_is_told(administrator_client: Client, viewer: User) -> None:
+    confirm_password(administrator_client)
     operators = Group.objects.get(name="operators")
     sent = {"username": viewer.username, "email": viewer.email, "groups": [operators.pk]}
     administrator_client.post(f"/admin/auth/user/{viewer.pk}/change/", sent)

@@ -16,7 +16,7 @@ from time_machine import travel
 
 from accounts.models import EventKind, SecurityEvent
 from accounts.sessions import ACTIVE
-from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
+from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 from accounts.tests.test_second_factor import enrol
 
 pytestmark = pytest.mark.usefixtures("valid_license")
@@ -253,6 +253,7 @@ def test_deactivating_a_person_ends_their_sessions_for_good(
     administrator_client.post(path, form)
     assert not is_signed_in(at_home)
     assert len(ended(viewer)) == 2
+    confirm_password(administrator_client)
     administrator_client.post(path, form | {"is_active": "on"})
     viewer.refresh_from_db()
     assert viewer.is_active

@@ -44,6 +44,8 @@ def test_the_refusal_says_why_and_keeps_what_was_typed(superuser_client: Client)
 def test_with_a_license_it_can_be_sent_again(superuser_client: Client) -> None:
     page = superuser_client.post(ADD, TYPED, headers=BROWSER).content.decode()
     install(make_license())
+    password = {"password": "correct horse battery staple"}
+    superuser_client.post("/accounts/reauthenticate/", password)  # the admin asks for it
     fields = hidden_fields(page) | {"username": "hire", "password1": "a1-b2-c3-d4-e5"}
     action = re.search(r'<form method="post" action="(/admin[^"]+user/add/)"', page)
     assert action
