@@ -8,7 +8,7 @@ cannot read, but the trust policy of that role names the service account.
 from __future__ import annotations
 
 import json
-import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from actions.aws.accounts import Access
@@ -122,11 +122,12 @@ def _trusts(policy: Any, issuer: str, subject: str) -> bool:
             continue
         conditions = field(statement, "Condition")
         for operator in ("StringEquals", "StringLike"):
-            for said in _each(field(conditions, operator, f"{issuer}:sub")):
-                pattern = re.escape(str(said))
-                if operator == "StringLike":
-                    pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".")
-                if re.fullmatch(pattern, subject):
+            for said in map(str, _each(field(conditions, operator, f"{issuer}:sub"))):
+                # Not a regular expression of our own: an attacker who creates a role could choose
+                # one that takes forever.
+                if said == subject or (
+                    operator == "StringLike" and fnmatchcase(subject, said.replace("[", "[[]"))
+                ):
                     return True
     return False
 

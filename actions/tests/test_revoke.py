@@ -395,6 +395,18 @@ def test_the_role_behind_a_workload_is_revoked_and_given_back(
     assert cloud.role_policy("123456789012", "worker") is None
 
 
+def test_a_pattern_of_an_attacker_does_not_hold_up_the_worker(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    resource = a_cluster(cloud)
+    pod = resource["kubernetesDetails"]["kubernetesWorkloadDetails"]
+    pod["serviceAccountName"] = "a" * 60
+    trusted(cloud, "slow", f"web:{'*a' * 30}*b", by="StringLike")
+    arrive(attack(1, type=RUNTIME, resource=resource, region=REGION))
+    carry_out_due(session)
+    assert Reaction.objects.get().state == "prevented"
+
+
 def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> None:
     arrive(attack(1, type=RUNTIME, resource=a_cluster(cloud), region=REGION))
     carry_out_due(session)
