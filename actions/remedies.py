@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.urls import reverse
 
 from actions import paths
+from findings.guardduty.parser import Kind
 
 
 class Remedy(NamedTuple):
@@ -31,8 +32,9 @@ def remedy(outcome: str, finding_id: int | None) -> Remedy | None:
     if finding_id is not None and any(said in outcome for said in _BY_HAND):
         form = f"{reverse('console:event', args=[finding_id])}#by-hand"
         return Remedy("Act on this by hand", form, is_for_operators=True)
-    if "revoke that user" in outcome:
-        return Remedy("Find the user", f"{reverse('findings:entities')}?kind=user")
+    for said, kind in _REVOKED_INSTEAD.items():
+        if said in outcome:
+            return Remedy(f"Find the {kind}", f"{reverse('findings:entities')}?kind={kind}")
     return None
 
 
@@ -50,3 +52,10 @@ _BY_HAND = (  # what an operator can request all the same, about this target or 
     "names no credential",
     "restore again",
 )
+
+_REVOKED_INSTEAD = {  # what the finding does not name, but another one can
+    "revoke that user": Kind.USER,
+    "revoke that one": Kind.ROLE,  # of a node
+    "Revoke the one": Kind.ROLE,  # of several
+    "Revoke the role.": Kind.ROLE,
+}

@@ -17,6 +17,7 @@ from actions.models import Reaction
 from findings.guardduty.lenient_json import field, text_in
 from findings.guardduty.parser import Kind
 
+_SHOWN = 5  # roles in an outcome; others can create hundreds
 _POD = ("resource", "kubernetesDetails", "kubernetesWorkloadDetails")
 
 
@@ -105,8 +106,9 @@ def _of_annotation(access: Access, eks: Any, cluster: str, namespace: str, accou
         )
     if len(found) > 1:
         raise ContainmentError(
-            f"Several roles trust the service account {namespace}/{account}: {', '.join(found)}."
-            " Revoke the one that its annotation eks.amazonaws.com/role-arn names.",
+            f"{len(found)} roles trust the service account {namespace}/{account}, among them"
+            f" {', '.join(sorted(found)[:_SHOWN])}. Revoke the one that its annotation"
+            " eks.amazonaws.com/role-arn names.",
             prevented=True,
         )
     return found[0]
