@@ -249,15 +249,16 @@ def _revocations(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
 def _credentials(parsed: ParsedFinding) -> list[tuple[str, str]]:
     """Returns the kinds and names of the credentials that acted.
 
-    A user is named by its key, if the finding names one. If it names no credential, the role behind
-    its resource is one.
+    An IAM user is named by its key, if the finding names one. If it names no credential, the role
+    behind its resource is one.
     """
     actors = [(one.kind.value, one.name) for one in parsed.entities if one.is_actor]
     has_key = any(kind == Kind.ACCESS_KEY and name.startswith("AKIA") for kind, name in actors)
+    has_no_such_key = {"Root", *(one.name for one in parsed.federated)}
     found = [
         (kind, name)
         for kind, name in actors
-        if kind in _REVOCABLE or (kind == Kind.USER and (not has_key or name == "Root"))
+        if kind in _REVOCABLE or (kind == Kind.USER and (not has_key or name in has_no_such_key))
     ]
     for kind in _WITH_A_ROLE:
         found = found or [(kind.value, one.name) for one in parsed.entities if one.kind == kind]

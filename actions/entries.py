@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from django.db.models import Max
+from django.db.models import F, Max
 from django.utils import timezone
 
-from actions.models import Memory, Reaction, ReactionKind, State
+from actions.models import Memory, Reaction, ReactionKind, ReactionQuerySet, State
 
 _LISTED = "listed"  # in `Memory.before`: whether the list had the entry before the block
 _AT_ONCE = 500  # targets in a query
@@ -30,14 +30,15 @@ def remember(
 
     Each has the ID of the block. What is known since the target was last unblocked stays.
     """
-    known = _known(arn, target_kind, [*added, *found])
+    known, unblocked = _known(arn, target_kind, [*added, *found]), _unblocked(target_kind, found)
     new = {
         target: False
         for target in added
         if known.get(target) != _Known(was_listed=False, is_current=True)
     }
     unknown = [one for one in found if one not in known or not known[one].is_current]
-    new |= dict.fromkeys(set(unknown) - _blocked_by_earlier_versions(target_kind, unknown), True)
+    ours = _of_earlier_versions(target_kind, unknown, since=unblocked)
+    new |= {target: target not in ours for target in unknown}
     blocks, at = {**found, **added}, timezone.now()
     Memory.objects.bulk_create(
         Memory(reaction_id=blocks[target], resource=arn, before={_LISTED: was_listed}, at=at)
@@ -46,16 +47,21 @@ def remember(
 
 
 def of_others(arn: str, target_kind: str, targets: Collection[str]) -> set[str]:
-    """Returns the targets that others had put into this list before the portal blocked them."""
+    """Returns the targets that others have put into this list.
+
+    These were there before the portal blocked them, or are in a list that was set up after that.
+    """
     known = _known(arn, target_kind, targets)
-    return {target for target, one in known.items() if one.was_listed}
+    unknown = set(targets) - known.keys()
+    unknown -= _of_earlier_versions(target_kind, unknown, since={})
+    return unknown | {target for target, one in known.items() if one.was_listed}
 
 
 def _known(arn: str, target_kind: str, targets: Collection[str]) -> dict[str, _Known]:
     """Returns what the newest memory of each target says about the list."""
     found: dict[str, _Known] = {}
+    unblocked = _unblocked(target_kind, targets)
     for some in _parts(targets):
-        unblocked = _unblocked(target_kind, some)
         about = Memory.objects.filter(
             resource=arn, reaction__target__in=some, reaction__target_kind=target_kind
         )
@@ -67,33 +73,36 @@ def _known(arn: str, target_kind: str, targets: Collection[str]) -> dict[str, _K
 
 def _unblocked(target_kind: str, targets: Collection[str]) -> Mapping[str, int]:
     """Returns the newest unblock of each target that is done."""
-    unblocks = Reaction.objects.filter(
-        kind=ReactionKind.UNBLOCK,
-        state=State.DONE,
-        target__in=targets,
-        target_kind=target_kind,
+    done = Reaction.objects.filter(
+        kind=ReactionKind.UNBLOCK, state=State.DONE, target_kind=target_kind
     )
-    return dict(unblocks.values_list("target").annotate(Max("pk")))
+    return _newest(done, targets)
 
 
-def _blocked_by_earlier_versions(target_kind: str, targets: Collection[str]) -> set[str]:
-    """Returns the targets with a block in force that remembers nothing: the entry is the portal's.
+def _of_earlier_versions(
+    target_kind: str, targets: Collection[str], *, since: Mapping[str, int]
+) -> set[str]:
+    """Returns the targets that a version blocked which remembered nothing: the entry is ours.
 
-    A block that is done has a memory, unless a version did it that stored none.
+    Looks at the actions after the one of each target in `since`. A block remembers before it is
+    settled; what `reconcile` remembers of it comes later, and says nothing about other lists.
     """
-    found: set[str] = set()
+    blocks = Reaction.objects.filter(kind=ReactionKind.BLOCK, target_kind=target_kind)
+    done = _newest(blocks.filter(state=State.DONE), targets)
+    remembering = _newest(blocks.filter(memories__at__lte=F("settled_at")), done)
+    return {
+        target
+        for target, block in done.items()
+        if block > since.get(target, 0) >= remembering.get(target, 0)
+    }
+
+
+def _newest(actions: ReactionQuerySet, targets: Collection[str]) -> dict[str, int]:
+    """Returns the newest of these actions for each target that has one."""
+    found: dict[str, int] = {}
     for some in _parts(targets):
-        unblocked = _unblocked(target_kind, some)
-        blocks = Reaction.objects.filter(
-            kind=ReactionKind.BLOCK, target__in=some, target_kind=target_kind
-        )
-        done = blocks.filter(state=State.DONE).values_list("target").annotate(Max("pk"))
-        with_memory = blocks.filter(memories__isnull=False).values_list("target")
-        remembered = dict(with_memory.annotate(Max("pk")))
-        for target, block in done:
-            since = unblocked.get(target, 0)
-            if block > since and remembered.get(target, 0) <= since:
-                found.add(target)
+        about = actions.filter(target__in=some).values_list("target")
+        found.update(about.annotate(Max("pk")))
     return found
 
 

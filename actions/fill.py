@@ -36,6 +36,7 @@ def note(setting: str, found: Iterable[Level]) -> None:
 
 
 def levels() -> list[Level]:
-    """Returns the levels of the last update; empty before it. Runs one query."""
-    found = cache.get_many(_KEYS.values())
-    return [Level(*one) for key in _KEYS.values() for one in found.get(key, [])]
+    """Returns the levels of the last update of each path that is set up. Runs one query."""
+    keys = [_KEYS[path.setting] for path in paths.PATHS if path.is_set_up]
+    found = cache.get_many(keys)
+    return [Level(*one) for key in keys for one in found.get(key, [])]

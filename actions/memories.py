@@ -10,7 +10,7 @@ from django.utils import timezone
 from actions.aws.outcome import ContainmentError
 from actions.models import IN_AN_ACCOUNT, Memory, Reaction, ReactionKind, State
 
-_RESTORE_AGAIN = (
+RESTORE_AGAIN = (
     "To accept this as it is, restore again: then the portal no longer counts it as contained. Only"
     " a person can accept it."
 )
@@ -63,7 +63,7 @@ def conclude(reaction: Reaction, restored: Restored) -> str:
     if not left:
         return " ".join(told)
     if not _was_seen(reaction, found):
-        raise ContainmentError(" ".join([*told, found, _RESTORE_AGAIN]), permanent=True)
+        raise ContainmentError(" ".join([*told, found, RESTORE_AGAIN]), permanent=True)
     accepted = f"{reaction.requested_by_name} accepted this: it is no longer counted as contained."
     return " ".join([*told, found, accepted])
 

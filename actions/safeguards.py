@@ -135,7 +135,7 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
             " aws:TokenIssueTime."
         )
     if is_federated(kind, name, parsed):
-        return _against_federated(parsed)
+        return _against_federated(name, parsed)
     if kind == Kind.ACCESS_KEY and not name.startswith(("AKIA", "ASIA")):
         return "It is not the ID of an access key of AWS."
     if kind == Kind.ACCESS_KEY and not name.startswith("AKIA"):
@@ -146,13 +146,14 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
     return ""
 
 
-def _against_federated(parsed: ParsedFinding) -> str:
-    if parsed.principal_type.casefold() in {"identitycenteruser", "directory"}:
+def _against_federated(name: str, parsed: ParsedFinding) -> str:
+    types = {one.principal_type for one in parsed.federated if one.name == name}
+    if not types.isdisjoint({"identitycenteruser", "directory"}):
         return (
             "It is a user of IAM Identity Center or of a directory, not of this account. Disable it"
             " there, and revoke the role whose session it uses."
         )
-    if not temporary_keys(parsed):
+    if not temporary_keys(name, parsed):
         return (
             "It is a federated user, and the finding names no temporary key by which CloudTrail"
             " would show the IAM user or role that issued its session. Find the call of"
@@ -163,11 +164,10 @@ def _against_federated(parsed: ParsedFinding) -> str:
 
 def is_federated(kind: str, name: str, parsed: ParsedFinding) -> bool:
     """Returns whether this actor of the finding is a user, and not an IAM user."""
-    is_iam_user = parsed.principal_type.casefold() in {"iamuser", ""}
-    return kind == Kind.USER and parsed.principal == name and not is_iam_user
+    return kind == Kind.USER and any(one.name == name for one in parsed.federated)
 
 
-def temporary_keys(parsed: ParsedFinding) -> list[str]:
-    """Returns the temporary access keys of the actors."""
-    actors = [one for one in parsed.entities if one.is_actor and one.kind == Kind.ACCESS_KEY]
-    return [one.name for one in actors if one.name.startswith("ASIA")]
+def temporary_keys(name: str, parsed: ParsedFinding) -> list[str]:
+    """Returns the temporary access keys with which this federated user acted."""
+    keys = [one.access_key for one in parsed.federated if one.name == name]
+    return [key for key in keys if key.startswith("ASIA")]

@@ -164,7 +164,7 @@ def _leads_nowhere(rule: Any) -> bool:
 
 
 def _groups_of(ec2: Any, which: str) -> list[str] | None:
-    """Returns the IDs of the groups of a network interface; None if it no longer exists."""
+    """Returns the IDs of the groups of a network interface, in order; None if it is gone."""
     try:
         answer = ec2.describe_network_interfaces(NetworkInterfaceIds=[which])
     except ClientError as error:
@@ -172,4 +172,4 @@ def _groups_of(ec2: Any, which: str) -> list[str] | None:
             return None
         raise
     (interface,) = answer["NetworkInterfaces"]
-    return [one["GroupId"] for one in interface["Groups"]]
+    return sorted(one["GroupId"] for one in interface["Groups"])

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
+from django.utils import timezone
 
 from actions import memories, safeguards
 from actions.aws import role_behind, session_issuer
 from actions.aws.accounts import Access
 from actions.aws.outcome import ContainmentError
 from actions.memories import Restored
-from actions.models import Reaction
+from actions.models import Allowance, Reaction
 from findings.guardduty.parser import Kind
 from storage import instants
 from storage.instants import iso
@@ -29,6 +31,7 @@ SESSIONS_POLICY = "AWSRevokeOlderSessions"
 USER_POLICY = "ThreatReactionDenyAll"
 _OWNERS = {"role": "role", "user": "user", "sessions": "user"}
 _SHOWN_MAX_LENGTH = 1000
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _DENIES_ALL = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Deny", "Action": ["*"], "Resource": ["*"]}],
@@ -77,13 +80,13 @@ def revoke(access: Access, reaction: Reaction) -> str:
     parsed = reaction.its_finding.parsed
     if parsed and safeguards.is_federated(reaction.target_kind, reaction.target, parsed):
         kind, name = session_issuer.find(access, reaction, parsed)
-        _spare_the_portal(access, kind, name)
+        _spare(access, reaction, kind, name)
         return _revoke_sessions(iam, reaction, "role" if kind == "role" else "sessions", name)
     if reaction.target_kind == Kind.USER:
         _spare_the_portal(access, "user", reaction.target)
         return _revoke_user(iam, reaction)
     role = role_behind.find(access, reaction)
-    _spare_the_portal(access, "role", role)
+    _spare(access, reaction, "role", role)
     return _revoke_sessions(iam, reaction, "role", role)
 
 
@@ -143,6 +146,18 @@ def _spare_the_portal(access: Access, kind: str, name: str) -> None:
         raise ContainmentError(
             f"The portal itself runs as this {kind}, so revoking it would stop containment.",
             permanent=True,
+        )
+
+
+def _spare(access: Access, reaction: Reaction, kind: str, name: str) -> None:
+    """Raises ContainmentError for what AWS has named and the finding has not, if it is allowed."""
+    _spare_the_portal(access, kind, name)
+    finding_type = reaction.its_finding.finding_type
+    if allowed := Allowance.objects.sparing(kind, name, finding_type, at=timezone.now()):
+        raise ContainmentError(
+            f"Reported only: the {kind} {name} is on the allowlist for"
+            f" {allowed.finding_type or 'every finding type'}.",
+            prevented=True,
         )
 
 
@@ -217,4 +232,6 @@ def _denied_before(document: Any) -> str:
         found = document["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"]
     except (KeyError, IndexError, TypeError):
         return ""  # no policy, or one in another format, not from us
-    return found if document == _denies_before(found) else ""
+    # Others can write a list, or seconds, which cannot be compared as text.
+    is_instant = isinstance(found, str) and _INSTANT.fullmatch(found)
+    return found if is_instant and document == _denies_before(found) else ""

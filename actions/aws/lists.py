@@ -272,7 +272,7 @@ class Lists(ABC):
         )
 
     def _of_others(self, content: Content, names: Collection[str]) -> set[str]:
-        """Returns which of these entries others put into the list, before the portal blocked it."""
+        """Returns which of these entries others have put into the list."""
         targets = entries.of_others(content.ref.arn, self.kind, set(map(self._target, names)))
         return set(map(self._entry, targets))
 
@@ -284,8 +284,7 @@ class Lists(ABC):
         stay = content.wanted.intersection(unblocked)
         for entry in stay:
             applied.said[entry].append(
-                f"It stays in {which}: others had put it there before the block, so it is still"
-                " blocked there."
+                f"It stays in {which}: others have put it there, so it is still blocked there."
             )
         for entry in self._of_others(content, content.present.intersection(blocked)):
             applied.said[entry].append(

@@ -8,7 +8,7 @@ cannot read, but the trust policy of that role names the service account.
 from __future__ import annotations
 
 import json
-import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 from actions.aws.accounts import Access
@@ -17,6 +17,7 @@ from actions.models import Reaction
 from findings.guardduty.lenient_json import field, text_in
 from findings.guardduty.parser import Kind
 
+_SHOWN = 5  # roles in an outcome; others can create hundreds
 _POD = ("resource", "kubernetesDetails", "kubernetesWorkloadDetails")
 
 
@@ -105,8 +106,9 @@ def _of_annotation(access: Access, eks: Any, cluster: str, namespace: str, accou
         )
     if len(found) > 1:
         raise ContainmentError(
-            f"Several roles trust the service account {namespace}/{account}: {', '.join(found)}."
-            " Revoke the one that its annotation eks.amazonaws.com/role-arn names.",
+            f"{len(found)} roles trust the service account {namespace}/{account}, among them"
+            f" {', '.join(sorted(found)[:_SHOWN])}. Revoke the one that its annotation"
+            " eks.amazonaws.com/role-arn names.",
             prevented=True,
         )
     return found[0]
@@ -122,11 +124,12 @@ def _trusts(policy: Any, issuer: str, subject: str) -> bool:
             continue
         conditions = field(statement, "Condition")
         for operator in ("StringEquals", "StringLike"):
-            for said in _each(field(conditions, operator, f"{issuer}:sub")):
-                pattern = re.escape(str(said))
-                if operator == "StringLike":
-                    pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".")
-                if re.fullmatch(pattern, subject):
+            for said in map(str, _each(field(conditions, operator, f"{issuer}:sub"))):
+                # Not a regular expression of our own: an attacker who creates a role could choose
+                # one that takes forever.
+                if said == subject or (
+                    operator == "StringLike" and fnmatchcase(subject, said.replace("[", "[[]"))
+                ):
                     return True
     return False
 

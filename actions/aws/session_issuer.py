@@ -1,12 +1,15 @@
 """The IAM user or role that issued the session of a federated user.
 
 A finding names the federated user and its temporary key. CloudTrail names the issuer in each call
-with the key, for 90 days.
+with the key, for 90 days, but some minutes late.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+from django.utils import timezone
 
 from actions.aws.accounts import Access
 from actions.aws.outcome import ContainmentError
@@ -15,18 +18,26 @@ from actions.safeguards import temporary_keys
 from findings.guardduty.lenient_json import field, from_json, text_in
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH, ParsedFinding
 
+LATEST = timedelta(minutes=20)  # CloudTrail shows a call within 15 minutes
+
 
 def find(access: Access, reaction: Reaction, parsed: ParsedFinding) -> tuple[str, str]:
     """Returns "user" or "role", and its name.
 
-    Raises ContainmentError if CloudTrail does not tell, BotoCoreError and ClientError.
+    Raises ContainmentError if CloudTrail does not tell (it is tried again until LATEST),
+    BotoCoreError and ClientError.
     """
     trail = access.client("cloudtrail", region=reaction.its_finding.region)
-    for key in temporary_keys(parsed):
+    for key in temporary_keys(reaction.target, parsed):
         asked = [{"AttributeKey": "AccessKeyId", "AttributeValue": key}]
         for event in trail.lookup_events(LookupAttributes=asked)["Events"]:
             if arn := _issuer_in(event):
                 return _named(arn, access.account_id)
+    if timezone.now() < reaction.decided_at + LATEST:
+        raise ContainmentError(
+            f"CloudTrail shows no call of {reaction.target} in {parsed.region} yet. It shows calls"
+            " some minutes late."
+        )
     raise ContainmentError(
         f"It is a federated user, and CloudTrail shows no call with its key in {parsed.region}, so"
         " the IAM user or role that issued its session is unknown. Find the call of"

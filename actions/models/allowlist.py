@@ -18,6 +18,11 @@ class AllowanceQuerySet(models.QuerySet["Allowance"]):
         """Returns the entries that have not been removed and have not ended at this time."""
         return self.filter(Q(ends_at=None) | Q(ends_at__gt=at), taken_back_at=None)
 
+    def sparing(self, kind: str, name: str, finding_type: str, *, at: datetime) -> Allowance | None:
+        """Returns an entry for this entity and a finding of this type; None if there is none."""
+        entries = self.in_force(at).filter(kind=kind, name=name)
+        return entries.filter(finding_type__in=[finding_type, ""]).first()
+
 
 AllowanceManager = models.Manager.from_queryset(AllowanceQuerySet)
 

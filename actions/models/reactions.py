@@ -245,8 +245,8 @@ class Reaction(KeptModel):
 
     @property
     def remedy(self) -> Remedy | None:
-        """A link to what helps if it was prevented; None if nothing does."""
-        if self.state != State.PREVENTED:
+        """A link to what helps if it failed or was prevented; None if nothing does."""
+        if self.state not in (State.FAILED, State.PREVENTED):
             return None
         return remedies.remedy(self.outcome, self.finding_id)
 

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from actions import limits, reconcile
 from actions.execution import carry_out_due
-from actions.models import Memory, Reaction
+from actions.models import Reaction
 from actions.tests.attacks import arrive, attack, set_action, undo
 from actions.tests.test_limits import day
 from actions.tests.test_paths import DGA, asked_for
@@ -56,7 +56,7 @@ def test_an_undo_leaves_it_where_it_was_and_says_so(
     reconcile.reconcile(session)
     assert cloud.prefixes(settings.BLOCK_PREFIX_LISTS[0]) == set()
     assert cloud.addresses(ip_set) == {CIDR}
-    assert "It stays in the IP set blocked: others had put it there before" in unblocked.outcome
+    assert "It stays in the IP set blocked: others have put it there" in unblocked.outcome
     cloud.set_addresses(ip_set, [])  # what was so before an earlier block is no longer so
     block(session, 3)
     assert "stays" not in unblock(session, operator).outcome
@@ -96,6 +96,34 @@ def test_an_entry_of_an_earlier_version_which_remembered_nothing_is_the_portals(
     Reaction.objects.all().settle("done", at=timezone.now(), outcome="")  # type: ignore[arg-type]
     cloud.set_addresses(ip_set, [CIDR])
     block(session, 2)
-    assert not Memory.objects.exists()
     unblock(session, operator)
     assert cloud.addresses(ip_set) == set()
+
+
+def test_an_entry_of_an_earlier_version_stays_the_portals_if_a_path_is_added(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    arrive(attack(1, ADDRESS))
+    Reaction.objects.all().settle("done", at=timezone.now(), outcome="")  # type: ignore[arg-type]
+    cloud.set_addresses(ip_set, [CIDR])
+    settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
+    reconcile.reconcile(session)
+    assert cloud.prefixes(settings.BLOCK_PREFIX_LISTS[0]) == {CIDR}
+    block(session, 2)
+    unblock(session, operator)
+    assert cloud.prefixes(settings.BLOCK_PREFIX_LISTS[0]) == set()
+    assert cloud.addresses(ip_set) == set()
+
+
+def test_an_entry_of_a_list_that_was_set_up_after_the_block_is_not_the_portals(
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
+) -> None:
+    block(session)
+    theirs = cloud.prefix_list()
+    cloud.add_prefix(theirs, CIDR)
+    settings.BLOCK_PREFIX_LISTS = [theirs]
+    reconcile.reconcile(session)
+    unblock(session, operator)
+    reconcile.reconcile(session)
+    assert cloud.addresses(ip_set) == set()
+    assert cloud.prefixes(theirs) == {CIDR}

@@ -325,6 +325,8 @@ def test_lists_that_are_nearly_full_are_told_on_the_page(
         ("eu-central-1", 4, 4, 5),
         ("eu-central-1", 0, 4, 5),
     }
+    settings.BLOCK_PREFIX_LISTS = []
+    assert told() == [("IPv4 IP sets", "addresses"), ("domain lists", "domains")]
 
 
 def test_room_that_is_being_made_is_not_made_twice() -> None:

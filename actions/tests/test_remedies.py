@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import undo
+from actions import memories, remedies, undo
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 
@@ -47,10 +47,24 @@ def test_the_accounts(viewer_client: Client, settings: Settings) -> None:
     assert '<a href="/accounts">Show the roles of the AWS accounts</a>' in page
 
 
-def test_by_hand_and_nothing(viewer_client: Client) -> None:
+def test_by_hand_and_nothing(operator_client: Client, viewer_client: Client) -> None:
     arrive(attack(1, "10.0.0.1"), attack(2, service={"archived": True}))
     private, archived = Reaction.objects.order_by("pk")
     assert (private.state, archived.state) == ("prevented", "prevented")
     assert private.remedy is None
-    page = shown(viewer_client)
-    assert f'<a href="/events/{archived.finding_id}#by-hand">Act on this by hand</a>' in page
+    link = f'<a href="/events/{archived.finding_id}#by-hand">Act on this by hand</a>'
+    assert link in shown(operator_client)
+    assert link not in shown(viewer_client)  # they have no form there
+
+
+def test_the_list_of_users(viewer_client: Client, settings: Settings) -> None:
+    settings.AWS_ACCOUNT_ID = "123456789012"
+    arrive(stolen("", name="jane", kind="FederatedUser"))
+    assert '<a href="/entities?kind=user">Find the user</a>' in shown(viewer_client)
+
+
+@pytest.mark.parametrize("outcome", [f"It was left. {memories.RESTORE_AGAIN}", "Use REVOKE for x."])
+def test_what_an_operator_can_do_by_hand_all_the_same(outcome: str) -> None:
+    help_ = remedies.remedy(outcome, 7)
+    assert help_
+    assert help_.url == "/events/7#by-hand"

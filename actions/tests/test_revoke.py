@@ -13,10 +13,12 @@ from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from actions import undo as undoing
 from actions.execution import carry_out_due
 from actions.models import Memory, Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
-from actions.tests.test_execution import denied_before, iam_key, role
+from actions.tests.test_execution import denied_before, iam_key, later, role
+from storage.instants import iso
 from tests.aws import REGION, Cloud
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
@@ -267,6 +269,85 @@ def test_the_session_of_a_federated_user_is_denied_by_its_issuer(
         get(**which)
 
 
+SEQUENCE = "AttackSequence:IAM/CompromisedCredentials"
+
+
+def sequence(*actors: tuple[str, str, str]) -> Any:
+    """Returns a finding about several actors: the type, the name and the key of each."""
+    users = [{"type": kind, "name": name, "credentialUid": key} for kind, name, key in actors]
+    service = {"detection": {"sequence": {"actors": [{"user": user} for user in users]}}}
+    return attack(1, type=SEQUENCE, service=service)
+
+
+def test_a_session_with_the_name_of_an_iam_user_leaves_that_user_alone(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    set_action("REVOKE", finding_type=SEQUENCE)
+    key = iam_key(cloud)  # of bob
+    role(cloud, "deployer")
+    issuer = "arn:aws:iam::123456789012:user/mallory"
+    cloud.client("iam").create_user(UserName="mallory")
+    cloud.more.calls = [called_by(issuer)]
+    others = ("AssumedRole", "deployer", "ASIAIOSFODNN7OTHERS1")
+    arrive(
+        sequence(others, ("IAMUser", "eve", "AKIAIOSFODNN7EXAMPLE"), ("FederatedUser", "bob", KEY))
+    )
+    carry_out_due(session)
+    assert Reaction.objects.get(target="bob").state == "done"
+    assert cloud.client("iam").list_user_policies(UserName="mallory")["PolicyNames"]
+    assert (user_policies(cloud), keys(cloud)) == ([], {key: "Active"})
+
+
+def test_an_iam_user_cannot_hide_behind_a_session_of_its_name(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    set_action("REVOKE", finding_type=SEQUENCE)
+    key = iam_key(cloud)
+    arrive(sequence(("FederatedUser", "bob", KEY), ("IAMUser", "bob", "")))
+    carry_out_due(session)
+    assert keys(cloud) == {key: "Inactive"}
+
+
+@pytest.mark.parametrize(("kind", "target"), [("user", "bob"), ("role", "deployer")])
+def test_what_is_allowed_is_spared_also_if_only_aws_names_it(
+    cloud: Cloud, session: boto3.Session, operator: User, kind: str, target: str
+) -> None:
+    undoing.allow(kind, target, "", reason="x", ends_at=None, by=operator, at=timezone.now())
+    cloud.more.calls = [called_by(f"arn:aws:iam::123456789012:{kind}/{target}")]
+    arrive(stolen(KEY, name="jane", kind="FederatedUser"))
+    carry_out_due(session)
+    assert federated().state == "prevented"
+    assert f"{kind} {target} is on the allowlist for every finding type" in federated().outcome
+
+
+def test_cloudtrail_can_be_late(cloud: Cloud, session: boto3.Session) -> None:
+    cloud.client("iam").create_user(UserName="bob")
+    arrive(stolen(KEY, name="jane", kind="FederatedUser"))
+    carry_out_due(session)
+    assert federated().state == "pending"
+    cloud.more.calls = [called_by("arn:aws:iam::123456789012:user/bob")]
+    Reaction.objects.all().postpone(timezone.now())
+    carry_out_due(session)
+    assert federated().state == "done"
+
+
+@pytest.mark.parametrize("instant", ["3000", ["3000-01-01T00:00:00.000Z"]])
+def test_a_policy_in_which_others_write_the_time_otherwise_is_replaced(
+    cloud: Cloud, session: boto3.Session, instant: Any
+) -> None:
+    role(cloud, "deployer")
+    condition = {"DateLessThan": {"aws:TokenIssueTime": instant}}
+    statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    which = {"RoleName": "deployer", "PolicyName": "AWSRevokeOlderSessions"}
+    cloud.client("iam").put_role_policy(**which, PolicyDocument=json.dumps(policy))
+    arrive(stolen("", name="deployer", kind="AssumedRole"))
+    carry_out_due(session)
+    assert denied_before(cloud, "deployer") == iso(
+        Reaction.objects.get(target="deployer").decided_at, timespec="milliseconds"
+    )
+
+
 @pytest.mark.parametrize(
     ("issuer", "told"),
     [
@@ -279,7 +360,8 @@ def test_a_federated_user_whose_issuer_is_out_of_reach_is_told(
     cloud: Cloud, session: boto3.Session, issuer: str, told: str
 ) -> None:
     cloud.more.calls = [called_by(issuer)] if issuer else []
-    arrive(stolen(KEY, name="jane", kind="FederatedUser"))
+    with later(minutes=-21):
+        arrive(stolen(KEY, name="jane", kind="FederatedUser"))
     carry_out_due(session)
     assert federated().state == "prevented"
     assert told in federated().outcome
@@ -393,6 +475,18 @@ def test_the_role_behind_a_workload_is_revoked_and_given_back(
     assert denied_before(cloud, "worker")
     restore(session, operator)
     assert cloud.role_policy("123456789012", "worker") is None
+
+
+def test_a_pattern_of_an_attacker_does_not_hold_up_the_worker(
+    cloud: Cloud, session: boto3.Session
+) -> None:
+    resource = a_cluster(cloud)
+    pod = resource["kubernetesDetails"]["kubernetesWorkloadDetails"]
+    pod["serviceAccountName"] = "a" * 60
+    trusted(cloud, "slow", f"web:{'*a' * 30}*b", by="StringLike")
+    arrive(attack(1, type=RUNTIME, resource=resource, region=REGION))
+    carry_out_due(session)
+    assert Reaction.objects.get().state == "prevented"
 
 
 def test_a_pod_without_a_role_says_so(cloud: Cloud, session: boto3.Session) -> None:

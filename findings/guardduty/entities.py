@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from findings.guardduty.lenient_json import each, field, first_in, sequence, text_in
 
@@ -48,6 +48,14 @@ class Entity:
     kind: Kind
     name: str  # a canonical address, an ID, a name or an ARN; never empty
     is_actor: bool  # False if it is an affected resource
+
+
+class Federated(NamedTuple):
+    """A user that acted and is not an IAM user."""
+
+    name: str
+    principal_type: str  # in lower case: "federateduser", "identitycenteruser", ...
+    access_key: str  # with which it acted; "" if unknown
 
 
 _KINDS_OF_PRINCIPAL = {
@@ -143,11 +151,7 @@ def principal_in(finding: Mapping[str, Any]) -> tuple[str, str]:
 
     Database and Kubernetes users have no type.
     """
-    principals = [
-        *each(field(finding, "resource", "accessKeyDetails")),
-        *_actors_as_access_keys(field(finding, "service")),
-    ]
-    for details in principals:
+    for details in _principals(finding):
         name = _principal_name(details) or text_in(
             field(details, "principalId"), PRINCIPAL_MAX_LENGTH
         )
@@ -163,9 +167,18 @@ def principal_in(finding: Mapping[str, Any]) -> tuple[str, str]:
     return user, ""
 
 
+def _principals(finding: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from each(field(finding, "resource", "accessKeyDetails"))
+    yield from _actors_as_access_keys(field(finding, "service"))
+
+
+def _type_of(details: Mapping[str, Any]) -> str:
+    return _folded(field(details, "userType"))
+
+
 def _principal_name(details: Mapping[str, Any]) -> str:
     name = text_in(field(details, "userName"), PRINCIPAL_MAX_LENGTH)
-    return name or ("Root" if _folded(field(details, "userType")) == "root" else "")
+    return name or ("Root" if _type_of(details) == "root" else "")
 
 
 def _actors_as_access_keys(service: Any) -> Iterator[Mapping[str, Any]]:
@@ -210,11 +223,8 @@ def resource_acted(finding: Mapping[str, Any]) -> bool:
 
 def _acting(finding: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
     service = field(finding, "service")
-    for details in (
-        *each(field(finding, "resource", "accessKeyDetails")),
-        *_actors_as_access_keys(service),
-    ):
-        kind = _KINDS_OF_PRINCIPAL.get(_folded(field(details, "userType")))
+    for details in _principals(finding):
+        kind = _KINDS_OF_PRINCIPAL.get(_type_of(details))
         if kind is not None:
             yield kind, _named(kind, _principal_name(details))
         yield Kind.ACCESS_KEY, _named(Kind.ACCESS_KEY, field(details, "accessKeyId"))
@@ -238,6 +248,20 @@ def foreign_principals(finding: Mapping[str, Any], account_id: str) -> Iterator[
         issuer = text_in(field(actor, "session", "issuer"), ENTITY_NAME_MAX_LENGTH)
         if ":role/" in issuer and issuer.split(":")[4:5] != [account_id]:
             yield _named(Kind.ROLE, issuer)
+
+
+def federated_in(finding: Mapping[str, Any]) -> Iterator[Federated]:
+    """Yields the users that acted and are not IAM users, unless an IAM user of that name acted.
+
+    Whoever starts a session chooses its name, which can be that of an IAM user.
+    """
+    principals = list(_principals(finding))
+    iam_users = {_principal_name(one) for one in principals if _type_of(one) in {"iamuser", "root"}}
+    for details in principals:
+        kind, name = _KINDS_OF_PRINCIPAL.get(_type_of(details)), _principal_name(details)
+        if kind == Kind.USER and name and name not in iam_users:
+            key = _named(Kind.ACCESS_KEY, field(details, "accessKeyId"))
+            yield Federated(_named(kind, name), _type_of(details), key)
 
 
 def _attacked(resource: Any) -> Iterator[tuple[Kind, str]]:

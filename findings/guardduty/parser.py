@@ -18,8 +18,10 @@ from findings.guardduty.entities import (
     PRINCIPAL_MAX_LENGTH,
     PRINCIPAL_TYPE_MAX_LENGTH,
     Entity,
+    Federated,
     Kind,
     entities_in,
+    federated_in,
     foreign_principals,
     principal_in,
     resource_acted,
@@ -105,6 +107,7 @@ class ParsedFinding:
     principal: str  # the principal that acted: a user name, a role, "Root", ...
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
     foreign_principals: frozenset[str]  # names of actors of another account
+    federated: tuple[Federated, ...]  # users that acted and are not IAM users
     is_sample: bool
     set_aside: str  # why GuardDuty or Security Hub set it aside, as a sentence; "" if they did not
 
@@ -171,6 +174,7 @@ def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         principal=principal,
         principal_type=principal_type,
         foreign_principals=frozenset(foreign_principals(finding, account_id)) - {""},
+        federated=tuple(federated_in(finding)),
         is_sample=_is_sample(finding),
         set_aside=_set_aside(finding),
     )

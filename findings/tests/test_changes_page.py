@@ -35,7 +35,7 @@ def _change(action: str, target: Target, *, by: str = "oscar", at: datetime = NO
 def _page(client: Client, query: str = "") -> str:
     answer = client.get(f"/changes{query}")
     assert answer.status_code == 200
-    return " ".join(answer.content.decode().split())
+    return " ".join(answer.content.decode().replace("<wbr>", "").split())
 
 
 def _rows(page: str) -> list[str]:

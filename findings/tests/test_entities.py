@@ -246,6 +246,7 @@ def test_nothing_is_guessed() -> None:
         principal="",
         principal_type="",
         foreign_principals=frozenset(),
+        federated=(),
         is_sample=False,
         set_aside="",
     )
