@@ -51,7 +51,8 @@ class HandForm(forms.Form):
         )
 
 
-_CONTAINED = sorted({kind.value for one in CONTAINMENTS.values() for kind in one.targets})
+# What can be blocked comes first: addresses and domains.
+_CONTAINED = [kind.value for one in CONTAINMENTS.values() for kind in sorted(one.targets)]
 
 
 class ExceptionForm(forms.Form):
