@@ -8,7 +8,9 @@ from typing import Any
 from django import forms
 
 from actions import durations
-from actions.by_hand import AS_SET, LASTS, REASON_MAX_LENGTH, Request
+from actions.by_hand import ALLOW, AS_SET, LASTS, REASON_MAX_LENGTH, Request
+from actions.models import CONTAINMENTS
+from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
 
 
@@ -46,4 +48,37 @@ class HandForm(forms.Form):
             finding,
             lasts=None if lasts == AS_SET else durations.parse(lasts),
             lasts_as_set=lasts == AS_SET,
+        )
+
+
+# What can be blocked comes first: addresses and domains.
+_CONTAINED = [kind.value for one in CONTAINMENTS.values() for kind in sorted(one.targets)]
+
+
+class ExceptionForm(forms.Form):
+    """An entity for the allowlist, also if no finding has named it yet."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind.capitalize()) for kind in _CONTAINED])
+    name = forms.CharField(
+        label="Address, domain, name or ID",
+        max_length=ENTITY_NAME_MAX_LENGTH,
+        help_text="As in findings, without wildcards",
+    )
+    lasts = forms.ChoiceField(
+        label="Duration", choices=[("", "No end"), *LASTS[1:-1]], required=False
+    )
+    reason = forms.CharField(max_length=REASON_MAX_LENGTH, help_text="For the log")
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if not name.isprintable():
+            raise forms.ValidationError("The name contains characters that cannot be displayed.")
+        return name
+
+    def request(self) -> Request:
+        """Returns the request of a valid form: an exception for every finding type."""
+        wanted = self.cleaned_data
+        lasts = durations.parse(wanted["lasts"]) if wanted["lasts"] else None
+        return Request(
+            ALLOW, wanted["kind"], wanted["name"], wanted["reason"], lasts=lasts, lasts_as_set=False
         )

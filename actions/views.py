@@ -6,14 +6,15 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.api_auth import Caller
-from actions import approval, breaker, containment, fill, log, paths, undo
-from actions.forms import ReasonForm
+from actions import approval, breaker, by_hand, containment, fill, log, paths, undo
+from actions.forms import ExceptionForm, ReasonForm
 from actions.models import CONTAINMENT, Allowance, Reaction, State
 from findings.models import Finding
 from storage import filters, paging
@@ -145,16 +146,34 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(HERE)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_see
 def allowlist(request: HttpRequest) -> HttpResponse:
-    """Shows the allowlist, newest entry first."""
+    """Shows the allowlist, newest entry first; POST adds an exception for every finding type."""
+    may_add = request.user.has_perm("actions.add_reaction")
+    form = ExceptionForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+        if not may_add:
+            raise PermissionDenied
+        if form.is_valid():
+            try:
+                added = by_hand.allow(form.request(), by=caller_of(request), at=timezone.now())
+            except by_hand.NotPossible as reason:
+                form.add_error("name", str(reason))
+            else:
+                name = form.cleaned_data["name"]
+                if added:
+                    messages.success(request, f"{name} is on the allowlist for every finding type.")
+                else:
+                    messages.info(request, f"{name} is already on the allowlist.")
+                return redirect("actions:allowlist")
     allowances = (
         Allowance.objects.in_force(timezone.now()).select_related("added_by").order_by("-pk")
     )
     context = {
         "allowances": allowances,
-        "may_act": request.user.has_perm("actions.add_reaction"),
+        "may_act": may_add,
+        "form": form,
     }
     return render(request, "actions/allowlist.html", context)
 

@@ -25,7 +25,7 @@ COUNTED = 100  # findings that need a person are counted so far
 _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 # Sizes of the chart, in SVG units.
-HEIGHT = 160
+HEIGHT = 100
 WIDTH = 720
 
 # In stacking order, from the axis upward.

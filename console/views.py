@@ -113,13 +113,15 @@ def account_list(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"{account_id} {text}.")
             return redirect("console:accounts")
     known, reach = accounts.known(), members.Reach.now()
+    asked = (request.POST or request.GET).get("account_id", "")
     if request.method != "POST":
-        asked = request.GET.get("account_id", "")
         # Fill in the current name: submitting the form with an empty name removes it.
         name = next((one.name for one in known if one.account_id == asked), "")
         form = accounts.NameForm(initial={"account_id": asked, "name": name})
     context = {
         "form": form,
+        # The listed account whose row has the form.
+        "edited": asked if may_change and any(one.account_id == asked for one in known) else "",
         "known": [
             (one, reach.of(one.account_id))
             for one in accounts.in_order(known, request.GET.get("sort", ""))

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from storage import instants
@@ -28,6 +28,15 @@ def instant(at: datetime | None, precision: str = "second") -> SafeString | str:
 def instant_text(at: datetime, precision: str = "second") -> str:
     """Return the same text without an element, for emails and attributes."""
     return instants.shown(at, precision)
+
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+@register.filter
+def with_code(text: str) -> SafeString:
+    """Return the text as HTML, with what is between backticks as <code>."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308  (escaped above)
 
 
 _WITHIN_NAME = re.compile(r"(?<=[:/._-])(?=\w)|(?<=[a-z0-9])(?=[A-Z])")

@@ -62,7 +62,7 @@ ERRORS = {
     "403": (403, "permission_denied", "Your role does not allow this"),
     "403 csrf": (403, "csrf_failed", "This form has expired"),
     "404": (404, "not_found", "Page not found"),
-    "405": (405, "method_not_allowed", "Method not allowed"),
+    "405": (405, "method_not_allowed", "This address only receives forms"),
     "413": (413, "body_too_large", "Request too large"),
     "500": (500, "internal_error", "Something went wrong"),
 }

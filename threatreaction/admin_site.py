@@ -22,6 +22,7 @@ class AdminSite(admin.AdminSite):
     site_title = "Threat Reaction"
     index_title = "Administration"
     site_url = "/threats"
+    enable_nav_sidebar = False  # the lists need the width
 
     def has_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and any(

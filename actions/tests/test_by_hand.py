@@ -150,6 +150,41 @@ def test_allow_by_hand_until_it_ends(operator_client: Client, valid_license: Lic
     assert "was added to" in ask(operator_client, path, f"ALLOW:address:{ADDRESS}")
 
 
+NEW = {"kind": "address", "name": "81.2.0.2", "lasts": "1d", "reason": "Ours"}
+
+
+def test_an_exception_is_added_before_any_finding(
+    operator_client: Client, valid_license: License
+) -> None:
+    for told in ("is on the allowlist for every finding type", "is already on"):
+        answer = operator_client.post("/actions/allowlist", NEW, follow=True)
+        assert told in answer.content.decode()
+    added = Allowance.objects.get()
+    assert (added.name, added.finding_type, added.reason) == (ADDRESS, "", "Ours")
+    assert added.ends_at
+    set_action("BLOCK")
+    arrive(attack(1))
+    assert Reaction.objects.get().state == "prevented"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "no address"}, {"name": "a\0b"}, {"name": "x" * 5000}, {"kind": "volume"},
+     {"reason": ""}, {"lasts": "2d"}, {"kind": "user", "name": "a\u202eb"}],
+)  # fmt: skip
+def test_what_is_no_exception_stays_in_the_form(
+    operator_client: Client, valid_license: License, wrong: dict[str, str]
+) -> None:
+    answer = operator_client.post("/actions/allowlist", {**NEW, **wrong})
+    assert 'class="errorlist"' in answer.content.decode()
+    assert not Allowance.objects.exists()
+
+
+def test_viewers_add_no_exception(viewer_client: Client, valid_license: License) -> None:
+    assert viewer_client.post("/actions/allowlist", NEW).status_code == 403
+    assert "Add an exception" not in viewer_client.get("/actions/allowlist").content.decode()
+
+
 def test_many_events_at_once(operator_client: Client, valid_license: License) -> None:
     event(attack(1), attack(2), attack(3, "81.2.0.3"), attack(4, "10.0.0.1"), attack(5))
     listed = operator_client.get("/events").content.decode()

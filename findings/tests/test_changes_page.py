@@ -35,6 +35,7 @@ def _change(action: str, target: Target, *, by: str = "oscar", at: datetime = NO
 def _page(client: Client, query: str = "") -> str:
     answer = client.get(f"/changes{query}")
     assert answer.status_code == 200
+    # <wbr> is where a finding type may break.
     return " ".join(answer.content.decode().replace("<wbr>", "").split())
 
 
