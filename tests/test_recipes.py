@@ -29,10 +29,10 @@ def add_person(request: HttpRequest) -> HttpResponse:
 
 @pytest.fixture
 def _new_route(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Add the route /people."""
+    """Add the route /hires."""
     urls = ModuleType("urls_with_a_new_route")
     urls.urlpatterns = [  # type: ignore[attr-defined]
-        path("people", add_person, name="add-person"),
+        path("hires", add_person, name="add-person"),
         path("", include(settings.ROOT_URLCONF)),
     ]
     monkeypatch.setitem(sys.modules, urls.__name__, urls)
@@ -41,7 +41,7 @@ def _new_route(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
 
 @pytest.mark.usefixtures("_new_route")
 def test_a_new_route_is_gated_from_the_first_minute(operator_client: Client) -> None:
-    refused = operator_client.post("/people", {"name": "hire"})
+    refused = operator_client.post("/hires", {"name": "hire"})
     assert refused.status_code == 403
     assert refused.json()["code"] == "license_missing"
     assert not User.objects.filter(username="hire").exists()
@@ -49,14 +49,14 @@ def test_a_new_route_is_gated_from_the_first_minute(operator_client: Client) -> 
 
 @pytest.mark.usefixtures("_new_route")
 def test_a_new_route_writes_with_a_license(operator_client: Client, valid_license: License) -> None:
-    assert operator_client.post("/people", {"name": "hire"}).content == b"Added."
+    assert operator_client.post("/hires", {"name": "hire"}).content == b"Added."
     assert User.objects.filter(username="hire").exists()
 
 
 @pytest.mark.usefixtures("_new_route")
 def test_a_new_route_is_listed_as_gated(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("checkgate")
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "/people" in line]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "/hires" in line]
     assert "exempt" not in line
 
 
