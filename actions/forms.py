@@ -52,7 +52,7 @@ class HandForm(forms.Form):
 
 
 # What can be blocked comes first: addresses and domains.
-_CONTAINED = [kind.value for one in CONTAINMENTS.values() for kind in sorted(one.targets)]
+_CONTAINED = [str(kind) for one in CONTAINMENTS.values() for kind in sorted(one.targets)]
 
 
 class ExceptionForm(forms.Form):
