@@ -340,8 +340,12 @@ def _locked(customer: Customer) -> Customer:
 
 
 def _read_again(order: Order) -> Order:
-    """Returns the order as it is now that its customer is locked."""
-    return Order.objects.select_related("license", "customer__user").get(pk=order.pk)
+    """Returns the order as it is now that its customer is locked, and locks it as well.
+
+    panel.payments writes the order's session without the customer's lock: it waits then.
+    """
+    rows = Order.objects.select_for_update(of=("self",))
+    return rows.select_related("license", "customer__user").get(pk=order.pk)
 
 
 def _rename(customer: Customer, name: str) -> None:
