@@ -91,6 +91,12 @@ def member_of(user: User) -> Member:
     return member
 
 
+def locked(customer: Customer) -> Customer:
+    """Returns the customer as it is now, and locks it until the transaction ends."""
+    # Without its user: PostgreSQL leaves out a joined row whose user changed while it waited.
+    return Customer.objects.select_for_update().get(pk=customer.pk)
+
+
 @transaction.atomic
 def start_trial(
     customer: Customer, *, account_id: str, name: str, at: datetime, by: User | None = None
@@ -101,7 +107,7 @@ def start_trial(
 
     Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     _insist_on_good_standing(customer)
     if not AccountProof.objects.filter(customer=customer, aws_account_id=account_id).exists():
         raise NotProven(account_id)
@@ -144,7 +150,7 @@ def place_order(
     Raises Suspended, or Refused if nothing can be ordered, or if the unpaid order has another
     price, name or address.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     _insist_on_good_standing(customer)
     if not selling.is_open():
         msg = "Paid licenses cannot be ordered at the moment. Contact us."
@@ -180,7 +186,7 @@ def settle(
     Invoices and Stripe both end here. For a suspended customer, the license is issued by
     `reinstate`. Returns the order. Raises Refused if it is cancelled.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     order = _read_again(order)
     if order.cancelled_at:
         msg = f"{order} is cancelled."
@@ -204,7 +210,7 @@ def undo_payment(order: Order, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused otherwise.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     order = _read_again(order)
     if order.status is Order.Status.DONE:
         msg = f"The key of {order} was issued. Revoke the license {order.license} instead."
@@ -231,7 +237,7 @@ def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
     The caller has closed `order.stripe_session`: see panel.payments.cancel. Raises Refused if the
     order is paid or cancelled, or if another session was opened meanwhile.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     session, order = order.stripe_session, _read_again(order)
     if order.status is not Order.Status.OPEN:
         msg = f"{order} cannot be cancelled: it is {order.status.value}."
@@ -258,7 +264,7 @@ def replace(
     Raises Suspended, or Refused if the license is revoked or expired, or if its customer has
     replaced it too often.
     """
-    customer = _locked(old.customer)
+    customer = locked(old.customer)
     _insist_on_good_standing(customer)
     _insist_on_unrevoked(old)
     if not by.is_staff and _replaced_lately(old, at) >= MAX_REPLACEMENTS:
@@ -292,7 +298,7 @@ def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if it is already revoked.
     """
-    customer = _locked(license.customer)
+    customer = locked(license.customer)
     _insist_on_unrevoked(license)
     Revocation.objects.create(license=license, revoked_at=at)
     _record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
@@ -305,7 +311,7 @@ def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is already suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     if customer.is_suspended:
         msg = f"{customer} is already suspended."
         raise Refused(msg)
@@ -321,7 +327,7 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is not suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     if not customer.is_suspended:
         msg = f"{customer} is not suspended."
         raise Refused(msg)
@@ -331,12 +337,6 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
     mail.reinstated(customer, why)
     for order in customer.order_set.filter(license=None).exclude(paid_at=None).order_by("paid_at"):
         _fulfil(order, customer, by=by, at=at)
-
-
-def _locked(customer: Customer) -> Customer:
-    return (
-        Customer.objects.select_for_update(of=("self",)).select_related("user").get(pk=customer.pk)
-    )
 
 
 def _read_again(order: Order) -> Order:
