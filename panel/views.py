@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
 from django.conf import settings
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from license.token import Plan
 from panel import account_proof, issuing, orders, roles, selling, teams, term
 from panel.account_proof import ProofRefused
-from panel.forms import AccountIdField, OrderForm, ReasonForm, RequestForm, TrialForm
+from panel.forms import OrderForm, ReasonForm, RequestForm, TrialForm, normalized
 from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Member, Order
 from panel.roles import Power
@@ -53,7 +54,7 @@ def licenses(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @sensitive_variables()
-def download(request: HttpRequest, jti: str) -> HttpResponse:
+def download(request: HttpRequest, jti: UUID) -> HttpResponse:
     """Returns the license key as a text file for `setlicense --file`."""
     insist(request, Power.KEYS)
     issued = _license(request, jti)
@@ -105,7 +106,7 @@ def request_license(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def replace(request: HttpRequest, jti: str) -> HttpResponse:
+def replace(request: HttpRequest, jti: UUID) -> HttpResponse:
     """Replaces a lost or compromised key with a new one for the same account."""
     insist(request, Power.KEYS)
     issued = _license(request, jti)
@@ -173,7 +174,7 @@ def _request_page(
         "tax_depends_on_country": settings.SELLER_COUNTRY in selling.EU,
     }
     if plan is Plan.TRIAL:
-        is_proven = account_proof.is_proven(customer, AccountIdField().to_python(account_id))
+        is_proven = account_proof.is_proven(customer, normalized(account_id))
         challenge = account_proof.new_challenge(customer)
         context |= {
             "is_proven": is_proven,
@@ -231,6 +232,6 @@ def _member(request: HttpRequest) -> Member:
     return issuing.member_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
-def _license(request: HttpRequest, jti: str) -> IssuedLicense:
+def _license(request: HttpRequest, jti: UUID) -> IssuedLicense:
     rows = IssuedLicense.objects.with_fate()
     return get_object_or_404(rows, jti=jti, customer=_member(request).customer)

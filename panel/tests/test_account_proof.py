@@ -190,6 +190,12 @@ def test_what_is_no_proof_is_told(alice_client: Client, sts: Sts, text: str) -> 
     assert not sts.asked
 
 
+@pytest.mark.parametrize("account_id", ["\0", "1" * 500, "é"])
+def test_any_account_may_stand_in_a_link(alice_client: Client, account_id: str) -> None:
+    query = {"plan": "trial", "account_id": account_id}
+    assert alice_client.get("/panel/request-license", query).status_code == 200
+
+
 def test_a_proof_for_another_panel_is_refused(alice_client: Client, sts: Sts) -> None:
     proof = sign(sts, challenge_on(alice_client), panel_url="https://evil.example/panel")
     assert "for another panel" in ask(alice_client, proof)
