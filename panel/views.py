@@ -9,7 +9,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -42,7 +41,11 @@ def licenses(request: HttpRequest) -> HttpResponse:
     rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
     context = {
         "accounts": _by_account(rows, at),
-        "orders": customer.order_set.filter(license=None, cancelled_at=None).order_by("-pk"),
+        "orders": (
+            customer.order_set.filter(license=None, cancelled_at=None)
+            .select_related("license")
+            .order_by("-pk")
+        ),
         "customer": customer,
         "may_see_keys": roles.may(member, Power.KEYS),
         "may_order": roles.may(member, Power.ORDERS),
@@ -171,7 +174,7 @@ def _request_page(
         "can_order": can_order,
         "by_card": selling.by_card(),
         "prices": _prices() if can_order else [],
-        "tax_depends_on_country": settings.SELLER_COUNTRY in selling.EU,
+        "tax_depends_on_country": can_order and selling.depends_on_country(),
     }
     if plan is Plan.TRIAL:
         is_proven = account_proof.is_proven(customer, normalized(account_id))
@@ -209,17 +212,16 @@ def _by_account(
 ) -> dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]]:
     """Groups licenses by AWS account, with their status and whether they can be renewed.
 
-    A Trial cannot be upgraded once the account has a Paid license that has not ended.
+    While an account has Paid licenses that have not ended, only the last of them can be renewed.
     """
     accounts: dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]] = {}
     rows = list(rows)
-    paid = {
-        row.aws_account_id
-        for row in rows
-        if row.plan == Plan.PAID and not row.is_revoked and at < row.expires_at
-    }
+    last: dict[str, IssuedLicense] = {}
+    for row in sorted(rows, key=lambda row: row.expires_at):
+        if row.plan == Plan.PAID and not row.is_revoked and at < row.expires_at:
+            last[row.aws_account_id] = row
     for row in rows:
-        renewable = row.plan == Plan.PAID or row.aws_account_id not in paid
+        renewable = last.get(row.aws_account_id, row) == row
         accounts.setdefault(row.aws_account_id, []).append((row, row.status(at), renewable))
     return accounts
 
