@@ -525,7 +525,7 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 class ActAdmin(ReadOnlyAdmin[Act]):
     """The journal: who did what, when and why."""
 
-    list_display = ["at", "kind", "customer", "license", "order", "by", "why"]
+    list_display = ["at", "kind", "customer", "by", "why", "order", "license"]
     list_filter = ["kind"]
     list_select_related = ["customer__user", "license", "order", "by"]
     search_fields = [

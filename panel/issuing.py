@@ -22,9 +22,8 @@ from django.views.decorators.debug import sensitive_variables
 from license import token
 from license.reasons import LicenseError
 from license.token import Plan
-from panel import invoicing, mail, selling, term
+from panel import account_proof, invoicing, mail, selling, term
 from panel.models import (
-    AccountProof,
     Act,
     Customer,
     IssuedLicense,
@@ -109,7 +108,7 @@ def start_trial(
     """
     customer = locked(customer)
     _insist_on_good_standing(customer)
-    if not AccountProof.objects.filter(customer=customer, aws_account_id=account_id).exists():
+    if not account_proof.is_proven(customer, account_id):
         raise NotProven(account_id)
     _rename(customer, name)
     # A trial that was moved to this account counts too. The database's constraint handles

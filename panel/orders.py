@@ -146,8 +146,7 @@ def to_stripe(request: HttpRequest, placed: Order) -> HttpResponse:
 
 
 def _customer(request: HttpRequest) -> Customer:
-    # LoginRequiredMiddleware requires sign-in
-    return issuing.member_of(cast(User, request.user)).customer
+    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
 def _order_of(request: HttpRequest, pk: int) -> Order:

@@ -63,12 +63,16 @@ def render(document: Document) -> bytes:
 def _drawable(pdf: FPDF, text: str) -> str:
     """Returns the text with a box for each letter that the font lacks, which would be invisible."""
     letters = pdf.fonts["body"].cmap
-    return "".join(one if one == "\n" or ord(one) in letters else "\N{WHITE SQUARE}" for one in text)
+    return "".join(
+        one if one == "\n" or ord(one) in letters else "\N{WHITE SQUARE}" for one in text
+    )
 
 
 def _text(pdf: FPDF, text: str, *, style: str = "", size: float = 10) -> None:
     pdf.set_font("body", style, size)
-    pdf.multi_cell(WIDTH, size * 0.55, _drawable(pdf, text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(
+        WIDTH, size * 0.55, _drawable(pdf, text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT
+    )
 
 
 def _facts(pdf: FPDF, facts: Facts) -> None:

@@ -147,6 +147,8 @@ def test_a_paid_order_has_a_receipt_and_the_history_keeps_all(
     page = text(alice_client, "/panel/orders")
     assert (page.count("Done"), page.count("Cancelled")) == (1, 1)
     assert alice_client.get(f"/panel/orders/{second.pk}/receipt.pdf").status_code == 404
+    invoice = alice_client.get("/panel/invoices/1").content.decode()
+    assert f"{first} is paid." in invoice  # it still says where to transfer the money
 
 
 def test_an_order_keeps_its_price_and_its_invoice_what_was_sold(
