@@ -226,6 +226,12 @@ def test_a_proof_is_too_old_after_15_minutes_and_a_challenge_after_an_hour(
     assert not sts.asked
 
 
+ANSWER = (
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult>%s</GetCallerIdentityResult>"
+    b"<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -234,6 +240,9 @@ def test_a_proof_is_too_old_after_15_minutes_and_a_challenge_after_an_hour(
         (200, b"not xml"),
         (302, b"http://169.254.169.254/"),
         (403, b""),
+        (403, b"<ErrorResponse><Error/></ErrorResponse>"),
+        (403, b"<ErrorResponse><Error>down</Error></ErrorResponse>"),
+        (200, ANSWER % b"<Account>210987654321</Account><Account>1</Account>"),
     ],
 )
 def test_an_aws_that_is_out_of_order_is_told(
