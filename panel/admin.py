@@ -179,8 +179,8 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
         "customer",
         "aws_account_id",
         "plan",
-        "not_before",
         "expires_at",
+        "not_before",
     ]
     list_filter = ["plan"]
     list_select_related = ["customer__user", "revocation", "replacement"]

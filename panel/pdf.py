@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import cast
 
 from fpdf import FPDF, XPos, YPos
 from fpdf.enums import Align
+from fpdf.fonts import TTFFont
 
 from panel.documents import Document, Facts
 
@@ -62,9 +64,9 @@ def render(document: Document) -> bytes:
 
 def _drawable(pdf: FPDF, text: str) -> str:
     """Returns the text with a box for each letter that the font lacks, which would be invisible."""
-    letters = pdf.fonts["body"].cmap
+    font = cast(TTFFont, pdf.fonts["body"])
     return "".join(
-        one if one == "\n" or ord(one) in letters else "\N{WHITE SQUARE}" for one in text
+        one if one == "\n" or ord(one) in font.cmap else "\N{WHITE SQUARE}" for one in text
     )
 
 
