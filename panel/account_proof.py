@@ -214,14 +214,15 @@ def _signer_according_to_aws(answer: _Answer) -> _SignedBy:
         )
     except (ResponseParserError, KeyError):  # the latter: XML that is no answer
         said = {}
-    if 400 <= answer.status < 500 and (code := said.get("Error", {}).get("Code")):
-        logger.warning("AWS STS refused a proof: %s", re.sub(r"\W", "", code)[:60])
+    error = said.get("Error")
+    if 400 <= answer.status < 500 and isinstance(error, dict) and (code := error.get("Code")):
+        logger.warning("AWS STS refused a proof: %s", re.sub(r"\W", "", str(code))[:60])
         raise ProofRefused(
             "AWS did not accept the proof. Its credentials may have expired, or the text was"
             " changed. Create a new proof."
         )
-    account_id = said.get("Account", "")
+    account_id = str(said.get("Account", ""))  # a list, if the element is there twice
     if answer.status != 200 or not re.fullmatch(r"[0-9]{12}", account_id, re.ASCII):
         logger.error("AWS STS answered with status %d and no account.", answer.status)
         raise ProofRefused(UNREACHABLE)
-    return _SignedBy(account_id, said.get("Arn", "")[:2048])
+    return _SignedBy(account_id, str(said.get("Arn", ""))[:2048])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -19,8 +20,9 @@ from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from panel import account_proof, issuing, payments, selling, teams
 from panel.forms import ApproveAccountForm, OwnerForm, ReasonForm, ReplaceForm, ToldReasonForm
@@ -121,6 +123,43 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
         return None
 
 
+class ByInvoiceNumber(ReadOnlyAdmin[_M]):
+    """Finds the rows of an invoice by its printed number, which is the reference of a transfer."""
+
+    sequence_field: ClassVar[str]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[_M], search_term: str
+    ) -> tuple[QuerySet[_M], bool]:
+        number = re.fullmatch(r"\s*TR-?([0-9]{1,9})\s*", search_term, re.ASCII | re.IGNORECASE)
+        if number:
+            return queryset.filter(**{self.sequence_field: int(number[1])}), False
+        return super().get_search_results(request, queryset, search_term)
+
+
+class OrderStatusFilter(admin.SimpleListFilter):
+    """Orders by the status that the list shows."""
+
+    title = parameter_name = "status"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return [(status.name.lower(), status.value) for status in Order.Status]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        match self.value():
+            case "open":
+                return queryset.filter(paid_at=None, cancelled_at=None)
+            case "on_hold":
+                return queryset.filter(paid_at__isnull=False, license=None)
+            case "done":
+                return queryset.filter(license__isnull=False)
+            case "cancelled":
+                return queryset.filter(cancelled_at__isnull=False)
+        return queryset
+
+
 @admin.register(User)
 class UserAdmin(OwnFiltersOnly, django.contrib.auth.admin.UserAdmin[User]):
     """Users. Only superusers have access: the staff group has no permission for them."""
@@ -140,8 +179,8 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
         "customer",
         "aws_account_id",
         "plan",
-        "not_before",
         "expires_at",
+        "not_before",
     ]
     list_filter = ["plan"]
     list_select_related = ["customer__user", "revocation", "replacement"]
@@ -228,8 +267,10 @@ class IssuedLicenseAdmin(ReadOnlyAdmin[IssuedLicense]):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin[Order]):
-    """Orders, with an action to mark them paid."""
+class OrderAdmin(ByInvoiceNumber[Order]):
+    """Orders, with actions to mark them paid, to undo that and to cancel them."""
+
+    sequence_field = "invoice__sequence"
 
     list_display = [
         "__str__",
@@ -240,11 +281,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "total_shown",
         "placed_at",
     ]
-    list_filter = [
-        ("paid_at", admin.EmptyFieldListFilter),
-        ("cancelled_at", admin.EmptyFieldListFilter),
-        "months",
-    ]
+    list_filter = [OrderStatusFilter, "months"]
     list_select_related = ["customer__user", "license"]
     search_fields = [
         "customer__members__user__email",
@@ -315,7 +352,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     @admin.display(description="total")
     def total_shown(self, order: Order) -> str:
         """Returns the price with tax."""
-        return order.total_shown or "-"
+        return order.total_shown.replace(" ", "\N{NO-BREAK SPACE}") or "-"
 
     @admin.display(description="status")
     def state(self, order: Order) -> str:
@@ -488,7 +525,7 @@ class CustomerAdmin(ReadOnlyAdmin[Customer]):
 class ActAdmin(ReadOnlyAdmin[Act]):
     """The journal: who did what, when and why."""
 
-    list_display = ["at", "kind", "customer", "license", "order", "by", "why"]
+    list_display = ["at", "kind", "customer", "by", "why", "order", "license"]
     list_filter = ["kind"]
     list_select_related = ["customer__user", "license", "order", "by"]
     search_fields = [
@@ -507,8 +544,10 @@ class ActAdmin(ReadOnlyAdmin[Act]):
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(ReadOnlyAdmin[Invoice]):
+class InvoiceAdmin(ByInvoiceNumber[Invoice]):
     """Invoices and credit notes."""
+
+    sequence_field = "sequence"
 
     list_display = ["__str__", "issued_at", "order", "customer", "cancels", "amount"]
     list_select_related = ["order__customer__user", "cancels"]
@@ -529,7 +568,14 @@ class InvoiceAdmin(ReadOnlyAdmin[Invoice]):
         "tax_note",
         "amount",
         "bank_details",
+        "pdf",
     ]
+
+    @admin.display(description="PDF")
+    def pdf(self, invoice: Invoice) -> str:
+        """Returns a link to what the customer got."""
+        url = reverse("invoice-pdf", args=[invoice.sequence])
+        return format_html('<a href="{}">{}</a>', url, invoice.number)
 
     @admin.display(description="customer")
     def customer(self, invoice: Invoice) -> str:

@@ -20,6 +20,11 @@ from panel.models import Order, Role, account_id_field_validator, refuse_example
 from serving.passkeys import CredentialForm, wrong_answer
 
 
+def normalized(account_id: str) -> str:
+    """Returns the account id without spaces and hyphens, and without NUL, as databases want it."""
+    return re.sub(r"[\s\0-]", "", account_id)
+
+
 class AccountIdField(forms.CharField):
     """An AWS account id: 12 digits. Spaces and hyphens are removed."""
 
@@ -27,7 +32,7 @@ class AccountIdField(forms.CharField):
     widget = forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"})
 
     def to_python(self, value: object) -> str:
-        return re.sub(r"[\s-]", "", str(super().to_python(value) or ""))
+        return normalized(str(super().to_python(value) or ""))
 
 
 def _insist_on_printable(value: str) -> None:

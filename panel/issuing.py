@@ -22,9 +22,8 @@ from django.views.decorators.debug import sensitive_variables
 from license import token
 from license.reasons import LicenseError
 from license.token import Plan
-from panel import invoicing, mail, selling, term
+from panel import account_proof, invoicing, mail, selling, term
 from panel.models import (
-    AccountProof,
     Act,
     Customer,
     IssuedLicense,
@@ -91,6 +90,12 @@ def member_of(user: User) -> Member:
     return member
 
 
+def locked(customer: Customer) -> Customer:
+    """Returns the customer as it is now, and locks it until the transaction ends."""
+    # Without its user: PostgreSQL leaves out a joined row whose user changed while it waited.
+    return Customer.objects.select_for_update().get(pk=customer.pk)
+
+
 @transaction.atomic
 def start_trial(
     customer: Customer, *, account_id: str, name: str, at: datetime, by: User | None = None
@@ -101,9 +106,9 @@ def start_trial(
 
     Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     _insist_on_good_standing(customer)
-    if not AccountProof.objects.filter(customer=customer, aws_account_id=account_id).exists():
+    if not account_proof.is_proven(customer, account_id):
         raise NotProven(account_id)
     _rename(customer, name)
     # A trial that was moved to this account counts too. The database's constraint handles
@@ -144,7 +149,7 @@ def place_order(
     Raises Suspended, or Refused if nothing can be ordered, or if the unpaid order has another
     price, name or address.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     _insist_on_good_standing(customer)
     if not selling.is_open():
         msg = "Paid licenses cannot be ordered at the moment. Contact us."
@@ -180,7 +185,7 @@ def settle(
     Invoices and Stripe both end here. For a suspended customer, the license is issued by
     `reinstate`. Returns the order. Raises Refused if it is cancelled.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     order = _read_again(order)
     if order.cancelled_at:
         msg = f"{order} is cancelled."
@@ -204,7 +209,7 @@ def undo_payment(order: Order, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused otherwise.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     order = _read_again(order)
     if order.status is Order.Status.DONE:
         msg = f"The key of {order} was issued. Revoke the license {order.license} instead."
@@ -231,7 +236,7 @@ def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
     The caller has closed `order.stripe_session`: see panel.payments.cancel. Raises Refused if the
     order is paid or cancelled, or if another session was opened meanwhile.
     """
-    customer = _locked(order.customer)
+    customer = locked(order.customer)
     session, order = order.stripe_session, _read_again(order)
     if order.status is not Order.Status.OPEN:
         msg = f"{order} cannot be cancelled: it is {order.status.value}."
@@ -258,7 +263,7 @@ def replace(
     Raises Suspended, or Refused if the license is revoked or expired, or if its customer has
     replaced it too often.
     """
-    customer = _locked(old.customer)
+    customer = locked(old.customer)
     _insist_on_good_standing(customer)
     _insist_on_unrevoked(old)
     if not by.is_staff and _replaced_lately(old, at) >= MAX_REPLACEMENTS:
@@ -292,7 +297,7 @@ def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if it is already revoked.
     """
-    customer = _locked(license.customer)
+    customer = locked(license.customer)
     _insist_on_unrevoked(license)
     Revocation.objects.create(license=license, revoked_at=at)
     _record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
@@ -305,7 +310,7 @@ def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is already suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     if customer.is_suspended:
         msg = f"{customer} is already suspended."
         raise Refused(msg)
@@ -321,7 +326,7 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is not suspended.
     """
-    customer = _locked(customer)
+    customer = locked(customer)
     if not customer.is_suspended:
         msg = f"{customer} is not suspended."
         raise Refused(msg)
@@ -333,15 +338,13 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
         _fulfil(order, customer, by=by, at=at)
 
 
-def _locked(customer: Customer) -> Customer:
-    return (
-        Customer.objects.select_for_update(of=("self",)).select_related("user").get(pk=customer.pk)
-    )
-
-
 def _read_again(order: Order) -> Order:
-    """Returns the order as it is now that its customer is locked."""
-    return Order.objects.select_related("license", "customer__user").get(pk=order.pk)
+    """Returns the order as it is now that its customer is locked, and locks it as well.
+
+    panel.payments writes the order's session without the customer's lock: it waits then.
+    """
+    rows = Order.objects.select_for_update(of=("self",))
+    return rows.select_related("license", "customer__user").get(pk=order.pk)
 
 
 def _rename(customer: Customer, name: str) -> None:

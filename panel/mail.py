@@ -1,6 +1,6 @@
 """E-mails to customers and staff. No mail contains a license key: it links to the key's page.
 
-All but reminders go through panel.outbox, in the transaction of what they tell.
+They go through panel.outbox, in the transaction of what they tell.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -187,17 +186,12 @@ def invited(invitation: Invitation) -> None:
     )
 
 
-def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
-    """Mails a reminder that the license ends, with a calendar entry. Raises OSError on failure."""
+def ends_soon(issued: IssuedLicense, *, at: datetime) -> None:
+    """Reminds the members who may see keys or order that the license ends."""
     renew_url = renewal_url(issued)
     days = (term.last_day(issued.expires_at) - at.date()).days
     when = {0: "today", 1: "tomorrow"}.get(days, f"in {days} days")
     context = {"license": issued, "renew_url": renew_url, "when": when}
-    message = EmailMessage(
-        subject=f"Your license for AWS account {issued.aws_account_id} ends {when}",
-        body=render_to_string("panel/mail/reminder.txt", context),
-        to=roles.addresses(issued.customer, Power.KEYS, Power.ORDERS),
-    )
     account_id = issued.aws_account_id
     entry = expiry_event(
         issued.claims,
@@ -207,8 +201,14 @@ def send_reminder(issued: IssuedLicense, *, at: datetime) -> None:
         # It rises with each license of the account.
         sequence=IssuedLicense.objects.filter(aws_account_id=account_id).count(),
     )
-    message.attach("threat-reaction-license.ics", entry.decode(), "text/calendar")
-    message.send()
+    _tell(
+        issued.customer,
+        f"Your license for AWS account {account_id} ends {when}",
+        render_to_string("panel/mail/reminder.txt", context),
+        Power.KEYS,
+        Power.ORDERS,
+        calendar=entry.decode(),
+    )
 
 
 def renewal_url(issued: IssuedLicense) -> str:
@@ -223,11 +223,16 @@ def absolute(path: str) -> str:
 
 
 def _tell(
-    customer: Customer, subject: str, body: str, *powers: Power, invoice: Invoice | None = None
+    customer: Customer,
+    subject: str,
+    body: str,
+    *powers: Power,
+    invoice: Invoice | None = None,
+    calendar: str = "",
 ) -> None:
     """Writes to the members with one of the powers."""
     for address in roles.addresses(customer, *powers):
-        outbox.write(address, subject, body, invoice=invoice)
+        outbox.write(address, subject, body, invoice=invoice, calendar=calendar)
 
 
 def _paragraphs(*paragraphs: str) -> str:

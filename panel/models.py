@@ -399,6 +399,8 @@ class OutgoingMail(models.Model):
     body = models.TextField()
     # Attached as a PDF.
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, null=True)
+    # Attached as a calendar file (RFC 5545).
+    calendar = models.TextField(blank=True, default="", db_default="")
     written_at = models.DateTimeField()
     # When a process last began to send it.
     claimed_at = models.DateTimeField(null=True)

@@ -16,7 +16,7 @@ from stripe.checkout import Session
 
 from panel import issuing, mail, selling
 from panel.issuing import Refused
-from panel.models import Order
+from panel.models import Act, Order
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +73,8 @@ def receive(payload: bytes, signature: str) -> None:
     if (session.amount_total, session.currency) != (order.total, order.currency.lower()):
         _report(event, session, f"is not the total of {order}, {order.total_shown}")
         return
-    if order.paid_by == Order.Payment.INVOICE:
-        _report(event, session, f"is for {order}, which was also paid by invoice")
     try:
-        issuing.settle(
+        settled = issuing.settle(
             order,
             paid_by=Order.Payment.STRIPE,
             by=None,
@@ -85,6 +83,9 @@ def receive(payload: bytes, signature: str) -> None:
         )
     except Refused as refused:  # the order was cancelled
         _report(event, session, f"cannot be used: {refused}")
+        return
+    if settled.paid_by == Order.Payment.INVOICE:
+        _report(event, session, f"is for {order}, which was also paid by invoice")
 
 
 def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
@@ -157,14 +158,27 @@ def _report(event: _Event, session: _Session, wrong: str) -> None:
 def _open_session(order: Order) -> Session | None:
     if not order.stripe_session:
         return None
-    session = _client().v1.checkout.sessions.retrieve(order.stripe_session)
-    if session.status == "complete":
+    session = _client().v1.checkout.sessions.retrieve(
+        order.stripe_session, params={"expand": ["payment_intent"]}
+    )
+    if session.status == "complete" and not _has_failed(session):
         msg = "This order has been paid. We issue the license when Stripe confirms the payment."
         raise PaymentError(msg)
     return session if session.status == "open" else None
 
 
+def _has_failed(session: Session) -> bool:
+    """Whether a payment that takes days, such as a direct debit, was refused in the end."""
+    intent = session.payment_intent
+    return (
+        session.payment_status == "unpaid"
+        and isinstance(intent, stripe.PaymentIntent)
+        and intent.status in {"requires_payment_method", "canceled"}
+    )
+
+
 def _new_session(order: Order) -> Session:
+    undone = order.act_set.filter(kind=Act.Kind.PAID).count()  # the order is unpaid again
     back = f"{settings.PANEL_URL.removesuffix('/panel')}{reverse('order', args=[order.pk])}"
     return _client().v1.checkout.sessions.create(
         params={
@@ -176,9 +190,10 @@ def _new_session(order: Order) -> Session:
             "cancel_url": back,
         },
         # Concurrent requests get the same session. Stripe stores the response to a key, even an
-        # error, for a day; the hour in the key allows a retry.
+        # error, for a day; the hour in the key allows a retry. Once a payment was undone, the
+        # session that was paid does not come back.
         options={
-            "idempotency_key": f"order-{order.pk}-after-{order.stripe_session or 'none'}"
+            "idempotency_key": f"order-{order.pk}-{undone}-after-{order.stripe_session or 'none'}"
             f"-{timezone.now():%Y%m%d%H}"
         },
     )

@@ -1,16 +1,18 @@
 """Lays out a document as a PDF.
 
 The font has Latin, Greek and Cyrillic letters, among others, but no Chinese, Japanese or Korean
-ones: a box stands in for them. The page of the document, which can be printed, has all.
+ones: a box stands for each of them. The page of the document, which can be printed, has all.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import cast
 
 from fpdf import FPDF, XPos, YPos
 from fpdf.enums import Align
+from fpdf.fonts import TTFFont
 
 from panel.documents import Document, Facts
 
@@ -26,6 +28,7 @@ def render(document: Document) -> bytes:
     """Returns the PDF. The same document always results in the same text and date."""
     pdf = FPDF(format="A4")
     pdf.set_margins(LEFT, 20, 20)
+    pdf.c_margin = 0  # so that text and rules begin at the same edge
     pdf.set_title(document.title)
     pdf.set_lang("en-US")
     pdf.set_creation_date(document.dated_at)
@@ -59,9 +62,19 @@ def render(document: Document) -> bytes:
     return bytes(pdf.output())
 
 
+def _drawable(pdf: FPDF, text: str) -> str:
+    """Returns the text with a box for each letter that the font lacks, which would be invisible."""
+    font = cast(TTFFont, pdf.fonts["body"])
+    return "".join(
+        one if one == "\n" or ord(one) in font.cmap else "\N{WHITE SQUARE}" for one in text
+    )
+
+
 def _text(pdf: FPDF, text: str, *, style: str = "", size: float = 10) -> None:
     pdf.set_font("body", style, size)
-    pdf.multi_cell(WIDTH, size * 0.55, text, align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    pdf.multi_cell(
+        WIDTH, size * 0.55, _drawable(pdf, text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT
+    )
 
 
 def _facts(pdf: FPDF, facts: Facts) -> None:
@@ -72,7 +85,8 @@ def _facts(pdf: FPDF, facts: Facts) -> None:
 def _row(pdf: FPDF, label: str, value: str, *, style: str = "", align: Align = Align.L) -> None:
     pdf.set_font("body", style, 10)
     pdf.cell(LABEL, LINE, label)
-    pdf.multi_cell(WIDTH - LABEL, LINE, value, align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    text = _drawable(pdf, value)
+    pdf.multi_cell(WIDTH - LABEL, LINE, text, align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
 def _rule(pdf: FPDF) -> None:

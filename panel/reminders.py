@@ -42,15 +42,12 @@ def due(at: datetime) -> Iterator[tuple[IssuedLicense, int]]:
 
 
 def send(issued: IssuedLicense, days_before: int, *, at: datetime) -> bool:
-    """Mails the reminder and records it. Returns False if another process has sent it.
-
-    Raises OSError if the mail cannot be sent; nothing is recorded then.
-    """
+    """Writes the reminder's mails and records it. Returns False if another process has done so."""
     try:
         with transaction.atomic():
             # Insert the row first: a concurrent process waits here, then fails on the constraint.
             Reminder.objects.create(license=issued, days_before=days_before, sent_at=at)
-            mail.send_reminder(issued, at=at)
+            mail.ends_soon(issued, at=at)
     except IntegrityError:
         return False
     return True

@@ -120,6 +120,11 @@ def quote(months: int, *, country: str = "", vat_id: str = "") -> Quote:
     return Quote(settings.CURRENCY, net, tax, f"{settings.TAX_NAME} {rate.normalize():f}%", note)
 
 
+def depends_on_country() -> bool:
+    """Whether customers in some countries pay no tax that others pay."""
+    return settings.SELLER_COUNTRY in EU and bool(Decimal(settings.TAX_RATE))
+
+
 def vat_id_of(country: str, typed: str) -> str:
     """Returns the VAT id in its compact form. Raises ValueError with a message for people.
 

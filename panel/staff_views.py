@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -18,6 +19,7 @@ from panel.models import Act, Customer, IssuedLicense, Order
 MODELS: list[Any] = [Customer, IssuedLicense, Order, Act]
 NEEDED = ["panel.view_issuedlicense", "panel.view_order"]  # for the numbers
 SHOWN = 10  # results of a kind
+LISTED = 100  # of what is due or overdue
 DAYS = 14
 
 
@@ -86,8 +88,13 @@ def day_numbers(request: HttpRequest) -> HttpResponse:
         "days": numbers.days(day, DAYS),
         "earlier": day - timedelta(days=1),
         "later": day + timedelta(days=1) if day < at.date() else None,
-        "due": numbers.renewals_due(at),
-        "overdue": numbers.renewals_overdue(at),
-        "unpaid": numbers.payments_overdue(at),
+        "due": _first(numbers.renewals_due(at)),
+        "overdue": _first(numbers.renewals_overdue(at)),
+        "unpaid": _first(numbers.payments_overdue(at)),
     }
     return TemplateResponse(request, "panel/admin_numbers.html", context)
+
+
+def _first(rows: QuerySet[Any]) -> tuple[int, list[Any]]:
+    """How many rows there are, and the first of them."""
+    return rows.count(), list(rows[:LISTED])

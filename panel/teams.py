@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import ProtectedError, QuerySet
 
-from panel import mail
+from panel import issuing, mail
 from panel.issuing import Refused
 from panel.models import Act, Customer, Invitation, Member, Role
 
@@ -36,7 +36,7 @@ def invite(
 
     Raises Refused if the address is a member, or if the team is too large.
     """
-    customer = _locked(customer)
+    customer = issuing.locked(customer)
     email = email.lower()
     if customer.members.filter(user__email__iexact=email).exists():
         msg = f"{email} is a member already."
@@ -58,7 +58,7 @@ def invite(
 @transaction.atomic
 def withdraw(invitation: Invitation, *, by: User, at: datetime) -> None:
     """Withdraws or declines an invitation."""
-    customer = _locked(invitation.customer)
+    customer = issuing.locked(invitation.customer)
     if Invitation.objects.filter(pk=invitation.pk).delete()[0]:
         _record(Act.Kind.WITHDRAWN, customer, by=by, at=at, why=invitation.email)
 
@@ -69,15 +69,16 @@ def accept(invitation: Invitation, *, user: User, at: datetime) -> None:
 
     Raises Refused if the invitation has ended, or if the user acts for another customer.
     """
-    own = Member.objects.filter(user=user).first()
+    own = issuing.member_of(user)
     # In the order of their keys, so that two requests cannot wait for each other.
-    keys = {invitation.customer_id} | ({own.customer_id} if own else set())
-    locked = {one.pk: one for one in _lock(keys)}
-    customer = locked[invitation.customer_id]
+    both = Customer.objects.select_for_update().order_by("pk")
+    teams = both.in_bulk([invitation.customer_id, own.customer_id])
+    customer = teams[invitation.customer_id]
     if not invitations_for(user, at).filter(pk=invitation.pk).exists():
         raise Refused("This invitation has been withdrawn, or is too old. Ask for a new one.")
-    if own:
-        _dissolve(locked[own.customer_id], own)
+    if not Member.objects.filter(pk=own.pk, customer__in=teams).exists():
+        raise Refused("You have just joined or left a team. Look at this page again.")
+    _dissolve(teams[own.customer_id], own)
     Member.objects.create(customer=customer, user=user, role=invitation.role, joined_at=at)
     Invitation.objects.filter(pk=invitation.pk).delete()
     why = _said(user.email, Role(invitation.role), "")
@@ -87,7 +88,7 @@ def accept(invitation: Invitation, *, user: User, at: datetime) -> None:
 @transaction.atomic
 def set_role(member: Member, role: Role, *, by: User, at: datetime, why: str = "") -> None:
     """Changes the role of a member. Raises Refused for the last owner."""
-    customer = _locked(member.customer)
+    customer = issuing.locked(member.customer)
     member = _current(member, customer)
     if member.role == role:
         return
@@ -111,22 +112,13 @@ def make_owner(customer: Customer, *, email: str, by: User, why: str, at: dateti
 @transaction.atomic
 def remove(member: Member, *, by: User, at: datetime) -> None:
     """Removes a member, or lets them leave. Raises Refused for the last owner."""
-    customer = _locked(member.customer)
+    customer = issuing.locked(member.customer)
     member = _current(member, customer)
     if member.role == Role.OWNER:
         _replace_owner(customer, member)
     email = member.user.email
     member.delete()
     _record(Act.Kind.LEFT, customer, by=by, at=at, why=email)
-
-
-def _lock(keys: set[int]) -> list[Customer]:
-    rows = Customer.objects.select_for_update(of=("self",)).select_related("user")
-    return list(rows.filter(pk__in=keys).order_by("pk"))
-
-
-def _locked(customer: Customer) -> Customer:
-    return _lock({customer.pk})[0]
 
 
 def _current(member: Member, customer: Customer) -> Member:

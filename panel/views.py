@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 from allauth.core.internal import ratelimit  # the public one counts by allauth.account's rates only
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from license.token import Plan
 from panel import account_proof, issuing, orders, roles, selling, teams, term
 from panel.account_proof import ProofRefused
-from panel.forms import AccountIdField, OrderForm, ReasonForm, RequestForm, TrialForm
+from panel.forms import OrderForm, ReasonForm, RequestForm, TrialForm, normalized
 from panel.issuing import Refused, TrialTaken
 from panel.models import Customer, IssuedLicense, Member, Order
 from panel.roles import Power
@@ -41,7 +41,11 @@ def licenses(request: HttpRequest) -> HttpResponse:
     rows = customer.issuedlicense_set.with_fate().select_related("replaces").newest_first()
     context = {
         "accounts": _by_account(rows, at),
-        "orders": customer.order_set.filter(license=None, cancelled_at=None).order_by("-pk"),
+        "orders": (
+            customer.order_set.filter(license=None, cancelled_at=None)
+            .select_related("license")
+            .order_by("-pk")
+        ),
         "customer": customer,
         "may_see_keys": roles.may(member, Power.KEYS),
         "may_order": roles.may(member, Power.ORDERS),
@@ -53,7 +57,7 @@ def licenses(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 @sensitive_variables()
-def download(request: HttpRequest, jti: str) -> HttpResponse:
+def download(request: HttpRequest, jti: UUID) -> HttpResponse:
     """Returns the license key as a text file for `setlicense --file`."""
     insist(request, Power.KEYS)
     issued = _license(request, jti)
@@ -105,7 +109,7 @@ def request_license(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def replace(request: HttpRequest, jti: str) -> HttpResponse:
+def replace(request: HttpRequest, jti: UUID) -> HttpResponse:
     """Replaces a lost or compromised key with a new one for the same account."""
     insist(request, Power.KEYS)
     issued = _license(request, jti)
@@ -170,10 +174,10 @@ def _request_page(
         "can_order": can_order,
         "by_card": selling.by_card(),
         "prices": _prices() if can_order else [],
-        "tax_depends_on_country": settings.SELLER_COUNTRY in selling.EU,
+        "tax_depends_on_country": can_order and selling.depends_on_country(),
     }
     if plan is Plan.TRIAL:
-        is_proven = account_proof.is_proven(customer, AccountIdField().to_python(account_id))
+        is_proven = account_proof.is_proven(customer, normalized(account_id))
         challenge = account_proof.new_challenge(customer)
         context |= {
             "is_proven": is_proven,
@@ -208,17 +212,16 @@ def _by_account(
 ) -> dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]]:
     """Groups licenses by AWS account, with their status and whether they can be renewed.
 
-    A Trial cannot be upgraded once the account has a Paid license that has not ended.
+    While an account has Paid licenses that have not ended, only the last of them can be renewed.
     """
     accounts: dict[str, list[tuple[IssuedLicense, IssuedLicense.Status, bool]]] = {}
     rows = list(rows)
-    paid = {
-        row.aws_account_id
-        for row in rows
-        if row.plan == Plan.PAID and not row.is_revoked and at < row.expires_at
-    }
+    last: dict[str, IssuedLicense] = {}
+    for row in sorted(rows, key=lambda row: row.expires_at):
+        if row.plan == Plan.PAID and not row.is_revoked and at < row.expires_at:
+            last[row.aws_account_id] = row
     for row in rows:
-        renewable = row.plan == Plan.PAID or row.aws_account_id not in paid
+        renewable = last.get(row.aws_account_id, row) == row
         accounts.setdefault(row.aws_account_id, []).append((row, row.status(at), renewable))
     return accounts
 
@@ -231,6 +234,6 @@ def _member(request: HttpRequest) -> Member:
     return issuing.member_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
-def _license(request: HttpRequest, jti: str) -> IssuedLicense:
+def _license(request: HttpRequest, jti: UUID) -> IssuedLicense:
     rows = IssuedLicense.objects.with_fate()
     return get_object_or_404(rows, jti=jti, customer=_member(request).customer)

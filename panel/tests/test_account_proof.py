@@ -190,6 +190,12 @@ def test_what_is_no_proof_is_told(alice_client: Client, sts: Sts, text: str) -> 
     assert not sts.asked
 
 
+@pytest.mark.parametrize("account_id", ["\0", "1" * 500, "é"])
+def test_any_account_may_stand_in_a_link(alice_client: Client, account_id: str) -> None:
+    query = {"plan": "trial", "account_id": account_id}
+    assert alice_client.get("/panel/request-license", query).status_code == 200
+
+
 def test_a_proof_for_another_panel_is_refused(alice_client: Client, sts: Sts) -> None:
     proof = sign(sts, challenge_on(alice_client), panel_url="https://evil.example/panel")
     assert "for another panel" in ask(alice_client, proof)
@@ -220,6 +226,12 @@ def test_a_proof_is_too_old_after_15_minutes_and_a_challenge_after_an_hour(
     assert not sts.asked
 
 
+ANSWER = (
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult>%s</GetCallerIdentityResult>"
+    b"<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -228,6 +240,9 @@ def test_a_proof_is_too_old_after_15_minutes_and_a_challenge_after_an_hour(
         (200, b"not xml"),
         (302, b"http://169.254.169.254/"),
         (403, b""),
+        (403, b"<ErrorResponse><Error/></ErrorResponse>"),
+        (403, b"<ErrorResponse><Error>down</Error></ErrorResponse>"),
+        (200, ANSWER % b"<Account>210987654321</Account><Account>1</Account>"),
     ],
 )
 def test_an_aws_that_is_out_of_order_is_told(

@@ -126,6 +126,13 @@ def test_an_order_comes_with_its_invoice_and_how_to_pay_it(alice_client: Client)
     assert "Awaiting payment" in text(alice_client, "/panel/licenses")
 
 
+def test_letters_that_the_font_lacks_are_shown_as_boxes(
+    alice: Customer, alice_client: Client
+) -> None:
+    place(alice, billing=replace(BILLING, city="東京 Łódź"))
+    assert "□□ Łódź" in pdf(alice_client, "/panel/invoices/1/invoice.pdf")
+
+
 def test_a_sent_price_changes_nothing(alice_client: Client) -> None:
     alice_client.post(PAID, ASKED | {"net": "1", "total": "1", "tax": "0", "currency": "JPY"})
     order = Order.objects.get()
@@ -147,6 +154,8 @@ def test_a_paid_order_has_a_receipt_and_the_history_keeps_all(
     page = text(alice_client, "/panel/orders")
     assert (page.count("Done"), page.count("Cancelled")) == (1, 1)
     assert alice_client.get(f"/panel/orders/{second.pk}/receipt.pdf").status_code == 404
+    invoice = alice_client.get("/panel/invoices/1").content.decode()
+    assert f"{first} is paid." in invoice  # it still says where to transfer the money
 
 
 def test_an_order_keeps_its_price_and_its_invoice_what_was_sold(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.cache import cache
+from django.core.mail import EmailMessage
+from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -133,6 +136,36 @@ def test_two_processes_send_a_mail_once(alice: Customer, settings: Settings) -> 
     (row,) = outbox.waiting()
     assert sorted(at_once(lambda: outbox.send(row), lambda: outbox.send(row))) == [False, True]
     assert len(mail.outbox) == 1
+
+
+def test_a_refused_address_holds_up_nobody_and_is_tried_for_days(
+    alice: Customer,
+    bob: Customer,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    send_messages = EmailBackend.send_messages
+
+    def refusing(backend: EmailBackend, messages: list[EmailMessage]) -> int:
+        if messages[0].to == [ALICE]:
+            raise SMTPRecipientsRefused({ALICE: (550, b"no such user")})
+        return send_messages(backend, messages)
+
+    monkeypatch.setattr(EmailBackend, "send_messages", refusing)
+    with django_capture_on_commit_callbacks(execute=True):
+        start_trial(alice)
+        start_trial(bob, account="432109876543")
+    assert [sent.to for sent in mail.outbox] == [["bob@example.com"]]
+    with pytest.raises(CommandError, match="1 mails could not be sent"):
+        call_command("sendreminders")
+    with travel(timezone.now() + timedelta(days=6), tick=False):
+        assert outbox.waiting() == []
+
+
+@pytest.mark.django_db
+def test_a_subject_is_no_longer_than_its_column() -> None:
+    outbox.write(ALICE, f"Order 1 from {'x' * 250}", "")
+    assert OutgoingMail.objects.get().subject.endswith("…")
 
 
 def test_a_code_that_cannot_be_mailed_is_told_on_a_page(

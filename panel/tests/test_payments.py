@@ -11,7 +11,7 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -53,6 +53,8 @@ class StripeApi(ThreadingHTTPServer):
                 "id": name,
                 "object": "checkout.session",
                 "status": "open",
+                "payment_status": "unpaid",
+                "payment_intent": None,
                 "url": f"https://checkout.stripe.com/c/pay/{name}",
             }
         return self.session_of[idempotency_key]
@@ -75,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._is_welcome():
-            self._answer(200, self.server.sessions[self.path.removeprefix(f"{SESSIONS}/")])
+            self._answer(200, self.server.sessions[urlsplit(self.path).path.split("/")[-1]])
 
     def _is_welcome(self) -> bool:
         if self.server.fails:
@@ -198,6 +200,28 @@ def test_a_session_that_has_expired_is_followed_by_a_new_one(
     second = ask(alice_client)
     assert second.url == stripe_api.sessions["cs_test_2"]["url"] != first.url
     assert Order.objects.get().stripe_session == "cs_test_2"
+
+
+def test_a_debit_that_bounced_can_be_paid_again(
+    alice_client: Client, order: Order, stripe_api: StripeApi
+) -> None:
+    session = stripe_api.sessions["cs_test_1"]
+    session["status"] = "complete"
+    session["payment_intent"] = {"object": "payment_intent", "id": "pi", "status": "processing"}
+    pay = reverse("pay", args=[order.pk])
+    assert alice_client.post(pay).headers["Location"] == reverse("order", args=[order.pk])
+    session["payment_intent"]["status"] = "requires_payment_method"
+    assert alice_client.post(pay).headers["Location"].endswith("cs_test_2")
+
+
+def test_an_undone_payment_leads_to_a_new_session(
+    alice: Customer, order: Order, stripe_api: StripeApi, staff: User
+) -> None:
+    issuing.suspend(alice, by=staff, why="checking", at=timezone.now())
+    assert send(event(order)) == 204
+    stripe_api.sessions["cs_test_1"] |= {"status": "complete", "payment_status": "paid"}
+    issuing.undo_payment(order, by=staff, why="refunded", at=timezone.now())
+    assert payments.checkout_url(Order.objects.get()).endswith("cs_test_2")
 
 
 @pytest.mark.parametrize("paid", ["paid", "unpaid"])  # "unpaid": a bank takes some days

@@ -17,7 +17,7 @@ from django.utils import timezone
 from time_machine import travel
 
 from panel import issuing, numbers, teams
-from panel.models import Customer, Role
+from panel.models import Customer, Order, Role
 from panel.tests.conftest import (
     ACCOUNT,
     BILLING,
@@ -28,6 +28,7 @@ from panel.tests.conftest import (
     person,
     start_trial,
 )
+from panel.tests.test_orders import pay, place
 
 ADMIN = "/panel/admin"
 
@@ -79,11 +80,35 @@ def test_one_search_finds_everything(
         OTHER_ACCOUNT: "bob@example.com",
         issued.jti: "bob@example.com",
         str(order.pk): f"Order {order.pk} , AWS account 432109876543",
+        "tr-000002": f"Order {order.pk} , AWS account 432109876543, alice@example.com, EUR 117.81",
     }.items():
         found = text(staff_client, f"{ADMIN}/search", {"q": query})
         assert re.sub(r"\s+,", ",", told) in re.sub(r"\s+,", ",", found), query
     assert "bob@" not in text(staff_client, f"{ADMIN}/search", {"q": ACCOUNT})
     assert "Nothing matches" in text(staff_client, f"{ADMIN}/search", {"q": "nobody"})
+
+
+def test_orders_are_filtered_by_the_status_that_is_shown(
+    alice: Customer, staff: User, staff_client: Client
+) -> None:
+    now = timezone.now()
+    done, cancelled, held, _ = (place(alice, account=f"21098765432{n}") for n in range(4))
+    pay(done, staff)
+    issuing.cancel(cancelled, by=staff, at=now)
+    issuing.suspend(alice, by=staff, why="x", at=now)
+    pay(held, staff)
+    for status in Order.Status:
+        listed = rows(staff_client, f"{ADMIN}/panel/order/export.csv?status={status.name.lower()}")
+        assert [row["status"] for row in listed] == [status.value]
+
+
+def test_staff_open_the_pdf_of_any_invoice(alice: Customer, staff_client: Client) -> None:
+    invoice = place(alice).invoice
+    assert invoice
+    link = f"/panel/invoices/{invoice.sequence}/invoice.pdf"
+    page = staff_client.get(f"{ADMIN}/panel/invoice/{invoice.pk}/change/").content.decode()
+    assert f'href="{link}"' in page
+    assert staff_client.get(link).content.startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("query", ["", " ", "\0", "9" * 40, "%", "'", "x" * 5000, "é"])

@@ -283,6 +283,9 @@ def test_a_superseded_trial_offers_no_upgrade_and_licenses_are_grouped_by_accoun
     assert listed.count("Upgrade to Paid") == 1
     headings = re.findall(r"<h2[^>]*>AWS account <span[^>]*>(\d+)", listed)
     assert sorted(headings) == sorted([ACCOUNT, other])
+    renewal = buy(alice)
+    assert listed.count(">Renew<") == page(alice_client, "/panel/licenses").count(">Renew<") == 1
+    issuing.revoke(renewal, by=staff, why="refund", at=timezone.now())
     issuing.revoke(paid, by=staff, why="refund", at=timezone.now())
     assert page(alice_client, "/panel/licenses").count("Upgrade to Paid") == 2
 

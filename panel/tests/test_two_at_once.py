@@ -13,7 +13,7 @@ from django.utils import timezone
 from panel import issuing, teams
 from panel.issuing import Refused, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation, Role
-from panel.tests.conftest import ACCOUNT, BILLING, Buy, start_trial
+from panel.tests.conftest import ACCOUNT, BILLING, Buy, person, start_trial
 from tests.at_once import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,6 +112,20 @@ def test_of_two_replacements_at_once_one_is_made(alice: Customer, staff: User, b
     assert [type(one) for one in outcomes if isinstance(one, Exception)] == [Refused]
     assert Revocation.objects.get().license == issued
     assert IssuedLicense.objects.count() == 2
+
+
+def test_of_two_invitations_accepted_at_once_one_is(alice: Customer, bob: Customer) -> None:
+    now, carol = timezone.now(), issuing.customer_of(person("carol@example.com")).user
+    invitations = [
+        teams.invite(team, email=carol.email, role=Role.BILLING, by=team.user, at=now)
+        for team in (alice, bob)
+    ]
+    outcomes = at_once(
+        *(partial(outcome, partial(teams.accept, one, user=carol, at=now)) for one in invitations)
+    )
+    assert [type(one) for one in outcomes if one] == [Refused]
+    assert carol.membership.customer in (alice, bob)
+    assert not Customer.objects.filter(user=carol).exists()
 
 
 def test_of_two_owners_who_leave_at_once_one_stays(alice: Customer, bob: Customer) -> None:
