@@ -139,7 +139,7 @@ def test_the_exit_status_tells_a_script_what_to_do() -> None:
     assert exit_status("--json") == 2
     install(make_license(days=14))
     assert exit_status() == 1
-    install(make_license(begins=timedelta(days=14), days=365))
+    install(make_license(begins=timedelta(days=13), days=365))
     assert exit_status() == 0
     install(make_license(days=15))
     assert exit_status() == 0
@@ -147,9 +147,9 @@ def test_the_exit_status_tells_a_script_what_to_do() -> None:
 
 def test_lines_say_when_the_renewal_takes_over(capsys: pytest.CaptureFixture[str]) -> None:
     install(make_license(days=14))
-    install(make_license(begins=timedelta(days=14), days=365))
+    install(make_license(begins=timedelta(days=13), days=365))
     call_command("license")
-    begins = keys.now() + timedelta(days=14)
+    begins = keys.now() + timedelta(days=13)
     printed = capsys.readouterr().out
     assert f"renewal:  on {begins:%Y-%m-%dT}" in printed
     assert "Renew it now" not in printed
