@@ -380,6 +380,12 @@ def _cut(expression: str, length: int) -> str:
     return f"coalesce(left(replace({expression}, chr(0), ''), {length}), '')"
 
 
+def _left(expression: str, length: int) -> str:
+    # left() of each text, also of the short ones, takes twice as long.
+    cut = f"left({expression}, {length})"
+    return f"CASE WHEN strlen({expression}) > {length} THEN {cut} ELSE {expression} END"
+
+
 def _of_the_bucket(wanted: str) -> str:
     """Returns an expression of the resource that is a bucket: "arn:aws:s3:::name"."""
     cases = (
@@ -406,7 +412,20 @@ _CALLER = {
     "endpoint": ("vpcEndpointId", 64),
     "region": ("awsRegion", 32),
 }
-_caller = ", ".join(_CALLER)
+_who = f"""
+    CASE
+        WHEN id_account = 'anonymous' OR id_type = 'Anonymous' THEN
+            '{ANONYMOUS}' || {_cut("address", SOURCE_MAX_LENGTH)}
+        WHEN id_type = 'AWSService' THEN
+            'service ' || left(coalesce(id_invoker, id_principal, '?'), 200)
+        WHEN id_type = 'AWSAccount' THEN '{ACCOUNT}' || {_cut("id_account", 16)} || ' '
+            || left(split_part(coalesce(id_principal, ''), ':', 1), 128)
+        -- The role and not its session, of which there can be any number.
+        WHEN issuer_arn <> '' THEN issuer_arn
+        WHEN id_type = 'AssumedRole' THEN regexp_replace(coalesce(id_arn, '?'), '/[^/]*$', '')
+        ELSE coalesce(id_arn, split_part(id_principal, ':', 1), '?')
+    END
+"""
 _RECORDS = f"""
 CREATE TEMP TABLE records AS
 WITH named AS NOT MATERIALIZED (
@@ -422,14 +441,16 @@ WITH named AS NOT MATERIALIZED (
 )
 SELECT
     bucket, eventName AS name, {_of_the_bucket("{}.accountId")} AS owner,
-    errorCode IS NOT NULL AS is_error, left(eventID, 64) AS event_id,
+    errorCode IS NOT NULL AS is_error, {_left("eventID", 64)} AS event_id,
     CASE WHEN list_contains($buckets, copied_from) THEN copied_from END AS copied_from,
     coalesce(list_contains($buckets, bucket), false)
         -- The trail of the caller's account has it too, with another event ID.
         AND coalesce(recipientAccountId = owner, true) AS is_ours,
-    epoch(try_cast(replace(CASE WHEN regexp_full_match(eventTime,
-        '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,15}}Z') THEN eventTime END,
-        ':60Z', ':59Z') AS TIMESTAMP))::BIGINT AS t,
+    epoch(coalesce(
+        try_cast(CASE WHEN eventTime LIKE '____-__-__T__:__:__Z' THEN eventTime END AS TIMESTAMP),
+        try_cast(replace(CASE WHEN regexp_full_match(eventTime,
+            '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,15}}Z') THEN eventTime END,
+            ':60Z', ':59Z') AS TIMESTAMP)))::BIGINT AS t,
     requestParameters.key AS key,
     requestParameters."x-amz-server-side-encryption-customer-algorithm" IS NOT NULL AS is_sse_c,
     requestParameters.versionId IS NOT NULL AS is_version,
@@ -437,7 +458,7 @@ SELECT
     least(greatest(CASE WHEN eventName IN {_any_of(_READS)}
         THEN additionalEventData.bytesTransferredOut
         ELSE additionalEventData.bytesTransferredIn END, 0), 1e13)::BIGINT AS bytes,
-    {", ".join(f"left({of}, {length}) AS {name}" for name, (of, length) in _CALLER.items())}
+    {", ".join(f"{_left(of, length)} AS {name}" for name, (of, length) in _CALLER.items())}
 FROM named
 WHERE list_contains($buckets, bucket) OR list_contains($buckets, copied_from)
 """
@@ -446,11 +467,11 @@ _FIRST_ONLY = """
 DELETE FROM records WHERE event_id IS NOT NULL
 AND rowid NOT IN (SELECT min(rowid) FROM records WHERE event_id IS NOT NULL GROUP BY event_id)
 """
-# Sums by what the records say of the caller, so that the texts are worked on once for each.
+# Sums by what the records say of the caller, so that the texts are cut once for each of them.
 _CALLERS = f"""
 CREATE TEMP TABLE callers AS
 WITH events AS NOT MATERIALIZED (
-    SELECT bucket, name, owner, event_id, t, key, bytes, {_caller},
+    SELECT rowid AS id, bucket, name, event_id, t, key, bytes, address, endpoint, {_who} AS who,
         CASE
             WHEN is_error THEN 'failed'
             WHEN name IN {_any_of(_READS)} THEN 'read'
@@ -471,45 +492,26 @@ WITH events AS NOT MATERIALIZED (
     FROM records
     WHERE is_ours AND t BETWEEN $oldest AND $newest
     UNION ALL
-    SELECT copied_from, name, '', event_id, t, key, 0, {_caller},
+    SELECT rowid, copied_from, name, event_id, t, key, 0, address, endpoint, {_who},
         CASE WHEN is_error THEN 'failed' ELSE 'read' END
     FROM records
     WHERE copied_from IS NOT NULL AND t BETWEEN $oldest AND $newest
 )
-SELECT bucket, {_caller}, coalesce(owner, '') AS owner, operation, t - t % {SLOT} AS slot,
-    -- Each change is told with its own time.
+SELECT bucket, who, address, endpoint, operation, t - t % {SLOT} AS slot,
+    -- Each change has a row of its own.
     CASE WHEN operation = 'change' THEN name END AS changed,
     CASE WHEN operation = 'change' THEN event_id END AS change_id,
-    CASE WHEN operation = 'change' THEN t END AS changed_at,
-    count(*) AS n, sum(coalesce(bytes, 0)) AS bytes, max(t) AS t,
+    count(*) AS n, sum(coalesce(bytes, 0)) AS bytes, max(t) AS t, arg_max(id, t) AS newest,
     min(left(key, {KEY_MAX_LENGTH}), {EXAMPLES}) FILTER (key <> '') AS keys
 FROM events WHERE operation IS NOT NULL GROUP BY ALL
 """
 _EVENTS = f"""
 CREATE TEMP TABLE events AS
-SELECT bucket, operation, slot, changed, change_id, n, bytes, t, keys, owner,
-    {_cut("id_type", 32)} AS id_type, {_cut("id_principal", 128)} AS id_principal,
-    {_cut("coalesce(issuer_name, id_user)", 128)} AS id_name,
-    {_cut("id_account", 16)} AS id_account, {_cut("id_key", 128)} AS id_key,
-    {_cut("address", SOURCE_MAX_LENGTH)} AS address, {_cut("agent", 256)} AS agent,
-    {_cut("region", 32)} AS region,
-    CASE
-        WHEN id_account = 'anonymous' OR id_type = 'Anonymous' THEN
-            '{ANONYMOUS}' || {_cut("address", SOURCE_MAX_LENGTH)}
-        WHEN id_type = 'AWSService' THEN
-            'service ' || {_cut("coalesce(id_invoker, id_principal, '?')", 200)}
-        WHEN id_type = 'AWSAccount' THEN '{ACCOUNT}' || {_cut("id_account", 16)} || ' '
-            || {_cut("split_part(coalesce(id_principal, ''), ':', 1)", 128)}
-        -- The role and not its session, of which there can be any number.
-        WHEN issuer_arn <> '' THEN {_cut("issuer_arn", PRINCIPAL_MAX_LENGTH)}
-        WHEN id_type = 'AssumedRole' THEN
-            {_cut("regexp_replace(coalesce(id_arn, '?'), '/[^/]*$', '')", PRINCIPAL_MAX_LENGTH)}
-        ELSE {_cut("coalesce(id_arn, split_part(id_principal, ':', 1), '?')", PRINCIPAL_MAX_LENGTH)}
-    END AS principal,
+SELECT bucket, operation, slot, changed, change_id, n, bytes, t, newest, keys,
+    {_cut("who", PRINCIPAL_MAX_LENGTH)} AS principal,
     CASE
         WHEN regexp_full_match(endpoint, 'vpce-[0-9a-z]{{8,32}}') THEN endpoint
-        WHEN id_account = 'anonymous' OR id_type = 'Anonymous' THEN
-            {_cut("address", SOURCE_MAX_LENGTH)}
+        WHEN starts_with(who, '{ANONYMOUS}') THEN {_cut("address", SOURCE_MAX_LENGTH)}
         WHEN regexp_full_match(address, '[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}') THEN
             regexp_replace(address, '[0-9]+$', '0/24')
         WHEN regexp_full_match(address, '[0-9a-fA-F:.]{{2,45}}') AND contains(address, ':') THEN
@@ -536,25 +538,21 @@ SELECT bucket, CASE WHEN is_over THEN '{OTHERS}' ELSE principal END,
     sum(n)::BIGINT, least(sum(bytes), {BYTES_MAX})::BIGINT
 FROM ranked GROUP BY ALL ORDER BY ALL
 """
-_newest = ", ".join(
-    f"arg_max({name}, t)"
-    for name in (
-        "id_type",
-        "id_principal",
-        "id_name",
-        "id_account",
-        "id_key",
-        "address",
-        "agent",
-        "region",
-        "owner",
-    )
-)
 _FACTS = f"""
-SELECT bucket, principal, source, {_newest}, max(t)
-FROM events
-GROUP BY bucket, principal, source ORDER BY sum(n) DESC, bucket, principal, source
-LIMIT {ACTORS_MAX}
+WITH actors AS (
+    SELECT bucket, principal, source, arg_max(newest, t) AS newest, max(t) AS t, sum(n) AS n
+    FROM events GROUP BY bucket, principal, source
+    ORDER BY n DESC, bucket, principal, source LIMIT {ACTORS_MAX}
+)
+SELECT actors.bucket, principal, source, {_cut("id_type", 32)}, {_cut("id_principal", 128)},
+    {_cut("coalesce(issuer_name, id_user)", 128)}, {_cut("id_account", 16)},
+    {_cut("id_key", 128)}, {_cut("address", SOURCE_MAX_LENGTH)}, {_cut("agent", 256)},
+    {_cut("region", 32)},
+    -- The owner of a copy's source is not said.
+    CASE WHEN records.bucket = actors.bucket AND is_ours THEN coalesce(owner, '') ELSE '' END,
+    actors.t
+FROM actors JOIN records ON records.rowid = newest
+ORDER BY n DESC, actors.bucket, principal, source
 """
 _EXAMPLES = f"""
 SELECT bucket, principal, operation,
@@ -568,9 +566,11 @@ WITH said AS (
     SELECT json_extract_string(json, ['$.eventID', '$.requestParameters']) AS v
     FROM $json WHERE regexp_matches(json, '"({"|".join(_CHANGES)})"')
 )
-SELECT bucket, principal, source, t, changed, owner, coalesce(any_value(left(v[2], 65536)), '')
-FROM events LEFT JOIN said ON left(v[1], 64) = change_id WHERE operation = 'change'
-GROUP BY ALL ORDER BY t DESC, changed LIMIT {CHANGES_MAX}
+SELECT events.bucket, principal, source, events.t, changed, coalesce(owner, ''),
+    coalesce(any_value(left(v[2], 65536)), '')
+FROM events JOIN records ON records.rowid = newest
+LEFT JOIN said ON left(v[1], 64) = change_id
+WHERE operation = 'change' GROUP BY ALL ORDER BY events.t DESC, changed LIMIT {CHANGES_MAX}
 """
 _TOLD = """
 SELECT bucket, count(*), count(*) FILTER (NOT t BETWEEN $oldest AND $newest),
