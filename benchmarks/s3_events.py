@@ -78,9 +78,9 @@ def _counting(folder: Path, one_in: int, named: str) -> str:
 
 
 def _seconds(*sides: Callable[[], None]) -> list[float]:
-    """Returns the time of the processor that each side takes, the best of five rounds."""
+    """Returns the time of the processor that each side takes, the best of three rounds."""
     best = [float("inf")] * len(sides)
-    for _ in range(5):
+    for _ in range(3):
         for number, work in enumerate(sides):
             began = time.process_time()
             work()
