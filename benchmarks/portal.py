@@ -21,7 +21,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from benchmarks import findings, s3_events, slow_clients, ungated
+from benchmarks import findings, s3_events, s3_scale, slow_clients, ungated
 from benchmarks.measure import compare, line, ratio
 from benchmarks.people import browser
 from findings.catalogue import FINDING_TYPES, Severity
@@ -70,6 +70,8 @@ def main() -> None:
                 findings.intake_of_findings,
                 findings.pages_of_findings,
                 s3_events.counting,
+                s3_scale.workers,
+                s3_scale.rows_a_day,
                 s3_events.detection,
             ):
                 print(measure(operator, folder), flush=True)

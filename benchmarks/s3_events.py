@@ -24,7 +24,7 @@ from django.db import transaction
 from detectors import folding, intake, records
 from detectors.models import Bucket, Episode
 from detectors.records import SLOT, Counted, Facts, Tally
-from detectors.tests.traffic import ACCOUNT, record
+from detectors.tests.traffic import ACCOUNT, packed, reader, record
 from detectors.tests.traffic import user as user_identity
 
 RECORDS = 50_000
@@ -36,54 +36,55 @@ Amounts = dict[tuple[str, str], int]  # of a slot, by actor and operation
 
 
 def counting(operator: User, folder: Path) -> str:
-    """Compares counting a gzipped log file with json.loads, and with only reading it."""
+    """Compares counting a gzipped log file with json.loads, and with DuckDB only reading it."""
+    return "\n".join(
+        _counting(folder, ours, named)
+        for ours, named in ((1, "all of registered buckets"), (10, "one in ten of them"))
+    )
+
+
+def _counting(folder: Path, one_in: int, named: str) -> str:
     at = datetime.now(UTC)
-    some = [
+    content = packed(
         record(
             random.choice(["GetObject", "PutObject", "HeadObject"]),  # noqa: S311
             at=at - timedelta(seconds=number % 300),
+            bucket="invoices" if number % one_in == 0 else "others",
             by=user_identity(f"user{number % 40}"),
             size=number,
         )
         for number in range(RECORDS)
-    ]
-    file = folder / "events.json.gz"
-    file.write_bytes(gzip.compress(json.dumps({"Records": some}, separators=(",", ":")).encode()))
+    )
 
     def by_json() -> None:
-        sums: Counter[tuple[str, ...]] = Counter()
-        for one in json.loads(gzip.decompress(file.read_bytes()))["Records"]:
-            name = one["requestParameters"]["bucketName"]
-            who = one["userIdentity"]["arn"]
-            sums[name, who, one["eventName"], one["eventTime"][:18]] += 1
+        json.loads(gzip.decompress(content))
 
     def only_read() -> None:
-        unpacked, lines = folder / "unpacked", folder / "lines"
-        with file.open("rb") as packed, unpacked.open("wb") as out:
-            for chunk in records._unpacked(packed.read):
-                out.write(chunk)
-        records._split_fast(unpacked, lines)
-        duckdb.execute(f"SELECT count(json) FROM read_ndjson_objects('{lines}')").fetchall()  # noqa: S608
+        array = folder / "array"
+        records._unpack_array(reader(content), array)
+        with duckdb.connect(config={"threads": 1}) as engine:
+            query = f"SELECT count(json) FROM {records._ARRAY.json}"  # noqa: S608
+            engine.execute(query, {"path": str(array)})
 
     def ours() -> None:
-        with file.open("rb") as packed:
-            records.count_file(packed.read, ["invoices"], now=int(at.timestamp()))
+        records.count_file(reader(content), ["invoices"], now=int(at.timestamp()))
 
-    ours_s, json_s, read_s = _seconds(ours), _seconds(by_json), _seconds(only_read)
+    ours_s, json_s, read_s = _seconds(ours, by_json, only_read)
     return (
-        f"S3 events: {RECORDS / ours_s:,.0f} a second and core from a gzipped log file;"
-        f" {json_s / ours_s:.1f} times as fast as json.loads,"
-        f" {ours_s / read_s:.1f} times the time of only reading it"
+        f"S3 events, {named}: {RECORDS / ours_s:,.0f} a second and core from a gzipped log file;"
+        f" {json_s / ours_s:.1f} times as fast as json.loads (goal 5),"
+        f" {ours_s / read_s:.1f} times the time of only reading it (goal 2)"
     )
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    """Returns the time of the processor, of all threads."""
-    best = float("inf")
+def _seconds(*sides: Callable[[], None]) -> list[float]:
+    """Returns the time of the processor that each side takes, the best of three rounds."""
+    best = [float("inf")] * len(sides)
     for _ in range(3):
-        began = time.process_time()
-        work()
-        best = min(best, time.process_time() - began)
+        for number, work in enumerate(sides):
+            began = time.process_time()
+            work()
+            best[number] = min(best[number], time.process_time() - began)
     return best
 
 

@@ -1,9 +1,10 @@
 # ruff: noqa: S608  (the SQL is constant; only its parameters come from outside)
 """Counts the records of CloudTrail log files. Pure: no Django, no clock.
 
-A log file is unpacked as a stream into a temporary file with one record a line, which DuckDB reads
-and sums. So the memory does not grow with the file. What others can choose (names, keys, user
-agents) is cut, and the number of rows is limited.
+A log file is unpacked as a stream into a temporary file, which DuckDB reads once, only the columns
+that count, and sums. So the memory does not grow with the file. Expressions on texts are slow, so
+most of them work on the sums. What others can choose (names, keys, user agents) is cut, and the
+number of rows is limited.
 """
 
 from __future__ import annotations
@@ -132,16 +133,13 @@ def count_file(packed: Callable[[int], bytes], buckets: Collection[str], *, now:
     `now` is in seconds since 1970. Raises Broken if it is not a log file.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "unpacked"
-        with path.open("wb") as unpacked:
-            for chunk in _unpacked(packed):
-                unpacked.write(chunk)
-        lines = Path(folder) / "lines"
+        array = Path(folder) / "array"
+        _unpack_array(packed, array)
         with suppress(_NotOfOneForm):
-            _split_fast(path, lines)
-            return _count(lines, buckets, now, is_strict=True)
-        unreadable = _split_exactly(path, lines)
-        return _count(lines, buckets, now, is_strict=False, unreadable=unreadable)
+            return _count(_ARRAY, array, buckets, now)
+        lines = Path(folder) / "lines"
+        unreadable = _split(array, lines)
+        return _count(_LINES, lines, buckets, now, unreadable=unreadable)
 
 
 def count_records(
@@ -154,7 +152,7 @@ def count_records(
         with lines.open("wb") as file:
             for record in records:
                 unreadable += not _write(record, file)
-        return _count(lines, buckets, now, is_strict=False, unreadable=unreadable)
+        return _count(_LINES, lines, buckets, now, unreadable=unreadable)
 
 
 def names_any(record: Mapping[str, Any], buckets: Collection[str]) -> bool:
@@ -186,49 +184,42 @@ def _unpacked(packed: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 class _NotOfOneForm(Exception):
-    """The fast way cannot split the file."""
+    """Not all records are objects of CloudTrail's form."""
 
 
-_beginning = re.compile(rb'\{"Records":\[(\{"[A-Za-z]{1,40}":)')
+_beginning = re.compile(rb'\s*\{\s*"Records"\s*:\s*(?=\[)')
 
 
-def _split_fast(path: Path, lines: Path) -> None:
-    """Writes each record on a line, if all records begin with the same field.
-
-    Where a record ends and the next one begins, the text is `},{"eventVersion":`. It cannot be
-    inside a string, which would escape the quotation marks. If it is inside an object, lines are
-    no longer valid JSON, and DuckDB refuses the file. If all are valid, they are the records.
-    """
-    with path.open("rb") as file, lines.open("wb") as out:
-        start = _beginning.match(file.read(64))
+def _unpack_array(packed: Callable[[int], bytes], path: Path) -> None:
+    """Writes the unpacked file without what is around the array of records."""
+    with path.open("w+b") as file:
+        for chunk in _unpacked(packed):
+            file.write(chunk)
+        size = file.tell()
+        file.seek(0)
+        start = _beginning.match(file.read(1024))
         if not start:
-            raise _NotOfOneForm
-        between = b"}," + start[1]
-        apart = b"}\n" + start[1]
-        file.seek(start.start(1))
-        kept = b""
-        while chunk := file.read(_CHUNK):
-            text = (kept + chunk).replace(between, apart)
-            kept = text[-len(between) :]
-            out.write(text[: -len(between)])
-        end = kept.rstrip()
-        if not end.endswith(b"}]}"):
-            raise _NotOfOneForm
-        out.write(end[:-2] + b"\n")
+            raise Broken("It has no list of records.")
+        file.seek(0)
+        file.write(b" " * start.end())
+        file.seek(max(size - 1024, 0))
+        end = file.read()
+        if end.rstrip().endswith(b"}"):
+            file.truncate(size - len(end) + end.rindex(b"}"))
 
 
-_opening = re.compile(r'\s*\{\s*"Records"\s*:\s*\[\s*')
+_opening = re.compile(r"\s*\[\s*")
 _separator = re.compile(r"\s*(,|\])\s*")
 
 
-def _split_exactly(path: Path, lines: Path) -> int:
-    """Writes each record on a line, whatever the file's form. Returns how many it cannot write.
+def _split(array: Path, lines: Path) -> int:
+    """Writes each record on a line, whatever its form. Returns how many it cannot write.
 
-    Raises Broken. It is slower than the fast way.
+    Raises Broken. It is slow.
     """
     decoder = json.JSONDecoder(parse_constant=lambda name: None)
     unreadable = 0
-    with path.open(encoding="utf-8", errors="replace") as file, lines.open("wb") as out:
+    with array.open(encoding="utf-8", errors="replace") as file, lines.open("wb") as out:
         text, position = file.read(2 * RECORD_MAX), 0
         opening = _opening.match(text)
         if not opening:
@@ -266,43 +257,75 @@ def _write(record: Any, out: IO[bytes]) -> bool:
     return True
 
 
-_KMS = '"x-amz-server-side-encryption-aws-kms-key-id"'
-_PATHS = {
-    "service": "$.eventSource",
-    "name": "$.eventName",
-    "time": "$.eventTime",
-    "event_id": "$.eventID",
-    "error": "$.errorCode",
-    "address": "$.sourceIPAddress",
-    "agent": "$.userAgent",
-    "endpoint": "$.vpcEndpointId",
-    "region": "$.awsRegion",
-    "recipient": "$.recipientAccountId",
-    "id_type": "$.userIdentity.type",
-    "id_arn": "$.userIdentity.arn",
-    "id_account": "$.userIdentity.accountId",
-    "id_principal": "$.userIdentity.principalId",
-    "id_key": "$.userIdentity.accessKeyId",
-    "id_user": "$.userIdentity.userName",
-    "id_invoker": "$.userIdentity.invokedBy",
-    "issuer_arn": "$.userIdentity.sessionContext.sessionIssuer.arn",
-    "issuer_name": "$.userIdentity.sessionContext.sessionIssuer.userName",
-    "bucket_named": "$.requestParameters.bucketName",
-    "key": "$.requestParameters.key",
-    "copied": '$.requestParameters."x-amz-copy-source"',
-    "sse_c": '$.requestParameters."x-amz-server-side-encryption-customer-algorithm"',
-    "kms_asked": f"$.requestParameters.{_KMS}",
-    "kms_used": f"$.responseElements.{_KMS}",
-    "version": "$.requestParameters.versionId",
-    "bytes_in": "$.additionalEventData.bytesTransferredIn",
-    "bytes_out": "$.additionalEventData.bytesTransferredOut",
-    "parameters": "$.requestParameters",
-    **{
-        f"{name}_{number}": f"$.resources[{number}].{of}"
-        for number in range(4)
-        for name, of in (("arn", "ARN"), ("owner", "accountId"))
+_KMS = "x-amz-server-side-encryption-aws-kms-key-id"
+_COLUMNS: dict[str, Any] = {
+    "eventSource": "VARCHAR",
+    "eventName": "VARCHAR",
+    "eventTime": "VARCHAR",
+    "eventID": "VARCHAR",
+    "errorCode": "VARCHAR",
+    "sourceIPAddress": "VARCHAR",
+    "userAgent": "VARCHAR",
+    "vpcEndpointId": "VARCHAR",
+    "awsRegion": "VARCHAR",
+    "recipientAccountId": "VARCHAR",
+    "userIdentity": {
+        "type": "VARCHAR",
+        "arn": "VARCHAR",
+        "accountId": "VARCHAR",
+        "principalId": "VARCHAR",
+        "accessKeyId": "VARCHAR",
+        "userName": "VARCHAR",
+        "invokedBy": "VARCHAR",
+        "sessionContext": {"sessionIssuer": {"arn": "VARCHAR", "userName": "VARCHAR"}},
     },
+    "requestParameters": {
+        "bucketName": "VARCHAR",
+        "key": "VARCHAR",
+        "x-amz-copy-source": "VARCHAR",
+        "x-amz-server-side-encryption-customer-algorithm": "VARCHAR",
+        _KMS: "VARCHAR",
+        "versionId": "VARCHAR",
+    },
+    "responseElements": {_KMS: "VARCHAR"},
+    "additionalEventData": {"bytesTransferredIn": "DOUBLE", "bytesTransferredOut": "DOUBLE"},
+    "resources": [{"ARN": "VARCHAR", "accountId": "VARCHAR"}],
 }
+
+
+def _type(of: Any) -> str:
+    """Returns the type of a column in SQL."""
+    if isinstance(of, dict):
+        fields = (f'"{name}" {_type(one)}' for name, one in of.items())
+        return f"STRUCT({', '.join(fields)})"
+    if isinstance(of, list):
+        return f"{_type(of[0])}[]"
+    return str(of)
+
+
+class _Form(NamedTuple):
+    """How DuckDB reads the records of a file."""
+
+    columns: str
+    json: str
+    is_strict: bool
+
+
+_LIMIT = f"maximum_object_size = {4 * RECORD_MAX}"
+_TYPES = ", ".join(f"{name}: '{_type(of)}'" for name, of in _COLUMNS.items())
+_OBJECTS = f"read_ndjson_objects($path, ignore_errors = true, {_LIMIT})"
+# Raises an error if one record is of another form.
+_ARRAY = _Form(
+    f"SELECT * FROM read_json($path, format = 'array', {_LIMIT}, columns = {{{_TYPES}}})",
+    f"read_json_objects($path, format = 'array', {_LIMIT})",
+    is_strict=True,
+)
+# What is of another form is NULL.
+_LINES = _Form(
+    f"SELECT unnest(json_transform(json, '{json.dumps(_COLUMNS)}')) FROM {_OBJECTS}",
+    _OBJECTS,
+    is_strict=False,
+)
 
 _READS = ("GetObject", "SelectObjectContent")
 _COPIES = ("CopyObject", "UploadPartCopy")
@@ -357,128 +380,151 @@ def _cut(expression: str, length: int) -> str:
     return f"coalesce(left(replace({expression}, chr(0), ''), {length}), '')"
 
 
+def _left(expression: str, length: int) -> str:
+    # left() of each text, also of the short ones, takes twice as long.
+    cut = f"left({expression}, {length})"
+    return f"CASE WHEN strlen({expression}) > {length} THEN {cut} ELSE {expression} END"
+
+
 def _of_the_bucket(wanted: str) -> str:
     """Returns an expression of the resource that is a bucket: "arn:aws:s3:::name"."""
     cases = (
-        f"WHEN starts_with(arn_{n}, 'arn:aws') AND contains(arn_{n}, ':s3:::')"
-        f" AND NOT contains(arn_{n}, '/') THEN {wanted.format(n)}"
-        for n in range(4)
+        f"WHEN starts_with({one}.ARN, 'arn:aws') AND contains({one}.ARN, ':s3:::')"
+        f" AND NOT contains({one}.ARN, '/') THEN {wanted.format(one)}"
+        for one in (f"resources[{n}]" for n in range(1, 5))
     )
     return f"CASE {' '.join(cases)} END"
 
 
-# A table of its own: in one query with the next, DuckDB would extract the texts for each use.
-_TEXTS = f"""
-CREATE TEMP TABLE texts AS
-SELECT json_extract_string(json, $paths) AS v
-FROM read_ndjson_objects($lines, maximum_object_size = {4 * RECORD_MAX}, ignore_errors = $ignores)
-WHERE regexp_matches(json, $any_bucket)
-"""
-_RECORDS = f"""
-CREATE TEMP TABLE records AS
-WITH named_texts AS NOT MATERIALIZED (
-    SELECT {", ".join(f"v[{n}] AS {name}" for n, name in enumerate(_PATHS, start=1))} FROM texts
-), named AS NOT MATERIALIZED (
-    SELECT *,
-        CASE WHEN list_contains($buckets, bucket_named) THEN bucket_named
-             ELSE {_of_the_bucket("split_part(arn_{}, ':::', 2)")} END AS bucket,
-        -- CopyObject encodes it: "/bucket/key%20with%20spaces".
-        CASE WHEN name IN {_any_of(_COPIES)}
-             THEN split_part(ltrim(copied, '/'), '/', 1) END AS copied_from
-    FROM named_texts
-    WHERE service = 's3.amazonaws.com' AND name IN {_any_of(_COUNTED)}
-), ours AS NOT MATERIALIZED (
-    SELECT *,
-        {_of_the_bucket("owner_{}")} AS owner,
-        epoch(try_cast(replace(CASE WHEN regexp_full_match(time,
-            '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,15}}Z') THEN time END,
-            ':60Z', ':59Z') AS TIMESTAMP))::BIGINT AS t
-    FROM named
-    WHERE list_contains($buckets, bucket) OR list_contains($buckets, copied_from)
-)
-SELECT
-    bucket, t, name, owner, error IS NOT NULL AS is_error, left(event_id, 64) AS event_id,
-    CASE WHEN name IN {_any_of(_CHANGES)} THEN left(parameters, 65536) END AS parameters,
-    CASE WHEN list_contains($buckets, copied_from) THEN copied_from END AS copied_from,
-    coalesce(list_contains($buckets, bucket), false)
-        -- The trail of the caller's account has it too, with another event ID.
-        AND coalesce(recipient = owner, true) AS is_ours,
-    {_cut("key", KEY_MAX_LENGTH)} AS key,
-    regexp_matches(lower(right(key, 128)), '{_NOTE}') AS is_note,
-    regexp_matches(lower(right(key, 16)), '{_LOCKED}') AS is_locked,
-    sse_c IS NOT NULL AS is_sse_c, version IS NOT NULL AS is_version,
-    left(coalesce(kms_used, kms_asked), 128) AS kms,
-    least(greatest(try_cast(bytes_in AS DOUBLE), 0), 1e13)::BIGINT AS bytes_in,
-    least(greatest(try_cast(bytes_out AS DOUBLE), 0), 1e13)::BIGINT AS bytes_out,
-    {_cut("id_type", 32)} AS id_type, {_cut("id_principal", 128)} AS id_principal,
-    {_cut("coalesce(issuer_name, id_user)", 128)} AS id_name,
-    {_cut("id_account", 16)} AS id_account, {_cut("id_key", 128)} AS id_key,
-    {_cut("address", SOURCE_MAX_LENGTH)} AS address, {_cut("agent", 256)} AS agent,
-    {_cut("region", 32)} AS region,
+# What is said of the caller, as it is in the record but for its length.
+_CALLER = {
+    "id_type": ("userIdentity.type", 32),
+    "id_arn": ("userIdentity.arn", 2048),
+    "id_account": ("userIdentity.accountId", 128),
+    "id_principal": ("userIdentity.principalId", 512),
+    "id_key": ("userIdentity.accessKeyId", 128),
+    "id_user": ("userIdentity.userName", 128),
+    "id_invoker": ("userIdentity.invokedBy", 256),
+    "issuer_arn": ("userIdentity.sessionContext.sessionIssuer.arn", 2048),
+    "issuer_name": ("userIdentity.sessionContext.sessionIssuer.userName", 128),
+    "address": ("sourceIPAddress", 256),
+    "agent": ("userAgent", 256),
+    "endpoint": ("vpcEndpointId", 64),
+    "region": ("awsRegion", 32),
+}
+_who = f"""
     CASE
         WHEN id_account = 'anonymous' OR id_type = 'Anonymous' THEN
             '{ANONYMOUS}' || {_cut("address", SOURCE_MAX_LENGTH)}
         WHEN id_type = 'AWSService' THEN
-            'service ' || {_cut("coalesce(id_invoker, id_principal, '?')", 200)}
+            'service ' || left(coalesce(id_invoker, id_principal, '?'), 200)
         WHEN id_type = 'AWSAccount' THEN '{ACCOUNT}' || {_cut("id_account", 16)} || ' '
-            || {_cut("split_part(coalesce(id_principal, ''), ':', 1)", 128)}
+            || left(split_part(coalesce(id_principal, ''), ':', 1), 128)
         -- The role and not its session, of which there can be any number.
-        WHEN issuer_arn <> '' THEN {_cut("issuer_arn", PRINCIPAL_MAX_LENGTH)}
-        WHEN id_type = 'AssumedRole' THEN
-            {_cut("regexp_replace(coalesce(id_arn, '?'), '/[^/]*$', '')", PRINCIPAL_MAX_LENGTH)}
-        ELSE {_cut("coalesce(id_arn, split_part(id_principal, ':', 1), '?')", PRINCIPAL_MAX_LENGTH)}
-    END AS principal,
+        WHEN issuer_arn <> '' THEN issuer_arn
+        WHEN id_type = 'AssumedRole' THEN regexp_replace(coalesce(id_arn, '?'), '/[^/]*$', '')
+        ELSE coalesce(id_arn, split_part(id_principal, ':', 1), '?')
+    END
+"""
+_RECORDS = f"""
+CREATE TEMP TABLE records AS
+WITH named AS NOT MATERIALIZED (
+    SELECT *,
+        CASE WHEN list_contains($buckets, requestParameters.bucketName)
+             THEN requestParameters.bucketName
+             ELSE {_of_the_bucket("split_part({}.ARN, ':::', 2)")} END AS bucket,
+        -- CopyObject encodes it: "/bucket/key%20with%20spaces".
+        CASE WHEN eventName IN {_any_of(_COPIES)} THEN
+            split_part(ltrim(requestParameters."x-amz-copy-source", '/'), '/', 1) END AS copied_from
+    FROM ($columns)
+    WHERE eventSource = 's3.amazonaws.com' AND eventName IN {_any_of(_COUNTED)}
+)
+SELECT
+    bucket, eventName AS name, {_of_the_bucket("{}.accountId")} AS owner,
+    errorCode IS NOT NULL AS is_error, {_left("eventID", 64)} AS event_id,
+    CASE WHEN list_contains($buckets, copied_from) THEN copied_from END AS copied_from,
+    coalesce(list_contains($buckets, bucket), false)
+        -- The trail of the caller's account has it too, with another event ID.
+        AND coalesce(recipientAccountId = owner, true) AS is_ours,
+    epoch(coalesce(
+        try_cast(CASE WHEN eventTime LIKE '____-__-__T__:__:__Z' THEN eventTime END AS TIMESTAMP),
+        try_cast(replace(CASE WHEN regexp_full_match(eventTime,
+            '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,15}}Z') THEN eventTime END,
+            ':60Z', ':59Z') AS TIMESTAMP)))::BIGINT AS t,
+    requestParameters.key AS key,
+    requestParameters."x-amz-server-side-encryption-customer-algorithm" IS NOT NULL AS is_sse_c,
+    requestParameters.versionId IS NOT NULL AS is_version,
+    left(coalesce(responseElements."{_KMS}", requestParameters."{_KMS}"), 128) AS kms,
+    least(greatest(CASE WHEN eventName IN {_any_of(_READS)}
+        THEN additionalEventData.bytesTransferredOut
+        ELSE additionalEventData.bytesTransferredIn END, 0), 1e13)::BIGINT AS bytes,
+    {", ".join(f"{_left(of, length)} AS {name}" for name, (of, length) in _CALLER.items())}
+FROM named
+WHERE list_contains($buckets, bucket) OR list_contains($buckets, copied_from)
+"""
+_REPEATED = "SELECT count(event_id) > count(DISTINCT event_id) FROM records"
+_FIRST_ONLY = """
+DELETE FROM records WHERE event_id IS NOT NULL
+AND rowid NOT IN (SELECT min(rowid) FROM records WHERE event_id IS NOT NULL GROUP BY event_id)
+"""
+# Sums by what the records say of the caller, so that the texts are cut once for each of them.
+_CALLERS = f"""
+CREATE TEMP TABLE callers AS
+WITH events AS NOT MATERIALIZED (
+    SELECT rowid AS id, bucket, name, event_id, t, key, bytes, address, endpoint, {_who} AS who,
+        CASE
+            WHEN is_error THEN 'failed'
+            WHEN name IN {_any_of(_READS)} THEN 'read'
+            WHEN name IN {_any_of(_WRITES)} OR name = 'CreateMultipartUpload' THEN CASE
+                WHEN is_sse_c THEN 'write_sse_c'
+                WHEN regexp_matches(kms, '^arn:aws[a-z-]*:kms:[a-z0-9-]*:[0-9]{{12}}:')
+                     AND split_part(kms, ':', 5) <> owner THEN 'write_foreign_kms'
+                WHEN name = 'CreateMultipartUpload' THEN NULL
+                WHEN regexp_matches(lower(right(key, 128)), '{_NOTE}') THEN 'write_note'
+                WHEN regexp_matches(lower(right(key, 16)), '{_LOCKED}') THEN 'write_locked'
+                ELSE 'write' END
+            WHEN name = 'DeleteObject' AND is_version THEN 'delete_version'
+            WHEN name = 'DeleteObject' THEN 'delete'
+            WHEN name = 'DeleteObjects' THEN 'delete_batch'
+            WHEN name IN {_any_of(_LISTS)} THEN 'list'
+            WHEN name IN {_any_of(_CHANGES)} THEN 'change'
+        END AS operation
+    FROM records
+    WHERE is_ours AND t BETWEEN $oldest AND $newest
+    UNION ALL
+    SELECT rowid, copied_from, name, event_id, t, key, 0, address, endpoint, {_who},
+        CASE WHEN is_error THEN 'failed' ELSE 'read' END
+    FROM records
+    WHERE copied_from IS NOT NULL AND t BETWEEN $oldest AND $newest
+)
+SELECT bucket, who, address, endpoint, operation, t - t % {SLOT} AS slot,
+    -- Each change has a row of its own.
+    CASE WHEN operation = 'change' THEN name END AS changed,
+    CASE WHEN operation = 'change' THEN event_id END AS change_id,
+    count(*) AS n, sum(coalesce(bytes, 0)) AS bytes, max(t) AS t, arg_max(id, t) AS newest,
+    min(left(key, {KEY_MAX_LENGTH}), {EXAMPLES}) FILTER (key <> '') AS keys
+FROM events WHERE operation IS NOT NULL GROUP BY ALL
+"""
+_EVENTS = f"""
+CREATE TEMP TABLE events AS
+SELECT bucket, operation, slot, changed, change_id, n, bytes, t, newest, keys,
+    {_cut("who", PRINCIPAL_MAX_LENGTH)} AS principal,
     CASE
         WHEN regexp_full_match(endpoint, 'vpce-[0-9a-z]{{8,32}}') THEN endpoint
-        WHEN id_account = 'anonymous' OR id_type = 'Anonymous' THEN
-            {_cut("address", SOURCE_MAX_LENGTH)}
+        WHEN starts_with(who, '{ANONYMOUS}') THEN {_cut("address", SOURCE_MAX_LENGTH)}
         WHEN regexp_full_match(address, '[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}') THEN
             regexp_replace(address, '[0-9]+$', '0/24')
         WHEN regexp_full_match(address, '[0-9a-fA-F:.]{{2,45}}') AND contains(address, ':') THEN
             rtrim(lower(array_to_string(string_split(address, ':')[:3], ':')), ':') || '::/48'
         ELSE {_cut("lower(address)", SOURCE_MAX_LENGTH)}
     END AS source
-FROM ours
-"""
-_EVENTS = f"""
-CREATE TEMP TABLE events AS
-WITH once AS (
-    SELECT * FROM records
-    WHERE event_id IS NULL
-        OR rowid IN (SELECT min(rowid) FROM records WHERE event_id IS NOT NULL GROUP BY event_id)
-)
-SELECT * EXCLUDE (copied_from),
-    CASE
-        WHEN is_error THEN 'failed'
-        WHEN name IN {_any_of(_READS)} THEN 'read'
-        WHEN (name IN {_any_of(_WRITES)} OR name = 'CreateMultipartUpload')
-             AND is_sse_c THEN 'write_sse_c'
-        WHEN (name IN {_any_of(_WRITES)} OR name = 'CreateMultipartUpload')
-             AND regexp_matches(kms, '^arn:aws[a-z-]*:kms:[a-z0-9-]*:[0-9]{{12}}:')
-             AND split_part(kms, ':', 5) <> owner THEN 'write_foreign_kms'
-        WHEN name IN {_any_of(_WRITES)} AND is_note THEN 'write_note'
-        WHEN name IN {_any_of(_WRITES)} AND is_locked THEN 'write_locked'
-        WHEN name IN {_any_of(_WRITES)} THEN 'write'
-        WHEN name = 'DeleteObject' AND is_version THEN 'delete_version'
-        WHEN name = 'DeleteObject' THEN 'delete'
-        WHEN name = 'DeleteObjects' THEN 'delete_batch'
-        WHEN name IN {_any_of(_LISTS)} THEN 'list'
-        WHEN name IN {_any_of(_CHANGES)} THEN 'change'
-    END AS operation,
-    CASE WHEN name IN {_any_of(_READS)} THEN bytes_out ELSE bytes_in END AS bytes
-FROM once
-WHERE is_ours AND t BETWEEN $oldest AND $newest
-UNION ALL
-SELECT * EXCLUDE (copied_from) REPLACE (copied_from AS bucket, '' AS owner),
-    CASE WHEN is_error THEN 'failed' ELSE 'read' END, 0
-FROM once
-WHERE copied_from IS NOT NULL AND t BETWEEN $oldest AND $newest
+FROM callers
 """
 _TALLIES = f"""
 WITH sums AS (
-    SELECT bucket, principal, source, operation, t - t % {SLOT} AS slot,
-        count(*) AS n, least(sum(coalesce(bytes, 0)), {BYTES_MAX})::BIGINT AS bytes
-    FROM events WHERE operation IS NOT NULL GROUP BY ALL
+    SELECT bucket, principal, source, operation, slot,
+        sum(n) AS n, least(sum(bytes), {BYTES_MAX})::BIGINT AS bytes
+    FROM events GROUP BY ALL
 ), ranked AS (
     SELECT *, row_number() OVER (
         PARTITION BY bucket, slot,
@@ -492,35 +538,39 @@ SELECT bucket, CASE WHEN is_over THEN '{OTHERS}' ELSE principal END,
     sum(n)::BIGINT, least(sum(bytes), {BYTES_MAX})::BIGINT
 FROM ranked GROUP BY ALL ORDER BY ALL
 """
-_newest = ", ".join(
-    f"arg_max({name}, t)"
-    for name in (
-        "id_type",
-        "id_principal",
-        "id_name",
-        "id_account",
-        "id_key",
-        "address",
-        "agent",
-        "region",
-        "coalesce(owner, '')",
-    )
-)
 _FACTS = f"""
-SELECT bucket, principal, source, {_newest}, max(t)
-FROM events WHERE operation IS NOT NULL
-GROUP BY bucket, principal, source ORDER BY count(*) DESC, bucket, principal, source
-LIMIT {ACTORS_MAX}
+WITH actors AS (
+    SELECT bucket, principal, source, arg_max(newest, t) AS newest, max(t) AS t, sum(n) AS n
+    FROM events GROUP BY bucket, principal, source
+    ORDER BY n DESC, bucket, principal, source LIMIT {ACTORS_MAX}
+)
+SELECT actors.bucket, principal, source, {_cut("id_type", 32)}, {_cut("id_principal", 128)},
+    {_cut("coalesce(issuer_name, id_user)", 128)}, {_cut("id_account", 16)},
+    {_cut("id_key", 128)}, {_cut("address", SOURCE_MAX_LENGTH)}, {_cut("agent", 256)},
+    {_cut("region", 32)},
+    -- The owner of a copy's source is not said.
+    CASE WHEN records.bucket = actors.bucket AND is_ours THEN coalesce(owner, '') ELSE '' END,
+    actors.t
+FROM actors JOIN records ON records.rowid = newest
+ORDER BY n DESC, actors.bucket, principal, source
 """
 _EXAMPLES = f"""
-SELECT bucket, principal, operation, min(key, {EXAMPLES})
-FROM events WHERE key <> '' AND operation IS NOT NULL
-GROUP BY bucket, principal, operation ORDER BY count(*) DESC, bucket, principal, operation
+SELECT bucket, principal, operation,
+    list_transform(list_sort(flatten(list(keys)))[:{EXAMPLES}], lambda k: replace(k, chr(0), ''))
+FROM events WHERE keys IS NOT NULL
+GROUP BY bucket, principal, operation ORDER BY sum(n) DESC, bucket, principal, operation
 LIMIT {ACTORS_MAX}
 """
 _CHANGED = f"""
-SELECT bucket, principal, source, max(t), name, coalesce(owner, ''), parameters
-FROM events WHERE operation = 'change' GROUP BY ALL ORDER BY max(t) DESC, name LIMIT {CHANGES_MAX}
+WITH said AS (
+    SELECT json_extract_string(json, ['$.eventID', '$.requestParameters']) AS v
+    FROM $json WHERE regexp_matches(json, '"({"|".join(_CHANGES)})"')
+)
+SELECT events.bucket, principal, source, events.t, changed, coalesce(owner, ''),
+    coalesce(any_value(left(v[2], 65536)), '')
+FROM events JOIN records ON records.rowid = newest
+LEFT JOIN said ON left(v[1], 64) = change_id
+WHERE operation = 'change' GROUP BY ALL ORDER BY events.t DESC, changed LIMIT {CHANGES_MAX}
 """
 _TOLD = """
 SELECT bucket, count(*), count(*) FILTER (NOT t BETWEEN $oldest AND $newest),
@@ -530,48 +580,51 @@ FROM records WHERE is_ours GROUP BY bucket
 
 
 def _count(
-    lines: Path, buckets: Collection[str], now: int, *, is_strict: bool, unreadable: int = 0
+    form: _Form, path: Path, buckets: Collection[str], now: int, *, unreadable: int = 0
 ) -> Counted:
-    """Counts the records in a file with one on each line. If `is_strict`, raises _NotOfOneForm if
-    one is not valid JSON; else leaves it out."""
+    """Counts the records in a file. Raises _NotOfOneForm if the form is strict and one of them is
+    of another form."""
     with duckdb.connect(
         ":memory:",
         config={
             "memory_limit": _MEMORY,
-            "temp_directory": str(lines.parent),
-            "threads": 2,
+            "temp_directory": str(path.parent),
+            "threads": 1,  # a further worker makes better use of a further core
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,  # from elsewhere
             "autoload_known_extensions": False,
         },
     ) as engine:
         # It reads no other file.
-        engine.execute(f"SET allowed_directories = ['{lines.parent}']")
+        engine.execute(f"SET allowed_directories = ['{path.parent}']")
         engine.execute("SET enable_external_access = false")
-        if not buckets or not lines.stat().st_size:
+        if not buckets or not path.stat().st_size:
             return Counted([], [], {}, [], {}, unreadable=unreadable)
         try:
             engine.execute(
-                _TEXTS.replace("$ignores", "false" if is_strict else "true"),
-                {
-                    "paths": list(_PATHS.values()),
-                    "lines": str(lines),
-                    "any_bucket": "|".join(map(re.escape, sorted(buckets))),
-                },
+                _RECORDS.replace("$columns", form.columns),
+                {"path": str(path), "buckets": sorted(buckets)},
             )
         except duckdb.InvalidInputException:
-            if is_strict:
+            if form.is_strict:
                 raise _NotOfOneForm from None
             raise
-        engine.execute(_RECORDS, {"buckets": sorted(buckets)})
         oldest, newest = int(now) - LATE, int(now) + EARLY
-        engine.execute(_EVENTS.replace("$oldest", str(oldest)).replace("$newest", str(newest)))
         told = engine.execute(_TOLD, {"oldest": oldest, "newest": newest}).fetchall()
+        if engine.execute(_REPEATED).fetchall() == [(True,)]:
+            engine.execute(_FIRST_ONLY)
+        engine.execute(_CALLERS, {"oldest": oldest, "newest": newest})
+        engine.execute(_EVENTS)
+        tallies = [Tally(*row) for row in engine.execute(_TALLIES).fetchall()]
+        changes = []
+        if any(one.operation == Operation.CHANGE for one in tallies):
+            rows = engine.execute(_CHANGED.replace("$json", form.json), {"path": str(path)})
+            changes = [Change(*row) for row in rows.fetchall()]
         return Counted(
-            tallies=[Tally(*row) for row in engine.execute(_TALLIES).fetchall()],
+            tallies=tallies,
             facts=[Facts(*row) for row in engine.execute(_FACTS).fetchall()],
             examples={row[:3]: row[3] for row in engine.execute(_EXAMPLES).fetchall()},
-            changes=[Change(*row) for row in engine.execute(_CHANGED).fetchall()],
+            changes=changes,
             late={bucket: late for bucket, _, late, _ in told if late},
             read=sum(read for _, read, _, _ in told),
             unreadable=unreadable + sum(timeless for *_, timeless in told),

@@ -183,6 +183,22 @@ def test_files_of_another_form_count_the_same(of: Any) -> None:
     assert sums(counted) == {"read": 1, "write": 1}
 
 
+@pytest.mark.parametrize("another", [[], [1]], ids=["fast", "slow"])
+def test_facts_are_those_of_the_newest_record_and_a_change_has_its_parameters(another: Any) -> None:
+    status = {"VersioningConfiguration": {"Status": "Suspended"}}
+    counted = count(
+        *another,
+        record(at=seconds(NOW) - 5, userAgent="x" * 5000, event_id="a", key="k" * 5000),
+        record(at=seconds(NOW) - 5, userAgent="repeated", event_id="a"),
+        record("PutBucketVersioning", at=seconds(NOW) - 60, parameters=status),
+    )
+    [facts], [change] = counted.facts, counted.changes
+    assert (facts.user_agent, facts.access_key) == ("x" * 256, "AKIAEVE")
+    assert (facts.bucket_account, facts.seen_at) == (ACCOUNT, seconds(NOW) - 5)
+    assert counted.examples[facts.bucket, facts.principal, "read"] == ["k" * 256]
+    assert json.loads(change.parameters).items() >= status.items()
+
+
 def test_several_gzip_members_are_one_file() -> None:
     text = gzip.decompress(packed([record(), record()]))
     content = gzip.compress(text[:700]) + gzip.compress(text[700:])
