@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 import time_machine
+from botocore.exceptions import ClientError
 from django.db.models import Sum as SumOf
 from pytest_django.fixtures import Settings
 
@@ -21,7 +22,7 @@ from detectors.tests.traffic import NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
 from serving import sqs
 from serving.sqs import Queue
-from tests import aws
+from tests import aws, roles
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -39,13 +40,25 @@ def queue(cloud: Cloud, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sqs, "LONG_POLL", 0)
     monkeypatch.setattr(sqs, "VISIBILITY", 0)
     where = {"LocationConstraint": aws.REGION}
-    cloud.client("s3").create_bucket(Bucket="trail", CreateBucketConfiguration=where)
-    return Queue(boto3.Session(region_name=aws.REGION), cloud.queue())
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=roles.TRAIL_BUCKET, CreateBucketConfiguration=where)
+    settings.EVENTS_QUEUE_URL = cloud.queue()
+    return Queue(held(), settings.EVENTS_QUEUE_URL)
 
 
 @pytest.fixture
 def s3(queue: Queue) -> Any:
-    return worker.s3_of(boto3.Session(region_name=aws.REGION))
+    return worker.s3_of(held())
+
+
+def held() -> boto3.Session:
+    """Returns a session that is held to the role of the task."""
+    session = boto3.Session(region_name=aws.REGION)
+    roles.hold(session, roles.EVENTS, lambda role, permission: made.add(permission))
+    return session
+
+
+made: set[str] = set()  # calls, by permission
 
 
 def deliver(cloud: Cloud, queue: Queue, content: bytes | None, *, number: int = 1) -> None:
@@ -117,6 +130,27 @@ def test_a_file_that_s3_does_not_deliver_stays_in_the_queue(
     assert "AccessDenied" in caplog.text
     worker.receive(queue, s3, threading.Event())
     assert (total(), left(cloud, queue)) == (1, 0)
+
+
+def test_the_role_allows_all_that_is_needed_and_no_more(
+    cloud: Cloud, queue: Queue, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.clear()
+    deliver(cloud, queue, packed([record()]))
+    bucket()
+    monkeypatch.setattr(sqs, "VISIBILITY", 1)
+    queue.count()
+    with queue.being_extended(queue.receive()):
+        cloud.wait_for("ChangeMessageVisibilityBatch")
+    while total() == 0:  # from the end of the visibility
+        worker.receive(queue, s3, threading.Event())
+    # tests/test_database_secret.py shows that each process reads the password of the database.
+    assert roles.permissions(roles.EVENTS) - made == {"secretsmanager:GetSecretValue"}
+    cloud.client("s3").create_bucket(
+        Bucket="other", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
+    )
+    with pytest.raises(ClientError, match="does not allow s3:GetObject on arn:aws:s3:::other/x"):
+        s3.get_object(Bucket="other", Key="x")
 
 
 class Killed(BaseException):
