@@ -112,7 +112,8 @@ def test_it_names_outputs_and_commands_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "last"), [("\n## Costs\n", "a month"), ("### Costs of S3 events", "a month of events")]
+    ("title", "last"),
+    [("\n## Costs\n", "a month"), ("### Costs of S3 events", "a month of events")],
 )
 def test_the_costs_add_up(title: str, last: str) -> None:
     section = GUIDE.partition(title)[2].partition("## ")[0]

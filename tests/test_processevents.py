@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+import requests
 import time_machine
 from botocore.exceptions import ClientError
 from django.db.models import Sum as SumOf
+from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from actions.models import Reaction
 from actions.tests.attacks import set_action
 from detectors import detection, worker
+from detectors.meter import EventsCollector, Meter, Outcome
 from detectors.models import Mark, Sum
 from detectors.tests.test_detection import EXFILTRATION, found, many, take
 from detectors.tests.traffic import NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
-from serving import sqs
+from serving import metrics, sqs
+from serving.heart import STUCK
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue
+from serving.worker_server import WorkerServer
 from tests import aws, roles
 from tests.aws import Cloud
 
@@ -151,6 +158,63 @@ def test_the_role_allows_all_that_is_needed_and_no_more(
     )
     with pytest.raises(ClientError, match="does not allow s3:GetObject on arn:aws:s3:::other/x"):
         s3.get_object(Bucket="other", Key="x")
+
+
+@pytest.mark.one_database
+def test_its_health_and_counts_are_told(
+    cloud: Cloud, queue: Queue, s3: Any, settings: Settings
+) -> None:
+    bucket()
+    settings.METRICS_TOKEN = "a-token-for-prometheus"
+    settings.WORKER_BIND = ("127.0.0.1", 0)
+    late = record(at=NOW - timedelta(days=2))
+    deliver(cloud, queue, packed([*(record() for _ in range(120)), late]), number=1)
+    deliver(cloud, queue, packed([record(bucket="other")]), number=2)
+    deliver(cloud, queue, b"broken", number=3)
+    deliver(cloud, queue, None, number=4)
+    send(cloud, queue, {"Event": "s3:TestEvent"})
+    single = record("HeadObject")
+    send(cloud, queue, {"detail-type": "AWS API Call via CloudTrail", "detail": single})
+    meter = Meter()
+    worker.receive(queue, s3, threading.Event(), meter)
+    metrics.count_messages(queue)
+    deliver(cloud, queue, None, number=1)
+    worker.receive(queue, s3, threading.Event(), meter)
+
+    def collectors(now: datetime) -> list[Any]:
+        return [WorkerCollector(now, [meter.heart], queue), EventsCollector(meter)]
+
+    with WorkerServer(("127.0.0.1", 0), [meter.heart], collectors) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        bearer = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"}
+        assert requests.get(f"{url}/metrics", timeout=10).status_code == 401
+        answer = requests.get(f"{url}/metrics", headers=bearer, timeout=10)
+        assert requests.get(f"{url}/healthz", timeout=10).json()["loops"] == {"events": "ok"}
+        assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+        meter.heart.moved_at -= STUCK + 1
+        assert requests.get(f"{url}/healthz", timeout=10).status_code == 503
+    told = {
+        f"{sample.name.removeprefix('threatreaction_')}{list(sample.labels.values()) or ''}": (
+            sample.value
+        )
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert told["events_total"] == 121
+    assert told["events_late_total"] == 1
+    assert told["event_findings_total"] >= 1
+    files = {one: told[f"event_files_total['{one}']"] for one in Outcome}
+    assert files == {
+        Outcome.COUNTED: 1,
+        Outcome.EMPTY: 1,
+        Outcome.REPEATED: 1,
+        Outcome.SKIPPED: 1,
+        Outcome.BROKEN: 4,  # two, twice
+        Outcome.UNDELIVERED: 0,
+    }
+    assert 0 <= told["events_last_batch_seconds"] < 60
+    assert told["queue_messages['visible']"] == 2
+    assert "queue_oldest_message_seconds" in told
 
 
 class Killed(BaseException):
