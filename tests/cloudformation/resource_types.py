@@ -89,7 +89,7 @@ def _register(
     _REGISTERED[resource_type] = Registered
 
 
-_REGISTERED: dict[str, type[Resource]] = {}
+_REGISTERED: dict[str, Any] = {}
 
 
 def _call(client: Any, operation: str, properties: Properties, **more: Any) -> Any:
@@ -452,7 +452,7 @@ _register(
     _trail,
     delete=lambda cloudtrail, name, _: cloudtrail.delete_trail(Name=name),
 )
-_REGISTERED["AWS::S3::Bucket"] = _Bucket  # type: ignore[assignment]
+_REGISTERED["AWS::S3::Bucket"] = _Bucket
 _register("AWS::SNS::TopicPolicy", "sns", _topic_policy)
 _register("AWS::SNS::Subscription", "sns", _subscribe)
 _register(
