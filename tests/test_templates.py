@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from actions import monitor
 from tests import documented
 from tests.cloudformation.templates import refusals, template
+from tests.server import ROOT
 
 PORTAL = template("threatreaction.yaml")
 TASKS = {
@@ -191,6 +193,15 @@ def test_all_tasks_have_the_same_environment() -> None:
         for kind in ("Environment", "Secrets"):
             of_release = variables(containers(task)["release"], kind)
             assert of_release.items() <= variables(web["web"], kind).items()
+
+
+def test_the_image_has_each_command_of_a_task() -> None:
+    cases = re.findall(r"^(\w+)\)$", (ROOT / "deploy/entrypoint").read_text(), re.M)
+    for task in TASKS:
+        for name, container in containers(task).items():
+            assert container["Command"][0] in cases, name
+            health = container.get("HealthCheck", {"Command": ["health"]})
+            assert health["Command"][-1] in cases, name
 
 
 def test_no_secret_is_in_a_task_definition() -> None:

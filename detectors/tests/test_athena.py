@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
-import pytest
 import sqlglot
 from sqlglot import exp
 
@@ -73,7 +72,7 @@ def day() -> Iterator[dict[str, Any]]:
 
 def by_athena(of: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Runs the table and the query in DuckDB on what Athena's reader of CloudTrail gives."""
-    table = sqlglot.parse_one((FOLDER / "table.sql").read_text(), dialect="athena")
+    table = parsed("table.sql")
     columns = [one for one in table.this.expressions if isinstance(one, exp.ColumnDef)]
     types = {one.name: one.args["kind"].sql("duckdb") for one in columns}
     lines = [
@@ -95,11 +94,13 @@ def by_athena(of: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
                 " FROM (SELECT ?::JSON AS v)",
                 [json.dumps(line)],
             )
-        return engine.execute(_query().sql("duckdb")).fetchall()
+        return engine.execute(parsed("sums.sql").sql("duckdb")).fetchall()
 
 
-def _query() -> exp.Expression:
-    return sqlglot.parse_one((FOLDER / "sums.sql").read_text(), dialect="athena")
+def parsed(name: str) -> Any:
+    (statement,) = sqlglot.parse((FOLDER / name).read_text(), dialect="athena")
+    assert not isinstance(statement, exp.Command)  # what the parser does not know
+    return statement
 
 
 def _lower(value: Any) -> Any:
@@ -118,7 +119,7 @@ def test_athena_gives_the_same_sums() -> None:
 
 
 def test_the_partitions_are_the_days_of_the_path() -> None:
-    table = sqlglot.parse_one((FOLDER / "table.sql").read_text(), dialect="athena")
+    table = parsed("table.sql")
     properties = {
         one.name: one.args["value"].name
         for one in table.args["properties"].expressions
@@ -134,9 +135,3 @@ def test_the_partitions_are_the_days_of_the_path() -> None:
     path = template.replace("ACCOUNT", ACCOUNT).replace("REGION", "eu-central-1")
     folder = path.replace("${day}", "2026/11/23").removeprefix("s3://BUCKET/")
     assert file_key().startswith(f"{folder}/")
-
-
-@pytest.mark.parametrize("name", ["table.sql", "sums.sql"])
-def test_it_is_one_statement_that_the_parser_of_the_dialect_knows(name: str) -> None:
-    (statement,) = sqlglot.parse((FOLDER / name).read_text(), dialect="athena")
-    assert not isinstance(statement, exp.Command)  # which the parser does not know
