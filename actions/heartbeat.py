@@ -11,10 +11,9 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from license import notices
+from serving import heart
 
 EVERY = 15.0  # seconds
-# Longer than the lease of a batch, which is longer than a batch can take while AWS hangs.
-STUCK = 6 * 60.0  # seconds without the end of a round, after which a loop is stuck
 SILENT = 5 * 60.0  # seconds of errors, after which a loop does not work
 ALIVE = timedelta(minutes=5)  # a worker that waits for AWS beats no more often
 
@@ -28,28 +27,20 @@ class Loop(StrEnum):
     ACT = "act"
 
 
-class Heart:
+class Heart(heart.Heart):
     """Of one loop in one process. Other threads can read it."""
 
+    loop: Loop
+
     def __init__(self, loop: Loop) -> None:
-        self.loop = loop
-        self.moved_at = time.monotonic()
+        super().__init__(loop)
         self.worked_at: float | None = None
         self._due = 0.0
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether the loop has not moved for STUCK seconds, so that only a restart helps."""
-        return time.monotonic() - self.moved_at > STUCK
 
     @property
     def works(self) -> bool:
         """Whether the loop has finished a round without an error within SILENT seconds."""
         return self.worked_at is not None and time.monotonic() - self.worked_at < SILENT
-
-    def move(self) -> None:
-        """After a part of a round, also after an error."""
-        self.moved_at = time.monotonic()
 
     def beat(self) -> None:
         """After a round without an error: notes the time where every process sees it, and tells

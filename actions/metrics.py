@@ -7,10 +7,8 @@ what a day brings, or by what is pending: none reads a whole table.
 from __future__ import annotations
 
 import platform
-import secrets
-import time
 import tomllib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -18,25 +16,16 @@ import django
 from django.conf import settings
 from django.db.models import CharField, Count, Func, Min, QuerySet
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from actions import breaker, containment, fill, heartbeat
-from actions.heartbeat import Heart
 from actions.models import Reaction, ReactionKind, State
 from findings.models import Action, Finding
 from license import status
 from license.status import LicenseStatus
-from serving.sqs import Queue
+from serving.metrics import gauge
 
 DAY = timedelta(days=1)
-
-
-def is_authorized(header: str) -> bool:
-    """Whether an Authorization header has METRICS_TOKEN as its bearer token."""
-    scheme, _, token = header.partition(" ")
-    is_known = secrets.compare_digest(token.strip().encode(), settings.METRICS_TOKEN.encode())
-    return bool(settings.METRICS_TOKEN) and scheme.lower() == "bearer" and is_known
 
 
 class DatabaseCollector(Collector):
@@ -149,40 +138,6 @@ class DatabaseCollector(Collector):
             )
 
 
-class WorkerCollector(Collector):
-    """What only this process of the worker knows."""
-
-    def __init__(self, now: datetime, hearts: Collection[Heart], queue: Queue | None) -> None:
-        self.now, self.hearts, self.queue = now, hearts, queue
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        yield gauge(
-            "worker_round_seconds",
-            "Seconds since this process last finished a round of this loop, also with an error.",
-            ["loop"],
-            {(heart.loop,): time.monotonic() - heart.moved_at for heart in self.hearts},
-        )
-        if self.queue is None:
-            return
-        yield gauge(
-            "queue_messages",
-            "Messages in the queue, as SQS counted them approximately within the last minutes.",
-            ["state"],
-            {(state,): count for state, count in self.queue.counts.items()},
-        )
-        age = self.queue.oldest_seconds(self.now)
-        if age is not None:
-            yield gauge(
-                "queue_oldest_message_seconds",
-                "Age of the oldest message that this process received last; 0 if the queue had"
-                " none. Absent before the first answer of the queue.",
-                value=age,
-            )
-
-
 def license_seconds_left(found: LicenseStatus) -> float | None:
     """Returns the seconds until the license ends; None if no trusted key is installed."""
     ends = found.writes_until or (found.claims.expires_at if found.claims else None)
@@ -231,18 +186,3 @@ def version() -> str:
     except OSError:
         return "unknown"
     return str(found["project"]["version"])
-
-
-def gauge(
-    name: str,
-    text: str,
-    labels: Iterable[str] = (),
-    values: dict[tuple[str, ...], float] | None = None,
-    *,
-    value: float = 0,
-) -> Metric:
-    """Returns a gauge with one `value`, or with a value for each combination of the labels."""
-    family = GaugeMetricFamily(f"threatreaction_{name}", text, labels=list(labels))
-    for labelled, number in ({(): value} if values is None else values).items():
-        family.add_metric(list(labelled), number)
-    return family

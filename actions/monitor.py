@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
@@ -21,6 +20,7 @@ from django.utils import timezone
 from actions import breaker, metrics
 from actions.heartbeat import Heart
 from license import status
+from serving.metrics import count_messages
 from serving.sqs import Queue
 
 logger = logging.getLogger(__name__)
@@ -57,12 +57,8 @@ def run(stop: threading.Event, hearts: Collection[Heart], queue: Queue | None) -
 
 def report(hearts: Collection[Heart], queue: Queue | None) -> None:
     """Updates the counts of the queue, and logs the metrics if the log is JSON."""
-    if queue and settings.WORKER_BIND and settings.METRICS_TOKEN:
-        try:
-            queue.count()
-        except (BotoCoreError, ClientError) as error:
-            queue.counts = {}
-            logger.warning("The messages in the queue were not counted. %s", error)
+    if queue:
+        count_messages(queue)
     if settings.LOG_FORMAT == "json":
         now = timezone.now()
         values: dict[str, float] = {"WorkerHeartbeat": all(heart.works for heart in hearts)}

@@ -26,6 +26,8 @@ class Taken(NamedTuple):
     records: int = 0  # of registered buckets
     findings: int = 0  # raised or updated
     is_repeated: bool = False
+    late: int = 0  # of the records; they were not counted
+    unreadable: int = 0
 
 
 def take_file(name: str, read: Callable[[int], bytes], *, at: datetime) -> Taken:
@@ -40,7 +42,7 @@ def take_file(name: str, read: Callable[[int], bytes], *, at: datetime) -> Taken
         logger.warning("%s records of a log file were not readable.", counted.unreadable)
     # A file without any such record needs no mark, and most files have none.
     if not counted.read:
-        return Taken()
+        return Taken(unreadable=counted.unreadable)
     with transaction.atomic():
         lasts = counting.FILE_MARK
         if not counting.is_new(name, at=int(at.timestamp()), lasts=lasts):
@@ -80,4 +82,5 @@ def add(counted: Counted, buckets: Mapping[str, Bucket], at: datetime, *, single
     findings = detection.judge(added, counted, at=at)
     # A single event that is late comes by file as well.
     counting.note_events(added, {} if single else counted.late)
-    return Taken(counted.read, findings)
+    late = sum(counted.late.values())
+    return Taken(counted.read, findings, late=late, unreadable=counted.unreadable)

@@ -21,15 +21,17 @@ from django.db import (
 from django.utils import timezone
 
 from detectors import counting, folding, intake, messages
+from detectors.intake import Taken
 from detectors.messages import LogFile, Poison
+from detectors.meter import Meter, Outcome
 from detectors.records import Broken
-from serving import logs
+from serving import logs, metrics
 from serving.sqs import Message, Queue
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
-FOLD_EVERY = 60.0  # seconds
+FOLD_EVERY = 60.0  # seconds, also between counts of the queue
 
 
 def s3_of(session: boto3.Session) -> Any:
@@ -44,14 +46,15 @@ def s3_of(session: boto3.Session) -> Any:
     )
 
 
-def run(queue: Queue, s3: Any, stop: threading.Event) -> None:
+def run(queue: Queue, s3: Any, stop: threading.Event, meter: Meter) -> None:
     """Takes messages until `stop` is set. Logs errors and tries again after PAUSE seconds."""
     due = 0.0
     while not stop.is_set():
         try:
             close_old_connections()
-            receive(queue, s3, stop)
+            receive(queue, s3, stop, meter)
             if time.monotonic() >= due:
+                metrics.count_messages(queue)
                 folding.fold(int(time.time()))
                 due = time.monotonic() + FOLD_EVERY
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
@@ -60,15 +63,17 @@ def run(queue: Queue, s3: Any, stop: threading.Event) -> None:
         except Exception:  # a bug must be logged and must not stop the worker
             logger.exception("Retrying in %s s.", PAUSE)
             stop.wait(PAUSE)
+        meter.heart.move()
     connections.close_all()
 
 
-def receive(queue: Queue, s3: Any, stop: threading.Event) -> None:
+def receive(queue: Queue, s3: Any, stop: threading.Event, meter: Meter | None = None) -> None:
     """Takes one batch of messages, and deletes those whose events are committed.
 
     The others stay in the queue, which moves them to its dead-letter queue after its maximum
     receives.
     """
+    meter = meter or Meter()
     # Check the database first: each receive counts toward the limit of the dead-letter queue.
     connection.ensure_connection()
     batch = queue.poll(stop)
@@ -79,8 +84,9 @@ def receive(queue: Queue, s3: Any, stop: threading.Event) -> None:
         for message in batch:
             try:
                 named = messages.read(message.body)
+                meter.files[Outcome.SKIPPED] += named.skipped
                 for file in named.files:
-                    _take_file(s3, file)
+                    _take_file(s3, file, meter)
             except (Poison, Broken) as reason:
                 _left(message, str(reason))
             except (BotoCoreError, ClientError) as error:
@@ -88,11 +94,26 @@ def receive(queue: Queue, s3: Any, stop: threading.Event) -> None:
             else:
                 taken.append(message)
                 singles[message] = named.records
-        taken = _take_singles(taken, singles)
+        taken = _take_singles(taken, singles, meter)
         queue.delete(taken)
+    meter.end_batch()
 
 
-def _take_file(s3: Any, file: LogFile) -> None:
+def _take_file(s3: Any, file: LogFile, meter: Meter) -> None:
+    """Counts a file. Raises Broken if it never can be, and errors of S3 if it may later."""
+    try:
+        meter.take_file(_read_file(s3, file))
+    except Broken:
+        meter.files[Outcome.BROKEN] += 1
+        raise
+    except (BotoCoreError, ClientError):
+        meter.files[Outcome.UNDELIVERED] += 1
+        raise
+    finally:
+        meter.heart.move()
+
+
+def _read_file(s3: Any, file: LogFile) -> Taken:
     try:
         answer = s3.get_object(Bucket=file.bucket, Key=file.key)
     except ClientError as error:
@@ -109,24 +130,25 @@ def _take_file(s3: Any, file: LogFile) -> None:
         body.close()
     if result.records:
         logger.info("The log file %s has %s records.", _named(file), result.records)
+    return result
 
 
 def _take_singles(
-    taken: list[Message], singles: Mapping[Message, list[Mapping[str, Any]]]
+    taken: list[Message], singles: Mapping[Message, list[Mapping[str, Any]]], meter: Meter
 ) -> list[Message]:
     """Returns the messages whose events are counted. If it fails for all together, takes each."""
     if not any(singles.values()):
         return taken
     try:
         together = [record for message in taken for record in singles[message]]
-        intake.take_records(together, at=timezone.now())
+        meter.take(intake.take_records(together, at=timezone.now()))
     except (DatabaseError, InterfaceError):
         raise
     except Exception:  # one of them caused it
         done = []
         for message in taken:
             try:
-                intake.take_records(singles[message], at=timezone.now())
+                meter.take(intake.take_records(singles[message], at=timezone.now()))
             except (DatabaseError, InterfaceError):
                 raise
             except Exception as error:

@@ -20,8 +20,9 @@ from botocore import handlers
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-WEB, WORKER, MAINTENANCE = "WebRole", "WorkerRole", "MaintenanceRole"
+WEB, WORKER, EVENTS, MAINTENANCE = "WebRole", "WorkerRole", "EventsRole", "MaintenanceRole"
 STACK = "threatreaction"
+TRAIL_BUCKET = "trail"  # no setting names it
 TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/threatreaction.yaml"
 
 # The operations of an API whose permission has another name, or needs none.
@@ -39,7 +40,8 @@ def of_this_process() -> str:
     if Path(sys.argv[0]).name != "manage.py":
         return WEB
     command = sys.argv[1] if len(sys.argv) > 1 else ""
-    return {"processfindings": WORKER, "migrate": WEB, "release": WEB}.get(command, MAINTENANCE)
+    tasks = {"processfindings": WORKER, "processevents": EVENTS, "migrate": WEB, "release": WEB}
+    return tasks.get(command, MAINTENANCE)
 
 
 def hold_this_process() -> None:
@@ -154,6 +156,7 @@ def _named(logical: str) -> list[str]:
     """Return what a reference in the template stands for. Empty if the settings do not name it."""
     region = os.environ["AWS_DEFAULT_REGION"]
     queue = settings.FINDINGS_QUEUE_URL
+    events = settings.EVENTS_QUEUE_URL
     bucket = settings.SAVE_BUCKET
     named = {
         "AWS::AccountId": settings.AWS_ACCOUNT_ID,
@@ -161,6 +164,8 @@ def _named(logical: str) -> list[str]:
         "AWS::Region": region,
         "AWS::StackName": STACK,
         "Database.MasterUserSecret.SecretArn": settings.DATABASES["default"].get("SECRET_ARN"),
+        "EventLogs.Arn": f"arn:aws:s3:::{TRAIL_BUCKET}",
+        "EventsQueue.Arn": events and _queue(events, region),
         "Notifications": settings.NOTIFY_TOPIC_ARN,
         "Queue.Arn": queue and _queue(queue, region),
         "SaveBucket.Arn": bucket and f"arn:aws:s3:::{bucket}",

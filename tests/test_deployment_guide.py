@@ -111,8 +111,12 @@ def test_it_names_outputs_and_commands_that_exist() -> None:
     assert {*named, *scheduled} <= get_commands().keys()
 
 
-def test_the_costs_add_up() -> None:
-    section = GUIDE.partition("## Costs")[2].partition("## ")[0]
+@pytest.mark.parametrize(
+    ("title", "last"),
+    [("\n## Costs\n", "a month"), ("### Costs of S3 events", "a month of events")],
+)
+def test_the_costs_add_up(title: str, last: str) -> None:
+    section = GUIDE.partition(title)[2].partition("## ")[0]
     rows = [
         [cell.strip(" *").replace(",", "") for cell in line.strip("|").split("|")]
         for line in section.splitlines()
@@ -126,11 +130,17 @@ def test_the_costs_add_up() -> None:
                 quantity, cost = float(row[2 + 2 * size]), float(row[3 + 2 * size])
                 assert cost == pytest.approx(quantity * prices[row[1]], abs=0.006), row
                 sums[size] += cost
-    (total,) = [row for row in rows if row[0] == "a month"]
+    (total,) = [row for row in rows if row[0] == last]
     assert [float(total[place]) for place in (3, 5, 7)] == pytest.approx(sums)
-    alarms = [one for one in PORTAL["Resources"].values() if one["Type"].endswith("::Alarm")]
+    of_events = "events" in last
+    alarms = [
+        one
+        for one in PORTAL["Resources"].values()
+        if one["Type"].endswith("::Alarm") and ("Condition" in one) is of_events
+    ]
     (counted,) = [row for row in rows if row[0] == "alarms"]
-    assert int(counted[2]) == len(alarms) + 2  # and those of the scaling by CPU
+    scaling = 0 if of_events else 2  # the alarms of the scaling by CPU
+    assert int(counted[2]) == len(alarms) + scaling
 
 
 def test_a_restored_copy_has_all_rows_and_keeps_its_histories() -> None:

@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 from django.test import Client
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
@@ -23,7 +24,9 @@ from actions.heartbeat import Heart, Loop
 from actions.models import Reaction, State, Trip
 from actions.tests.attacks import arrive, attack, set_action
 from conftest import install
+from detectors.meter import EventsCollector, Meter
 from license.tests.keys import make_license
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue
 from tests import server as servers
 from tests.server import ROOT, Databases, Server
@@ -248,8 +251,13 @@ def test_the_documents_list_each_metric_and_no_other() -> None:
     queue = Queue(boto3.Session(region_name="eu-central-1"), "https://sqs.example/queue")
     queue.counts = {"visible": 0}
     queue._was_asked = True
-    worker = metrics.WorkerCollector(NOW, [Heart(Loop.ACT)], queue)
+    worker = WorkerCollector(NOW, [Heart(Loop.ACT)], queue)
     told |= {metric.name for metric in worker.collect()}
+    meter = Meter()
+    meter.end_batch()
+    registry = CollectorRegistry()
+    registry.register(EventsCollector(meter))
+    told |= set(re.findall(r"^# TYPE (\S+) ", generate_latest(registry).decode(), re.M))
     assert told == set(re.findall(r"^\| `(threatreaction_\w+)", section[1], re.M))
     # An alert on a metric that is not there never fires.
     assert set(re.findall(r"threatreaction_\w+", section[1])) == told

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
+import requests
 import time_machine
+from botocore.exceptions import ClientError
 from django.db.models import Sum as SumOf
+from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
 from actions.models import Reaction
 from actions.tests.attacks import set_action
 from detectors import detection, worker
+from detectors.meter import EventsCollector, Meter, Outcome
 from detectors.models import Mark, Sum
 from detectors.tests.test_detection import EXFILTRATION, found, many, take
 from detectors.tests.traffic import NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
-from serving import sqs
+from serving import metrics, sqs
+from serving.heart import STUCK
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue
-from tests import aws
+from serving.worker_server import WorkerServer
+from tests import aws, roles
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -39,13 +47,25 @@ def queue(cloud: Cloud, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sqs, "LONG_POLL", 0)
     monkeypatch.setattr(sqs, "VISIBILITY", 0)
     where = {"LocationConstraint": aws.REGION}
-    cloud.client("s3").create_bucket(Bucket="trail", CreateBucketConfiguration=where)
-    return Queue(boto3.Session(region_name=aws.REGION), cloud.queue())
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=roles.TRAIL_BUCKET, CreateBucketConfiguration=where)
+    settings.EVENTS_QUEUE_URL = cloud.queue()
+    return Queue(held(), settings.EVENTS_QUEUE_URL)
 
 
 @pytest.fixture
 def s3(queue: Queue) -> Any:
-    return worker.s3_of(boto3.Session(region_name=aws.REGION))
+    return worker.s3_of(held())
+
+
+def held() -> boto3.Session:
+    """Returns a session that is held to the role of the task."""
+    session = boto3.Session(region_name=aws.REGION)
+    roles.hold(session, roles.EVENTS, lambda role, permission: made.add(permission))
+    return session
+
+
+made: set[str] = set()  # calls, by permission
 
 
 def deliver(cloud: Cloud, queue: Queue, content: bytes | None, *, number: int = 1) -> None:
@@ -117,6 +137,84 @@ def test_a_file_that_s3_does_not_deliver_stays_in_the_queue(
     assert "AccessDenied" in caplog.text
     worker.receive(queue, s3, threading.Event())
     assert (total(), left(cloud, queue)) == (1, 0)
+
+
+def test_the_role_allows_all_that_is_needed_and_no_more(
+    cloud: Cloud, queue: Queue, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.clear()
+    deliver(cloud, queue, packed([record()]))
+    bucket()
+    monkeypatch.setattr(sqs, "VISIBILITY", 1)
+    queue.count()
+    with queue.being_extended(queue.receive()):
+        cloud.wait_for("ChangeMessageVisibilityBatch")
+    while total() == 0:  # from the end of the visibility
+        worker.receive(queue, s3, threading.Event())
+    # tests/test_database_secret.py shows that each process reads the password of the database.
+    assert roles.permissions(roles.EVENTS) - made == {"secretsmanager:GetSecretValue"}
+    cloud.client("s3").create_bucket(
+        Bucket="other", CreateBucketConfiguration={"LocationConstraint": aws.REGION}
+    )
+    with pytest.raises(ClientError, match="does not allow s3:GetObject on arn:aws:s3:::other/x"):
+        s3.get_object(Bucket="other", Key="x")
+
+
+@pytest.mark.one_database
+def test_its_health_and_counts_are_told(
+    cloud: Cloud, queue: Queue, s3: Any, settings: Settings
+) -> None:
+    bucket()
+    settings.METRICS_TOKEN = "a-token-for-prometheus"
+    settings.WORKER_BIND = ("127.0.0.1", 0)
+    late = record(at=NOW - timedelta(days=2))
+    deliver(cloud, queue, packed([*(record() for _ in range(120)), late]), number=1)
+    deliver(cloud, queue, packed([record(bucket="other")]), number=2)
+    deliver(cloud, queue, b"broken", number=3)
+    deliver(cloud, queue, None, number=4)
+    send(cloud, queue, {"Event": "s3:TestEvent"})
+    single = record("HeadObject")
+    send(cloud, queue, {"detail-type": "AWS API Call via CloudTrail", "detail": single})
+    meter = Meter()
+    worker.receive(queue, s3, threading.Event(), meter)
+    metrics.count_messages(queue)
+    deliver(cloud, queue, None, number=1)
+    worker.receive(queue, s3, threading.Event(), meter)
+
+    def collectors(now: datetime) -> list[Any]:
+        return [WorkerCollector(now, [meter.heart], queue), EventsCollector(meter)]
+
+    with WorkerServer(("127.0.0.1", 0), [meter.heart], collectors) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        bearer = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"}
+        assert requests.get(f"{url}/metrics", timeout=10).status_code == 401
+        answer = requests.get(f"{url}/metrics", headers=bearer, timeout=10)
+        assert requests.get(f"{url}/healthz", timeout=10).json()["loops"] == {"events": "ok"}
+        assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+        meter.heart.moved_at -= STUCK + 1
+        assert requests.get(f"{url}/healthz", timeout=10).status_code == 503
+    told = {
+        f"{sample.name.removeprefix('threatreaction_')}{list(sample.labels.values()) or ''}": (
+            sample.value
+        )
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert told["events_total"] == 121
+    assert told["events_late_total"] == 1
+    assert told["event_findings_total"] >= 1
+    files = {one: told[f"event_files_total['{one}']"] for one in Outcome}
+    assert files == {
+        Outcome.COUNTED: 1,
+        Outcome.EMPTY: 1,
+        Outcome.REPEATED: 1,
+        Outcome.SKIPPED: 1,
+        Outcome.BROKEN: 4,  # two, twice
+        Outcome.UNDELIVERED: 0,
+    }
+    assert 0 <= told["events_last_batch_seconds"] < 60
+    assert told["queue_messages['visible']"] == 2
+    assert "queue_oldest_message_seconds" in told
 
 
 class Killed(BaseException):

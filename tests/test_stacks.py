@@ -9,11 +9,15 @@ from typing import Any
 
 import boto3
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from actions import execution, worker
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, attack, set_action, stolen
+from detectors import worker as events_worker
+from detectors.models import Sum
+from detectors.tests.traffic import bucket, file_key, packed, record
 from serving import sqs
 from serving.sqs import Queue
 from tests.cloudformation.stacks import REGION, Stack, client
@@ -153,6 +157,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         SecurityHub="on",
         OrganizationId="o-abcdefghij",
         MemberAccounts="all",
+        EventBuckets="arn:aws:s3:::invoices",
         Revoke="on",
         Isolation="on",
         ArchiveFindings="on",
@@ -216,6 +221,51 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     outputs = stack.outputs()
     assert blocked(outputs["BlockedIPv4Arn"]) == ["192.88.99.1/32"]
     assert blocked(outputs["BlockedIPv6Arn"]) == ["2a00:1450::1/128"]
+
+
+@pytest.mark.django_db
+def test_a_log_file_in_the_bucket_of_the_trail_is_counted(
+    given: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack("threatreaction", PORTAL)
+    both = "arn:aws:s3:::invoices,arn:aws:s3:::backups"
+    stack.create(**given, EventBuckets=both, DeletionProtection="false")
+    cloudtrail, s3 = client("cloudtrail"), client("s3")
+    (trail,) = cloudtrail.describe_trails()["trailList"]
+    logs = stack.outputs()["EventLogsName"]
+    assert (trail["Name"], trail["S3BucketName"]) == ("threatreaction-events", logs)
+    assert cloudtrail.get_trail_status(Name=trail["Name"])["IsLogging"]
+    policy = json.loads(s3.get_bucket_policy(Bucket=logs)["Policy"])
+    (writer,) = [one for one in policy["Statement"] if one["Action"] == "s3:PutObject"]
+    assert writer["Condition"]["StringEquals"]["aws:SourceArn"] == trail["TrailARN"]
+    selectors = cloudtrail.get_event_selectors(TrailName=trail["Name"])["AdvancedEventSelectors"]
+    fields = [{one["Field"]: one for one in each["FieldSelectors"]} for each in selectors]
+    (data,) = [each for each in fields if each["eventCategory"]["Equals"] == ["Data"]]
+    assert data["resources.ARN"]["StartsWith"] == [
+        "arn:aws:s3:::invoices/",
+        "arn:aws:s3:::backups/",
+    ]
+    assert "readOnly" not in data  # reads and writes
+
+    bucket()
+    s3.delete_bucket_policy(Bucket=logs)  # moto ignores its condition
+    content = packed(record(at=timezone.now()) for _ in range(3))
+    digest = file_key().replace("/CloudTrail/", "/CloudTrail-Digest/")
+    for key in (file_key(), digest):
+        s3.put_object(Bucket=logs, Key=key, Body=content)
+    session = boto3.Session(region_name=REGION)
+    monkeypatch.setattr(sqs, "LONG_POLL", 0)
+    queue = Queue(session, environment(stack, "EventsTask")["EVENTS_QUEUE_URL"])
+    queue.count()
+    assert queue.counts["visible"] == 2  # the log file, and the test event of S3
+    events_worker.receive(queue, events_worker.s3_of(session), threading.Event())
+    assert Sum.objects.get().count == 3
+    queue.count()
+    assert set(queue.counts.values()) == {0}
+
+    stack.delete()
+    assert logs in {one["Name"] for one in s3.list_buckets()["Buckets"]}  # the evidence
+    assert not cloudtrail.describe_trails()["trailList"]
 
 
 def test_only_the_worker_assumes_the_role_of_a_member(aws: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,9 +11,15 @@ import pytest
 from actions import monitor
 from tests import documented
 from tests.cloudformation.templates import refusals, template
+from tests.server import ROOT
 
 PORTAL = template("threatreaction.yaml")
-TASKS = {"WebTask": "web", "WorkerTask": "worker", "MaintenanceTask": "maintenance"}
+TASKS = {
+    "WebTask": "web",
+    "WorkerTask": "worker",
+    "EventsTask": "events",
+    "MaintenanceTask": "maintenance",
+}
 
 # What settings read and the template does not set, and why.
 NOT_IN_THE_TEMPLATE = {
@@ -20,7 +27,6 @@ NOT_IN_THE_TEMPLATE = {
     "DOTENV_PATH",  # the image has no .env file
     "DEBUG",  # never in production
     "LICENSE_PUBLIC_KEY_PATH",  # the key is in the image
-    "EVENTS_QUEUE_URL",  # it makes no trail
     "PANEL_URL",  # the vendor's
     "HSTS_PRELOAD",  # a decision about the whole domain
 }
@@ -105,6 +111,10 @@ def test_the_required_parameters_are_enough() -> None:
         ("OrganizationId", "example"),
         ("MemberAccounts", "some"),
         ("MemberAccounts", "12345678901"),
+        ("EventBuckets", "invoices"),
+        ("EventBuckets", "arn:aws:s3:::invoices/*"),
+        ("EventBuckets", "arn:aws:s3:::invoices, arn:aws:s3:::backups"),
+        ("EventLogDays", "1"),
         ("VpcPrefix", "10.256"),
         ("VpcPrefix", "192.168"),
         ("WebTasks", "1"),
@@ -179,10 +189,19 @@ def test_all_tasks_have_the_same_environment() -> None:
     for task, name in TASKS.items():
         for kind in ("Environment", "Secrets"):
             assert containers(task)[name][kind] == web["web"][kind]
-    for task in ("WebTask", "WorkerTask"):
+    for task in ("WebTask", "WorkerTask", "EventsTask"):
         for kind in ("Environment", "Secrets"):
             of_release = variables(containers(task)["release"], kind)
             assert of_release.items() <= variables(web["web"], kind).items()
+
+
+def test_the_image_has_each_command_of_a_task() -> None:
+    cases = re.findall(r"^(\w+)\)$", (ROOT / "deploy/entrypoint").read_text(), re.M)
+    for task in TASKS:
+        for name, container in containers(task).items():
+            assert container["Command"][0] in cases, name
+            health = container.get("HealthCheck", {"Command": ["health"]})
+            assert health["Command"][-1] in cases, name
 
 
 def test_no_secret_is_in_a_task_definition() -> None:
@@ -200,13 +219,32 @@ def test_no_secret_is_in_a_task_definition() -> None:
 
 
 def test_web_and_worker_wait_for_release_and_return_when_it_fails() -> None:
-    for task, name in (("WebTask", "web"), ("WorkerTask", "worker")):
+    for task, name in (("WebTask", "web"), ("WorkerTask", "worker"), ("EventsTask", "events")):
         release, main = containers(task)["release"], containers(task)[name]
         assert main["DependsOn"] == [{"ContainerName": "release", "Condition": "SUCCESS"}]
         assert release["Image"] == main["Image"]
         service = PORTAL["Resources"][name.capitalize()]["Properties"]
         breaker = service["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
         assert breaker == {"Enable": True, "Rollback": True}
+
+
+def test_all_of_the_trail_is_off_unless_buckets_are_given() -> None:
+    off = {name for name, one in PORTAL["Resources"].items() if "Event" in name or name == "Trail"}
+    assert {"Trail", "EventLogs", "EventsQueue", "EventsTask", "Events", "EventsRole"} <= off
+    for name in off:
+        assert PORTAL["Resources"][name]["Condition"] == "WatchesBuckets", name
+
+
+def test_the_bucket_of_the_trail_is_encrypted_versioned_closed_and_emptied() -> None:
+    properties = PORTAL["Resources"]["EventLogs"]["Properties"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    closed = properties["PublicAccessBlockConfiguration"]
+    assert len(closed) == 4 and all(closed.values())
+    (expiry,) = properties["LifecycleConfiguration"]["Rules"]
+    assert expiry["ExpirationInDays"] == {"Ref": "EventLogDays"}
+    assert expiry["NoncurrentVersionExpiration"]
 
 
 def test_no_parameter_changes_an_ip_set() -> None:

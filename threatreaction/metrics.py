@@ -22,8 +22,9 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from actions.metrics import DatabaseCollector, is_authorized
+from actions.metrics import DatabaseCollector
 from problems import responses
+from serving.metrics import is_authorized
 
 # The labels are bounded: a client can choose neither a method nor a path as a label.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

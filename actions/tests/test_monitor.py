@@ -15,11 +15,11 @@ from pytest_django.fixtures import Settings
 
 from actions import monitor, worker
 from actions.heartbeat import SILENT, Heart, Loop
-from actions.metrics import WorkerCollector
 from actions.models import Trip
 from actions.tests.attacks import arrive, attack, set_action
 from conftest import install
 from license.tests.keys import make_license
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue
 from tests.aws import Cloud
 

@@ -12,9 +12,10 @@ import requests
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from actions import worker_server
-from actions.heartbeat import STUCK, Heart, Loop
-from actions.worker_server import WorkerServer
+from actions.heartbeat import Heart, Loop
+from serving import worker_server
+from serving.heart import STUCK
+from serving.worker_server import WorkerServer
 
 LOOPBACK = ("127.0.0.1", 0)
 
@@ -26,7 +27,7 @@ def hearts() -> dict[Loop, Heart]:
 
 @pytest.fixture
 def url(hearts: dict[Loop, Heart]) -> Iterator[str]:
-    with WorkerServer(LOOPBACK, hearts.values(), None) as server:
+    with WorkerServer(LOOPBACK, hearts.values(), lambda now: []) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
@@ -86,7 +87,7 @@ def test_slow_clients_are_disconnected(url: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.django_db
 def test_an_address_in_use_is_told(settings: Settings, hearts: dict[Loop, Heart]) -> None:
-    with WorkerServer(LOOPBACK, hearts.values(), None) as server:
+    with WorkerServer(LOOPBACK, hearts.values(), lambda now: []) as server:
         settings.WORKER_BIND = server.server_address
         with pytest.raises(CommandError, match=r"cannot listen on .* Address already in use"):
             call_command("processfindings", stdout=StringIO())

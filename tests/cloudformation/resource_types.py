@@ -16,6 +16,7 @@ from unittest import mock
 from moto import mock_aws
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
+from moto.s3.models import FakeBucket
 
 from tests.cloudformation.stacks import client
 
@@ -88,7 +89,7 @@ def _register(
     _REGISTERED[resource_type] = Registered
 
 
-_REGISTERED: dict[str, type[Resource]] = {}
+_REGISTERED: dict[str, Any] = {}
 
 
 def _call(client: Any, operation: str, properties: Properties, **more: Any) -> Any:
@@ -215,6 +216,42 @@ def _set_of_queues(sqs: Any, name: str, properties: Properties) -> tuple[str, di
 def _bucket_policy(s3: Any, name: str, properties: Properties) -> tuple[str, dict[str, Any]]:
     policy = json.dumps(properties["PolicyDocument"])
     s3.put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
+    return name, {}
+
+
+class _Bucket(FakeBucket):
+    """moto's, which also notifies queues."""
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, *about: Any, **more: Any
+    ) -> FakeBucket:
+        made = super().create_from_cloudformation_json(
+            resource_name, cloudformation_json, *about, **more
+        )
+        asked = cloudformation_json["Properties"].get("NotificationConfiguration", {})
+        queues = [
+            {
+                "QueueArn": one["Queue"],
+                "Events": [one["Event"]],
+                "Filter": {"Key": {"FilterRules": one["Filter"]["S3Key"]["Rules"]}},
+            }
+            for one in asked.get("QueueConfigurations", [])
+        ]
+        client("s3").put_bucket_notification_configuration(
+            Bucket=made.name, NotificationConfiguration={"QueueConfigurations": queues}
+        )
+        return made
+
+
+def _trail(cloudtrail: Any, _: str, properties: Properties) -> tuple[str, dict[str, Any]]:
+    properties = dict(properties)
+    selectors = properties.pop("AdvancedEventSelectors")
+    is_logging = properties.pop("IsLogging")
+    name = _call(cloudtrail, "create_trail", properties, Name=properties.pop("TrailName"))["Name"]
+    cloudtrail.put_event_selectors(TrailName=name, AdvancedEventSelectors=selectors)
+    if is_logging:
+        cloudtrail.start_logging(Name=name)
     return name, {}
 
 
@@ -409,6 +446,13 @@ _register(
 )
 _register("AWS::SQS::QueuePolicy", "sqs", _set_of_queues)
 _register("AWS::S3::BucketPolicy", "s3", _bucket_policy)
+_register(
+    "AWS::CloudTrail::Trail",
+    "cloudtrail",
+    _trail,
+    delete=lambda cloudtrail, name, _: cloudtrail.delete_trail(Name=name),
+)
+_REGISTERED["AWS::S3::Bucket"] = _Bucket
 _register("AWS::SNS::TopicPolicy", "sns", _topic_policy)
 _register("AWS::SNS::Subscription", "sns", _subscribe)
 _register(
@@ -512,6 +556,17 @@ def _without_missing(value: Any, resources: Any) -> Any:
     return [one for one in cleaned if one is not None] if isinstance(cleaned, list) else cleaned
 
 
+_update_resource = parsing.parse_and_update_resource
+
+
+def _update_if_on(name: str, definition: Any, resources: Any, **about: Any) -> Any:
+    """Updates a resource unless its condition is off, which moto asks only when it creates one."""
+    condition = definition.get("Condition")
+    if condition and not resources.lazy_condition_map[condition]:
+        return None
+    return _update_resource(name, definition, resources, **about)
+
+
 def _model(resource_type: str) -> Any:
     return _REGISTERED.get(resource_type) or _model_of_moto(resource_type)
 
@@ -525,6 +580,7 @@ def account() -> Iterator[None]:
     with (
         mock_aws(),
         mock.patch.object(parsing, "clean_json", _without_missing),
+        mock.patch.object(parsing, "parse_and_update_resource", _update_if_on),
         mock.patch.object(parsing, "resource_class_from_type", _model),
     ):
         client.cache_clear()

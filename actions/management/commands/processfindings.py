@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -13,8 +12,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from actions import containment, monitor, worker
-from actions.worker_server import WorkerServer
+from actions.metrics import DatabaseCollector
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue, region_of
+from serving.worker_server import server_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +50,10 @@ class Command(BaseCommand):
             msg = f"The AWS configuration is invalid. {error}"
             raise CommandError(msg) from error
         hearts = worker.hearts_of(queue)
-        server: AbstractContextManager[object] = nullcontext()
-        if settings.WORKER_BIND:
-            try:
-                server = WorkerServer(settings.WORKER_BIND, hearts.values(), queue)
-            except OSError as error:
-                msg = f"The worker cannot listen on {settings.WORKER_BIND}. {error.strerror}."
-                raise CommandError(msg) from error
+        server = server_of(
+            hearts.values(),
+            lambda now: [DatabaseCollector(now), WorkerCollector(now, hearts.values(), queue)],
+        )
         queue_name = settings.FINDINGS_QUEUE_URL or "none (FINDINGS_QUEUE_URL is not set)"
         # As JSON, both streams of the container are the log.
         say = logger.info if settings.LOG_FORMAT == "json" else self.stdout.write

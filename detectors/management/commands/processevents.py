@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from types import FrameType
@@ -11,7 +12,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from detectors import worker
+from detectors.meter import EventsCollector, Meter
+from serving.metrics import WorkerCollector
 from serving.sqs import Queue, region_of
+from serving.worker_server import server_of
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -41,7 +47,15 @@ class Command(BaseCommand):
         except (BotoCoreError, ValueError) as error:
             msg = f"The AWS configuration is invalid. {error}"
             raise CommandError(msg) from error
-        self.stdout.write(f"Queue: {settings.EVENTS_QUEUE_URL}.")
+        meter = Meter()
+        server = server_of(
+            [meter.heart],
+            lambda now: [WorkerCollector(now, [meter.heart], queue), EventsCollector(meter)],
+        )
+        # As JSON, both streams of the container are the log.
+        say = logger.info if settings.LOG_FORMAT == "json" else self.stdout.write
+        say(f"Queue: {settings.EVENTS_QUEUE_URL}.")
         self.stdout.flush()
-        worker.run(queue, s3, stop)
-        self.stdout.write("Stopped.")
+        with server:
+            worker.run(queue, s3, stop, meter)
+        say("Stopped.")

@@ -1,4 +1,4 @@
-"""The worker's own HTTP server: GET /healthz, /readyz and /metrics."""
+"""The own HTTP server of a worker: GET /healthz, /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any, Self
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.db import Error, connections
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
-from actions.heartbeat import Heart
-from actions.metrics import DatabaseCollector, WorkerCollector, is_authorized
 from serving.health import readiness
-from serving.sqs import Queue
+from serving.heart import Heart
+from serving.metrics import is_authorized
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,18 @@ CLIENTS = 8  # at the same time, each in a thread; more are disconnected
 SECONDS = 10.0  # for a request and its response; slower clients are disconnected
 
 Answer = tuple[int, str, bytes]  # status, content type, body
+Collectors = Callable[[datetime], Iterable[Collector]]  # of the metrics at one instant
+
+
+def server_of(hearts: Collection[Heart], collectors: Collectors) -> AbstractContextManager[object]:
+    """Returns the server on WORKER_BIND, or one that does nothing if that is not set."""
+    if not settings.WORKER_BIND:
+        return nullcontext()
+    try:
+        return WorkerServer(settings.WORKER_BIND, hearts, collectors)
+    except OSError as error:
+        msg = f"The worker cannot listen on {settings.WORKER_BIND}. {error.strerror}."
+        raise CommandError(msg) from error
 
 
 class WorkerServer(ThreadingHTTPServer):
@@ -40,9 +54,9 @@ class WorkerServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], hearts: Collection[Heart], queue: Queue | None
+        self, address: tuple[str, int], hearts: Collection[Heart], collectors: Collectors
     ) -> None:
-        self.hearts, self.queue = hearts, queue
+        self.hearts, self.collectors = hearts, collectors
         self.clients: dict[socket.socket, float] = {}  # and since when
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
@@ -134,9 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not is_authorized(self.headers.get("Authorization", "")):
             return _as_json(401, {"status": "Send METRICS_TOKEN as a bearer token."})
         registry = CollectorRegistry()
-        now = timezone.now()
-        registry.register(DatabaseCollector(now))
-        registry.register(WorkerCollector(now, self.server.hearts, self.server.queue))
+        for collector in self.server.collectors(timezone.now()):
+            registry.register(collector)
         return 200, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
 
     def log_message(self, *about: Any) -> None:
