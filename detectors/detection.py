@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.conf import settings
 from django.db.models import F, QuerySet, Value
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Greatest
 
-from detectors import document, records, rules
+from detectors import changes, episodes, records, rules
 from detectors.counting import Added
-from detectors.document import Evidence, Who
-from detectors.models import Actor, Bucket, Episode, Sum
+from detectors.models import Actor, Bucket, Sum
 from detectors.records import SLOT, Counted, Operation
 from detectors.rules import DAY, HOUR, MINUTE, FindingType, Hour, Measure, Signal, Situation
 from findings import signals
@@ -24,9 +21,6 @@ HISTORY = 14 * DAY
 # What came just before is no past: an attack would be usual when it is repeated. It is less than a
 # day, so that what a job did yesterday counts, also if it begins earlier today.
 RECENT = 22 * HOUR
-SIGNS_MAX = 20
-STRANGERS_MAX = 20  # findings about strangers that go on at a time, on one bucket
-DISARMED_FOR = DAY  # after a change of the settings, deletions are graver
 COUNT = Greatest("count", "single_count")
 BYTES = Greatest("bytes", "single_bytes")
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
@@ -35,24 +29,28 @@ _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOC
 def judge(added: Iterable[Added], counted: Counted, *, at: datetime) -> int:
     """Raises and updates findings in the current transaction. Returns how many.
 
-    Depends on the times of the events, not on `at`, the time of arrival.
+    Depends on the times of the events, not on `at`, the time of arrival. The rows of the buckets
+    must be locked.
     """
-    raised = 0
+    raised = []
     for one in added:
         found = [
             (principal, signal)
             for principal, signal in _signals(one, counted)
             if not one.bucket.allows(principal)
         ]
-        raised += _raise(one, found, counted, at)
-    return raised
+        raised += episodes.findings(one.bucket, found, counted)
+    # Together: ingest locks sums of findings until the commit, in an order of its own.
+    if raised:
+        signals.detected.send(None, findings=raised, at=at)
+    return len(raised)
 
 
 def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
     bucket, since, until = added.bucket, added.since, added.until
     found = []
     for change in counted.changes:
-        if change.bucket == bucket.name and (signal := rules.change(change)):
+        if change.bucket == bucket.name and (signal := changes.signal_of(change)):
             found.append((change.principal, signal))
     actors: dict[str, list[Actor]] = defaultdict(list)
     for actor in Actor.objects.filter(bucket=bucket, principal__in=added.principals):
@@ -286,146 +284,3 @@ def _of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             )
             yield _unauthorized(sign, since, until)
             return
-
-
-def _raise(
-    added: Added, found: Sequence[tuple[str, Signal]], counted: Counted, at: datetime
-) -> int:
-    """Raises one finding for each actor and type, or updates that of the attack that goes on."""
-    if not found:
-        return 0
-    # One worker at a time, so that two do not raise two findings for one attack.
-    bucket = Bucket.objects.select_for_update(no_key=True).get(pk=added.bucket.pk)
-    by_type: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-    for principal, signal in found:
-        by_type[principal, signal.finding_type].append(signal)
-    documents = []
-    for (principal, finding_type), together in sorted(by_type.items()):
-        worst = max(together, key=lambda one: (one.severity, one.amount))
-        first_at = min(one.first_at for one in together)
-        last_at = max(one.last_at for one in together)
-        severity = _with_signs(worst.severity, bucket, finding_type, together, first_at)
-        signs = list(dict.fromkeys(one.sign for one in together))
-        episode = _episode(bucket, finding_type, principal, first_at, last_at, severity, signs)
-        documents.append(
-            document.finding(
-                finding_id=episode.finding_id,
-                finding_type=finding_type,
-                severity=episode.severity,
-                bucket=bucket.name,
-                account_id=settings.AWS_ACCOUNT_ID,
-                who=_who(bucket, episode.principal),
-                evidence=Evidence(
-                    signs,
-                    worst.words,
-                    worst.amount,
-                    worst.baseline,
-                    worst.threshold,
-                    worst.window,
-                    _examples(counted, bucket.name, principal, finding_type),
-                ),
-                count=episode.times,
-                first_at=episode.first_at,
-                last_at=episode.last_at,
-            )
-        )
-    signals.detected.send(None, findings=documents, at=at)
-    return len(documents)
-
-
-def _with_signs(
-    severity: float, bucket: Bucket, finding_type: str, together: Sequence[Signal], at: int
-) -> float:
-    """Returns the severity, which is higher if the bucket was disarmed before its objects go."""
-    if finding_type != FindingType.DELETE or all(one.words == "changes" for one in together):
-        return severity
-    disarmed = any(one.words == "changes" for one in together) or any(
-        not sign[:1].isdigit()
-        for signs in Episode.objects.filter(
-            bucket=bucket,
-            finding_type=FindingType.DELETE,
-            last_at__gte=at - DISARMED_FOR,
-            first_at__lte=at + DISARMED_FOR,
-        ).values_list("signs", flat=True)
-        for sign in signs
-    )
-    return max(severity, 9.0) if disarmed else severity
-
-
-def _episode(
-    bucket: Bucket,
-    finding_type: str,
-    principal: str,
-    first_at: int,
-    last_at: int,
-    severity: float,
-    signs: Sequence[str],
-) -> Episode:
-    def goes_on(who: str) -> Episode | None:
-        near = Episode.objects.filter(
-            bucket=bucket,
-            finding_type=finding_type,
-            principal=who,
-            last_at__gte=first_at - rules.QUIET,
-            first_at__lte=last_at + rules.QUIET,
-        )
-        return near.order_by("-last_at").first()
-
-    near = goes_on(principal)
-    if near is None and _are_too_many(bucket, principal, first_at):
-        principal = records.OTHERS
-        near = goes_on(principal)
-    if near is None:
-        return Episode.objects.create(
-            finding_id=uuid.uuid4().hex,
-            bucket=bucket,
-            finding_type=finding_type,
-            principal=principal,
-            first_at=first_at,
-            last_at=last_at,
-            severity=severity,
-            signs=list(signs),
-        )
-    near.first_at = min(near.first_at, first_at)
-    near.last_at = max(near.last_at, last_at)
-    near.severity = max(near.severity, severity)
-    near.times += 1
-    # The volumes change with each update; the changes of the settings stay.
-    near.signs = list(
-        dict.fromkeys([*(one for one in near.signs if not one[:1].isdigit()), *signs])
-    )[:SIGNS_MAX]
-    near.save()
-    return near
-
-
-def _are_too_many(bucket: Bucket, principal: str, at: int) -> bool:
-    """Whether so many strangers attack the bucket that further ones share a finding."""
-    if not records.is_stranger(principal):
-        return False
-    recent = Episode.objects.filter(bucket=bucket, last_at__gte=at - rules.QUIET)
-    names = recent.values_list("principal", flat=True)
-    return sum(map(records.is_stranger, names)) >= STRANGERS_MAX
-
-
-def _who(bucket: Bucket, principal: str) -> Who:
-    row = (
-        Actor.objects.filter(bucket=bucket, principal=principal)
-        .order_by("-last_at", "-pk")
-        .values(*Who._fields)
-        .first()
-    )
-    return Who(**row) if row else Who(principal)
-
-
-def _examples(counted: Counted, bucket: str, principal: str, finding_type: str) -> list[str]:
-    operations: set[str] = set()
-    for measure in rules.MEASURES:
-        if measure.finding_type == finding_type:
-            operations |= set(measure.weights)
-    keys = [
-        key
-        for (name, who, operation), some in counted.examples.items()
-        if (name, who) == (bucket, principal) and (operation in operations or not operations)
-        for key in some
-    ]
-    return sorted(set(keys))[: records.EXAMPLES]

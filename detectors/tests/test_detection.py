@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import Sum as SumOf
 
-from detectors import counting, detection, folding, intake, records, rules
+from detectors import counting, detection, episodes, folding, intake, records, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
 from detectors.tests.traffic import (
     ACCOUNT,
@@ -235,6 +238,63 @@ def test_a_file_without_events_of_registered_buckets_leaves_nothing() -> None:
     assert not Actor.objects.exists()
 
 
+def copies(count: int, **members: Any) -> list[Any]:
+    """Copies from the registered bucket to one that is not."""
+    source = {"x-amz-copy-source": "/invoices/a"}
+    return many(count, "CopyObject", bucket="loot", parameters=source, **members)
+
+
+def test_copies_to_elsewhere_alone_are_a_finding_that_names_who() -> None:
+    bucket()
+    take(*copies(120))
+    said = json.loads(Finding.objects.get().raw)
+    assert said["resource"]["accessKeyDetails"]["userName"] == "eve"
+
+
+def test_later_copies_do_not_hide_whose_bucket_it_is() -> None:
+    bucket()
+    take(*many(3))
+    for minutes in (1, 2):
+        at = NOW + timedelta(minutes=minutes)
+        take(*(one | {"awsRegion": f"region-{minutes}"} for one in copies(120, at=at)), at=at)
+    finding = Finding.objects.get()
+    assert (finding.account_id, finding.region, finding.count) == (ACCOUNT, "region-1", 2)
+    assert json.loads(finding.raw)["resource"]["accessKeyDetails"]["userName"] == "eve"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_that_count_at_once_judge_the_sums_of_both() -> None:
+    """Each has less than the floor."""
+    bucket()
+    around = (NOW - timedelta(hours=3), NOW + timedelta(minutes=30))
+    take(*(record(at=at) for at in around))  # else both change the actor, and one waits for it
+    other = threading.Thread(target=in_thread, args=[many(60, at=NOW + timedelta(seconds=10))])
+    with transaction.atomic():
+        take(*many(60))
+        other.start()
+        until_it_waits(other)
+    other.join(30)
+    assert found() == [EXFILTRATION]
+
+
+def in_thread(some: list[Any]) -> None:
+    try:
+        take(*some)
+    finally:
+        connection.close()
+
+
+def until_it_waits(thread: threading.Thread) -> None:
+    """Waits until the thread has ended, or waits for a lock. On SQLite, there is only one lock."""
+    deadline = time.monotonic() + 20
+    while connection.vendor == "postgresql" and thread.is_alive() and time.monotonic() < deadline:
+        with connection.cursor() as cursor:  # pg_stat_activity stays as it is in a transaction
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+
+
 def test_a_flood_of_principals_is_bounded_and_still_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -255,7 +315,7 @@ def test_a_flood_of_principals_is_bounded_and_still_judged(
 
 
 def test_many_strangers_at_once_share_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "STRANGERS_MAX", 2)
+    monkeypatch.setattr(episodes, "STRANGERS_MAX", 2)
     bucket()
     anonymous = {"type": "AWSAccount", "accountId": "anonymous"}
     for n in range(4):
