@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db.models import F, QuerySet, Value
+from django.db.models import Count, Exists, F, OuterRef, QuerySet, Value
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Greatest
 
 from detectors import changes, episodes, records, rules
 from detectors.counting import Added
-from detectors.models import Actor, Bucket, Sum
+from detectors.models import Actor, Bucket, Episode, Sum
 from detectors.records import SLOT, Counted, Operation
 from detectors.rules import DAY, HOUR, MINUTE, FindingType, Hour, Measure, Signal, Situation
 from findings import signals
@@ -56,14 +56,56 @@ def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
     for actor in Actor.objects.filter(bucket=bucket, principal__in=added.principals):
         actors[actor.principal].append(actor)
     busy = _busy(bucket, added)
+    listed = _listed_buckets(added, actors)
     for principal in sorted(added.principals):
         if bucket.is_canary:
             sign = "Nobody uses this bucket: it is a canary."
             found.append((principal, _unauthorized(sign, since, until)))
+        situation = Situation(bucket.sensitivity, is_strange=records.is_stranger(principal))
+        signal = rules.many_buckets(
+            listed.get(principal, 0), situation, first_at=since, last_at=until
+        )
+        if signal:
+            found.append((principal, signal))
         if principal in busy:
             found += [(principal, signal) for signal in _of_volume(added, actors[principal])]
         found += [(principal, signal) for signal in _of_credential(added, actors[principal])]
     return found
+
+
+def _listed_buckets(added: Added, actors: Mapping[str, Sequence[Actor]]) -> dict[str, int]:
+    """Returns how many buckets each principal listed, or tried to, that it did not use before.
+
+    Buckets that are learning do not count. Returns no principal that an enumeration of another
+    bucket is told of: many buckets are one finding.
+    """
+    before = added.since - HOUR
+    new = [
+        principal
+        for principal, rows in actors.items()
+        if principal != records.OTHERS and min(row.first_at for row in rows) > before
+    ]
+    if not new:
+        return {}
+    known = Actor.objects.filter(
+        bucket=OuterRef("bucket"), principal=OuterRef("principal"), first_at__lte=before
+    )
+    lists = Sum.objects.filter(
+        actor=OuterRef("pk"), operation__in=[Operation.LIST, Operation.FAILED]
+    )
+    told = Episode.objects.filter(
+        finding_type=FindingType.ENUMERATION, principal__in=new, last_at__gt=before
+    ).exclude(bucket=added.bucket)
+    rows = Actor.objects.filter(
+        Exists(lists),
+        ~Exists(known),
+        principal__in=new,
+        first_at__gt=before,
+        first_at__lte=added.until + SLOT,
+        bucket__first_event_at__lte=added.since - rules.LEARNING,
+    ).exclude(principal__in=told.values("principal"))
+    counts = rows.values_list("principal").annotate(n=Count("bucket", distinct=True))
+    return dict(counts)
 
 
 def _busy(bucket: Bucket, added: Added) -> set[str]:

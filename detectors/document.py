@@ -14,8 +14,9 @@ _TITLES = {
     FindingType.WRITE: "{who} overwrites objects of the bucket {bucket}.",
     FindingType.DELETE: "{who} deletes objects of the bucket {bucket}.",
     FindingType.ENUMERATION: "{who} lists the bucket {bucket}.",
-    FindingType.UNAUTHORIZED_USE: "{who} uses the bucket {bucket} with a stolen credential.",
+    FindingType.UNAUTHORIZED_USE: "{who} uses the bucket {bucket} in an unexpected way.",
 }
+_TITLE_OF_CHANGES = "{who} weakened the settings of the bucket {bucket}."
 
 
 class Who(NamedTuple):
@@ -59,7 +60,9 @@ def finding(
 ) -> dict[str, Any]:
     """Returns the finding. `account_id` and `region` are those of the bucket."""
     named = _shown(who.principal)
-    title = _TITLES[FindingType(finding_type)].format(who=named, bucket=bucket)
+    is_change = evidence.words == "changes"
+    title = _TITLE_OF_CHANGES if is_change else _TITLES[FindingType(finding_type)]
+    title = title.format(who=named, bucket=bucket)
     return {
         "schemaVersion": "2.0",
         "accountId": account_id,

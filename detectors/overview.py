@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Mod
 
@@ -53,14 +53,20 @@ def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
     """Returns the registered buckets by name."""
     every = Bucket.objects.order_by("name")
     buckets = list(every if names is None else every.filter(name__in=names))
-    episodes = Episode.objects.filter(bucket__in=buckets).order_by("last_at", "pk")
-    last = dict(episodes.values_list("bucket_id", "finding_id"))  # the last one of each stays
+    newest = Episode.objects.filter(bucket=OuterRef("pk")).order_by("-last_at", "-pk")
+    last = dict(
+        every.filter(pk__in=[one.pk for one in buckets]).values_list(
+            "pk", Subquery(newest.values("finding_id")[:1])
+        )
+    )
     found = {one.finding_id: one for one in Finding.objects.filter(finding_id__in=last.values())}
     since = now - now % MINUTE - (SPARK - 1) * MINUTE
     minutes: dict[int, Values] = defaultdict(lambda: defaultdict(float))
     sums = Sum.objects.filter(actor__bucket__in=buckets, grain__lte=MINUTE, at__gte=since)
-    for pk, at, count in sums.values_list("actor__bucket_id", "at", detection.COUNT):
-        minutes[pk][(at - since) // MINUTE] += count
+    by_minute = sums.annotate(minute=F("at") - Mod("at", MINUTE))
+    columns = by_minute.values_list("actor__bucket_id", "minute")
+    for pk, at, count in columns.annotate(n=SumOf(detection.COUNT)):
+        minutes[pk][(at - since) // MINUTE] = count
     made = []
     for bucket in buckets:
         per_minute = [int(minutes[bucket.pk].get(n, 0)) for n in range(SPARK)]
@@ -70,7 +76,7 @@ def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
                 state_of(bucket, now),
                 _hint(bucket, now),
                 instant(bucket.last_event_at),
-                found.get(last.get(bucket.pk, "")),
+                found.get(last[bucket.pk] or ""),
                 max(per_minute),
                 _points(per_minute),
             )

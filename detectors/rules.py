@@ -20,6 +20,7 @@ QUIET = HOUR  # after which an attack is a new one
 DORMANT = 90 * DAY
 BATCH = 50  # objects that a DeleteObjects counts as; it does not tell how many
 MANY = 20  # writes with a sign that leave no doubt
+MANY_BUCKETS = 10  # that a principal lists within an hour and did not use before
 
 
 class FindingType(StrEnum):
@@ -246,12 +247,12 @@ def sure(counts: Mapping[str, float], *, first_at: int, last_at: int) -> Signal 
     signs, most = [], 0.0
     for operation, (least, words) in _SURE.items():
         if (count := counts.get(operation, 0)) >= least:
-            signs.append(f"{count:.0f} objects {words}")
+            signs.append(f"{_objects(count)} {words}")
             most = max(most, count)
     if not signs:
         return None
     if note := counts.get(Operation.WRITE_NOTE, 0):
-        signs.append(f"{note:.0f} objects named like a ransom note.")
+        signs.append(f"{_objects(note)} named like a ransom note.")
     return Signal(
         FindingType.WRITE,
         9.0 if most >= MANY or note else 8.0,
@@ -262,6 +263,31 @@ def sure(counts: Mapping[str, float], *, first_at: int, last_at: int) -> Signal 
         most,
         0,
         1,
+        HOUR,
+    )
+
+
+def _objects(count: float) -> str:
+    return "1 object" if count == 1 else f"{count:.0f} objects"
+
+
+def many_buckets(count: int, situation: Situation, *, first_at: int, last_at: int) -> Signal | None:
+    """Returns the signal of a principal that lists buckets which it did not use before."""
+    least = MANY_BUCKETS * _SENSITIVITY[situation.sensitivity][0]
+    if situation.is_strange:
+        least *= STRANGE_FACTOR
+    if count < least:
+        return None
+    return Signal(
+        FindingType.ENUMERATION,
+        _severity(count / least),
+        first_at,
+        last_at,
+        f"{count} buckets listed within 60 minutes that the principal did not use before.",
+        "buckets listed",
+        count,
+        0,
+        least,
         HOUR,
     )
 

@@ -35,6 +35,7 @@ EXFILTRATION = "ThreatReaction:S3Data/Exfiltration"
 WRITE = "ThreatReaction:Ransomware/Write"
 DELETE = "ThreatReaction:Ransomware/Delete"
 UNAUTHORIZED = "ThreatReaction:IAMCredential/UnauthorizedUse"
+ENUMERATION = "ThreatReaction:Ransomware/Enumeration"
 EVE = f"arn:aws:iam::{ACCOUNT}:user/eve"
 
 
@@ -157,6 +158,7 @@ def test_a_disarmed_bucket_makes_the_deletion_graver() -> None:
     suspended = {"VersioningConfiguration": {"Status": "Suspended"}}
     take(record("PutBucketVersioning", parameters=suspended))
     assert Finding.objects.get().severity == "HIGH"
+    assert Finding.objects.get().title == "user/eve weakened the settings of the bucket invoices."
     take(*many(60, "DeleteObject"))
     assert (Finding.objects.get().severity, found()) == ("CRITICAL", [DELETE])
 
@@ -166,6 +168,21 @@ def test_one_object_with_a_key_of_the_caller_is_enough() -> None:
     sse_c = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
     take(record("CopyObject", parameters=sse_c))
     assert found() == [WRITE]
+
+
+def test_who_lists_many_buckets_for_the_first_time_is_one_finding() -> None:
+    names = [f"bucket-{n}" for n in range(12)]
+    for name in names:
+        bucket(name)
+    known = [record(bucket=name, by=role()) for name in names]
+    take(*(one | {"eventTime": "2026-11-23T01:00:00Z"} for one in known))
+    for n, name in enumerate(names):
+        take(record("ListObjectsV2", bucket=name), record("ListObjectsV2", bucket=name, by=role()))
+        assert len(found()) == (n >= 9)
+    finding = Finding.objects.get()
+    said = json.loads(finding.raw)["service"]["detector"]
+    assert (finding.finding_type, said["amount"]) == (ENUMERATION, 10)
+    assert said["principal"] == EVE
 
 
 def test_each_use_of_a_canary_is_a_finding() -> None:
