@@ -6,23 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db.models import Count, Exists, F, OuterRef, QuerySet, Value
+from django.db.models import Count, Exists, OuterRef
 from django.db.models import Sum as SumOf
-from django.db.models.functions import Greatest
 
-from detectors import changes, episodes, records, rules
+from detectors import changes, episodes, past, records, rules
 from detectors.counting import Added
 from detectors.models import Actor, Bucket, Episode, Sum
 from detectors.records import SLOT, Counted, Operation
-from detectors.rules import DAY, HOUR, MINUTE, FindingType, Hour, Measure, Signal, Situation
+from detectors.rules import DAY, HOUR, MINUTE, FindingType, Measure, Signal, Situation
 from findings import signals
 
-HISTORY = 14 * DAY
-# What came just before is no past: an attack would be usual when it is repeated. It is less than a
-# day, so that what a job did yesterday counts, also if it begins earlier today.
-RECENT = 22 * HOUR
-COUNT = Greatest("count", "single_count")
-BYTES = Greatest("bytes", "single_bytes")
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
 
 
@@ -126,8 +119,8 @@ def _busy(bucket: Bucket, added: Added) -> set[str]:
         )
         .values_list("actor__principal", "operation")
         .annotate(
-            n=SumOf(COUNT),
-            size=SumOf(BYTES),
+            n=SumOf(past.COUNT),
+            size=SumOf(past.BYTES),
         )
     )
     total: dict[str, float] = defaultdict(float)
@@ -146,7 +139,7 @@ def _series(actors: Sequence[Actor], since: int, until: int) -> Series:
     found: Series = defaultdict(dict)
     rows = Sum.objects.filter(
         actor__in=actors, grain__lte=MINUTE, at__gte=since, at__lt=until
-    ).values_list("operation", "at", COUNT, BYTES)
+    ).values_list("operation", "at", past.COUNT, past.BYTES)
     for operation, at, count, size in rows:
         before = found[operation].get(at, (0, 0))
         found[operation][at] = before[0] + count, before[1] + size
@@ -176,14 +169,14 @@ def _of_volume(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
         is_learning=is_learning(bucket, since),
         is_strange=records.is_stranger(actors[0].principal),
     )
-    history = past(actors, since - RECENT)
+    history = past.of_actors(actors, since - past.RECENT)
     strange = [] if situation.is_learning else _strange(actors, since)
     strange_series = _series(strange, since - HOUR, until + HOUR) if strange else {}
     for measure in rules.MEASURES:
         signal = rules.volume(
             measure,
             _measured(series, measure),
-            hours_of(history, measure),
+            past.hours_of(history, measure),
             situation,
             since=since,
             until=until,
@@ -214,74 +207,6 @@ def _strange(actors: Sequence[Actor], at: int) -> list[Actor]:
     if not known or len(actors) > rules.NETWORKS_MAX:
         return []
     return [one for one in actors if one not in known and "/" in one.source]
-
-
-Past = dict[str, dict[int, list[float]]]
-
-
-def past(actors: Sequence[Actor], until: int) -> Past:
-    """Returns peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation."""
-    return _pasts(Sum.objects.filter(actor__in=actors), until, Value("")).get("", {})
-
-
-def pasts(bucket: Bucket, principals: Sequence[str], until: int) -> dict[str, Past]:
-    """Returns the past of each of the principals of a bucket."""
-    rows = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=principals)
-    return _pasts(rows, until, F("actor__principal"))
-
-
-def _pasts(rows: QuerySet[Sum], until: int, who: F | Value) -> dict[str, Past]:
-    found: dict[str, Past] = defaultdict(lambda: defaultdict(dict))
-    rows = rows.filter(at__gte=until - HISTORY, at__lt=until)
-    hours = rows.filter(grain=HOUR).values_list(
-        who, "operation", "at", "peak_1", "peak_5", COUNT, BYTES
-    )
-    for principal, operation, at, *amounts in hours:
-        _add(found[principal][operation], at, amounts)
-    by_hour: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(dict)
-    smaller = rows.filter(grain__lte=MINUTE)
-    for principal, operation, at, count, size in smaller.values_list(
-        who, "operation", "at", COUNT, BYTES
-    ):
-        row = by_hour[principal, operation, at - at % HOUR].setdefault(at - at % MINUTE, [0, 0])
-        row[0] += count
-        row[1] += size
-    for (principal, operation, hour), minutes in by_hour.items():
-        counts = {at: row[0] for at, row in minutes.items()}
-        sizes = (row[1] for row in minutes.values())
-        _add(found[principal][operation], hour, [*peaks(counts), sum(counts.values()), sum(sizes)])
-    return found
-
-
-def _add(hours: dict[int, list[float]], at: int, amounts: Iterable[float]) -> None:
-    before = hours.get(at, [0, 0, 0, 0])
-    hours[at] = [one + more for one, more in zip(before, amounts, strict=True)]
-
-
-def peaks(minutes: Mapping[int, float]) -> tuple[float, float]:
-    """Returns the most in one minute and in five minutes of an hour."""
-    series = sorted(minutes.items())
-    most = [0.0, 0.0]
-    for number, window in enumerate((MINUTE, 5 * MINUTE)):
-        best = rules.in_window(series, window, 0, since=0, until=2**62)
-        most[number] = best[2] if best else 0
-    return most[0], most[1]
-
-
-def hours_of(history: Past, measure: Measure) -> list[Hour]:
-    """Returns the past in the units of a measure."""
-    found: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0])
-    for operation, weight in measure.weights.items():
-        for at, (peak_1, peak_5, count, size) in history.get(operation, {}).items():
-            row = found[at]
-            amounts = (
-                (0, 0, size)
-                if measure.is_bytes
-                else (peak_1 * weight, peak_5 * weight, count * weight)
-            )
-            for number, amount in enumerate(amounts):
-                row[number] += amount
-    return [Hour(at, *row) for at, row in sorted(found.items())]
 
 
 def _unauthorized(sign: str, first_at: int, last_at: int) -> Signal:

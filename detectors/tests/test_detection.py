@@ -14,7 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Sum as SumOf
 
-from detectors import counting, detection, episodes, folding, intake, records, rules
+from detectors import counting, episodes, folding, intake, past, records, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
 from detectors.tests.traffic import (
     ACCOUNT,
@@ -381,10 +381,10 @@ def test_minutes_and_hours_tell_the_same_past() -> None:
     take(*(record(at=NOW - timedelta(hours=8, minutes=m)) for m in range(30) for _ in range(m)))
     folding.fold(seconds(NOW))
     actors = list(Actor.objects.filter(bucket=of))
-    before = detection.past(actors, seconds(NOW))
+    before = past.of_actors(actors, seconds(NOW))
     folding.fold(seconds(NOW) + 30 * 3600)
-    assert detection.past(actors, seconds(NOW)) == before
-    [hour] = detection.hours_of(before, rules.MEASURES[0])[:1]
+    assert past.of_actors(actors, seconds(NOW)) == before
+    [hour] = past.hours_of(before, rules.MEASURES[0])[:1]
     assert (hour.peak_1, hour.peak_5) == (29, 29 + 28 + 27 + 26 + 25)
 
 
