@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef
 from django.db.models import Sum as SumOf
@@ -25,7 +26,7 @@ def judge(added: Iterable[Added], counted: Counted, *, at: datetime) -> int:
     Depends on the times of the events, not on `at`, the time of arrival. The rows of the buckets
     must be locked.
     """
-    raised = []
+    raised: list[dict[str, Any]] = []
     for one in added:
         found = [
             (principal, signal)

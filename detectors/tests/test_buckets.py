@@ -91,7 +91,7 @@ def test_the_api_lists_what_it_sets_and_the_same_again_changes_nothing(oscar: Cl
 
 
 def test_a_bucket_that_is_listed_twice_is_refused(oscar: Client) -> None:
-    twice = [{"name": "invoices"}, {"name": "invoices", "registered": False}]
+    twice: list[dict[str, Any]] = [{"name": "invoices"}, {"name": "invoices", "registered": False}]
     assert pointers(put(oscar, *twice)) == ["/buckets"]
     assert not Bucket.objects.exists()
 
