@@ -71,6 +71,13 @@ class BucketsUpdate(BaseModel):
 
     buckets: list[BucketSetting] = Field(max_length=buckets.BUCKETS_MAX)
 
+    @field_validator("buckets")
+    @classmethod
+    def _buckets(cls, some: list[BucketSetting]) -> list[BucketSetting]:
+        if len({one.name for one in some}) < len(some):
+            raise ValueError("A bucket is listed twice.")
+        return some
+
 
 class BucketState(BaseModel):
     """A registered bucket."""

@@ -220,7 +220,9 @@ def _update(
             actor.last_at = last_at
             if (fact := facts.get(pair)) and actor.principal != records.OTHERS:
                 for column, said in _FACTS.items():
-                    setattr(actor, column, getattr(fact, said))
+                    # Some records, such as those of copies, do not name the bucket's account.
+                    if column != "bucket_account" or fact.bucket_account:
+                        setattr(actor, column, getattr(fact, said))
             changed[actor.pk] = actor
     rows = [changed[pk] for pk in sorted(changed)]
     Actor.objects.bulk_update(rows, [*_FACTS, "first_at", "last_at"], batch_size=200)

@@ -2,70 +2,104 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from django.conf import settings
-from django.db.models import F, QuerySet, Value
+from django.db.models import Count, Exists, OuterRef
 from django.db.models import Sum as SumOf
-from django.db.models.functions import Greatest
 
-from detectors import document, records, rules
+from detectors import changes, episodes, past, records, rules
 from detectors.counting import Added
-from detectors.document import Evidence, Who
 from detectors.models import Actor, Bucket, Episode, Sum
 from detectors.records import SLOT, Counted, Operation
-from detectors.rules import DAY, HOUR, MINUTE, FindingType, Hour, Measure, Signal, Situation
+from detectors.rules import DAY, HOUR, MINUTE, FindingType, Measure, Signal, Situation
 from findings import signals
 
-HISTORY = 14 * DAY
-# What came just before is no past: an attack would be usual when it is repeated. It is less than a
-# day, so that what a job did yesterday counts, also if it begins earlier today.
-RECENT = 22 * HOUR
-SIGNS_MAX = 20
-STRANGERS_MAX = 20  # findings about strangers that go on at a time, on one bucket
-DISARMED_FOR = DAY  # after a change of the settings, deletions are graver
-COUNT = Greatest("count", "single_count")
-BYTES = Greatest("bytes", "single_bytes")
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
 
 
 def judge(added: Iterable[Added], counted: Counted, *, at: datetime) -> int:
     """Raises and updates findings in the current transaction. Returns how many.
 
-    Depends on the times of the events, not on `at`, the time of arrival.
+    Depends on the times of the events, not on `at`, the time of arrival. The rows of the buckets
+    must be locked.
     """
-    raised = 0
+    raised: list[dict[str, Any]] = []
     for one in added:
         found = [
             (principal, signal)
             for principal, signal in _signals(one, counted)
             if not one.bucket.allows(principal)
         ]
-        raised += _raise(one, found, counted, at)
-    return raised
+        raised += episodes.findings(one.bucket, found, counted)
+    # Together: ingest locks sums of findings until the commit, in an order of its own.
+    if raised:
+        signals.detected.send(None, findings=raised, at=at)
+    return len(raised)
 
 
 def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
     bucket, since, until = added.bucket, added.since, added.until
     found = []
     for change in counted.changes:
-        if change.bucket == bucket.name and (signal := rules.change(change)):
+        if change.bucket == bucket.name and (signal := changes.signal_of(change)):
             found.append((change.principal, signal))
     actors: dict[str, list[Actor]] = defaultdict(list)
     for actor in Actor.objects.filter(bucket=bucket, principal__in=added.principals):
         actors[actor.principal].append(actor)
     busy = _busy(bucket, added)
+    listed = _listed_buckets(added, actors)
     for principal in sorted(added.principals):
         if bucket.is_canary:
             sign = "Nobody uses this bucket: it is a canary."
             found.append((principal, _unauthorized(sign, since, until)))
+        situation = Situation(bucket.sensitivity, is_strange=records.is_stranger(principal))
+        signal = rules.many_buckets(
+            listed.get(principal, 0), situation, first_at=since, last_at=until
+        )
+        if signal:
+            found.append((principal, signal))
         if principal in busy:
             found += [(principal, signal) for signal in _of_volume(added, actors[principal])]
         found += [(principal, signal) for signal in _of_credential(added, actors[principal])]
     return found
+
+
+def _listed_buckets(added: Added, actors: Mapping[str, Sequence[Actor]]) -> dict[str, int]:
+    """Returns how many buckets each principal listed, or tried to, that it did not use before.
+
+    Buckets that are learning do not count. Returns no principal that an enumeration of another
+    bucket is told of: many buckets are one finding.
+    """
+    before = added.since - HOUR
+    new = [
+        principal
+        for principal, rows in actors.items()
+        if principal != records.OTHERS and min(row.first_at for row in rows) > before
+    ]
+    if not new:
+        return {}
+    known = Actor.objects.filter(
+        bucket=OuterRef("bucket"), principal=OuterRef("principal"), first_at__lte=before
+    )
+    lists = Sum.objects.filter(
+        actor=OuterRef("pk"), operation__in=[Operation.LIST, Operation.FAILED]
+    )
+    told = Episode.objects.filter(
+        finding_type=FindingType.ENUMERATION, principal__in=new, last_at__gt=before
+    ).exclude(bucket=added.bucket)
+    rows = Actor.objects.filter(
+        Exists(lists),
+        ~Exists(known),
+        principal__in=new,
+        first_at__gt=before,
+        first_at__lte=added.until + SLOT,
+        bucket__first_event_at__lte=added.since - rules.LEARNING,
+    ).exclude(principal__in=told.values("principal"))
+    counts = rows.values_list("principal").annotate(n=Count("bucket", distinct=True))
+    return dict(counts)
 
 
 def _busy(bucket: Bucket, added: Added) -> set[str]:
@@ -86,8 +120,8 @@ def _busy(bucket: Bucket, added: Added) -> set[str]:
         )
         .values_list("actor__principal", "operation")
         .annotate(
-            n=SumOf(COUNT),
-            size=SumOf(BYTES),
+            n=SumOf(past.COUNT),
+            size=SumOf(past.BYTES),
         )
     )
     total: dict[str, float] = defaultdict(float)
@@ -106,7 +140,7 @@ def _series(actors: Sequence[Actor], since: int, until: int) -> Series:
     found: Series = defaultdict(dict)
     rows = Sum.objects.filter(
         actor__in=actors, grain__lte=MINUTE, at__gte=since, at__lt=until
-    ).values_list("operation", "at", COUNT, BYTES)
+    ).values_list("operation", "at", past.COUNT, past.BYTES)
     for operation, at, count, size in rows:
         before = found[operation].get(at, (0, 0))
         found[operation][at] = before[0] + count, before[1] + size
@@ -136,14 +170,14 @@ def _of_volume(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
         is_learning=is_learning(bucket, since),
         is_strange=records.is_stranger(actors[0].principal),
     )
-    history = past(actors, since - RECENT)
+    history = past.of_actors(actors, since - past.RECENT)
     strange = [] if situation.is_learning else _strange(actors, since)
     strange_series = _series(strange, since - HOUR, until + HOUR) if strange else {}
     for measure in rules.MEASURES:
         signal = rules.volume(
             measure,
             _measured(series, measure),
-            hours_of(history, measure),
+            past.hours_of(history, measure),
             situation,
             since=since,
             until=until,
@@ -174,74 +208,6 @@ def _strange(actors: Sequence[Actor], at: int) -> list[Actor]:
     if not known or len(actors) > rules.NETWORKS_MAX:
         return []
     return [one for one in actors if one not in known and "/" in one.source]
-
-
-Past = dict[str, dict[int, list[float]]]
-
-
-def past(actors: Sequence[Actor], until: int) -> Past:
-    """Returns peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation."""
-    return _pasts(Sum.objects.filter(actor__in=actors), until, Value("")).get("", {})
-
-
-def pasts(bucket: Bucket, principals: Sequence[str], until: int) -> dict[str, Past]:
-    """Returns the past of each of the principals of a bucket."""
-    rows = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=principals)
-    return _pasts(rows, until, F("actor__principal"))
-
-
-def _pasts(rows: QuerySet[Sum], until: int, who: F | Value) -> dict[str, Past]:
-    found: dict[str, Past] = defaultdict(lambda: defaultdict(dict))
-    rows = rows.filter(at__gte=until - HISTORY, at__lt=until)
-    hours = rows.filter(grain=HOUR).values_list(
-        who, "operation", "at", "peak_1", "peak_5", COUNT, BYTES
-    )
-    for principal, operation, at, *amounts in hours:
-        _add(found[principal][operation], at, amounts)
-    by_hour: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(dict)
-    smaller = rows.filter(grain__lte=MINUTE)
-    for principal, operation, at, count, size in smaller.values_list(
-        who, "operation", "at", COUNT, BYTES
-    ):
-        row = by_hour[principal, operation, at - at % HOUR].setdefault(at - at % MINUTE, [0, 0])
-        row[0] += count
-        row[1] += size
-    for (principal, operation, hour), minutes in by_hour.items():
-        counts = {at: row[0] for at, row in minutes.items()}
-        sizes = (row[1] for row in minutes.values())
-        _add(found[principal][operation], hour, [*peaks(counts), sum(counts.values()), sum(sizes)])
-    return found
-
-
-def _add(hours: dict[int, list[float]], at: int, amounts: Iterable[float]) -> None:
-    before = hours.get(at, [0, 0, 0, 0])
-    hours[at] = [one + more for one, more in zip(before, amounts, strict=True)]
-
-
-def peaks(minutes: Mapping[int, float]) -> tuple[float, float]:
-    """Returns the most in one minute and in five minutes of an hour."""
-    series = sorted(minutes.items())
-    most = [0.0, 0.0]
-    for number, window in enumerate((MINUTE, 5 * MINUTE)):
-        best = rules.in_window(series, window, 0, since=0, until=2**62)
-        most[number] = best[2] if best else 0
-    return most[0], most[1]
-
-
-def hours_of(history: Past, measure: Measure) -> list[Hour]:
-    """Returns the past in the units of a measure."""
-    found: dict[int, list[float]] = defaultdict(lambda: [0, 0, 0])
-    for operation, weight in measure.weights.items():
-        for at, (peak_1, peak_5, count, size) in history.get(operation, {}).items():
-            row = found[at]
-            amounts = (
-                (0, 0, size)
-                if measure.is_bytes
-                else (peak_1 * weight, peak_5 * weight, count * weight)
-            )
-            for number, amount in enumerate(amounts):
-                row[number] += amount
-    return [Hour(at, *row) for at, row in sorted(found.items())]
 
 
 def _unauthorized(sign: str, first_at: int, last_at: int) -> Signal:
@@ -286,146 +252,3 @@ def _of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             )
             yield _unauthorized(sign, since, until)
             return
-
-
-def _raise(
-    added: Added, found: Sequence[tuple[str, Signal]], counted: Counted, at: datetime
-) -> int:
-    """Raises one finding for each actor and type, or updates that of the attack that goes on."""
-    if not found:
-        return 0
-    # One worker at a time, so that two do not raise two findings for one attack.
-    bucket = Bucket.objects.select_for_update(no_key=True).get(pk=added.bucket.pk)
-    by_type: dict[tuple[str, str], list[Signal]] = defaultdict(list)
-    for principal, signal in found:
-        by_type[principal, signal.finding_type].append(signal)
-    documents = []
-    for (principal, finding_type), together in sorted(by_type.items()):
-        worst = max(together, key=lambda one: (one.severity, one.amount))
-        first_at = min(one.first_at for one in together)
-        last_at = max(one.last_at for one in together)
-        severity = _with_signs(worst.severity, bucket, finding_type, together, first_at)
-        signs = list(dict.fromkeys(one.sign for one in together))
-        episode = _episode(bucket, finding_type, principal, first_at, last_at, severity, signs)
-        documents.append(
-            document.finding(
-                finding_id=episode.finding_id,
-                finding_type=finding_type,
-                severity=episode.severity,
-                bucket=bucket.name,
-                account_id=settings.AWS_ACCOUNT_ID,
-                who=_who(bucket, episode.principal),
-                evidence=Evidence(
-                    signs,
-                    worst.words,
-                    worst.amount,
-                    worst.baseline,
-                    worst.threshold,
-                    worst.window,
-                    _examples(counted, bucket.name, principal, finding_type),
-                ),
-                count=episode.times,
-                first_at=episode.first_at,
-                last_at=episode.last_at,
-            )
-        )
-    signals.detected.send(None, findings=documents, at=at)
-    return len(documents)
-
-
-def _with_signs(
-    severity: float, bucket: Bucket, finding_type: str, together: Sequence[Signal], at: int
-) -> float:
-    """Returns the severity, which is higher if the bucket was disarmed before its objects go."""
-    if finding_type != FindingType.DELETE or all(one.words == "changes" for one in together):
-        return severity
-    disarmed = any(one.words == "changes" for one in together) or any(
-        not sign[:1].isdigit()
-        for signs in Episode.objects.filter(
-            bucket=bucket,
-            finding_type=FindingType.DELETE,
-            last_at__gte=at - DISARMED_FOR,
-            first_at__lte=at + DISARMED_FOR,
-        ).values_list("signs", flat=True)
-        for sign in signs
-    )
-    return max(severity, 9.0) if disarmed else severity
-
-
-def _episode(
-    bucket: Bucket,
-    finding_type: str,
-    principal: str,
-    first_at: int,
-    last_at: int,
-    severity: float,
-    signs: Sequence[str],
-) -> Episode:
-    def goes_on(who: str) -> Episode | None:
-        near = Episode.objects.filter(
-            bucket=bucket,
-            finding_type=finding_type,
-            principal=who,
-            last_at__gte=first_at - rules.QUIET,
-            first_at__lte=last_at + rules.QUIET,
-        )
-        return near.order_by("-last_at").first()
-
-    near = goes_on(principal)
-    if near is None and _are_too_many(bucket, principal, first_at):
-        principal = records.OTHERS
-        near = goes_on(principal)
-    if near is None:
-        return Episode.objects.create(
-            finding_id=uuid.uuid4().hex,
-            bucket=bucket,
-            finding_type=finding_type,
-            principal=principal,
-            first_at=first_at,
-            last_at=last_at,
-            severity=severity,
-            signs=list(signs),
-        )
-    near.first_at = min(near.first_at, first_at)
-    near.last_at = max(near.last_at, last_at)
-    near.severity = max(near.severity, severity)
-    near.times += 1
-    # The volumes change with each update; the changes of the settings stay.
-    near.signs = list(
-        dict.fromkeys([*(one for one in near.signs if not one[:1].isdigit()), *signs])
-    )[:SIGNS_MAX]
-    near.save()
-    return near
-
-
-def _are_too_many(bucket: Bucket, principal: str, at: int) -> bool:
-    """Whether so many strangers attack the bucket that further ones share a finding."""
-    if not records.is_stranger(principal):
-        return False
-    recent = Episode.objects.filter(bucket=bucket, last_at__gte=at - rules.QUIET)
-    names = recent.values_list("principal", flat=True)
-    return sum(map(records.is_stranger, names)) >= STRANGERS_MAX
-
-
-def _who(bucket: Bucket, principal: str) -> Who:
-    row = (
-        Actor.objects.filter(bucket=bucket, principal=principal)
-        .order_by("-last_at", "-pk")
-        .values(*Who._fields)
-        .first()
-    )
-    return Who(**row) if row else Who(principal)
-
-
-def _examples(counted: Counted, bucket: str, principal: str, finding_type: str) -> list[str]:
-    operations: set[str] = set()
-    for measure in rules.MEASURES:
-        if measure.finding_type == finding_type:
-            operations |= set(measure.weights)
-    keys = [
-        key
-        for (name, who, operation), some in counted.examples.items()
-        if (name, who) == (bucket, principal) and (operation in operations or not operations)
-        for key in some
-    ]
-    return sorted(set(keys))[: records.EXAMPLES]

@@ -14,8 +14,9 @@ _TITLES = {
     FindingType.WRITE: "{who} overwrites objects of the bucket {bucket}.",
     FindingType.DELETE: "{who} deletes objects of the bucket {bucket}.",
     FindingType.ENUMERATION: "{who} lists the bucket {bucket}.",
-    FindingType.UNAUTHORIZED_USE: "{who} uses the bucket {bucket} with a stolen credential.",
+    FindingType.UNAUTHORIZED_USE: "{who} uses the bucket {bucket} in an unexpected way.",
 }
+_TITLE_OF_CHANGES = "{who} weakened the settings of the bucket {bucket}."
 
 
 class Who(NamedTuple):
@@ -29,13 +30,6 @@ class Who(NamedTuple):
     access_key: str = ""
     address: str = ""
     user_agent: str = ""
-    region: str = ""
-    bucket_account: str = ""
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether it is not certain that the bucket's account has this principal."""
-        return not self.account_id or self.account_id != self.bucket_account
 
 
 class Evidence(NamedTuple):
@@ -57,19 +51,22 @@ def finding(
     severity: float,
     bucket: str,
     account_id: str,
+    region: str,
     who: Who,
     evidence: Evidence,
     count: int,
     first_at: int,
     last_at: int,
 ) -> dict[str, Any]:
-    """Returns the finding. `account_id` is used if no record names the account of the bucket."""
+    """Returns the finding. `account_id` and `region` are those of the bucket."""
     named = _shown(who.principal)
-    title = _TITLES[FindingType(finding_type)].format(who=named, bucket=bucket)
+    is_change = evidence.words == "changes"
+    title = _TITLE_OF_CHANGES if is_change else _TITLES[FindingType(finding_type)]
+    title = title.format(who=named, bucket=bucket)
     return {
         "schemaVersion": "2.0",
-        "accountId": who.bucket_account or account_id,
-        "region": who.region,
+        "accountId": account_id,
+        "region": region,
         "partition": "aws",
         "id": finding_id,
         "type": finding_type,
@@ -81,7 +78,7 @@ def finding(
         "resource": {
             "resourceType": "S3Bucket",
             "s3BucketDetails": [{"name": bucket, "arn": f"arn:aws:s3:::{bucket}"}],
-            "accessKeyDetails": _credential(who),
+            "accessKeyDetails": _credential(who, account_id),
         },
         "service": {
             "serviceName": "threatreaction",
@@ -117,12 +114,12 @@ def _shown(principal: str) -> str:
     return principal.split(":", 5)[5] if principal.count(":") >= 5 else principal
 
 
-def _credential(who: Who) -> dict[str, str]:
+def _credential(who: Who, account_id: str) -> dict[str, str]:
     """Returns who acted. Without names if it is of another account, which chooses its names.
 
-    REVOKE acts in the account of the bucket, and must not meet a namesake there.
+    REVOKE acts in the account of the finding, and must not meet a namesake there.
     """
-    if who.is_foreign:
+    if who.account_id != account_id:
         return {"userType": "AWSAccount", "principalId": who.principal_id}
     return {
         "userType": who.principal_type,

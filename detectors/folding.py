@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from django.db import transaction
 
-from detectors import counting, detection
+from detectors import counting, past
 from detectors.models import Actor, Episode, KeyUse, Mark, Sum
 from detectors.records import SLOT
 from detectors.rules import DAY, HOUR, MINUTE
@@ -67,5 +67,5 @@ def _fold(grain: int, into: int, now: int) -> bool:
 
 
 def _peaks(minutes: list[Sum]) -> tuple[int, int]:
-    most = detection.peaks({row.at: max(row.count, row.single_count) for row in minutes})
+    most = past.peaks({row.at: max(row.count, row.single_count) for row in minutes})
     return int(most[0]), int(most[1])

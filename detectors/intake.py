@@ -40,8 +40,9 @@ def take_file(name: str, read: Callable[[int], bytes], *, at: datetime) -> Taken
     counted = records.count_file(read, buckets, now=int(at.timestamp()))
     if counted.unreadable:
         logger.warning("%s records of a log file were not readable.", counted.unreadable)
-    # A file without any such record needs no mark, and most files have none.
-    if not counted.read:
+    # A file without any such record needs no mark, and most files have none. A copy from a
+    # registered bucket to another one is not read there, but counts.
+    if not (counted.read or counted.tallies):
         return Taken(unreadable=counted.unreadable)
     with transaction.atomic():
         lasts = counting.FILE_MARK
@@ -79,6 +80,10 @@ def take_records(singles: Iterable[Mapping[str, Any]], *, at: datetime) -> Taken
 def add(counted: Counted, buckets: Mapping[str, Bucket], at: datetime, *, single: bool) -> Taken:
     """Adds what was counted, and raises findings, in the current transaction."""
     added = counting.add(counted, buckets, single=single)
+    # Until the commit, so that of two workers the second one judges the sums of both, and in one
+    # order, so that they do not deadlock.
+    names = {one.bucket.name for one in added} | set(counted.late)
+    list(Bucket.objects.select_for_update(no_key=True).filter(name__in=names).order_by("name"))
     findings = detection.judge(added, counted, at=at)
     # A single event that is late comes by file as well.
     counting.note_events(added, {} if single else counted.late)

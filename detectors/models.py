@@ -86,6 +86,7 @@ class Actor(models.Model):
                 fields=["bucket", "principal", "source"], name="one_actor_for_each_source"
             )
         ]
+        indexes = [models.Index(fields=["principal", "first_at"], name="buckets_of_principal")]
 
     def __str__(self) -> str:
         return self.principal
@@ -145,6 +146,9 @@ class Episode(models.Model):
     """An attack that goes on or has ended: one finding."""
 
     finding_id = models.CharField(max_length=64, unique=True)
+    # Those of the bucket when the finding was raised. They identify it, and so do not change.
+    account_id = models.CharField(max_length=16, db_default="")
+    region = models.CharField(max_length=32, db_default="")
     bucket = models.ForeignKey(Bucket, on_delete=models.CASCADE)
     finding_type = models.CharField(max_length=100)
     principal = models.CharField(max_length=records.PRINCIPAL_MAX_LENGTH + 32)

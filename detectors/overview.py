@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Mod
 
-from detectors import detection, rules
+from detectors import detection, past, rules
 from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
 from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
 from findings.models import Finding
@@ -53,14 +53,20 @@ def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
     """Returns the registered buckets by name."""
     every = Bucket.objects.order_by("name")
     buckets = list(every if names is None else every.filter(name__in=names))
-    episodes = Episode.objects.filter(bucket__in=buckets).order_by("last_at", "pk")
-    last = dict(episodes.values_list("bucket_id", "finding_id"))  # the last one of each stays
+    newest = Episode.objects.filter(bucket=OuterRef("pk")).order_by("-last_at", "-pk")
+    last = dict(
+        every.filter(pk__in=[one.pk for one in buckets]).values_list(
+            "pk", Subquery(newest.values("finding_id")[:1])
+        )
+    )
     found = {one.finding_id: one for one in Finding.objects.filter(finding_id__in=last.values())}
     since = now - now % MINUTE - (SPARK - 1) * MINUTE
     minutes: dict[int, Values] = defaultdict(lambda: defaultdict(float))
     sums = Sum.objects.filter(actor__bucket__in=buckets, grain__lte=MINUTE, at__gte=since)
-    for pk, at, count in sums.values_list("actor__bucket_id", "at", detection.COUNT):
-        minutes[pk][(at - since) // MINUTE] += count
+    by_minute = sums.annotate(minute=F("at") - Mod("at", MINUTE))
+    columns = by_minute.values_list("actor__bucket_id", "minute")
+    for pk, at, count in columns.annotate(n=SumOf(past.COUNT)):
+        minutes[pk][(at - since) // MINUTE] = count
     made = []
     for bucket in buckets:
         per_minute = [int(minutes[bucket.pk].get(n, 0)) for n in range(SPARK)]
@@ -70,7 +76,7 @@ def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
                 state_of(bucket, now),
                 _hint(bucket, now),
                 instant(bucket.last_event_at),
-                found.get(last.get(bucket.pk, "")),
+                found.get(last[bucket.pk] or ""),
                 max(per_minute),
                 _points(per_minute),
             )
@@ -111,22 +117,22 @@ class Chart:
 
 def charts(bucket: Bucket, now: int) -> list[Chart]:
     """Returns the charts of the last 14 days: reads, writes, deletions and lists."""
-    history: detection.Past = defaultdict(lambda: defaultdict(lambda: [0, 0, 0, 0]))
+    history: past.Past = defaultdict(lambda: defaultdict(lambda: [0, 0, 0, 0]))
     rows = (
         Sum.objects.filter(actor__bucket=bucket, at__gte=now - WIDTH * HOUR)
         .annotate(hour=F("at") - Mod("at", HOUR))
         .values_list("operation", "hour")
-        .annotate(n=SumOf(detection.COUNT))
+        .annotate(n=SumOf(past.COUNT))
     )
     for operation, hour, count in rows:
         history[operation][hour][2] += count
     return [_chart(one, history, now) for one in MEASURES if not one.is_bytes]
 
 
-def _chart(measure: Measure, history: detection.Past, now: int) -> Chart:
-    hours = detection.hours_of(history, measure)
+def _chart(measure: Measure, history: past.Past, now: int) -> Chart:
+    hours = past.hours_of(history, measure)
     amounts = {one.at: one.total for one in hours}
-    middle, usual = rules.usual([one for one in hours if one.at < now - detection.RECENT], HOUR, 6)
+    middle, usual = rules.usual([one for one in hours if one.at < now - past.RECENT], HOUR, 6)
     first = now - now % HOUR - (WIDTH - 1) * HOUR
     highest = max([*amounts.values(), usual, 1])
     scale = HEIGHT / highest
@@ -163,7 +169,7 @@ def top_actors(bucket: Bucket) -> list[TopActor]:
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     sums = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=busiest)
     columns = sums.values_list("actor__principal", "operation")
-    for principal, operation, count in columns.annotate(n=SumOf(detection.COUNT)):
+    for principal, operation, count in columns.annotate(n=SumOf(past.COUNT)):
         counts[principal][operation] = count
     seen = Actor.objects.filter(bucket=bucket, principal__in=busiest).order_by("last_at")
     last = dict(seen.values_list("principal", "last_at"))
@@ -188,7 +194,7 @@ def _busiest(bucket: Bucket, number: int) -> list[str]:
     rows = (
         Sum.objects.filter(actor__bucket=bucket)
         .values_list("actor__principal")
-        .annotate(n=SumOf(detection.COUNT))
+        .annotate(n=SumOf(past.COUNT))
         .order_by("-n", "actor__principal")
     )
     return [principal for principal, _ in rows[:number]]
@@ -201,9 +207,9 @@ def preview(bucket: Bucket, now: int) -> dict[str, int]:
     """
     busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
     raised = dict.fromkeys(Sensitivity.values, 0)
-    for past in detection.pasts(bucket, busiest, now + 1).values():
+    for history in past.of_principals(bucket, busiest, now + 1).values():
         for measure in MEASURES:
-            hours = detection.hours_of(past, measure)
+            hours = past.hours_of(history, measure)
             for sensitivity in raised:
                 raised[sensitivity] += _episodes(bucket, measure, hours, sensitivity)
     return raised
@@ -213,17 +219,17 @@ def _episodes(
     bucket: Bucket, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
-        return [one for one in hours if one.at < now.at - detection.RECENT]
+        return [one for one in hours if one.at < now.at - past.RECENT]
 
     raised, last = 0, None
     for one in hours:
         situation = Situation(sensitivity, is_learning=detection.is_learning(bucket, one.at))
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
-        past = before(one)
         if any(
             # A cheap look first: the past can only raise the threshold.
             amounts[window] >= rules.threshold(measure, window, (), situation)[1]
-            and amounts[window] >= rules.threshold(measure, window, past, situation, at=one.at)[1]
+            and amounts[window]
+            >= rules.threshold(measure, window, before(one), situation, at=one.at)[1]
             for window in measure.floors
         ):
             if last is None or one.at - last > 2 * HOUR:

@@ -181,13 +181,14 @@ def _new_types(types: Mapping[int, set[str]], days: set[date]) -> dict[int, set[
 def recount(*, repair: bool = True) -> dict[str, int]:
     """Counts from nothing, and returns how many sums of each kind were wrong.
 
-    Repairs them, and no finding is stored meanwhile. Blocks nothing if all are right.
+    Repairs the kinds of which some are wrong, and no finding is stored meanwhile. Blocks nothing if
+    all are right.
     """
     wrong = _wrong()
     if repair and any(wrong.values()):
         with transaction.atomic(), connection.cursor() as cursor:
             advisory_lock(_LOCK)
-            for statement in _repairs():
+            for statement in _repairs(wrong):
                 cursor.execute(statement)
     return wrong
 
@@ -256,12 +257,18 @@ def _wrong() -> dict[str, int]:
                 " AS missing), (SELECT count(*) FROM (SELECT * FROM stored EXCEPT SELECT * FROM"
                 " expected) AS surplus)"
             )
-            wrong[str(model._meta.verbose_name_plural)] = max(cursor.fetchone())
+            wrong[_kind(model)] = max(cursor.fetchone())
     return wrong
 
 
-def _repairs() -> Iterator[str]:
+def _kind(model: type[models.Model]) -> str:
+    return str(model._meta.verbose_name_plural)
+
+
+def _repairs(wrong: Mapping[str, int]) -> Iterator[str]:
     for model, table, columns, query in _expected():
+        if not wrong[_kind(model)]:
+            continue
         names = ", ".join(columns)
         if model not in _IN_PLACE:
             yield f"DELETE FROM {table}"  # noqa: S608  (trusted names)

@@ -15,6 +15,7 @@ from detectors import buckets, folding, overview
 from detectors.models import Bucket, BucketChange, Sum
 from detectors.tests.test_detection import many, take
 from detectors.tests.traffic import NOW, bucket, record, role, seconds, user
+from findings.models import Finding
 from findings.tests.api import assert_problem, pointers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
@@ -89,6 +90,12 @@ def test_the_api_lists_what_it_sets_and_the_same_again_changes_nothing(oscar: Cl
     assert get(oscar).json() == {"buckets": []}
 
 
+def test_a_bucket_that_is_listed_twice_is_refused(oscar: Client) -> None:
+    twice: list[dict[str, Any]] = [{"name": "invoices"}, {"name": "invoices", "registered": False}]
+    assert pointers(put(oscar, *twice)) == ["/buckets"]
+    assert not Bucket.objects.exists()
+
+
 def test_a_viewer_reads_and_changes_nothing(vera: Client) -> None:
     bucket()
     assert get(vera).status_code == vera.get("/buckets/of/invoices").status_code == 200
@@ -116,9 +123,11 @@ def test_the_page_shows_actors_charts_findings_and_names_as_text(oscar: Client) 
     assert "&lt;script&gt;alert(1)" in text
     assert "<script>alert" not in text
     assert "Objects read: 120" in text
-    assert "ThreatReaction:S3Data/Exfiltration" in text
-    assert "ThreatReaction:S3Data/Exfiltration" in listed
     assert "At most 121 events a minute" in listed
+    event = f'href="/events/{Finding.objects.get().pk}"'
+    assert event in text
+    assert event in listed
+    assert "Objects deleted: none" in text
 
 
 def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:

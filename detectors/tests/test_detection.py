@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.db.models import Sum as SumOf
 
-from detectors import counting, detection, folding, intake, records, rules
+from detectors import counting, episodes, folding, intake, past, records, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
 from detectors.tests.traffic import (
     ACCOUNT,
@@ -32,6 +35,7 @@ EXFILTRATION = "ThreatReaction:S3Data/Exfiltration"
 WRITE = "ThreatReaction:Ransomware/Write"
 DELETE = "ThreatReaction:Ransomware/Delete"
 UNAUTHORIZED = "ThreatReaction:IAMCredential/UnauthorizedUse"
+ENUMERATION = "ThreatReaction:Ransomware/Enumeration"
 EVE = f"arn:aws:iam::{ACCOUNT}:user/eve"
 
 
@@ -154,6 +158,7 @@ def test_a_disarmed_bucket_makes_the_deletion_graver() -> None:
     suspended = {"VersioningConfiguration": {"Status": "Suspended"}}
     take(record("PutBucketVersioning", parameters=suspended))
     assert Finding.objects.get().severity == "HIGH"
+    assert Finding.objects.get().title == "user/eve weakened the settings of the bucket invoices."
     take(*many(60, "DeleteObject"))
     assert (Finding.objects.get().severity, found()) == ("CRITICAL", [DELETE])
 
@@ -163,6 +168,21 @@ def test_one_object_with_a_key_of_the_caller_is_enough() -> None:
     sse_c = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
     take(record("CopyObject", parameters=sse_c))
     assert found() == [WRITE]
+
+
+def test_who_lists_many_buckets_for_the_first_time_is_one_finding() -> None:
+    names = [f"bucket-{n}" for n in range(12)]
+    for name in names:
+        bucket(name)
+    known = [record(bucket=name, by=role()) for name in names]
+    take(*(one | {"eventTime": "2026-11-23T01:00:00Z"} for one in known))
+    for n, name in enumerate(names):
+        take(record("ListObjectsV2", bucket=name), record("ListObjectsV2", bucket=name, by=role()))
+        assert len(found()) == (n >= 9)
+    finding = Finding.objects.get()
+    said = json.loads(finding.raw)["service"]["detector"]
+    assert (finding.finding_type, said["amount"]) == (ENUMERATION, 10)
+    assert said["principal"] == EVE
 
 
 def test_each_use_of_a_canary_is_a_finding() -> None:
@@ -235,6 +255,63 @@ def test_a_file_without_events_of_registered_buckets_leaves_nothing() -> None:
     assert not Actor.objects.exists()
 
 
+def copies(count: int, **members: Any) -> list[Any]:
+    """Copies from the registered bucket to one that is not."""
+    source = {"x-amz-copy-source": "/invoices/a"}
+    return many(count, "CopyObject", bucket="loot", parameters=source, **members)
+
+
+def test_copies_to_elsewhere_alone_are_a_finding_that_names_who() -> None:
+    bucket()
+    take(*copies(120))
+    said = json.loads(Finding.objects.get().raw)
+    assert said["resource"]["accessKeyDetails"]["userName"] == "eve"
+
+
+def test_later_copies_do_not_hide_whose_bucket_it_is() -> None:
+    bucket()
+    take(*many(3))
+    for minutes in (1, 2):
+        at = NOW + timedelta(minutes=minutes)
+        take(*(one | {"awsRegion": f"region-{minutes}"} for one in copies(120, at=at)), at=at)
+    finding = Finding.objects.get()
+    assert (finding.account_id, finding.region, finding.count) == (ACCOUNT, "region-1", 2)
+    assert json.loads(finding.raw)["resource"]["accessKeyDetails"]["userName"] == "eve"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_that_count_at_once_judge_the_sums_of_both() -> None:
+    """Each has less than the floor."""
+    bucket()
+    around = (NOW - timedelta(hours=3), NOW + timedelta(minutes=30))
+    take(*(record(at=at) for at in around))  # else both change the actor, and one waits for it
+    other = threading.Thread(target=in_thread, args=[many(60, at=NOW + timedelta(seconds=10))])
+    with transaction.atomic():
+        take(*many(60))
+        other.start()
+        until_it_waits(other)
+    other.join(30)
+    assert found() == [EXFILTRATION]
+
+
+def in_thread(some: list[Any]) -> None:
+    try:
+        take(*some)
+    finally:
+        connection.close()
+
+
+def until_it_waits(thread: threading.Thread) -> None:
+    """Waits until the thread has ended, or waits for a lock. On SQLite, there is only one lock."""
+    deadline = time.monotonic() + 20
+    while connection.vendor == "postgresql" and thread.is_alive() and time.monotonic() < deadline:
+        with connection.cursor() as cursor:  # pg_stat_activity stays as it is in a transaction
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+
+
 def test_a_flood_of_principals_is_bounded_and_still_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -255,7 +332,7 @@ def test_a_flood_of_principals_is_bounded_and_still_judged(
 
 
 def test_many_strangers_at_once_share_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "STRANGERS_MAX", 2)
+    monkeypatch.setattr(episodes, "STRANGERS_MAX", 2)
     bucket()
     anonymous = {"type": "AWSAccount", "accountId": "anonymous"}
     for n in range(4):
@@ -304,10 +381,10 @@ def test_minutes_and_hours_tell_the_same_past() -> None:
     take(*(record(at=NOW - timedelta(hours=8, minutes=m)) for m in range(30) for _ in range(m)))
     folding.fold(seconds(NOW))
     actors = list(Actor.objects.filter(bucket=of))
-    before = detection.past(actors, seconds(NOW))
+    before = past.of_actors(actors, seconds(NOW))
     folding.fold(seconds(NOW) + 30 * 3600)
-    assert detection.past(actors, seconds(NOW)) == before
-    [hour] = detection.hours_of(before, rules.MEASURES[0])[:1]
+    assert past.of_actors(actors, seconds(NOW)) == before
+    [hour] = past.hours_of(before, rules.MEASURES[0])[:1]
     assert (hour.peak_1, hour.peak_5) == (29, 29 + 28 + 27 + 26 + 25)
 
 
