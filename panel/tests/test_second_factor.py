@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,7 +76,8 @@ def routes() -> list[tuple[str, bool]]:
             if isinstance(entry, URLResolver):
                 yield from walk(entry, path)
             elif isinstance(entry, URLPattern):
-                filled = re.sub(r"<[^>]+>", "1", path)
+                path = re.sub("<uuid:[^>]+>", str(uuid.UUID(int=1)), path)
+                filled = re.sub("<[^>]+>", "1", path)
                 yield filled, not getattr(entry.callback, "login_required", True)
 
     return list(dict.fromkeys(walk(get_resolver(), "/")))

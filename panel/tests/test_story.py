@@ -125,7 +125,7 @@ def order(page: Page, term: str) -> None:
 def mark_paid(desk: Page, panel: Server) -> None:
     if desk.url == "about:blank":
         sign_in_staff(desk, panel)
-    desk.goto("/panel/admin/panel/order/?paid_at__isempty=1")
+    desk.goto("/panel/admin/panel/order/?status=open")
     desk.locator("#result_list tbody input[type=checkbox]").first.check()
     desk.locator("select[name=action]").select_option("mark_paid")
     desk.get_by_role("button", name=re.compile("Go|Run")).click()
