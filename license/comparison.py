@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from license.claims import LicenseClaims
 from license.installation import InstallPreview
-from license.token import LicenseClaims
 from storage.instants import human
 
 NOTHING = "none"

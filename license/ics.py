@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from icalendar import Alarm, Calendar, Event
 
-from license.token import LicenseClaims
+from license.claims import LicenseClaims
 
 REMIND_BEFORE = timedelta(days=7)
 

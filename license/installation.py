@@ -10,10 +10,10 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from license import status, validation
+from license.claims import LicenseClaims, Plan
 from license.models import License
 from license.reasons import LicenseError, LicenseNotYetValid
 from license.status import LicenseStatus
-from license.token import LicenseClaims, Plan
 from storage.instants import iso
 from storage.locks import advisory_lock
 

@@ -7,7 +7,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
-from license.token import Plan
+from license.claims import Plan
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 

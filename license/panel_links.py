@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
+from license.claims import Plan
 from license.status import Kind, LicenseStatus
-from license.token import Plan
 
 
 class PanelLink(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from storage.instants import iso
 
 if TYPE_CHECKING:
-    from license.token import LicenseClaims
+    from license.claims import LicenseClaims
 
 REASONS: dict[str, type[LicenseError]] = {}  # by code
 

@@ -12,8 +12,8 @@ from django.db import models
 from django.utils import timezone
 
 from license import validation
+from license.claims import LicenseClaims
 from license.reasons import LicenseError, LicenseExpired, LicenseMissing, LicenseNotYetValid
-from license.token import LicenseClaims
 from license.validation import Validation
 from storage.instants import human
 

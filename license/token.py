@@ -17,7 +17,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, NoReturn, Protocol, cast
 
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm
 from jwt.algorithms import RSAAlgorithm
 
 from license import pasted
+from license.claims import LicenseClaims, Plan
 from license.keyring import Keyring, thumbprint
 from license.reasons import (
     LicenseBadSignature,
@@ -51,35 +51,6 @@ CLOCK_SKEW = timedelta(minutes=5)  # how far the vendor's clock may be ahead of 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")
 _ACCOUNT = re.compile(r"[0-9]{12}")  # not \d, which also matches the digits of other scripts
 _rs256 = RSAAlgorithm(RSAAlgorithm.SHA256)
-
-
-class Plan(StrEnum):
-    """The plan of a license. Both plans enable the same features."""
-
-    TRIAL = "trial"
-    PAID = "paid"
-
-
-@dataclass(frozen=True, slots=True)
-class LicenseClaims:
-    """The claims of a license key with a trusted signature.
-
-    Datetimes are aware, in UTC, with a resolution of one second.
-    """
-
-    kid: str
-    jti: str
-    aws_account_id: str
-    plan: Plan
-    issued_at: datetime
-    not_before: datetime
-    expires_at: datetime  # the first instant at which the license has expired
-    customer: str = ""
-    revokes: tuple[str, ...] = ()
-
-    def days_left(self, now: datetime) -> int:
-        """The whole days from `now` until `exp`, rounded down; 0 on the last day and after it."""
-        return max((self.expires_at - now).days, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from django.db import connection
 from django.views.decorators.debug import sensitive_variables
 
 from license import revocations, token
+from license.claims import LicenseClaims
 from license.keyring import Keyring, KeyringError, load_public_keys
 from license.models import License, SeenRevocations
 from license.reasons import LicenseBadSignature, LicenseError
-from license.token import LicenseClaims
 
 
 class Validation(NamedTuple):

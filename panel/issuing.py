@@ -20,8 +20,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from license import token
+from license.claims import Plan
 from license.reasons import LicenseError
-from license.token import Plan
 from panel import account_proof, invoicing, mail, selling, term
 from panel.models import (
     Act,

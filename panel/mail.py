@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from license.claims import Plan
 from license.ics import consequence, expiry_event
-from license.token import Plan
 from panel import outbox, roles, term
 from panel.models import Customer, Invitation, Invoice, IssuedLicense, Order
 from panel.roles import Power

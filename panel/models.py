@@ -11,7 +11,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from license.token import LicenseClaims, Plan
+from license.claims import LicenseClaims, Plan
 from panel import selling, term
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from storage.instants import human

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.db.models.functions import TruncDate
 
-from license.token import Plan
+from license.claims import Plan
 from panel.models import IssuedLicense, Order
 
 RENEWAL_DUE = timedelta(days=30)  # before a license ends

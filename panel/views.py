@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from license.token import Plan
+from license.claims import Plan
 from panel import account_proof, issuing, orders, roles, selling, teams, term
 from panel.account_proof import ProofRefused
 from panel.forms import OrderForm, ReasonForm, RequestForm, TrialForm, normalized

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from license import reasons, status, token
+from license.claims import LicenseClaims
 from license.models import License
 
 pytestmark = pytest.mark.one_database  # texts
@@ -28,7 +29,7 @@ def _new_reason(monkeypatch: pytest.MonkeyPatch, valid_license: License) -> None
         state = "Sunk"
         color = "yellow"
 
-    def with_the_new_rule(claims: token.LicenseClaims, **circumstances: Any) -> None:
+    def with_the_new_rule(claims: LicenseClaims, **circumstances: Any) -> None:
         validate(claims, **circumstances)
         refused = LicenseOfAtlantis("The license is for Atlantis.")
         refused.claims = claims

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from license import token
+from license.claims import LicenseClaims, Plan
 from license.keyring import thumbprint
 from license.reasons import (
     LicenseBadSignature,
@@ -73,7 +74,7 @@ def sign_text(signed: str, key: RSAPrivateKey | None = None) -> str:
     return f"{signed}.{b64(signature)}"
 
 
-def read(key: str) -> token.LicenseClaims:
+def read(key: str) -> LicenseClaims:
     return token.read(key, keyring())
 
 
@@ -91,7 +92,7 @@ def test_a_key_says_what_was_issued() -> None:
         kid=HEADER["kid"],
         jti="a",
         aws_account_id=ACCOUNT,
-        plan=token.Plan.TRIAL,
+        plan=Plan.TRIAL,
         not_before=NOON,
         expires_at=NOON + timedelta(days=14),
         customer="Ops & Söhne",
@@ -453,7 +454,7 @@ def test_a_claim_that_a_later_version_may_add_is_ignored() -> None:
 # --- Here and now -----------------------------------------------------------------------------
 
 
-def verify(at: datetime, *, account_id: str = ACCOUNT, revoked: Any = ()) -> token.LicenseClaims:
+def verify(at: datetime, *, account_id: str = ACCOUNT, revoked: Any = ()) -> LicenseClaims:
     return token.verify(
         sign(HEADER, CLAIMS), keyring=keyring(), account_id=account_id, now=at, revoked=revoked
     )

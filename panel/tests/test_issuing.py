@@ -14,9 +14,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 
 from license import token
+from license.claims import LicenseClaims, Plan
 from license.reasons import LicenseRevoked
 from license.tests import keys
-from license.token import LicenseClaims, Plan
 from panel import issuing
 from panel.issuing import NotProven, Refused, Suspended, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order

@@ -30,9 +30,9 @@ from moto.server import ThreadedMotoServer
 from pytest_django.fixtures import Settings
 
 from license import token
+from license.claims import Plan
 from license.keyring import load_public_keys, thumbprint
 from license.tests import keys
-from license.token import Plan
 from panel import issuing, signing
 from panel.models import Act, Customer, IssuedLicense
 from panel.signing import KmsKey, SigningError

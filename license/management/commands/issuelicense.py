@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from license import token
+from license.claims import Plan
 from license.keyring import KeyringError, load_signing_key
 from license.reasons import LicenseError
-from license.token import Plan
 
 
 def _instant(text: str) -> datetime:

@@ -10,10 +10,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from license.claims import LicenseClaims
 from license.installation import ConfirmationNeeded, install, preview
 from license.models import License
 from license.reasons import LicenseError
-from license.token import MAX_LICENSE_BYTES, LicenseClaims
+from license.token import MAX_LICENSE_BYTES
 from storage.instants import iso
 
 
