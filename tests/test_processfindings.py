@@ -102,7 +102,8 @@ def assert_all_is_done(cloud: Cloud, environment: dict[str, str], instance: Inst
     assert instance.is_isolated
     # What each of the three interfaces had is remembered once, and is not the quarantine group.
     remembered = [one for (one,) in query(environment, REMEMBERED)]
-    assert len(remembered) == 3 + 1  # and the key
+    assert remembered.count('{"listed": false}') == 3  # the entries of the lists
+    assert len(remembered) == 3 + 3 + 1  # and the key
     assert not any(f'"groups": ["{instance.quarantine}"]' in one for one in remembered)
     (key,) = cloud.client("iam").list_access_keys(UserName="bob")["AccessKeyMetadata"]
     assert key["Status"] == "Inactive"
