@@ -161,11 +161,11 @@ def test_requests_are_counted_by_route_and_status(viewer_client: Client) -> None
         return scrape().get(name, 0) - before.get(name, 0)
 
     finding = 123456
-    viewer_client.get("/threats", {"q": "secret-in-the-query"})
+    viewer_client.get("/threats", {"q": "hidden-in-the-query"})
     viewer_client.get(f"/events/{finding}")
-    viewer_client.get("/no/such/page/secret-in-the-path")
-    viewer_client.get("/accounts/password/reset/key/1-secret-key/")
-    viewer_client.generic("SECRET-METHOD", "/threats")
+    viewer_client.get("/no/such/page/hidden-in-the-path")
+    viewer_client.get("/accounts/password/reset/key/1-hidden-key/")
+    viewer_client.generic("HIDDEN-METHOD", "/threats")
     assert more("threatreaction_requests_total['GET', 'findings:threats', '200']") == 1
     assert more("threatreaction_requests_total['GET', 'console:event', '404']") == 1
     assert more("threatreaction_requests_total['GET', 'other', '404']") == 1
@@ -173,7 +173,7 @@ def test_requests_are_counted_by_route_and_status(viewer_client: Client) -> None
     assert more("threatreaction_request_seconds_count['GET', 'findings:threats']") == 1
     assert more("threatreaction_request_seconds_bucket['+Inf', 'GET', 'findings:threats']") == 1
     told = Client(headers=BEARER).get("/metrics").content.decode()
-    assert "secret" not in told.lower()
+    assert "hidden" not in told.lower()
     assert str(finding) not in told
 
 
