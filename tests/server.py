@@ -36,7 +36,9 @@ PASSWORD = "correct horse battery staple"
 PEOPLE = {"vera": "viewers", "oscar": "operators", "ada": "administrators", "stella": ""}
 CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"
 
-SCOPES = "findings:read\nfindings:write\nfindings:triage\nactions:write\nbuckets:write\nsecurity:read"
+SCOPES = (
+    "findings:read\nfindings:write\nfindings:triage\nactions:write\nbuckets:write\nsecurity:read"
+)
 _POPULATE = f"""
 from django.contrib.auth.models import Group, User
 from allauth.idp.oidc.models import Client
