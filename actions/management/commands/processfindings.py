@@ -1,20 +1,16 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
-from types import FrameType
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from actions import containment, monitor, worker
 from actions.metrics import DatabaseCollector
+from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector
-from serving.sqs import Queue, region_of
 from serving.worker_server import server_of
 
 logger = logging.getLogger(__name__)
@@ -31,24 +27,8 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        stop = threading.Event()
-
-        def end(number: int, frame: FrameType | None) -> None:
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
-        try:
-            # Most services get their region from a URL or an ARN. The rest use the queue's region:
-            # containers set AWS_REGION, which boto3 does not read.
-            region = boto3.Session().region_name or region_of(settings.FINDINGS_QUEUE_URL)
-            session = boto3.Session(region_name=region or "us-east-1")
-            queue = None
-            if settings.FINDINGS_QUEUE_URL:
-                queue = Queue(session, settings.FINDINGS_QUEUE_URL)
-        except (BotoCoreError, ValueError) as error:
-            msg = f"The AWS configuration is invalid. {error}"
-            raise CommandError(msg) from error
+        stop = stop_event()
+        session, queue = session_and_queue(settings.FINDINGS_QUEUE_URL)
         hearts = worker.hearts_of(queue)
         server = server_of(
             hearts.values(),

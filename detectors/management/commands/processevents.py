@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from types import FrameType
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from detectors import worker
 from detectors.meter import EventsCollector, Meter
+from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector
-from serving.sqs import Queue, region_of
 from serving.worker_server import server_of
 
 logger = logging.getLogger(__name__)
@@ -33,20 +28,10 @@ class Command(BaseCommand):
         if not settings.EVENTS_QUEUE_URL:
             msg = "EVENTS_QUEUE_URL is not set. It is the queue of the trail's notifications."
             raise CommandError(msg)
-        stop = threading.Event()
-
-        def end(number: int, frame: FrameType | None) -> None:
-            stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
-        try:
-            region = boto3.Session().region_name or region_of(settings.EVENTS_QUEUE_URL)
-            session = boto3.Session(region_name=region or "us-east-1")
-            queue, s3 = Queue(session, settings.EVENTS_QUEUE_URL), worker.s3_of(session)
-        except (BotoCoreError, ValueError) as error:
-            msg = f"The AWS configuration is invalid. {error}"
-            raise CommandError(msg) from error
+        stop = stop_event()
+        session, queue = session_and_queue(settings.EVENTS_QUEUE_URL)
+        assert queue  # noqa: S101  (it has a URL)
+        s3 = worker.s3_of(session)
         meter = Meter()
         server = server_of(
             [meter.heart],
