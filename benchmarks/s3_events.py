@@ -21,9 +21,10 @@ import duckdb
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from detectors import folding, intake, records
+from detectors import folding, intake, log_files, queries, records
+from detectors.bounds import SLOT
 from detectors.models import Bucket, Episode
-from detectors.records import SLOT, Counted, Facts, Tally
+from detectors.records import Counted, Facts, Tally
 from detectors.tests.traffic import ACCOUNT, packed, reader, record
 from detectors.tests.traffic import user as user_identity
 
@@ -61,9 +62,9 @@ def _counting(folder: Path, one_in: int, named: str) -> str:
 
     def only_read() -> None:
         array = folder / "array"
-        records._unpack_array(reader(content), array)
+        log_files.unpack_array(reader(content), array)
         with duckdb.connect(config={"threads": 1}) as engine:
-            query = f"SELECT count(json) FROM {records._ARRAY.json}"  # noqa: S608
+            query = f"SELECT count(json) FROM {queries.ARRAY.json}"  # noqa: S608
             engine.execute(query, {"path": str(array)})
 
     def ours() -> None:

@@ -17,9 +17,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from detectors.bounds import SLOT
 from detectors.folding import KEPT
 from detectors.models import Actor, Bucket, Mark, Sum
-from detectors.records import SLOT
 from detectors.tests.traffic import file_key, packed, record, role
 from tests import aws
 from tests.aws import Cloud, cloud

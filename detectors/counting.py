@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Count, F
 from django.db.models.functions import Coalesce, Greatest, Least
 
-from detectors import records
+from detectors import bounds, records
 from detectors.models import Actor, Bucket, KeyUse, Mark, Sum
 from detectors.records import Counted, Facts, Tally
 from detectors.rules import HOUR
@@ -20,7 +20,7 @@ from storage import bulk
 # SQS keeps a message for at most 14 days.
 FILE_MARK = 15 * 24 * 60 * 60  # seconds
 # A record that is older is late, and not counted.
-SINGLE_MARK = records.LATE + records.EARLY
+SINGLE_MARK = bounds.LATE + bounds.EARLY
 
 # Of a bucket. Strangers (see records.is_stranger) get at most half of them.
 ACTORS_MAX = 2000
@@ -70,7 +70,7 @@ class Added(NamedTuple):
     """What changed in the sums of one bucket."""
 
     bucket: Bucket
-    principals: set[str]  # as stored: some are records.OTHERS
+    principals: set[str]  # as stored: some are bounds.OTHERS
     since: int  # the first slot
     until: int  # and the last
     dormant: dict[str, int]  # the seconds for which a long-lived key was not used, by key
@@ -133,16 +133,16 @@ def _actors(
         if per_principal[pair[0]] >= SOURCES_MAX:
             row = (pair[0], "")
         if row not in stored and row not in new:
-            if row[0] != records.OTHERS and not is_full.takes(row[0]):
-                row = (records.OTHERS, "")
+            if row[0] != bounds.OTHERS and not is_full.takes(row[0]):
+                row = (bounds.OTHERS, "")
             if row not in stored and row not in new:
                 per_principal[row[0]] += 1
                 new[row] = pair
         shared[pair] = row
-    if (records.OTHERS, "") in {*shared.values()} - set(stored):
-        stored |= _stored(bucket, {records.OTHERS})
+    if (bounds.OTHERS, "") in {*shared.values()} - set(stored):
+        stored |= _stored(bucket, {bounds.OTHERS})
         new = {row: pair for row, pair in new.items() if row not in stored}
-    empty = Facts(bucket.name, records.OTHERS, "")
+    empty = Facts(bucket.name, bounds.OTHERS, "")
     bulk.insert(
         Actor,
         ["bucket_id", "principal", "source", *_FACTS, "first_at", "last_at"],
@@ -152,7 +152,7 @@ def _actors(
                 *row,
                 # Nothing is said of many actors together.
                 *(
-                    getattr(facts.get(pair, empty) if row[0] != records.OTHERS else empty, said)
+                    getattr(facts.get(pair, empty) if row[0] != bounds.OTHERS else empty, said)
                     for said in _FACTS.values()
                 ),
                 min(wanted[pair]),
@@ -218,7 +218,7 @@ def _update(
             changed[actor.pk] = actor
         if last_at > actor.last_at:
             actor.last_at = last_at
-            if (fact := facts.get(pair)) and actor.principal != records.OTHERS:
+            if (fact := facts.get(pair)) and actor.principal != bounds.OTHERS:
                 for column, said in _FACTS.items():
                     # Some records, such as those of copies, do not name the bucket's account.
                     if column != "bucket_account" or fact.bucket_account:
@@ -242,7 +242,7 @@ def _add_sums(tallies: Iterable[Tally], actors: Mapping[Pair, Actor], *, single:
     upsert(
         (
             pk,
-            records.SLOT,
+            bounds.SLOT,
             at,
             operation,
             *(nothing if single else said),

@@ -10,10 +10,11 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef
 from django.db.models import Sum as SumOf
 
-from detectors import changes, episodes, past, records, rules
+from detectors import bounds, changes, episodes, past, records, rules
+from detectors.bounds import SLOT
 from detectors.counting import Added
 from detectors.models import Actor, Bucket, Episode, Sum
-from detectors.records import SLOT, Counted, Operation
+from detectors.records import Counted, Operation
 from detectors.rules import DAY, HOUR, MINUTE, FindingType, Measure, Signal, Situation
 from findings import signals
 
@@ -77,7 +78,7 @@ def _listed_buckets(added: Added, actors: Mapping[str, Sequence[Actor]]) -> dict
     new = [
         principal
         for principal, rows in actors.items()
-        if principal != records.OTHERS and min(row.first_at for row in rows) > before
+        if principal != bounds.OTHERS and min(row.first_at for row in rows) > before
     ]
     if not new:
         return {}

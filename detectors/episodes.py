@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from detectors import document, records, rules
+from detectors import bounds, document, records, rules
 from detectors.document import Evidence, Who
 from detectors.models import Actor, Bucket, Episode
 from detectors.records import Counted
@@ -104,7 +104,7 @@ def _episode(
 
     near = goes_on(principal)
     if near is None and _are_too_many(bucket, principal, first_at):
-        principal = records.OTHERS
+        principal = bounds.OTHERS
         near = goes_on(principal)
     if near is None:
         account_id, region = _place(bucket)
@@ -165,4 +165,4 @@ def _examples(counted: Counted, bucket: str, principal: str, finding_type: str) 
         if (name, who) == (bucket, principal) and (operation in operations or not operations)
         for key in some
     ]
-    return sorted(set(keys))[: records.EXAMPLES]
+    return sorted(set(keys))[: bounds.EXAMPLES]

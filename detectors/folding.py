@@ -7,8 +7,8 @@ from collections import defaultdict
 from django.db import transaction
 
 from detectors import counting, past
+from detectors.bounds import SLOT
 from detectors.models import Actor, Episode, KeyUse, Mark, Sum
-from detectors.records import SLOT
 from detectors.rules import DAY, HOUR, MINUTE
 from storage.locks import advisory_lock
 

@@ -31,7 +31,7 @@ class Taken(NamedTuple):
 
 
 def take_file(name: str, read: Callable[[int], bytes], *, at: datetime) -> Taken:
-    """Counts a log file once. `name` is that of `counting.name_of_file`. Raises records.Broken."""
+    """Counts a log file once. `name` is that of `counting.name_of_file`. Raises Broken."""
     buckets = {one.name: one for one in Bucket.objects.all()}
     if not buckets:
         return Taken()

@@ -6,7 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
-from detectors import records
+from detectors import bounds
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
@@ -55,7 +55,7 @@ class Bucket(models.Model):
 
     def allows(self, principal: str) -> bool:
         """Whether no finding is raised for this principal. Strangers together are nobody's job."""
-        return principal != records.OTHERS and any(
+        return principal != bounds.OTHERS and any(
             fnmatch.fnmatchcase(principal, pattern.strip())
             for pattern in self.allowed.splitlines()
             if pattern.strip()
@@ -66,14 +66,14 @@ class Actor(models.Model):
     """Who used a bucket from where, with what the newest record says. counting.py limits them."""
 
     bucket = models.ForeignKey(Bucket, on_delete=models.CASCADE)
-    principal = models.CharField(max_length=records.PRINCIPAL_MAX_LENGTH + 32)
-    source = models.CharField(max_length=records.SOURCE_MAX_LENGTH)
+    principal = models.CharField(max_length=bounds.PRINCIPAL_MAX_LENGTH + 32)
+    source = models.CharField(max_length=bounds.SOURCE_MAX_LENGTH)
     principal_type = models.CharField(max_length=32)
     principal_id = models.CharField(max_length=128)
     name = models.CharField(max_length=128)
     account_id = models.CharField(max_length=16)
     access_key = models.CharField(max_length=128)
-    address = models.CharField(max_length=records.SOURCE_MAX_LENGTH)
+    address = models.CharField(max_length=bounds.SOURCE_MAX_LENGTH)
     user_agent = models.CharField(max_length=256)
     region = models.CharField(max_length=32)
     bucket_account = models.CharField(max_length=16)
@@ -151,7 +151,7 @@ class Episode(models.Model):
     region = models.CharField(max_length=32, db_default="")
     bucket = models.ForeignKey(Bucket, on_delete=models.CASCADE)
     finding_type = models.CharField(max_length=100)
-    principal = models.CharField(max_length=records.PRINCIPAL_MAX_LENGTH + 32)
+    principal = models.CharField(max_length=bounds.PRINCIPAL_MAX_LENGTH + 32)
     first_at = models.BigIntegerField()
     last_at = models.BigIntegerField()
     times = models.PositiveIntegerField(default=1)  # that it was raised or updated

@@ -22,9 +22,9 @@ from django.utils import timezone
 
 from detectors import counting, folding, intake, messages
 from detectors.intake import Taken
+from detectors.log_files import Broken
 from detectors.messages import LogFile, Poison
 from detectors.meter import Meter, Outcome
-from detectors.records import Broken
 from serving import logs, metrics
 from serving.sqs import Message, Queue
 

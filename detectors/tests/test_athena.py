@@ -10,7 +10,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from detectors import records
+from detectors import queries, records
 from detectors.records import Operation
 from detectors.tests.traffic import (
     ACCOUNT,
@@ -36,7 +36,7 @@ SSE_C = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
 
 def day() -> Iterator[dict[str, Any]]:
     """Records with every operation, kind of principal and source."""
-    for name in records._COUNTED:
+    for name in queries.COUNTED:
         yield record(name, size=10)
     for number, who in enumerate((user("bob"), role(), ANONYMOUS, STRANGER, SERVICE, {})):
         yield record(by=who, size=2**number)

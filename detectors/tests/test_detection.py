@@ -14,7 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Sum as SumOf
 
-from detectors import counting, episodes, folding, intake, past, records, rules
+from detectors import bounds, counting, episodes, folding, intake, past, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
 from detectors.tests.traffic import (
     ACCOUNT,
@@ -328,7 +328,7 @@ def test_a_flood_of_principals_is_bounded_and_still_judged(
     assert EVE in rows
     assert total() == {"read": 151}
     [episode] = Episode.objects.all()
-    assert episode.principal == records.OTHERS
+    assert episode.principal == bounds.OTHERS
 
 
 def test_many_strangers_at_once_share_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +338,7 @@ def test_many_strangers_at_once_share_a_finding(monkeypatch: pytest.MonkeyPatch)
     for n in range(4):
         take(*many(60, by=anonymous, address=f"81.2.{n}.7"))
     assert sorted(Episode.objects.values_list("principal", "times")) == [
-        (records.OTHERS, 2),
+        (bounds.OTHERS, 2),
         ("anonymous 81.2.0.7", 1),
         ("anonymous 81.2.1.7", 1),
     ]

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detectors import records
-from detectors.records import Broken, Counted, count_file, count_records
+from detectors import bounds, log_files
+from detectors.log_files import Broken
+from detectors.records import Counted, count_file, count_records
 from detectors.tests.traffic import ACCOUNT, NOW, packed, reader, record, role, seconds, user
 
 BUCKETS = ["invoices", "backups"]
@@ -161,7 +162,7 @@ def test_a_broken_file_is_refused(content: bytes) -> None:
 
 
 def test_a_zip_bomb_is_refused_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "UNPACKED_MAX", 10 * 2**20)
+    monkeypatch.setattr(log_files, "UNPACKED_MAX", 10 * 2**20)
     engine = zlib.compressobj(wbits=31)
     bomb = engine.compress(b"\0" * 11 * 2**20) + engine.flush()
     assert len(bomb) < 20_000
@@ -227,13 +228,13 @@ def test_a_flood_of_strangers_is_bounded_and_hides_no_principal_of_the_account()
             by={"type": "AWSAccount", "accountId": "999988887777", "principalId": f"A{n}"},
             event_id=f"{n}-{twice}",
         )
-        for n in range(records.ROWS_MAX + 50)
+        for n in range(bounds.ROWS_MAX + 50)
         for twice in range(2)
     ]
     counted = count(*strangers, record())
-    assert len(counted.tallies) == records.ROWS_MAX + 2
+    assert len(counted.tallies) == bounds.ROWS_MAX + 2
     by = {one.principal: one.times for one in counted.tallies}
-    assert by[records.OTHERS] == 100
+    assert by[bounds.OTHERS] == 100
     assert by[f"arn:aws:iam::{ACCOUNT}:user/eve"] == 1
 
 
@@ -282,7 +283,7 @@ def test_the_sums_are_those_of_a_naive_count(some: list[dict[str, Any]]) -> None
         at = int(datetime.fromisoformat(one["eventTime"]).timestamp())
         operation = OPERATIONS.get(one["eventName"], "")
         name = one["requestParameters"]["bucketName"]
-        if name not in BUCKETS or not operation or seconds(NOW) - at > records.LATE:
+        if name not in BUCKETS or not operation or seconds(NOW) - at > bounds.LATE:
             continue
         issuer = one["userIdentity"].get("sessionContext", {}).get("sessionIssuer", {})
         principal = issuer.get("arn") or one["userIdentity"]["arn"]
