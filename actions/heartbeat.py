@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.cache import cache
@@ -12,12 +13,14 @@ from django.utils import timezone
 
 from license import notices
 from serving import heart
+from serving.sqs import Queue
 
 EVERY = 15.0  # seconds
 SILENT = 5 * 60.0  # seconds of errors, after which a loop does not work
 ALIVE = timedelta(minutes=5)  # a worker that waits for AWS beats no more often
 
 _ACTS = "worker-acts"
+_QUEUE = "worker-queue"
 
 
 class Loop(StrEnum):
@@ -68,6 +71,36 @@ def acts(at: datetime) -> bool:
     """Whether a worker whose CONTAINMENT is on has lately beaten."""
     last = cache.get(_ACTS)
     return last is not None and at.timestamp() - last < ALIVE.total_seconds()
+
+
+class QueueLag(NamedTuple):
+    """What a worker last knew of the queue of findings."""
+
+    at: datetime
+    oldest_seconds: float | None  # of the messages it received last; None before the first answer
+    waiting: int | None  # None if no worker counts the messages
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """`oldest_seconds` in whole seconds."""
+        if self.oldest_seconds is None:
+            return None
+        return timedelta(seconds=round(self.oldest_seconds))
+
+
+def note_queue(queue: Queue, now: datetime) -> None:
+    """Notes what this worker knows of its queue where every process sees it. Calls no AWS API."""
+    known = (now.timestamp(), queue.oldest_seconds(now), queue.counts.get("visible"))
+    cache.set(_QUEUE, known, timeout=None)
+
+
+def queue_lag() -> QueueLag | None:
+    """Returns what a worker last knew of its queue; None if none ever did. In one query."""
+    found = cache.get(_QUEUE)
+    if found is None:
+        return None
+    at, oldest_seconds, waiting = found
+    return QueueLag(datetime.fromtimestamp(at, UTC), oldest_seconds, waiting)
 
 
 def _key(loop: Loop) -> str:

@@ -147,6 +147,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             {
                 "AWS::AccountId": keys.ACCOUNT,
                 "AWS::Region": aws.REGION,
+                "AWS::StackId": f"arn:aws:cloudformation:{aws.REGION}:{keys.ACCOUNT}:stack/x/1",
                 "AWS::StackName": "threatreaction",
                 "BlockedIPv4.Arn": ip_set,
                 "BlockedIPv6.Arn": cloud.ip_set("six", version=6),
