@@ -71,6 +71,7 @@ def bundle(now: datetime) -> dict[str, Any]:
     found = application.stack()
     lag = heartbeat.queue_lag()
     test = self_test.last()
+    license_status = status.current(now)
     return {
         "made_at": iso(now),
         "versions": {
@@ -84,7 +85,7 @@ def bundle(now: datetime) -> dict[str, Any]:
         "stack": {"name": found.name, "region": found.region} if found else None,
         "settings": {name: getattr(settings, name) for name in SHOWN},
         "settings_set": {name: bool(getattr(settings, name)) for name in SET_OR_NOT},
-        "license": status.current(now).as_json(with_details=False),
+        "license": {"status": license_status.kind.value, "code": license_status.code or None},
         "database": asdict(database.database())
         | {"tables": {one.name: _table(one) for one in database.every()}},
         "migrations": _migrations(),

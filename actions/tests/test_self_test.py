@@ -8,6 +8,8 @@ from html import unescape
 import boto3
 import pytest
 import time_machine
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -109,7 +111,7 @@ def test_an_error_of_another_kind_names_no_permission(
 
 
 def test_a_permission_that_aws_names_wins() -> None:
-    error = probes.ClientError(
+    error = ClientError(
         {"Error": {"Code": "AccessDenied", "Message": "User: x is not authorized to perform:"
                    " kms:Decrypt on resource: y"}},
         "GetQueueAttributes",
@@ -120,7 +122,7 @@ def test_a_permission_that_aws_names_wins() -> None:
 def test_what_hangs_is_told_and_the_rest_is_tested(
     cloud: Cloud, session: boto3.Session, deployment: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = probes.QUICK.merge(probes.Config(read_timeout=0.5))
+    quick = probes.QUICK.merge(Config(read_timeout=0.5))
     monkeypatch.setattr(probes, "QUICK", quick)
     cloud.hang("GetQueueAttributes")
     found = probed(session)

@@ -143,7 +143,7 @@ def test_what_a_lapse_would_change_is_counted(
         body = {"policies": [{"service": "EC2", "action": action}]}
         answer = operator_client.put("/findings", body, content_type="application/json")
         assert answer.status_code == 200
-    operator_client.post(f"/events/{pk}/triage", {"status": "closed", "note": "Ours"})
+    operator_client.post(f"/events/{pk}/triage", {"status": "benign", "note": "Ours", "initial-status": "new"})
     Trip.objects.create(tripped_at=now, limit=1, reset_at=now, reset_by=operator)
     for name, detail in (("ada", "added to x"), ("ada", "removed from x"), ("", "added to x")):
         SecurityEvent.objects.create(
@@ -151,7 +151,7 @@ def test_what_a_lapse_would_change_is_counted(
         )
     found = lapse(now)
     assert {line.what: line.count for line in found.refused} == {
-        "Changes of the policy (API)": 2,
+        "Changes of the policy (Threats page)": 2,
         "Unblock by hand or by approval": 1,
         "Findings triaged": 1,
         "Resets of the circuit breaker": 1,
