@@ -31,7 +31,8 @@ MAX_BYTES = 64 * 1024
 TIMEOUT = 10.0  # seconds to connect, and between two parts of the answer
 LONGEST = 20.0  # seconds for the whole answer
 
-_CHECKED, _FOUND = "update-checked", "update-found"
+_CHECKED = "update-checked"
+_FOUND = "update-found"  # change it with the fields of Update, as in actions.self_test
 # Without characters that a URL must encode: a link contains nothing else.
 _url = re.compile(r"https://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?/[!#-;=?-\[\]_a-z~]{0,1000}")
 

@@ -34,8 +34,9 @@ def database() -> Database:
     """Returns engine, version and size. Raises django.db.Error."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SELECT current_setting('server_version'), pg_database_size(%s)",
-                           [connection.settings_dict["NAME"]])  # fmt: skip
+            cursor.execute(
+                "SELECT current_setting('server_version'), pg_database_size(current_database())"
+            )
             version, size = cursor.fetchone()
             return Database("PostgreSQL", version, size)
         cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
@@ -64,7 +65,8 @@ def counted(names: Iterable[str], sizes: dict[str, int] | None = None) -> Iterab
         for name in names:
             quoted = connection.ops.quote_name(name)
             # The names are those of the database itself.
-            cursor.execute(f"SELECT COUNT(*) FROM (SELECT 1 FROM {quoted} LIMIT {EXACT}) AS some")  # noqa: S608
+            some = f"SELECT 1 FROM {quoted} LIMIT {EXACT}"  # noqa: S608
+            cursor.execute(f"SELECT COUNT(*) FROM ({some}) AS counted")  # noqa: S608
             (rows,) = cursor.fetchone()
             is_estimate = rows == EXACT
             if is_estimate and connection.vendor == "postgresql":

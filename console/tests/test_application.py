@@ -143,7 +143,8 @@ def test_what_a_lapse_would_change_is_counted(
         body = {"policies": [{"service": "EC2", "action": action}]}
         answer = operator_client.put("/findings", body, content_type="application/json")
         assert answer.status_code == 200
-    operator_client.post(f"/events/{pk}/triage", {"status": "benign", "note": "Ours", "initial-status": "new"})
+    triage = {"status": "benign", "initial-status": "new", "note": "Ours"}
+    operator_client.post(f"/events/{pk}/triage", triage)
     Trip.objects.create(tripped_at=now, limit=1, reset_at=now, reset_by=operator)
     for name, detail in (("ada", "added to x"), ("ada", "removed from x"), ("", "added to x")):
         SecurityEvent.objects.create(
