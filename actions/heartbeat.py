@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -9,11 +11,13 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db import transaction
 from django.utils import timezone
 
 from license import notices
 from serving import heart
 from serving.sqs import Queue
+from storage.locks import advisory_lock
 
 EVERY = 15.0  # seconds
 SILENT = 5 * 60.0  # seconds of errors, after which a loop does not work
@@ -21,6 +25,8 @@ ALIVE = timedelta(minutes=5)  # a worker that waits for AWS beats no more often
 
 _ACTS = "worker-acts"
 _QUEUE = "worker-queue"
+_WORKERS = "workers"
+_FORGET = timedelta(days=1)  # a worker that has ended, such as by an upgrade
 
 
 class Loop(StrEnum):
@@ -101,6 +107,40 @@ def queue_lag() -> QueueLag | None:
         return None
     at, oldest_seconds, waiting = found
     return QueueLag(datetime.fromtimestamp(at, UTC), oldest_seconds, waiting)
+
+
+class Worker(NamedTuple):
+    """A process of `manage.py processfindings`, and its last sign of life."""
+
+    name: str  # of its host, with its process ID
+    version: str
+    at: datetime
+    works: bool  # whether all of its loops did
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the sign is not older than ALIVE."""
+        return timezone.now() - self.at < ALIVE
+
+
+def note_worker(*, version: str, works: bool, now: datetime) -> None:
+    """Notes a sign of life of this process where every process sees it."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    with transaction.atomic():
+        advisory_lock(_WORKERS)
+        known = {one.name: one for one in workers() if now - one.at < _FORGET}
+        known[name] = Worker(name, version, now, works)
+        signs = [(one.name, one.version, one.at.timestamp(), one.works) for one in known.values()]
+        cache.set(_WORKERS, signs, timeout=None)
+
+
+def workers() -> list[Worker]:
+    """Returns the workers of the last day, by name. In one query."""
+    found = [
+        Worker(name, version, datetime.fromtimestamp(at, UTC), works)
+        for name, version, at, works in cache.get(_WORKERS, [])
+    ]
+    return sorted(found)
 
 
 def _key(loop: Loop) -> str:

@@ -56,17 +56,20 @@ def run(stop: threading.Event, hearts: Collection[Heart], queue: Queue | None) -
 
 
 def report(hearts: Collection[Heart], queue: Queue | None) -> None:
-    """Updates the counts of the queue, and logs the metrics if the log is JSON."""
+    """Notes a sign of life and the lag of the queue, and logs the metrics if the log is JSON."""
     now = timezone.now()
+    works = all(heart.works for heart in hearts)
     if queue:
         count_messages(queue)
-        try:
-            close_old_connections()
+    try:
+        close_old_connections()
+        heartbeat.note_worker(version=metrics.version(), works=works, now=now)
+        if queue:
             heartbeat.note_queue(queue, now)
-        except (DatabaseError, InterfaceError) as error:
-            logger.error("The lag of the queue is not noted. %s", type(error).__name__)
+    except (DatabaseError, InterfaceError) as error:
+        logger.error("The sign of life is not noted. %s", type(error).__name__)
     if settings.LOG_FORMAT == "json":
-        values: dict[str, float] = {"WorkerHeartbeat": all(heart.works for heart in hearts)}
+        values: dict[str, float] = {"WorkerHeartbeat": works}
         try:
             close_old_connections()
             values |= _of_database(now)

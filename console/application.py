@@ -43,7 +43,7 @@ class Stack(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class LoopSign:
     """A loop of the workers, and the last sign that one of them runs it."""
 
     name: str
@@ -101,19 +101,19 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def workers(now: datetime) -> Iterator[Worker]:
+def loops(now: datetime) -> Iterator[LoopSign]:
     """Yields the loops of the workers that this deployment has."""
     beats = heartbeat.last_beats()
     names = {Loop.RECEIVE: "Receives findings", Loop.ACT: "Carries out actions"}
     for loop, name in names.items():
         if loop == Loop.ACT or settings.FINDINGS_QUEUE_URL or loop in beats:
             at = beats.get(loop)
-            yield Worker(name, at, at is not None and now - at < ALIVE)
+            yield LoopSign(name, at, at is not None and now - at < ALIVE)
     if settings.EVENTS_QUEUE_URL:
         counted = Bucket.objects.aggregate(at=Max("last_event_at"))["at"]
         at = datetime.fromtimestamp(counted, UTC) if counted else None
         # Buckets can be quiet for long, so silence says less here.
-        yield Worker("Counts S3 events (last event)", at, at is not None and now - at < DAY)
+        yield LoopSign("Counts S3 events (last event)", at, at is not None and now - at < DAY)
 
 
 def path_states() -> list[PathState]:

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -39,7 +40,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "account_id": settings.AWS_ACCOUNT_ID,
         "database": database.database(),
         "tables": database.largest(TABLES),
-        "workers": list(application.workers(now)),
+        "loops": list(application.loops(now)),
+        "processes": heartbeat.workers(),
         "has_queue": bool(settings.FINDINGS_QUEUE_URL),
         "lag": heartbeat.queue_lag(),
         "is_on": containment.is_on(),
@@ -67,7 +69,7 @@ def self_test_view(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if not self_test.ask(at=now):
             messages.info(request, "A self-test is already running.")
-        return redirect("/application#self-test")
+        return redirect(f"{reverse('console:application')}#self-test")
     context = {"administers": True, **_test(now)}
     return render(request, "console/_self_test.html", context)
 
@@ -78,7 +80,7 @@ def update_check(request: HttpRequest) -> HttpResponse:
     """Asks a worker to look for a new version."""
     if settings.UPDATE_URL:
         updates.ask()
-    return redirect("/application#update")
+    return redirect(f"{reverse('console:application')}#update")
 
 
 @require_safe

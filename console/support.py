@@ -94,10 +94,11 @@ def bundle(now: datetime) -> dict[str, Any]:
             for one in checks.run_checks(include_deployment_checks=True)
             if not one.is_silenced()
         ],
-        "workers": [
+        "loops": [
             {"name": one.name, "at": iso(one.at) if one.at else None}
-            for one in application.workers(now)
+            for one in application.loops(now)
         ],
+        "processes": [one._asdict() | {"at": iso(one.at)} for one in heartbeat.workers()],
         "queue": {"at": iso(lag.at), "oldest_seconds": lag.oldest_seconds, "waiting": lag.waiting}
         if lag
         else None,
@@ -113,7 +114,7 @@ def _table(table: database.Table) -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str]:
-    found = {one.metadata["Name"]: one.version for one in metadata.distributions()}
+    found = {one.name: one.version for one in metadata.distributions() if one.name}
     return dict(sorted(found.items(), key=lambda one: one[0].lower()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from datetime import timedelta
 from typing import Any
@@ -123,6 +124,10 @@ def test_a_queue_that_may_not_be_counted_is_told_and_keeps_no_old_count(
 
 def test_every_process_sees_what_a_worker_knows_of_the_queue(queue: Queue) -> None:
     monitor.report([], queue)
+    (process,) = heartbeat.workers()
+    assert process.is_alive
+    assert process.works
+    assert process.name.endswith(f":{os.getpid()}")
     lag = heartbeat.queue_lag()
     assert lag
     assert (lag.oldest, lag.waiting) == (None, None)

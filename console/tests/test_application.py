@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
 from accounts.models import EventKind, SecurityEvent
-from actions import fill
+from actions import fill, heartbeat
 from actions.fill import Level
 from actions.heartbeat import Heart, Loop
 from actions.models import Attempt, MemberRole, Reaction, State, Trip
@@ -74,6 +74,8 @@ def test_it_shows_what_the_workers_and_the_environment_say(
     now = timezone.now()
     Heart(Loop.ACT).beat()
     cache.set("worker-heartbeat-receive", (now - timedelta(hours=2)).timestamp(), timeout=None)
+    heartbeat.note_worker(version="0.0.9", works=True, now=now - timedelta(hours=25))
+    heartbeat.note_worker(version="0.1.0", works=False, now=now)
     cache.set("worker-queue", (now.timestamp(), 3725.4, 12), timeout=None)
     fill.note("BLOCK_IP_SETS", [Level("IP sets", "", "eu-central-1", 4, 9000, 10_000)])
     settings.BLOCK_IP_SETS = ["arn"]
@@ -83,12 +85,13 @@ def test_it_shows_what_the_workers_and_the_environment_say(
         )
     MemberRole.objects.create(account_id="210987654321", answered_at=now)
     page = shown(viewer_client)
+    assert "0.0.9" not in page
     for told in (
         "Stack portal", "Region eu-central-1", "AWS account 123456789012", "On CONTAINMENT",
         "UTC Silent", "Messages that wait in the queue 12", "1:02:05",
         "WAF IP sets BLOCK_IP_SETS Set up", "Prefix lists BLOCK_PREFIX_LISTS Not set up",
         "IP sets in eu-central-1, IPv4 9000 of 10000 Nearly full", "Answer 1 Do not answer 25",
-        "<b>no 0", "And 5 more.", "Writes are enabled until",
+        "0.1.0, ", "Does not work", "<b>no 0", "And 5 more.", "Writes are enabled until",
     ):  # fmt: skip
         assert told in page, told
 
