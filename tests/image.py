@@ -252,6 +252,7 @@ def test_the_image_says_what_it_is(image: str) -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{labels["org.opencontainers.image.version"]}"' in project
     assert len(labels["org.opencontainers.image.revision"].removesuffix("-dirty")) == 40
+    assert f"COMMIT={labels['org.opencontainers.image.revision']}" in found["Env"]
     assert found["User"] == "10001:10001"
     assert found["Healthcheck"]["Test"] == ["CMD", "threatreaction", "health"]
 

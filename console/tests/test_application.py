@@ -96,6 +96,19 @@ def test_it_shows_what_the_workers_and_the_environment_say(
         assert told in page, told
 
 
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [("0123456789abcdef" * 2, True), (f"{'a' * 40}-dirty", True), (PLANTED, False)],
+)
+def test_the_image_says_its_commit(settings: Settings, said: str, known: bool) -> None:
+    settings.COMMIT = said
+    application.commit.cache_clear()
+    try:
+        assert application.commit() == (said if known else "")
+    finally:
+        application.commit.cache_clear()
+
+
 def test_a_dry_run_beside_a_worker_that_acts_is_told(
     viewer_client: Client, settings: Settings
 ) -> None:
