@@ -69,6 +69,7 @@ LICENSE_EXEMPT_VIEWS = [
     "admin:license_license_add",
     # Previewing policy changes, without saving them.
     "findings:preview",
+    "api:plan_findings",
     # Obtaining an API token.
     "oauth_token",
     # Protecting the user's own account.
