@@ -105,7 +105,7 @@ def resolve(
 def rules(
     policy: Policy, *, service: str = "", finding_type: str = "", severity: str = ""
 ) -> list[Rule]:
-    """Returns what `resolve` looks at, in order, each target once. The first that is set applies."""
+    """Returns what `resolve` looks at, in order. The first that is set applies."""
     candidates = dict.fromkeys(_candidates(service, finding_type, severity))
     return [Rule(target, policy.get(target, "")) for target in candidates]
 

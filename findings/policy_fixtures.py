@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from findings import plan, policy
 from findings.catalogue import Severity
 from findings.guardduty.files import read_findings
-from findings.guardduty.parser import Unparsed
 from findings.ingest import judged
 from findings.models import Action
 from findings.policy import Policy
@@ -99,15 +98,13 @@ def _asked(fixture: Fixture, folder: Path) -> Iterator[tuple[str, str]]:
     if fixture.finding is None:
         yield fixture.finding_type or "", fixture.severity or ""
         return
-    count = 0
+    is_empty = True
     with (folder / fixture.finding).open("rb") as stream:
-        for count, found in enumerate(read_findings(stream), 1):
-            new = None
-            if not isinstance(found.finding, Unparsed):
-                new = judged(found.finding, {}, timezone.now())
-            if new is None or new.parsed is None:
-                reason = found.finding.reason if isinstance(found.finding, Unparsed) else None
-                raise ValueError(f"{found.place}: {reason or new and new.finding.problem}")
+        for found in read_findings(stream):
+            is_empty = False
+            new = judged(found.finding, {}, timezone.now())
+            if new.parsed is None:
+                raise ValueError(f"{found.place}: {new.finding.problem}")
             yield new.finding.finding_type, new.finding.severity
-    if not count:
+    if is_empty:
         raise ValueError("It contains no finding.")

@@ -109,9 +109,7 @@ class Preview:
                 yield f"{count:,} would no longer have had the action {action.label}."
 
 
-def preview(
-    settings: Iterable[Setting], *, at: datetime, before: Policy | None = None
-) -> Preview:
+def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None = None) -> Preview:
     """Compares the policy with these settings, over the findings of DAYS days before `at`.
 
     The policy is `before`, or the saved one.

@@ -190,12 +190,14 @@ class PolicyUpdate(BaseModel):
         WrapValidator(_check),
         Field(json_schema_extra={"maxItems": MAX_POLICIES}),
     ]
-    replace: bool = Field(
-        False,
-        description="Whether this is the whole policy: settings that are not listed are removed."
-        " Requires If-Match with the ETag of the policy or of a plan.",
-        strict=True,
-    )
+    replace: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Whether this is the whole policy: settings that are not listed are"
+            " removed. Requires If-Match with the ETag of the policy or of a plan.",
+        ),
+    ] = False
 
     def settings(self) -> list[Setting]:
         """Returns one setting per target, in the order of the request."""

@@ -1,4 +1,4 @@
-"""Reads YAML as strictly as JSON: text, null, booleans, lists and mappings, with their positions."""
+"""Reads YAML as strictly as JSON: text, null, booleans, lists, mappings; with their places."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def read(text: bytes) -> Document:
         reason = error.problem or error.context or "It is not YAML"
         raise MalformedYAML(str(reason), _place(error.problem_mark)) from None
     except yaml.YAMLError:  # a character that YAML does not allow
-        raise MalformedYAML("It contains a character that YAML does not allow", Place(1, 1)) from None
+        raise MalformedYAML(
+            "It contains a character that YAML does not allow", Place(1, 1)
+        ) from None
 
 
 def _place(mark: Any) -> Place:

@@ -81,7 +81,7 @@ def test_a_file_is_planned_applied_and_exported_again(file: Path, valid_license:
 def test_nothing_is_applied_to_another_version_or_without_a_license(
     file: Path, valid_license: License
 ) -> None:
-    with pytest.raises(CommandError, match="^stale_policy: .*Nothing was changed"):
+    with pytest.raises(CommandError, match=r"^stale_policy: .*Nothing was changed"):
         run("apply", file, if_match="0" * 32)
     for by in ("", "a\nb", "x" * 201):
         with pytest.raises(CommandError, match="--by"):
@@ -92,7 +92,7 @@ def test_nothing_is_applied_to_another_version_or_without_a_license(
 def test_a_lapsed_license_refuses_to_apply_by_its_code_and_still_plans(
     file: Path, expired_license: License
 ) -> None:
-    with pytest.raises(CommandError, match="^license_expired: The policy was not changed") as no:
+    with pytest.raises(CommandError, match=r"^license_expired: The policy was not changed") as no:
         run("apply", file)
     assert no.value.returncode == 1
     assert planned(file)[0] == 2
@@ -133,7 +133,11 @@ def test_explain_names_the_rules_in_order_and_what_would_be_done(
     found.write_text(json.dumps(attack(1)))
     told = run("explain", found)
     assert f"SIMULATE_BLOCK applies. The rule for {BRUTE_FORCE}, HIGH is the most" in told
-    order = [f"-> {BRUTE_FORCE}, HIGH: SIMULATE_BLOCK", f"{BRUTE_FORCE}: SAVE", "EC2, HIGH: not set"]
+    order = [
+        f"-> {BRUTE_FORCE}, HIGH: SIMULATE_BLOCK",
+        f"{BRUTE_FORCE}: SAVE",
+        "EC2, HIGH: not set",
+    ]
     at = [told.index(line) for line in [*order, "EC2: not set", "the default: REPORT"]]
     assert at == sorted(at)
     assert "The rule simulates" in told

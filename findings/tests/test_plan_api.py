@@ -1,4 +1,4 @@
-"""The policy as code, for programs: YAML, plans, replacement, the action that applies, the catalog."""
+"""The policy as code, for programs: YAML, plans, replacement, effective action, catalog."""
 
 from __future__ import annotations
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from django.conf import settings
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, ValidationError
 
 from findings import policy_file
 from findings.catalogue import FINDING_TYPES, SERVICES, Severity, can_revoke
@@ -80,7 +80,7 @@ def test_a_file_of_comments_only_gets_the_policy_below_them() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'replace: true\npolicies: [{service: EC2, action: BLOCK}]\n',
+        "replace: true\npolicies: [{service: EC2, action: BLOCK}]\n",
         "policies:\n  - {service: EC2, action: &a BLOCK}\n  - {service: S3, action: *a}\n",
         "policies:\n  - &x {service: EC2, action: BLOCK}\n  - *x\n",
     ],
@@ -109,7 +109,7 @@ more: true
     places = [line.partition(": ")[0] for line in refused.value.errors]
     assert places == [f"policy.yaml:{at}" for at in ("2:5", "5:5", "6:5", "7:5", "10:5", "11:1")]
     assert "/policies/1/action: It must be one of" in refused.value.errors[1]
-    with pytest.raises(InvalidFile, match="p:1:1: The member 'a' occurs twice|p:2:1"):
+    with pytest.raises(InvalidFile, match=r"^p:2:1: The member 'a' occurs twice\.$"):
         policy_file.load(b"a: b\na: c", name="p")
 
 
@@ -164,11 +164,10 @@ def test_the_schema_is_published_and_takes_what_an_export_writes(client: Client)
     assert "public" in answer["Cache-Control"]
     schema = json.loads(answer.content)
     assert schema == file_schema()
-    Draft202012Validator.check_schema(schema)
-    validator = Draft202012Validator(schema)
-    validator.validate(yaml_body.read(KEPT.encode()).content)
+    assert jsonschema_rs.meta.is_valid(schema)
+    validator = jsonschema_rs.validator_for(schema)
+    assert validator.is_valid(yaml_body.read(KEPT.encode()).content)
     for wrong in ({"service": "EC2"}, {"service": "EC2", "action": "DESTROY"}):
-        with pytest.raises(ValidationError):
-            validator.validate({"policies": [wrong]})
+        assert not validator.is_valid({"policies": [wrong]})
     [line, *_] = policy_file.dump({}).splitlines()
     assert line == f"# yaml-language-server: $schema={settings.PORTAL_URL}/policy.schema.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,5 @@ def test_what_is_refused_is_said_with_its_place(text: bytes, said: str) -> None:
 
 @given(st.binary(max_size=200) | st.text("ab:-[]{}&*!|>'\" \n\t#?,%", max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
-    try:
+    with suppress(MalformedYAML):  # and nothing else
         read(text)
-    except MalformedYAML as error:
-        assert error.place >= (1, 1)

@@ -63,9 +63,14 @@ class Command(BaseCommand):
 
         applied = verbs.add_parser("apply", help="change the policy as a file says")
         applied.add_argument("file", metavar="FILE", help='the file, or "-" for standard input')
-        applied.add_argument("--if-match", metavar="ETAG", help="only if the policy is this version")
         applied.add_argument(
-            "--by", default="manage.py policy", metavar="NAME", help="the name in the log of changes"
+            "--if-match", metavar="ETAG", help="only if the policy is this version"
+        )
+        applied.add_argument(
+            "--by",
+            default="manage.py policy",
+            metavar="NAME",
+            help="the name in the log of changes",
         )
 
         explained = verbs.add_parser("explain", help="say which rule applies to a finding, and why")
@@ -125,8 +130,7 @@ class Command(BaseCommand):
         licensed = status.current()
         if not licensed.allows_writes:
             msg = (
-                f"{licensed.code}: The policy was not changed."
-                f" {licensed.reason} {licensed.remedy}"
+                f"{licensed.code}: The policy was not changed. {licensed.reason} {licensed.remedy}"
             )
             raise CommandError(msg)
         try:
