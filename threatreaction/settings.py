@@ -69,7 +69,7 @@ LICENSE_EXEMPT_VIEWS = [
     "admin:license_license_add",
     # Previewing policy changes, without saving them.
     "findings:preview",
-    "api:plan_findings",
+    "api:plan_findings",  # POST, because the policy to plan is its body
     # Obtaining an API token.
     "oauth_token",
     # Protecting the user's own account.
