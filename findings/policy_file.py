@@ -62,12 +62,16 @@ def _validated(found: Document, *, name: str) -> PolicyUpdate:
 def errors_of(found: Document, error: ValidationError, *, name: str) -> list[str]:
     """Returns the validation errors of a file, in its order, with their places."""
     errors = sorted(
-        (found.place_of(entry["loc"]), "".join(f"/{part}" for part in entry["loc"]), entry)
-        for entry in error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+        (
+            found.place_of(entry["loc"]),
+            "".join(f"/{part}" for part in entry["loc"]),
+            describe(entry),
+        )
+        for entry in error.errors(include_url=False, include_input=False)
     )
     return [
-        f"{_at(name, place)}: {pointer and pointer + ': '}{describe(entry)}"
-        for place, pointer, entry in errors
+        f"{_at(name, place)}: {pointer and pointer + ': '}{detail}"
+        for place, pointer, detail in errors[:MAX_ERRORS]
     ]
 
 
@@ -106,9 +110,11 @@ def rewritten(text: bytes, policy: Policy, *, name: str) -> str:
     """
     found = document(text, name=name)
     if found.content is None:  # empty, or comments only
-        return text.decode() + dump(policy)
-    update = _validated(found, name=name)
-    result = _Rewrite(text.decode(), found, name).result(update, policy)
+        before = text.decode()
+        result = before + ("" if before.endswith("\n") or not before else "\n") + dump(policy)
+    else:
+        update = _validated(found, name=name)
+        result = _Rewrite(text.decode(), found, name).result(update, policy)
     try:
         settings = load(result.encode(), name=name).settings()
     except InvalidFile:

@@ -146,7 +146,7 @@ def test_explain_names_the_rules_in_order_and_what_would_be_done(
     against.write_text("replace: true\npolicies:\n- {service: EC2, action: ASK_BLOCK}\n")
     told = run("explain", found, against=against)
     assert "Ask first" in told
-    assert "waiting" in told or "No path" in told
+    assert "BLOCK 81.2.0.2 (address): waiting." in told
     against.write_text("replace: true\npolicies:\n- {service: EC2, action: IGNORE}\n")
     assert "It would not be stored." in run("explain", found, against=against)
     found.write_text("[{}]")

@@ -74,7 +74,10 @@ def test_a_rewrite_to_nothing_and_back_keeps_the_comments() -> None:
 
 
 def test_a_file_of_comments_only_gets_the_policy_below_them() -> None:
-    assert policy_of(rewritten("# mine\n", policy_of(KEPT))) == policy_of(KEPT)
+    for text in ("# mine", "# mine\n", ""):
+        assert rewritten(text, policy_of(KEPT)).startswith(text + "\n" * (text == "# mine") + "# ")
+    with pytest.raises(InvalidFile):
+        rewritten("null\n", policy_of(KEPT))
 
 
 @pytest.mark.parametrize(
@@ -102,12 +105,16 @@ policies:
     severity: HIGH
   - finding_type: Recon:EC2/Portscan
     action: REVOKE
+  - service: EC2
+    action: IGNORE
 more: true
 """
     with pytest.raises(InvalidFile) as refused:
         policy_file.load(text.encode(), name="policy.yaml")
     places = [line.partition(": ")[0] for line in refused.value.errors]
-    assert places == [f"policy.yaml:{at}" for at in ("2:5", "5:5", "6:5", "7:5", "10:5", "11:1")]
+    assert places == [
+        f"policy.yaml:{at}" for at in ("2:5", "5:5", "6:5", "7:5", "10:5", "11:5", "13:1")
+    ]
     assert "/policies/1/action: It must be one of" in refused.value.errors[1]
     with pytest.raises(InvalidFile, match=r"^p:2:1: The member 'a' occurs twice\.$"):
         policy_file.load(b"a: b\na: c", name="p")
