@@ -67,6 +67,7 @@ def _is_within_the_rules(body: Any) -> bool:
     settings: dict[tuple[Any, ...], Any] = {}
     for item in body.get("policies", []) if isinstance(body, dict) else []:
         service, finding_type = item.get("service"), item.get("finding_type")
+        service = service and catalogue.canonical_service(service)
         target = (service, finding_type, item.get("severity"))
         if settings.setdefault(target, item["action"]) != item["action"]:
             return False
