@@ -73,6 +73,7 @@ LICENSE_EXEMPT_VIEWS = [
     # it, and whether there is a new version. A lapsed license must not hide a broken containment.
     "console:self_test",
     "console:update_check",
+    "api:plan_findings",  # POST, because the policy to plan is its body
     # Obtaining an API token.
     "oauth_token",
     # Protecting the user's own account.
