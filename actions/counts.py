@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from actions.models import Reaction, ReactionKind, State
+from actions.models import ReactionKind, State
 from storage import capped
 
 
@@ -18,7 +18,7 @@ def by_kind_and_state(since: datetime) -> list[tuple[ReactionKind, State, int]]:
     kinds = [(kind, state) for kind in sorted(ReactionKind) for state in sorted(State)]
     # One statement, with a subquery for each kind and state, which an index answers.
     one = (
-        "SELECT count(*) FROM (SELECT 1 FROM actions_reaction WHERE kind = %s AND state = %s"
+        "SELECT count(*) FROM (SELECT 1 FROM actions_reaction WHERE kind = %s AND state = %s"  # noqa: S608
         f" AND decided_at >= %s LIMIT {capped.MOST + 1}) AS counted{{}}"
     )
     at = connection.ops.adapt_datetimefield_value(since)

@@ -118,10 +118,8 @@ def _change_entities(changes: Sequence[Change]) -> None:
     earlier = [one for one in changes if one.before and one.after.seen_at < one.before.seen_at]
     if earlier:
         # These entities are locked, so all of their mentions are visible now.
-        newest = Mention.objects.filter(entity=OuterRef("pk"), seen_at__isnull=False)
-        newest = newest.order_by("-seen_at").values("seen_at")[:1]
         pks = {ids[name] for one in earlier for name in known[one.pk]}
-        Entity.objects.filter(pk__in=pks).update(last_seen_at=Subquery(newest))
+        Entity.objects.filter(pk__in=pks).update(last_seen_at=_newest_mention())
     counts = Counts((ids[name], after.day, after.finding_type) for name, after in further)
     for one in changes:
         if one.before and one.before.day != one.after.day:
@@ -129,6 +127,12 @@ def _change_entities(changes: Sequence[Change]) -> None:
                 counts[ids[name], one.before.day, one.before.finding_type] -= 1
                 counts[ids[name], one.after.day, one.after.finding_type] += 1
     _add(EntitySum, _ENTITY, counts)
+
+
+def _newest_mention() -> Subquery:
+    """Returns when the newest finding that names an entity was seen."""
+    mentions = Mention.objects.filter(entity=OuterRef("pk"), seen_at__isnull=False)
+    return Subquery(mentions.order_by("-seen_at").values("seen_at")[:1])
 
 
 def _add_to_entities(

@@ -23,7 +23,7 @@ from findings import bulk, events, export, plan, policy, triage
 from findings import changes as change_log
 from findings import entities as entity_list
 from findings.catalogue import Severity
-from findings.models import Action, Entity, PolicyChange, Target, ThreatPolicy, TriageEntry
+from findings.models import Action, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.schemas import PolicyUpdate, file_schema
 from findings.threats import sections
 from findings.triage_forms import ManyForm

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from actions.models import Reaction
 from actions.tests.attacks import arrive
-from findings import catalogue, entities
+from findings import catalogue
 from findings.guardduty.parser import ParsedFinding, parse, unwrap
 from findings.models import Entity, Finding, ThreatPolicy
 

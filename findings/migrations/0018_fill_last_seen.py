@@ -9,7 +9,7 @@ BATCH = 20_000  # entities in one statement
 
 
 def fill(apps: Any, schema_editor: Any) -> None:
-    """Store when the entities that are stored already were last seen. Can be killed and repeated."""
+    """Store when stored entities were last seen. Can be killed and repeated."""
     ends = apps.get_model("findings", "Entity").objects.aggregate(first=Min("pk"), last=Max("pk"))
     with schema_editor.connection.cursor() as cursor:
         for first in range(ends["first"] or 1, (ends["last"] or 0) + 1, BATCH):
