@@ -92,7 +92,8 @@ def fill_up_to(count: int) -> None:
             cursor.execute(
                 "INSERT INTO findings_mention (finding_id, entity_id, is_actor, seen_at)"
                 f" SELECT f.id, e.id, {is_actor}, f.seen_at FROM"
-                f" (SELECT id, seen_at, {name} AS name FROM {named}) f JOIN findings_entity e ON e.name = f.name"
+                f" (SELECT id, seen_at, {name} AS name FROM {named}) f"
+                " JOIN findings_entity e ON e.name = f.name"
                 f" WHERE e.kind = '{kind.value}' ORDER BY f.id"
             )
         done = "CASE number % 1000 WHEN 0 THEN 'failed' ELSE 'done' END"

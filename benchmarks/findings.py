@@ -161,7 +161,7 @@ SUMMED = {
 }
 
 
-def pages_of_findings(operator: User, folder: Path, *, many: int = MANY) -> str:
+def pages_of_findings(operator: User, folder: Path, *, many: int = MANY, rounds: int = 40) -> str:
     """Compares pages with `many` and with 10,000 findings, beside those of the benchmark before.
 
     These are the first and a middle page of the events, searches and filters, the first line of an
@@ -172,7 +172,7 @@ def pages_of_findings(operator: User, folder: Path, *, many: int = MANY) -> str:
 
     def measure(name: str, call: Callable[[], object]) -> None:
         # Beside a page of constant cost, because the load of the machine changes meanwhile.
-        found = compare(call, lambda: client.get("/license"), rounds=40)
+        found = compare(call, lambda: client.get("/license"), rounds=rounds)
         took.setdefault(name, []).append(found)
 
     def first_line() -> None:

@@ -31,13 +31,15 @@ def main() -> None:
     """Fills a new database, and prints a line for each page and each large table."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.large")
     parser.add_argument("--rows", type=int, default=ROWS[connection.vendor], help="findings")
-    rows = parser.parse_args().rows
+    parser.add_argument("--rounds", type=int, default=20, help="requests of each page")
+    asked = parser.parse_args()
+    rows = asked.rows
     if rows < filling.FEWEST:
         parser.error(f"--rows must be at least {filling.FEWEST}")
     with portal.database() as (operator, folder):
         print(f"\n{connection.vendor}, {rows:,} findings", flush=True)
         began = time.perf_counter()
-        print(findings.pages_of_findings(operator, folder, many=rows))
+        print(findings.pages_of_findings(operator, folder, many=rows, rounds=asked.rounds))
         print(f"  filled and measured in {time.perf_counter() - began:,.0f} s")
         print(_sizes())
 
