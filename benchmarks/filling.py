@@ -17,7 +17,7 @@ from findings.models import Entity, Finding, Mention
 
 FEWEST = 20_000  # findings that a database of the benchmark has at least
 _FEW = 100_000  # rows, up to which it is not worth while to build the indexes anew
-_TYPES = sorted(FINDING_TYPES)[:40]
+_TYPES = sorted(FINDING_TYPES)[:25]
 
 _NUMBERS = {
     "sqlite": "(WITH RECURSIVE n(value) AS (SELECT {0} UNION ALL SELECT value + 1 FROM n"
@@ -48,9 +48,9 @@ _ACTIONS = (
 def fill_up_to(count: int) -> None:
     """Adds findings from the last 60 days until the table has `count`, and their actions.
 
-    Each names an address, which three others name, and one of 25 instances. Half of them are of one
-    type and account. Every second was notified about, and every twentieth blocked its address for a
-    day; of these, one in 50 failed.
+    Each names an address, which three others name, and one of 25 instances, of which each has one
+    type. Half of the findings have the same type and account. Every second was notified about, and
+    every twentieth blocked its address for a day; of these, one in 50 failed.
     """
     before = Finding.objects.aggregate(last=Max("pk"))["last"] or 0
     stored = Finding.objects.count()
@@ -62,7 +62,7 @@ def fill_up_to(count: int) -> None:
             " ELSE CAST(111111111111 + value / 2 % 100 AS VARCHAR(12)) END, 'eu-central-1',"
             f" 'filled ' || value, CASE value % 2 WHEN 0 THEN 'Recon:EC2/Portscan' ELSE"
             f" CASE value / 2 % {len(_TYPES)} {types} END END, 'Reconnaissance',"
-            " CASE value / 2 % 8 WHEN 0 THEN 'HIGH' WHEN 1 THEN 'LOW' ELSE 'MEDIUM' END, 5,"
+            " CASE value % 50 WHEN 1 THEN 'HIGH' WHEN 3 THEN 'LOW' ELSE 'MEDIUM' END, 5,"
             f" 'A scan', 'Somebody scans ports.', 1, {at}, {at}, {at}, 'REPORT', '', '', '{{}}'"
             f" FROM {_numbers(stored + 1, count)}"
         )

@@ -141,7 +141,7 @@ class Dashboard:
     reactions: list[Line]
     types: list[Line]
     tactics: list[TacticBar]
-    entities: list[Line]
+    entities: list[Line]  # on whole days: their sums have no hours
 
 
 def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
@@ -166,6 +166,7 @@ def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
         by_severity[severity] += count
     by_type = Counter(dict(recent.values_list("finding_type").annotate(count=Sum("findings"))))
     before = counts.by_severity(begin - length, now - length)
+    days_end = now.astimezone(UTC).date() + timedelta(days=1)
     bars = [begin + number * shown_range.bar for number in range(shown_range.bars)]
     highest = max(sum(by_bar[bar, one] for one in SEVERITIES) for bar in bars)
     return Dashboard(
@@ -210,8 +211,8 @@ def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
         ],
         tactics=tactic_bars(by_type, since=since),
         entities=[
-            Line(name, kind, count, urlencode({"entity": name, "since": since}))
-            for kind, name, count in counts.top_entities(begin, begin + length, TOP)
+            Line(name, kind, count, urlencode({"entity": name, "since": shown(begin, "day")}))
+            for kind, name, count in counts.top_entities(begin.date(), days_end, TOP)
         ],
     )
 
