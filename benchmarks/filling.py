@@ -98,14 +98,14 @@ def fill_up_to(count: int) -> None:
             )
         done = "CASE number % 1000 WHEN 0 THEN 'failed' ELSE 'done' END"
         a_day_ago = _A_DAY_AGO[connection.vendor]
-        for kind, target_kind, target, state, which in (
+        for reaction, target_kind, target, state, which in (
             ("NOTIFY", "finding", "''", "'done'", "number % 2 = 0"),
             ("BLOCK", "address", address, done, "number % 20 = 0"),
             ("UNBLOCK", "address", address, done, f"number % 20 = 0 AND seen_at < {a_day_ago}"),
         ):
             cursor.execute(
                 _ACTIONS.format(
-                    kind=kind,
+                    kind=reaction,
                     target_kind=target_kind,
                     target=target,
                     state=state,
