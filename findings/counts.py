@@ -44,7 +44,7 @@ def top_entities(first: date, end: date, size: int) -> list[tuple[str, str, int]
     sums = EntitySum.objects.filter(day__gte=first, day__lt=end).values_list(*_NAMED)
     # An entity has at most as many findings in a period as it has ever had. So those with the most
     # ever come first, until none of the others can have more than what was found.
-    candidates = Entity.objects.order_by("-findings", "pk")
+    candidates = Entity.objects.order_by("-findings", "name", "pk")  # entity_most_findings
     count = _CANDIDATES
     while True:
         among = sums.filter(entity__in=candidates.values("pk")[:count])

@@ -23,7 +23,7 @@ STALE = timedelta(days=90)  # an entity not seen for longer is marked stale
 # No index finds a part of a name. So a search compares the names of this many entities in full, the
 # first of the list, and finds MOST of the others by the beginning of the name.
 FIRST = 5000
-MOST = 1000
+MOST = 500
 FEW = 5000  # entities that a database finds in one order and sorts in another without delay
 
 
@@ -104,10 +104,9 @@ def _seen(
         return by_time.exclude(last_seen_at=None)
     if not within:
         return entities
-    few = by_time.order_by(*_ORDERS[Sort.SEEN]).values_list("pk", flat=True)[: FEW + 1]
-    found = list(few)
-    if len(found) <= FEW:
-        return entities.filter(pk__in=found)
+    found = by_time.order_by(*_ORDERS[Sort.SEEN]).values("pk")
+    if found[: FEW + 1].count() <= FEW:
+        return entities.filter(pk__in=found[:FEW])
     # Many match, so some are near the beginning of the list in any order. Not the column itself, by
     # whose index SQLite would read and sort all of them.
     unindexed = entities.alias(seen=Coalesce("last_seen_at", "last_seen_at"))
