@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 
 from django.db import connection
 
@@ -15,18 +16,19 @@ def by_kind_and_state(since: datetime) -> list[tuple[ReactionKind, State, int]]:
 
     A count stops at capped.MOST + 1. Leaves out what does not occur.
     """
-    kinds = [(kind, state) for kind in sorted(ReactionKind) for state in sorted(State)]
-    # One statement, with a subquery for each kind and state, which an index answers.
-    one = (
-        "SELECT count(*) FROM (SELECT 1 FROM actions_reaction WHERE kind = %s AND state = %s"  # noqa: S608
-        f" AND decided_at >= %s LIMIT {capped.MOST + 1}) AS counted{{}}"
-    )
-    at = connection.ops.adapt_datetimefield_value(since)
+    kinds = [(kind.value, state.value) for kind in sorted(ReactionKind) for state in sorted(State)]
+    values = ", ".join(["(%s, %s)"] * len(kinds))
     with connection.cursor() as cursor:
+        # An index answers the subquery for each kind and state.
         cursor.execute(
-            " UNION ALL ".join(
-                f"SELECT {number}, ({one.format(number)})" for number in range(len(kinds))
-            ),
-            [value for kind, state in kinds for value in (kind.value, state.value, at)],
+            f"WITH k (kind, state) AS (VALUES {values}) SELECT kind, state,"  # noqa: S608
+            " (SELECT count(*) FROM (SELECT 1 FROM actions_reaction r WHERE r.kind = k.kind"
+            f" AND r.state = k.state AND r.decided_at >= %s LIMIT {capped.MOST + 1}) AS found)"
+            " FROM k ORDER BY kind, state",
+            [*chain(*kinds), connection.ops.adapt_datetimefield_value(since)],
         )
-        return [(*kinds[number], count) for number, count in cursor.fetchall() if count]
+        return [
+            (ReactionKind(kind), State(state), count)
+            for kind, state, count in cursor.fetchall()
+            if count
+        ]
