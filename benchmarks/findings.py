@@ -140,7 +140,7 @@ SUMMED = {
     "dashboard of 7 days": "/?period=7d",
     "dashboard of 24 hours": "/?period=24h",
     "entities": "/entities",
-    "entities, last page": "/entities?page=100",
+    "entities, page 50": "/entities?page=50",
     "entities of a kind": "/entities?kind=instance",
     "entities by findings": "/entities?sort=findings",
     "entities of a kind by findings": "/entities?sort=findings&kind=instance",
