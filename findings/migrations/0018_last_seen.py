@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("findings", "0016_index_sums")]
+    dependencies = [("findings", "0017_simulate")]
 
     operations = [
         migrations.AddField(

@@ -24,6 +24,6 @@ def fill(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     atomic = False  # each batch locks its entities only until it is done
 
-    dependencies = [("findings", "0017_last_seen")]
+    dependencies = [("findings", "0018_last_seen")]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

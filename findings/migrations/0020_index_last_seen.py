@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("findings", "0018_fill_last_seen")]
+    dependencies = [("findings", "0019_fill_last_seen")]
 
     operations = [
         migrations.AddIndex(
