@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from findings.models import AccountSum, Entity, EntitySum, Finding, Mention, PeriodSum
 from storage import bulk
@@ -193,6 +194,63 @@ def _new_types(types: Mapping[int, set[str]], days: set[date]) -> dict[int, set[
             left[pk] = left[pk] - {finding_type}
         left = {pk: several for pk, several in left.items() if several}
     return left
+
+
+def forget(pks: Sequence[int]) -> None:
+    """Takes findings out of all sums, and deletes their mentions and entities of no other finding.
+
+    Must be called in the transaction that then deletes the findings and holds their locks. It locks
+    rows in the order of `change`, so that the two wait for each other and do not deadlock.
+    """
+    found = {
+        pk: Counted(*counted)
+        for pk, *counted in Finding.objects.filter(pk__in=pks).values_list("pk", *Counted._fields)
+    }
+    named: dict[tuple[str, str, int], dict[int, bool]] = defaultdict(dict)
+    rows = Mention.objects.filter(finding__in=pks).order_by("is_actor")
+    for pk, is_actor, *entity in rows.values_list(
+        "finding_id", "is_actor", "entity__kind", "entity__name", "entity_id"
+    ):
+        kind, name, entity_id = entity
+        named[kind, name, entity_id][pk] = is_actor
+    advisory_lock(_LOCK, shared=True)
+    ids = [entity_id for *_, entity_id in named]
+    with connection.cursor() as cursor:
+        # A sum that is too small, which the next recount repairs, must not hold up the rest.
+        cursor.executemany(
+            "UPDATE findings_entity SET"
+            " findings = CASE WHEN findings > %s THEN findings - %s ELSE 0 END,"
+            " acted = CASE WHEN acted > %s THEN acted - %s ELSE 0 END WHERE id = %s",
+            [
+                (len(said), len(said), acted, acted, entity_id)
+                for (_, _, entity_id), said in sorted(named.items())
+                for acted in (sum(said.values()),)
+            ],
+        )
+    bulk.delete(Mention, "finding_id", pks)
+    of_entities, periods, accounts = Counts(), Counts(), Counts()
+    for (_, _, entity_id), said in named.items():
+        for pk in said:
+            of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
+    for account_id, *kind, seen_at in found.values():
+        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        periods[False, hour, *kind] -= 1
+        periods[True, hour.replace(hour=0), *kind] -= 1
+        accounts[account_id,] -= 1
+    _add(EntitySum, _ENTITY, of_entities)
+    days = {day for _, day, _ in of_entities}
+    EntitySum.objects.filter(entity__in=ids, day__in=days, findings=0).delete()
+    kinds = EntitySum.objects.filter(entity=OuterRef("pk"), findings__gt=0).order_by()
+    count = kinds.values("entity").annotate(n=Count("finding_type", distinct=True)).values("n")
+    Entity.objects.filter(pk__in=ids).update(types=Coalesce(Subquery(count), 0))
+    mentions = Mention.objects.filter(entity=OuterRef("pk"))
+    unnamed = Entity.objects.filter(~Exists(mentions), pk__in=ids, findings=0)
+    bulk.delete(EntitySum, "entity_id", gone := list(unnamed.values_list("pk", flat=True)))
+    bulk.delete(Entity, "id", gone)
+    _add(PeriodSum, _PERIOD, periods)
+    hours = {begin for _, begin, *_ in periods}
+    PeriodSum.objects.filter(begin__in=hours, findings=0).delete()
+    _add(AccountSum, ("account_id",), accounts)
 
 
 def recount(*, repair: bool = True) -> dict[str, int]:

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.db import migrations
+
+from storage.triggers import AppendOnly, Retained
+
+
+class Migration(migrations.Migration):
+    """The trigger lets go what retention has archived."""
+
+    dependencies = [
+        ("findings", "0017_simulate"),
+    ]
+
+    operations = [
+        AppendOnly("findings_triageentry", retained=Retained("at")),
+    ]
