@@ -13,7 +13,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from actions import containment, durations, limits, members, safeguards
 from actions.aws import domain_lists, prefix_lists, wafv2
-from actions.retention import due, places
+from actions.retention import places
+from findings import retention
 from storage.triggers import RETAINED_DAYS
 
 
@@ -99,7 +100,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             id="actions.E006",
         )
     try:
-        due.days()
+        retention.days()
     except ValueError:
         yield Error(
             f"RETENTION_DAYS has the invalid value {settings.RETENTION_DAYS!r}.",

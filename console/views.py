@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.api_auth import Caller
 from actions import hand_views, members
+from actions.models import ArchiveCopy
 from console import dashboard as overview
 from console import entity as entity_page
 from console import event as event_parts
@@ -88,6 +89,7 @@ def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         "triage_log": triage.log_of(finding),
         "finding": finding,
         **event_parts.shown(finding),
+        "copy": ArchiveCopy.objects.filter(finding=finding).first(),
         "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
         "neighbors": event_parts.neighbors(finding, events.EventFilter(paging.wanted(request))),
         "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,

@@ -208,10 +208,9 @@ def forget(pks: Sequence[int]) -> None:
     }
     named: dict[tuple[str, str, int], dict[int, bool]] = defaultdict(dict)
     rows = Mention.objects.filter(finding__in=pks).order_by("is_actor")
-    for pk, is_actor, *entity in rows.values_list(
+    for pk, is_actor, kind, name, entity_id in rows.values_list(
         "finding_id", "is_actor", "entity__kind", "entity__name", "entity_id"
     ):
-        kind, name, entity_id = entity
         named[kind, name, entity_id][pk] = is_actor
     advisory_lock(_LOCK, shared=True)
     ids = [entity_id for *_, entity_id in named]
@@ -232,10 +231,10 @@ def forget(pks: Sequence[int]) -> None:
     for (_, _, entity_id), said in named.items():
         for pk in said:
             of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
-    for account_id, *kind, seen_at in found.values():
+    for account_id, *columns, seen_at in found.values():
         hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        periods[False, hour, *kind] -= 1
-        periods[True, hour.replace(hour=0), *kind] -= 1
+        periods[False, hour, *columns] -= 1
+        periods[True, hour.replace(hour=0), *columns] -= 1
         accounts[account_id,] -= 1
     _add(EntitySum, _ENTITY, of_entities)
     days = {day for _, day, _ in of_entities}

@@ -101,7 +101,9 @@ def test_the_worker_needs_all_that_its_role_allows(
     probes.run_asked(session)
     test = self_test.last()
     assert test and {one.result for one in test.probes} == {Result.OK}
-    ingest.ingest([finding(99, service={"eventLastSeen": "2024-03-05T10:00:00Z"})], at=OLD)
+    deployment.NOTIFY_TOPIC_ARN = ""
+    old = {"type": "Recon:EC2/Other", "service": {"eventLastSeen": OLD.isoformat()}}
+    ingest.ingest([finding(99, **old)], at=OLD)
     archiving.archive(places.configured(session), now=timezone.now(), stop=threading.Event())
     assert Finding.objects.filter(received_at=OLD).count() == 0
     # tests/test_database_secret.py shows that each process reads the password of the database.

@@ -24,14 +24,14 @@ from actions.models import ArchiveCopy, ArchiveFile, Attempt, Memory, Reaction, 
 from actions.retention import content, due, parquet
 from actions.retention.content import Content
 from actions.retention.places import ArchiveError, Place
-from findings import sums
+from findings import retention, sums
 from findings.models import Finding, TriageEntry
 from storage import bulk
 from storage.locks import only_one
 
 LOCK = "actions.retention"
 BATCH = 500  # findings in one file and one transaction, which holds its locks far below a second
-BATCH_BYTES = 16 * 1024 * 1024  # of raw findings
+BATCH_BYTES = 8 * 1024 * 1024  # of raw findings
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def archive(
     and ValueError if RETENTION_DAYS is invalid.
     """
     result = Result()
-    before = due.begin(now)
+    before = retention.begin(now)
     if before is None:
         return result
     with only_one(LOCK) as is_ours:

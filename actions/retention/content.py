@@ -79,16 +79,15 @@ def of(pks: Sequence[int], *, is_locked: bool = False) -> dict[int, Content]:
     ):
         names[pk].append(cast("tuple[str, str, bool]", tuple(name)))
     triage = _logs(TriageEntry.objects.filter(finding__in=pks), "finding_id")
-    for several in triage.values():
-        for one in several:
-            del one["id"]  # another one, when they come back
+    for entry in (entry for several in triage.values() for entry in several):
+        del entry["id"]  # another one, when they come back
     reactions = _logs(Reaction.objects.filter(finding__in=pks), "finding_id")
-    of_actions = [one for several in reactions.values() for one in several]
-    for name, model in (("attempts", Attempt), ("verdicts", Verdict), ("memories", Memory)):
-        rows_of = cast("Any", model).objects.filter(reaction__in=[one["id"] for one in of_actions])
+    done = [action for several in reactions.values() for action in several]
+    for log, model in (("attempts", Attempt), ("verdicts", Verdict), ("memories", Memory)):
+        rows_of = cast("Any", model).objects.filter(reaction__in=[action["id"] for action in done])
         logs = _logs(rows_of, "reaction_id")
-        for one in of_actions:
-            one[name] = logs.get(one["id"], [])
+        for action in done:
+            action[log] = logs.get(action["id"], [])
     return {
         finding.pk: Content(
             raw=finding.raw,
@@ -97,7 +96,7 @@ def of(pks: Sequence[int], *, is_locked: bool = False) -> dict[int, Content]:
                 for name, value in _columns(finding).items()
                 if name not in _ELSEWHERE
             }
-            | {"assignee": users.get(finding.assignee_id, "")},
+            | {"assignee": users.get(finding.assignee_id or 0, "")},
             names=sorted(names[finding.pk]),
             triage=triage.get(finding.pk, []),
             actions=reactions.get(finding.pk, []),

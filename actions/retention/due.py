@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from actions.models import (
@@ -20,27 +19,8 @@ from actions.models import (
     Verdict,
 )
 from findings.models import Finding, Status, TriageEntry
-from storage.triggers import RETAINED_DAYS
 
 Target = tuple[str, str, str]  # kind, name and AWS account
-
-
-def days() -> int:
-    """Returns RETENTION_DAYS; 0 for ever. Raises ValueError if it is invalid.
-
-    A system check reports an invalid value at startup.
-    """
-    said = int(settings.RETENTION_DAYS)
-    if said and not RETAINED_DAYS <= said <= 36_500:
-        raise ValueError
-    return said
-
-
-def begin(now: datetime) -> datetime | None:
-    """Returns the begin of the days (UTC) that are kept; None if all are."""
-    if not (kept := days()):
-        return None
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(kept)
 
 
 def old(before: datetime, *, now: datetime) -> QuerySet[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import duckdb
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
+from actions import ingest
 from actions.models import (
     ArchiveCopy,
     ArchiveFile,
@@ -30,13 +32,13 @@ from actions.models import (
 )
 from actions.retention import archiving, content, parquet, places, restoring
 from actions.retention.archiving import Result, archive
-from actions.retention.places import ArchiveError, Bucket, Folder
-from actions.tests.attacks import arrive, attack, set_action
+from actions.retention.places import ArchiveError, Folder
+from actions.tests.attacks import attack, set_action
 from findings import ingest as findings_ingest
 from findings import sums, triage
 from findings.models import Entity, Finding, Mention, Status, TriageEntry
-from findings.tests.findings import finding
 from storage.locks import only_one
+from tests import roles
 from tests.aws import REGION, Cloud
 
 OLD = datetime(2024, 3, 5, 10, tzinfo=UTC)
@@ -54,8 +56,6 @@ def stored(number: int, *, at: datetime = OLD, **members: Any) -> Finding:
     service = {"eventFirstSeen": at.isoformat(), "eventLastSeen": at.isoformat(), "count": 1}
     service |= members.pop("service", {})
     one = attack(number, service=service, **members)
-    from actions import ingest
-
     ingest.ingest([one], at=at)
     return Finding.objects.get(finding_id=one["id"])
 
@@ -73,7 +73,7 @@ def archived(folder: Path) -> list[str]:
     if not list(folder.rglob("*.parquet")):
         return []
     sql = f"SELECT finding_info.uid FROM read_parquet('{folder}/**/*.parquet') ORDER BY 1"  # noqa: S608
-    return [uid for (uid,) in duckdb.sql(sql).fetchall()]
+    return [uid for (uid,) in duckdb.execute(sql).fetchall()]
 
 
 def ids() -> list[str]:
@@ -85,13 +85,9 @@ def by(user: User) -> Caller:
 
 
 def settle(state: State, **fields: Any) -> None:
-    """Settles all actions in the past, as a worker did."""
-    values = {"state": state, "settled_at": OLD, "due_at": None, "lifts_at": None, **fields}
-    for pk in Reaction.objects.filter(state=State.PENDING).values_list("pk", flat=True):
-        super(type(Reaction.objects.all()), Reaction.objects.filter(pk=pk)).update  # noqa: B018
-        from django.db.models import QuerySet
-
-        QuerySet.update(Reaction.objects.filter(pk=pk), **values)
+    """Settles the pending actions in the past, as a worker did."""
+    values = {"settled_at": OLD, "due_at": None, "lifts_at": None} | fields
+    QuerySet.update(Reaction.objects.filter(state=State.PENDING), state=state, **values)
 
 
 @pytest.mark.django_db
@@ -105,7 +101,10 @@ def test_the_archive_has_the_counts_that_the_database_had(folder: Path) -> None:
         )
     findings_ingest.ingest([{"no": "finding"}], settings={}, at=OLD)  # unparsed
     young = stored(9, at=timezone.now())
-    before = {(one.account_id, one.severity, one.seen_at.date().isoformat()) for one in Finding.objects.exclude(pk=young.pk)}
+    before = {
+        (one.account_id, one.severity, one.seen_at.date().isoformat())
+        for one in Finding.objects.exclude(pk=young.pk)
+    }
     shared = Entity.objects.get(name="i-0123456789abcdef0")
     assert shared.findings == 7
 
@@ -115,7 +114,7 @@ def test_the_archive_has_the_counts_that_the_database_had(folder: Path) -> None:
     assert (shared.findings, Mention.objects.filter(entity=shared).count()) == (1, 1)
     assert not Entity.objects.filter(name=ADDRESS).exists()  # nothing names it any more
     assert not any(sums.recount(repair=False).values())
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         "SELECT account_id, coalesce(upper(nullif(severity, 'Unknown')), ''), day::VARCHAR,"  # noqa: S608
         " class_uid, metadata.product.name, cloud.region, finding_info.types,"
         " epoch_ms(time) = time_dt, time_dt::DATE::VARCHAR"
@@ -170,9 +169,12 @@ def test_a_kill_at_any_step_loses_nothing_and_archives_nothing_twice(
     assert sorted(archived(folder) + ids()) == sorted(everything)
     assert ids() == ([everything[0]] if meanwhile == "a triage" else [])
     if meanwhile == "an update":
-        assert {raw for raw, in duckdb.sql(
-            f"SELECT count FROM read_parquet('{folder}/**/*.parquet') ORDER BY 1"  # noqa: S608
-        ).fetchall()} == {1, 5}
+        assert {
+            raw
+            for (raw,) in duckdb.execute(
+                f"SELECT count FROM read_parquet('{folder}/**/*.parquet') ORDER BY 1"  # noqa: S608
+            ).fetchall()
+        } == {1, 5}
     assert not ArchiveFile.objects.filter(finished_at=None).exists()
 
 
@@ -192,7 +194,7 @@ def test_what_changes_between_the_file_and_the_deletion_is_archived_as_it_is_the
     assert run().archived == 0
     assert archived(folder) == []
     assert run().archived == 1
-    (row,) = duckdb.sql(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
+    (row,) = duckdb.execute(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
     assert row == (7,)
 
 
@@ -320,12 +322,8 @@ def test_an_unblock_stays_as_long_as_a_block_before_it(settings: Settings) -> No
     set_action("BLOCK")
     attacker = "81.2.3.4"
 
-    def attacked(number: int, at: datetime) -> Finding:
-        found = stored(number, at=at)
-        return found
-
-    def block(found: Finding, kind: ReactionKind) -> Reaction:
-        return Reaction.objects.create(
+    def act(found: Finding, kind: ReactionKind) -> None:
+        Reaction.objects.create(
             finding=found,
             kind=kind,
             target_kind="address",
@@ -336,12 +334,11 @@ def test_an_unblock_stays_as_long_as_a_block_before_it(settings: Settings) -> No
             settled_at=OLD,
         )
 
-    newer = attacked(2, timezone.now())
-    older = attacked(1, OLD)
+    newer, older = stored(2, at=timezone.now()), stored(1)
     settle(State.PREVENTED)
-    block(newer, ReactionKind.BLOCK)
-    block(older, ReactionKind.BLOCK)
-    block(older, ReactionKind.UNBLOCK)
+    act(newer, ReactionKind.BLOCK)
+    act(older, ReactionKind.BLOCK)
+    act(older, ReactionKind.UNBLOCK)
     done = Reaction.objects.filter(target=attacker)
     assert not done.in_force().exists()
     assert run().archived == 0  # else the block of the newer finding would be in force again
@@ -404,7 +401,7 @@ def test_a_file_that_is_none_of_the_archive_is_refused(
         "row": "SELECT '{}' AS raw_data, {finding: '{}', names: '[]', triage: '[]', actions: '[]'}"
         " AS unmapped",
     }.items():
-        duckdb.sql(f"COPY ({sql}) TO '{tmp_path}/{name}.parquet'")
+        duckdb.execute(f"COPY ({sql}) TO '{tmp_path}/{name}.parquet'")
     (tmp_path / "text.parquet").write_text("text")
     with pytest.raises(CommandError, match="Rejected: 3"):
         call_command("importfindings", str(tmp_path))
@@ -415,9 +412,7 @@ def test_a_file_that_is_none_of_the_archive_is_refused(
 
 
 @pytest.mark.django_db
-def test_a_bucket_with_a_prefix(
-    cloud: Cloud, session: boto3.Session, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bucket_with_a_prefix(cloud: Cloud, session: boto3.Session, settings: Settings) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="history", CreateBucketConfiguration={"LocationConstraint": REGION})
     settings.ARCHIVE_BUCKET = "history/of/findings"
@@ -426,10 +421,7 @@ def test_a_bucket_with_a_prefix(
     assert archive(place, now=timezone.now(), stop=threading.Event()).archived == 1
     (key,) = [each["Key"] for each in s3.list_objects_v2(Bucket="history")["Contents"]]
     assert key.startswith("of/findings/account_id=123456789012/day=2024-03-05/")
-    # As MaintenanceRole, in which the command runs.
-    from tests import roles
-
-    held = boto3.Session(region_name=REGION)
+    held = boto3.Session(region_name=REGION)  # of the task in which people run commands
     roles.hold(held, roles.MAINTENANCE)
     refused: list[str] = []
     name = "s3://history/of/findings/account_id=123456789012/day=2024-03-05/"
@@ -441,7 +433,7 @@ def test_a_bucket_with_a_prefix(
     assert ArchiveCopy.objects.get().path == key.removeprefix("of/findings/")
     cloud.fail("PUT", "SlowDown", status=503)
     stored(2)
-    with pytest.raises(ArchiveError, match="SlowDown|Slow"):
+    with pytest.raises(ArchiveError, match="SlowDown"):
         archive(place, now=timezone.now(), stop=threading.Event())
     assert Finding.objects.count() == 2
 
@@ -531,12 +523,9 @@ def test_triggers_let_go_what_is_old_and_settled_only(settings: Settings) -> Non
 
 
 def _refused(sql: str) -> bool:
-    from django.db import IntegrityError, transaction
-
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql)
     except IntegrityError as error:
-        assert "Nothing was changed." in str(error)
-        return True
+        return "Nothing was changed." in str(error)
     return False

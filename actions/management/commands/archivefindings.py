@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from actions.retention import archiving, due, places
+from actions.retention import archiving, places
 from actions.retention.places import ArchiveError
+from findings import retention
 from serving.commands import session_and_queue, stop_event
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         session, _ = session_and_queue("")
         place = places.configured(session)
         now = timezone.now()
-        begin = due.begin(now)
+        begin = retention.begin(now)
         if begin is None:
             self.stdout.write("RETENTION_DAYS is 0, so no finding is archived.")
             return
