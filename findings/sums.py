@@ -196,12 +196,15 @@ def _new_types(types: Mapping[int, set[str]], days: set[date]) -> dict[int, set[
     return left
 
 
-def forget(pks: Sequence[int]) -> None:
-    """Takes findings out of all sums, and deletes their mentions and entities of no other finding.
+class Forgotten(NamedTuple):
+    """What findings had in the sums that are about to be deleted."""
 
-    Must be called in the transaction that then deletes the findings and holds their locks. It locks
-    rows in the order of `change`, so that the two wait for each other and do not deadlock.
-    """
+    found: Mapping[int, Counted]
+    named: Mapping[tuple[str, str, int], Mapping[int, bool]]  # by kind, name and key of an entity
+
+
+def mentioned(pks: Sequence[int]) -> Forgotten:
+    """Returns what these findings have in the sums, and deletes their mentions."""
     found = {
         pk: Counted(*counted)
         for pk, *counted in Finding.objects.filter(pk__in=pks).values_list("pk", *Counted._fields)
@@ -212,8 +215,28 @@ def forget(pks: Sequence[int]) -> None:
         "finding_id", "is_actor", "entity__kind", "entity__name", "entity_id"
     ):
         named[kind, name, entity_id][pk] = is_actor
-    advisory_lock(_LOCK, shared=True)
+    bulk.delete(Mention, "finding_id", pks)
+    return Forgotten(found, named)
+
+
+def forget(forgotten: Forgotten) -> None:
+    """Takes deleted findings out of all sums, and deletes the entities that no other one names.
+
+    Must be called at the end of the transaction that deletes the findings: as `change`, it locks
+    rows that other workers need, and in the same order, so that the two do not deadlock.
+    """
+    found, named = forgotten
+    of_entities, periods, accounts = Counts(), Counts(), Counts()
+    for (_, _, entity_id), said in named.items():
+        for pk in said:
+            of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
+    for account_id, *columns, seen_at in found.values():
+        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        periods[False, hour, *columns] -= 1
+        periods[True, hour.replace(hour=0), *columns] -= 1
+        accounts[account_id,] -= 1
     ids = [entity_id for *_, entity_id in named]
+    advisory_lock(_LOCK, shared=True)
     with connection.cursor() as cursor:
         # A sum that is too small, which the next recount repairs, must not hold up the rest.
         cursor.executemany(
@@ -226,16 +249,6 @@ def forget(pks: Sequence[int]) -> None:
                 for acted in (sum(said.values()),)
             ],
         )
-    bulk.delete(Mention, "finding_id", pks)
-    of_entities, periods, accounts = Counts(), Counts(), Counts()
-    for (_, _, entity_id), said in named.items():
-        for pk in said:
-            of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
-    for account_id, *columns, seen_at in found.values():
-        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        periods[False, hour, *columns] -= 1
-        periods[True, hour.replace(hour=0), *columns] -= 1
-        accounts[account_id,] -= 1
     _add(EntitySum, _ENTITY, of_entities)
     days = {day for _, day, _ in of_entities}
     EntitySum.objects.filter(entity__in=ids, day__in=days, findings=0).delete()

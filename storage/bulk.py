@@ -78,8 +78,9 @@ def delete(model: type[models.Model], column: str, values: Iterable[int]) -> Non
         "postgresql": "SELECT value::bigint FROM json_array_elements_text(%s::json)",
     }
     table, name = map(connection.ops.quote_name, (model._meta.db_table, column))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {table} WHERE {name} IN ({functions[connection.vendor]})",  # noqa: S608
-            [json.dumps([*values])],
-        )
+    if listed := [*values]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {table} WHERE {name} IN ({functions[connection.vendor]})",  # noqa: S608
+                [json.dumps(listed)],
+            )

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -74,7 +74,7 @@ def archive(
             if is_dry_run:
                 result.archived += len(finished)
             elif finished:
-                _archive(place, sorted(finished), before, now, result)
+                _archive(place, sorted(finished), result)
     result.kept = Finding.objects.filter(seen_at__lt=before).count()
     result.kept -= result.archived if is_dry_run else 0
     return result
@@ -116,15 +116,13 @@ def _parts(rows: Sequence[tuple[str, int, int]]) -> Iterator[list[int]]:
         yield part
 
 
-def _archive(
-    place: Place, pks: Sequence[int], before: datetime, now: datetime, result: Result
-) -> None:
+def _archive(place: Place, pks: Sequence[int], result: Result) -> None:
     contents = content.of(pks)
     there = _still_in(place, contents)
     new = {pk: one for pk, one in contents.items() if pk not in there}
     file = _write(place, list(new.values())) if new else None
     try:
-        _delete(file, contents, before, now)
+        _delete(file, contents)
     except _Changed:
         # The next run finds out what became of them.
         _empty_unfinished(place)
@@ -193,9 +191,7 @@ def _write(place: Place, contents: Sequence[Content]) -> ArchiveFile:
 
 
 @transaction.atomic
-def _delete(
-    file: ArchiveFile | None, contents: Mapping[int, Content], before: datetime, now: datetime
-) -> None:
+def _delete(file: ArchiveFile | None, contents: Mapping[int, Content]) -> None:
     """Deletes findings that are in the archive, with all that belongs to them.
 
     Raises _Changed, and deletes nothing, if they are not just as they were.
@@ -207,16 +203,17 @@ def _delete(
             raise _Changed
     if content.of(pks, is_locked=True) != contents:
         raise _Changed
-    if due.old(before, now=now).filter(pk__in=pks).count() != len(pks):
-        raise _Changed
     actions = [one["id"] for each in contents.values() for one in each.actions]
     for model in (Attempt, Verdict, Memory):
         bulk.delete(model, "reaction_id", actions)
     bulk.delete(Reaction, "id", actions)
     bulk.delete(TriageEntry, "finding_id", pks)
     bulk.delete(ArchiveCopy, "finding_id", pks)
-    sums.forget(pks)
+    forgotten = sums.mentioned(pks)
     bulk.delete(Finding, "id", pks)
+    if connection.vendor == "postgresql":
+        connection.check_constraints()  # now, and not at the end, when others wait for the sums
+    sums.forget(forgotten)
 
 
 def _empty_unfinished(place: Place) -> None:

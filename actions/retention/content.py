@@ -85,7 +85,7 @@ def of(pks: Sequence[int], *, is_locked: bool = False) -> dict[int, Content]:
     done = [action for several in reactions.values() for action in several]
     for log, model in (("attempts", Attempt), ("verdicts", Verdict), ("memories", Memory)):
         rows_of = cast("Any", model).objects.filter(reaction__in=[action["id"] for action in done])
-        logs = _logs(rows_of, "reaction_id")
+        logs = _logs(rows_of, "reaction_id") if done else {}
         for action in done:
             action[log] = logs.get(action["id"], [])
     return {
