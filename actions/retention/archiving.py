@@ -9,13 +9,14 @@ empties that file first: each finding is either here or in the archive, and in t
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -30,7 +31,9 @@ from storage import bulk
 from storage.locks import only_one
 
 LOCK = "actions.retention"
-BATCH = 500  # findings in one file and one transaction, which holds its locks far below a second
+LONGEST = 1.0  # seconds for which a transaction may hold its locks
+BATCH = 500  # findings in one file and one transaction, at most
+TRIES = 3
 BATCH_BYTES = 8 * 1024 * 1024  # of raw findings
 
 
@@ -67,20 +70,33 @@ def archive(
             return result
         if not is_dry_run:
             _empty_unfinished(place)
-        for pks in _batches(due.old(before, now=now), before):
+        size = _Size()
+        for pks in _batches(due.old(before, now=now), before, size):
             if stop.is_set():
                 break
-            finished = due.finished(pks)
             if is_dry_run:
-                result.archived += len(finished)
-            elif finished:
-                _archive(place, sorted(finished), result)
+                result.archived += len(due.finished(pks))
+            else:
+                size.adapt(_archive(place, pks, result))
     result.kept = Finding.objects.filter(seen_at__lt=before).count()
     result.kept -= result.archived if is_dry_run else 0
     return result
 
 
-def _batches(old: QuerySet[Finding], before: datetime) -> Iterator[list[int]]:
+@dataclass(slots=True)
+class _Size:
+    """The findings of a batch: fewer if the database takes long."""
+
+    most: int = BATCH
+
+    def adapt(self, took: float) -> None:
+        if took > LONGEST / 2:
+            self.most = max(self.most // 2, 1)
+        elif took < LONGEST / 8:
+            self.most = min(self.most * 2, BATCH)
+
+
+def _batches(old: QuerySet[Finding], before: datetime, size: _Size) -> Iterator[list[int]]:
     """Yields the primary keys of batches, the oldest day first."""
     begin: datetime | None = None
     while True:
@@ -94,7 +110,7 @@ def _batches(old: QuerySet[Finding], before: datetime) -> Iterator[list[int]]:
         end = begin + timedelta(days=1)
         of_day = old.filter(seen_at__gte=begin, seen_at__lt=end)
         rows = of_day.annotate(size=Length("raw")).order_by("account_id", "pk")
-        yield from _parts(list(rows.values_list("account_id", "pk", "size")))
+        yield from _parts(list(rows.values_list("account_id", "pk", "size")), size)
         begin = end
 
 
@@ -102,34 +118,41 @@ def _day(at: datetime) -> date:
     return at.astimezone(UTC).date()
 
 
-def _parts(rows: Sequence[tuple[str, int, int]]) -> Iterator[list[int]]:
+def _parts(rows: Sequence[tuple[str, int, int]], size: _Size) -> Iterator[list[int]]:
     part: list[int] = []
-    bytes_, account = 0, ""
-    for account_id, pk, size in rows:
-        if part and (account_id != account or len(part) == BATCH or bytes_ + size > BATCH_BYTES):
+    total, account = 0, ""
+    for account_id, pk, length in rows:
+        is_full = len(part) >= size.most or total + length > BATCH_BYTES
+        if part and (is_full or account_id != account):
             yield part
-            part, bytes_ = [], 0
+            part, total = [], 0
         account = account_id
-        bytes_ += size
+        total += length
         part.append(pk)
     if part:
         yield part
 
 
-def _archive(place: Place, pks: Sequence[int], result: Result) -> None:
-    contents = content.of(pks)
-    there = _still_in(place, contents)
-    new = {pk: one for pk, one in contents.items() if pk not in there}
-    file = _write(place, list(new.values())) if new else None
-    try:
-        _delete(file, contents)
-    except _Changed:
-        # The next run finds out what became of them.
-        _empty_unfinished(place)
-        return
-    result.archived += len(new)
-    result.returned += len(there)
-    result.files += bool(file)
+def _archive(place: Place, pks: Sequence[int], result: Result) -> float:
+    """Archives a batch, and returns for how many seconds the transaction ran that deleted it."""
+    for _ in range(TRIES):
+        contents = content.of(sorted(due.finished(pks)))
+        if not contents:
+            return 0
+        there = _still_in(place, contents)
+        new = [one for pk, one in contents.items() if pk not in there]
+        file = _write(place, new) if new else None
+        begun = time.monotonic()
+        try:
+            _delete(file, contents)
+        except (_Changed, OperationalError):  # or it would have waited too long for a lock
+            _empty_unfinished(place)
+            continue
+        result.archived += len(new)
+        result.returned += len(there)
+        result.files += bool(file)
+        return time.monotonic() - begun
+    return 0  # another day
 
 
 def _still_in(place: Place, contents: Mapping[int, Content]) -> set[int]:
@@ -197,6 +220,9 @@ def _delete(file: ArchiveFile | None, contents: Mapping[int, Content]) -> None:
     Raises _Changed, and deletes nothing, if they are not just as they were.
     """
     pks = [*contents]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:  # each statement would rather fail than wait longer
+            cursor.execute("SET LOCAL lock_timeout = '500ms'")
     if file:
         unfinished = ArchiveFile.objects.filter(pk=file.pk, finished_at=None, given_up_at=None)
         if not unfinished.update(finished_at=timezone.now()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,6 @@ def test_what_changes_between_the_file_and_the_deletion_is_archived_as_it_is_the
         original(*args)
 
     monkeypatch.setattr(archiving, "_delete", late)
-    assert run().archived == 0
-    assert archived(folder) == []
     assert run().archived == 1
     (row,) = duckdb.execute(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
     assert row == (7,)
@@ -477,6 +476,7 @@ def test_the_command_tells_what_it_does(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_stop_ends_it_after_a_batch_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
+    monkeypatch.setattr(archiving, "_Size", partial(archiving._Size, 1))
     monkeypatch.setattr(archiving, "BATCH", 1)
     stop, original = threading.Event(), archiving._delete
 
