@@ -70,14 +70,14 @@ def archive(
             return result
         if not is_dry_run:
             _empty_unfinished(place)
-        size = _Size()
-        for pks in _batches(due.old(before, now=now), before, size):
+        old, size = due.old(before, now=now), _Size()
+        for pks in _batches(old, before, size):
             if stop.is_set():
                 break
             if is_dry_run:
                 result.archived += len(due.finished(pks))
             else:
-                size.adapt(_archive(place, pks, result))
+                size.adapt(_archive(place, old, pks, result))
     result.kept = Finding.objects.filter(seen_at__lt=before).count()
     result.kept -= result.archived if is_dry_run else 0
     return result
@@ -133,10 +133,11 @@ def _parts(rows: Sequence[tuple[str, int, int]], size: _Size) -> Iterator[list[i
         yield part
 
 
-def _archive(place: Place, pks: Sequence[int], result: Result) -> float:
+def _archive(place: Place, old: QuerySet[Finding], pks: Sequence[int], result: Result) -> float:
     """Archives a batch, and returns for how many seconds the transaction ran that deleted it."""
     for _ in range(TRIES):
-        contents = content.of(sorted(due.finished(pks)))
+        still_old = old.filter(pk__in=pks).values_list("pk", flat=True)
+        contents = content.of(sorted(due.finished(still_old)))
         if not contents:
             return 0
         there = _still_in(place, contents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -47,13 +47,14 @@ def old(before: datetime, *, now: datetime) -> QuerySet[Finding]:
     )
 
 
-def finished(pks: Collection[int]) -> set[int]:
+def finished(pks: Iterable[int]) -> set[int]:
     """Returns those of these old findings whose actions can go with them.
 
     Two rules keep an action. While its target is contained, all actions on the target stay, since
     what undoes the containment reads them. And an undo stays until the containments before it go,
     which would otherwise be in force again.
     """
+    pks = set(pks)
     targets: dict[int, set[Target]] = defaultdict(set)
     undos: list[tuple[int, int, Target]] = []
     rows = Reaction.objects.filter(finding__in=pks, kind__in=IN_ORDER)
@@ -65,7 +66,7 @@ def finished(pks: Collection[int]) -> set[int]:
         if kind not in CONTAINMENT:
             undos.append((pk, finding, one))
     if not targets:
-        return set(pks)
+        return pks
     about = Reaction.objects.filter(
         target__in={name for each in targets.values() for _, name, _ in each}
     )

@@ -180,21 +180,24 @@ def test_a_kill_at_any_step_loses_nothing_and_archives_nothing_twice(
 
 
 @pytest.mark.django_db
-def test_what_changes_between_the_file_and_the_deletion_is_archived_as_it_is_then(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_seen_again", [False, True])
+def test_what_changes_between_the_file_and_the_deletion_is_judged_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_seen_again: bool
 ) -> None:
     stored(1)
     original = archiving._delete
 
     def late(*args: Any) -> None:
         monkeypatch.setattr(archiving, "_delete", original)
-        stored(1, service={"count": 7})
+        stored(1, at=timezone.now() if is_seen_again else OLD, service={"count": 7})
         original(*args)
 
     monkeypatch.setattr(archiving, "_delete", late)
-    assert run().archived == 1
-    (row,) = duckdb.execute(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
-    assert row == (7,)
+    run()
+    assert len(archived(folder)) + Finding.objects.count() == 1
+    assert Finding.objects.exists() == is_seen_again
+    counts = duckdb.execute(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
+    assert counts == ([] if is_seen_again else [(7,)])
 
 
 @pytest.mark.django_db
