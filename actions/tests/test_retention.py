@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.models import QuerySet
+from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -371,6 +372,13 @@ def test_a_day_comes_back_as_it_was_and_nothing_is_done_about_it(
     assert not Reaction.objects.exists()
     assert not any(sums.recount(repair=False).values())
     assert Entity.objects.get(name="i-0123456789abcdef0").findings == totals - 1
+
+    client = Client()
+    client.force_login(operator)
+    page = client.get(f"/events/{back.pk}").content.decode()
+    assert "was brought back from the archive" in page
+    assert "decides on no action for it" in page
+    assert "are in the archive, unless" in client.get("/events").content.decode()
 
     call_command("importfindings", str(folder))
     assert "1 stored, 0 updated, 1 unchanged" in capsys.readouterr().out
