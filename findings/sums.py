@@ -254,7 +254,9 @@ def forget(forgotten: Forgotten) -> None:
     EntitySum.objects.filter(entity__in=ids, day__in=days, findings=0).delete()
     kinds = EntitySum.objects.filter(entity=OuterRef("pk"), findings__gt=0).order_by()
     count = kinds.values("entity").annotate(n=Count("finding_type", distinct=True)).values("n")
-    Entity.objects.filter(pk__in=ids).update(types=Coalesce(Subquery(count), 0))
+    Entity.objects.filter(pk__in=ids).update(
+        types=Coalesce(Subquery(count), 0), last_seen_at=_newest_mention()
+    )
     mentions = Mention.objects.filter(entity=OuterRef("pk"))
     unnamed = Entity.objects.filter(~Exists(mentions), pk__in=ids, findings=0)
     bulk.delete(EntitySum, "entity_id", gone := list(unnamed.values_list("pk", flat=True)))

@@ -10,8 +10,8 @@ class Migration(migrations.Migration):
     """The archive, and triggers that let go what retention has archived."""
 
     dependencies = [
-        ("actions", "0011_approval_by_programs"),
-        ("findings", "0017_simulate"),
+        ("actions", "0012_count_by_state"),
+        ("findings", "0021_retain_triage"),
     ]
 
     operations = [
