@@ -8,6 +8,7 @@ from django.utils import timezone
 from actions.retention import archiving, places
 from actions.retention.places import ArchiveError
 from findings import retention
+from license import clock
 from serving.commands import session_and_queue, stop_event
 
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         stop = stop_event()
-        session, _ = session_and_queue("")
+        session, _ = session_and_queue("", clock.heard)
         place = places.configured(session)
         now = timezone.now()
         begin = retention.begin(now)

@@ -19,6 +19,7 @@ from actions.retention.places import ArchiveError
 from findings.guardduty.files import Found, Stream, read_findings
 from findings.guardduty.parser import Unparsed
 from findings.ingest import IngestResult
+from license import clock
 from serving import logs
 from serving.commands import session_and_queue
 
@@ -77,7 +78,7 @@ class Command(BaseCommand):
         return total
 
     def _restore(self, name: str) -> IngestResult:
-        session, _ = session_and_queue("")
+        session, _ = session_and_queue("", clock.heard)
         return restoring.restore(name, now=timezone.now(), session=session, refuse=self._refuse)
 
     def _is_refused(self, name: str, found: Found) -> bool:
