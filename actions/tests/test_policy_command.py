@@ -192,7 +192,7 @@ def test_fixtures_pass_or_name_what_failed(file: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"wrong.yaml:2:5: /tests/0: Set either finding or"):
         run("test", wrong)
     wrong.write_text('against: "a\\0"\ntests:\n  - {finding: none.json, expect: BLOCK}\n')
-    with pytest.raises(CommandError, match="wrong.yaml:1:1: /against"):
+    with pytest.raises(CommandError, match=r"wrong\.yaml:1:1: /against"):
         run("test", wrong)
     wrong.write_text("tests:\n  - {finding: none.json, expect: BLOCK}\n")
     with pytest.raises(CommandError, match="1 of 1 test failed"):
