@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -112,7 +113,9 @@ def _tries(session: boto3.Session) -> Iterator[_Try]:
         (domain_lists.LISTS, "Domain list"),
     ):
         yield from _lists(session, accounts, lists, name)
-    yield _Try("Bucket of saved findings", settings.SAVE_BUCKET, lambda: _bucket(session))
+    archive = settings.ARCHIVE_BUCKET.partition("/")[0]
+    for name, bucket in (("saved findings", settings.SAVE_BUCKET), ("the archive", archive)):
+        yield _Try(f"Bucket of {name}", bucket, partial(_bucket, session, bucket))
     yield _Try("Topic of notifications", settings.NOTIFY_TOPIC_ARN, lambda: _topic(session))
     ids = list(islice(_member_accounts(), ROLES))
     for account_id in ids:
@@ -129,9 +132,9 @@ def _queue(session: boto3.Session) -> str:
     return f"About {answer['Attributes'][name]} messages wait."
 
 
-def _bucket(session: boto3.Session) -> str:
+def _bucket(session: boto3.Session, name: str) -> str:
     client: Any = session.client("s3", config=QUICK)
-    answer = client.get_bucket_location(Bucket=settings.SAVE_BUCKET)
+    answer = client.get_bucket_location(Bucket=name)
     return f"It is in {answer.get('LocationConstraint') or 'us-east-1'}."
 
 

@@ -38,11 +38,13 @@ READS = {
 def deployment(cloud: Cloud, settings: Settings) -> Settings:
     """The settings of a deployment with all that the portal uses in AWS."""
     place = {"LocationConstraint": aws.REGION}
-    cloud.client("s3").create_bucket(Bucket="evidence", CreateBucketConfiguration=place)
+    for name in ("evidence", "history"):
+        cloud.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=place)
     settings.BLOCK_IP_SETS = [cloud.ip_set("blocked")]
     settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
     settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
     settings.SAVE_BUCKET = "evidence"
+    settings.ARCHIVE_BUCKET = "history/of/findings"
     settings.NOTIFY_TOPIC_ARN, _ = cloud.topic_with_queue()
     settings.FINDINGS_QUEUE_URL = cloud.queue()
     settings.MEMBER_ACCOUNTS = [MEMBER]
@@ -67,7 +69,8 @@ def test_all_is_reached_and_only_read(
     assert [one.text for one in found.values() if one.result != Result.OK] == []
     assert set(found) == {
         "Role of the worker", "Queue of findings", "IP set", "Prefix list", "Domain list",
-        "Bucket of saved findings", "Topic of notifications", "Role ThreatReactionContainment",
+        "Bucket of saved findings", "Bucket of the archive", "Topic of notifications",
+        "Role ThreatReactionContainment",
     }  # fmt: skip
     assert found["IP set"].text == "0 of 10000 entries."
     assert set(cloud.asked) <= READS
@@ -94,6 +97,7 @@ def test_an_error_is_told_with_the_permission_that_is_missing(
         "Prefix list": "ec2:DescribeManagedPrefixLists",
         "Domain list": "route53resolver:ListFirewallDomains",
         "Bucket of saved findings": "s3:GetBucketLocation",
+        "Bucket of the archive": "s3:GetBucketLocation",
         "Topic of notifications": "sns:GetTopicAttributes",
         "Role ThreatReactionContainment": "sts:AssumeRole",
     }
