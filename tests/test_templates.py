@@ -26,6 +26,7 @@ NOT_IN_THE_TEMPLATE = {
     "DATABASE_URL",  # it would hold a password; DATABASE_HOST and the others replace it
     "COMMIT",  # the image sets it
     "DOTENV_PATH",  # the image has no .env file
+    "ARCHIVE_FOLDER",  # ARCHIVE_BUCKET replaces it
     "DEBUG",  # never in production
     "LICENSE_PUBLIC_KEY_PATH",  # the key is in the image
     "PANEL_URL",  # the vendor's
