@@ -9,7 +9,6 @@ class Migration(migrations.Migration):
     """The trigger lets go what retention has archived."""
 
     dependencies = [
-        ("findings", "0018_journal"),
         ("findings", "0020_index_last_seen"),
     ]
 
