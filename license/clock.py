@@ -9,7 +9,8 @@ behind it, licenses are judged at that time. It comes from:
 - the last write, by this server's clock. A license must be in force for a write, so a clock that
   was wrong cannot end a license this way.
 
-If AWS contradicts one of the last two, which a machine has measured, it is forgotten. The content of a finding, which others choose, never counts.
+If AWS contradicts one of the last two, which this machine has measured, it is forgotten. The
+content of a finding, which others choose, never counts.
 """
 
 from __future__ import annotations
