@@ -19,7 +19,7 @@ def tell(at: datetime) -> None:
 
     `manage.py verifyjournal --expect` finds out whether a logged head is still in its journal.
     """
+    heads = [journal.head(model) for model in journal.journals()]  # first, as it can fail
     if cache.add(f"journal-heads-told-{at:%Y-%m-%d}", True, timeout=KEPT.total_seconds()):
-        for model in journal.journals():
-            table, lines, sha256 = journal.head(model)
+        for table, lines, sha256 in heads:
             logger.info("Journal %s: %d lines, head %s.", table, lines, sha256)

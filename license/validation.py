@@ -6,7 +6,7 @@ The dates are judged at `license.clock.judged_at`, which is later than a clock t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -125,7 +125,7 @@ def _of_keys(
     """Return the validations of these keys. `seconds` is the latest of the stored times."""
     keyring = _keyring_or_error()
     read = [_read(key, keyring) for key in keys]
-    floor = datetime.fromtimestamp(seconds or 0, UTC)
+    floor = clock.instant(seconds or 0)
     if isinstance(keyring, LicenseError):
         return Installed(read, clock.judged_at(now, floor))
     listed = revocations.in_force(keyring, remembered=remembered, at=now)

@@ -140,10 +140,20 @@ def verify(model: type[models.Model], *, among: set[str] | None = None) -> Proof
     """
     table = model._meta.db_table
     time = next((f.column for f in model._meta.concrete_fields if _is_time(f)), None)
-    before, previous, lines = deque([(0, None, NOTHING)], maxlen=_LOOK_BACK), NOTHING, 0
-    for pk, said, own, content in _lines(model):
+    before: deque[tuple[int | None, datetime | None, str]]
+    before, previous, lines = deque([(None, None, NOTHING)], maxlen=_LOOK_BACK), NOTHING, 0
+    rows = _lines(model)
+    while True:
+        try:
+            if (row := next(rows, None)) is None:
+                return Proof(Head(table, lines, previous), None)
+            pk, said, own, content = row
+            computed = digest(table, said if own else previous, content)
+        except (ValueError, TypeError, AttributeError):  # SQLite stores any type in any column
+            pk = _after(model, before[-1][0]).values_list("pk", flat=True)[0]
+            broken = Break(pk, None, "This line was edited: it has a value that cannot be read.")
+            return Proof(Head(table, lines, previous), broken)
         at = content[time] if time else None
-        computed = digest(table, said if own else previous, content)
         broken = None
         if (own and computed != own) or (said and not own):
             broken = Break(pk, at, "This line was edited: its SHA-256 is another.")
@@ -156,7 +166,6 @@ def verify(model: type[models.Model], *, among: set[str] | None = None) -> Proof
         before.append((pk, at, previous))
         if among:
             among.discard(previous)
-    return Proof(Head(table, lines, previous), None)
 
 
 def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -170,7 +179,7 @@ def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaE
         f"UPDATE {schema_editor.quote_name(table)}"  # noqa: S608  (a trusted name)
         " SET previous_sha256 = %s, sha256 = %s WHERE id = %s"
     )
-    previous, last = NOTHING, 0
+    previous, last = NOTHING, None
     while True:
         rows = []
         for pk, _, _, content in _lines(model, after=last, limit=_BATCH):
@@ -206,14 +215,19 @@ def _content_of(line: models.Model) -> dict[str, Any]:
 
 
 def _lines(
-    model: type[models.Model], *, after: int = 0, limit: int | None = None
+    model: type[models.Model], *, after: int | None = None, limit: int | None = None
 ) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
     """Yield the primary key, both hashes and the content of each line after this one."""
     columns = _columns(model)
-    query = model._base_manager.filter(pk__gt=after).order_by("pk")
-    rows = query.values_list("pk", *HASHES, *columns)
+    rows = _after(model, after).values_list("pk", *HASHES, *columns)
     for pk, previous, own, *values in rows[:limit].iterator(chunk_size=_BATCH):
         yield pk, previous, own, dict(zip(columns, values, strict=True))
+
+
+def _after(model: type[models.Model], pk: int | None) -> models.QuerySet[Any]:
+    """Return the lines after this one; all, also with a forged negative primary key, if None."""
+    lines = model._base_manager.order_by("pk")
+    return lines if pk is None else lines.filter(pk__gt=pk)
 
 
 def _last(model: type[models.Model]) -> str:
@@ -222,17 +236,20 @@ def _last(model: type[models.Model]) -> str:
     last = hashes.first()
     if last is None or last[1]:
         return last[1] if last else NOTHING
-    pk, previous = hashes.exclude(sha256="").first() or (0, NOTHING)
+    pk, previous = hashes.exclude(sha256="").first() or (None, NOTHING)
     for _, _, _, content in _lines(model, after=pk):
         previous = digest(model._meta.db_table, previous, content)
     return previous
 
 
-def _gap(line: Break, said: str, before: Iterable[tuple[int, datetime | None, str]]) -> Break:
+def _gap(
+    line: Break, said: str, before: Iterable[tuple[int | None, datetime | None, str]]
+) -> Break:
     """Return what is wrong with a line that does not follow the one before it."""
     known = list(before)
     hashes = [sha256 for _, _, sha256 in known]
     if said in hashes:
         pk, at, _ = known[hashes.index(said) + 1]
+        assert pk is not None  # noqa: S101  (only what the first line follows has none)
         return Break(pk, at, f"This line was inserted: line {line.pk} follows the one before it.")
     return line._replace(what="The line before it was deleted, or was edited with its SHA-256.")

@@ -117,6 +117,20 @@ def test_a_line_that_was_changed_is_named_with_its_time(sql: str, broken: int, w
     assert what in text
 
 
+@pytest.mark.one_database  # PostgreSQL refuses values of other types
+@pytest.mark.parametrize(
+    "edit", ["changed_at = 'yesterday'", "changed_at = '2026-13-45'", "client_id = x'00ff'"]
+)
+def test_a_line_with_a_value_that_cannot_be_read_is_named(edit: str) -> None:
+    for number in range(3):
+        change(number)
+    second = ids()[1]
+    tamper(f"UPDATE findings_policychange SET {edit} WHERE id = %s", [second])  # noqa: S608
+    text, code = verify()
+    assert code == 1
+    assert f"findings_policychange: BROKEN at line {second}. This line was edited" in text
+
+
 def test_a_line_that_was_inserted_or_rewritten_with_its_hash_is_named() -> None:
     for number in range(3):
         change(number)
@@ -145,6 +159,17 @@ def test_a_line_that_was_inserted_or_rewritten_with_its_hash_is_named() -> None:
     assert broken
     assert broken.pk == third.pk + 100
     assert "edited with its SHA-256" in broken.what
+
+
+def test_a_line_that_was_inserted_before_the_first_one_is_named() -> None:
+    change(0)
+    (first,) = PolicyChange.objects.all()
+    forged = PolicyChange(pk=-5, **journal._content_of(first))
+    forged.sha256 = journal.digest("findings_policychange", journal.NOTHING, {})
+    forged.save_base(raw=True, force_insert=True)
+    broken = journal.verify(PolicyChange).broken
+    assert broken
+    assert broken.pk == -5
 
 
 @given(data=st.data())

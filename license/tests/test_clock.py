@@ -186,6 +186,45 @@ def test_a_write_by_a_wrong_clock_ends_no_license_and_aws_corrects_it() -> None:
     assert not status.current(BEGIN + HOUR).clock_note
 
 
+def test_aws_corrects_a_clock_of_the_machine_that_jumped(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    process = Memory()
+    process.note(Source.AWS, BEGIN)
+    now.seconds += 40 * 24 * 60 * 60  # such as by a container that was moved to another host
+    process.store()
+    assert status.current(BEGIN + HOUR).kind is Kind.EXPIRED
+    process.note(Source.AWS, BEGIN + HOUR)
+    now.seconds += 60 * 60
+    process.store()
+    assert clock.seen()[Source.RUNNING] == BEGIN + 2 * HOUR
+    assert status.current(BEGIN + HOUR).allows_writes
+
+
+def test_an_old_answer_of_aws_corrects_nothing() -> None:
+    saw(Source.AWS, BEGIN + timedelta(days=9))
+    saw(Source.WRITE, BEGIN + timedelta(days=10))
+    saw(Source.AWS, BEGIN)
+    assert clock.seen()[Source.WRITE] == BEGIN + timedelta(days=10)
+
+
+def test_a_stored_time_that_is_wrong_refuses_writes_and_can_be_deleted(
+    administrator: User,
+) -> None:
+    SeenTime.objects.create(source=Source.SQS, seconds=10**17)  # no calendar has it
+    SeenTime.objects.create(source="later", seconds=0)  # of a later version
+    with time_machine.travel(BEGIN + HOUR, tick=False):
+        client = Client()
+        client.force_login(administrator)
+        assert "9999-01-01T00:00:00Z has been seen" in client.get("/license").content.decode()
+        refused = client.put("/findings", "{}", content_type="application/json")
+        assert refused.status_code == 403
+        assert clock.seen()[Source.SQS].year == 9999
+        SeenTime.objects.all().delete()
+        clock.memory = Memory()  # the process is started again
+        assert status.current().allows_writes
+
+
 def test_a_database_that_stores_no_time_stops_nothing(
     valid_license: License, caplog: pytest.LogCaptureFixture
 ) -> None:
