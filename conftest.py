@@ -74,13 +74,18 @@ def _plain_static_names(settings: Settings, _empty_folder: Path) -> None:
     }
 
 
+@pytest.fixture(scope="session")
+def _vendor_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("public")
+
+
 @pytest.fixture(autouse=True)
-def _trusted_vendor(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _trusted_vendor(settings: Settings, _vendor_folder: Path) -> None:
     """Trust the vendor of `license.tests.keys`, without a revocation list."""
-    folder = tmp_path_factory.mktemp("public")
-    settings.LICENSE_PUBLIC_KEY_PATH = folder / "public-key.pem"
+    settings.LICENSE_PUBLIC_KEY_PATH = _vendor_folder / "public-key.pem"
     settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem())
-    settings.LICENSE_REVOCATIONS_PATH = folder / "revocations.jwt"
+    settings.LICENSE_REVOCATIONS_PATH = _vendor_folder / "revocations.jwt"
+    settings.LICENSE_REVOCATIONS_PATH.unlink(missing_ok=True)  # of an earlier test
 
 
 def install(key: str) -> License:

@@ -24,12 +24,10 @@ FOR_STRANGERS = [
 PAGES = [
     "/",
     "/entities",
-    "/entities?kind=odd",
     "/entities/1",
     "/actions/by-hand/events?finding=1&finding=2",
     "/accounts",
     "/actions",
-    "/actions?state=odd",
     "/actions/allowlist",
     "/admin/actions/reaction/",
     "/events",
@@ -42,8 +40,6 @@ PAGES = [
     "/license/account-proof",
     "/application",
     "/api/docs",
-    "/nowhere",
-    "/problems/invalid-request",
     "/accounts/2fa/",
     "/accounts/2fa/totp/activate/",
     "/accounts/2fa/webauthn/",
@@ -61,7 +57,6 @@ PAGES = [
     "/accounts/logout/",
     "/admin/",
     "/admin/auth/user/",
-    "/admin/auth/user/add/",
     "/admin/auth/group/",
     "/admin/license/license/",
     "/admin/license/license/add/",
@@ -71,15 +66,7 @@ PAGES = [
     "/admin/allauth_idp_oidc/client/",
     "/admin/allauth_idp_oidc/client/add/",
 ]
-WITHOUT_A_LICENSE = [
-    "/",
-    "/actions",
-    "/application",
-    "/threats",
-    "/license",
-    "/admin/",
-    "/admin/license/license/",
-]
+WITHOUT_A_LICENSE = ["/", "/threats", "/admin/"]  # the banner, what is disabled, the admin's banner
 LISTS = [  # of these, the first row's own page, and those that hang on it
     "/admin/auth/user/",
     "/admin/auth/group/",
@@ -153,8 +140,7 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
-        ("vera", ["/", "/events", "/threats", "/changes", "/license"]),
-        ("oscar", ["/", "/events", "/threats"]),
+        ("vera", ["/", "/events", "/threats", "/license"]),
         ("stella", ["/", "/admin/"]),
     ],
 )
@@ -230,8 +216,9 @@ def test_a_second_factor_is_accessible_from_enrolling_to_signing_in(
 def test_the_license_is_accessible_in_every_state(page: Page, server: Server) -> None:
     sign_in(page, "ada")
     found: list[str] = []
-    # Those that write come last: a key that is good now stays in force.
-    for state in sorted(STATES.values(), key=lambda state: state.writes == 200):
+    # One for each heading. Those that write come last: a key that is good now stays in force.
+    one_of_each = {state.heading: state for state in STATES.values()}.values()
+    for state in sorted(one_of_each, key=lambda state: state.writes == 200):
         for key in state.history():
             server.put_into_history(key)
         page.goto("/license")
@@ -267,11 +254,9 @@ def test_a_tripped_breaker_is_accessible(chromium: Browser, databases: Databases
     with running(databases, CONTAINMENT="on") as server, new_page(chromium, server.url) as page:
         assert server.manage("shell", "-v0", "-c", trip).returncode == 0
         sign_in(page, "oscar")
-        found: list[str] = []
-        for path in ("/actions", "/license"):
-            page.goto(path)
-            expect(page.locator(".banner").last).to_contain_text("Containment has stopped")
-            found += wrong_with(page)
+        page.goto("/actions")
+        expect(page.locator(".banner").last).to_contain_text("Containment has stopped")
+        found = wrong_with(page)
     assert found == [], "\n".join(found)
 
 

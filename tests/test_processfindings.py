@@ -117,21 +117,13 @@ PENDING = "SELECT count(*) FROM actions_reaction WHERE state = 'pending'"
 STORED = "SELECT count(*) FROM findings_finding"
 
 
+# actions/tests/test_killed.py kills workers at each other step, in its process.
+@every_database
 @pytest.mark.parametrize(
     ("operation", "after"),
     [
-        ("ReceiveMessage", True),
-        pytest.param("DeleteMessageBatch", False, marks=every_database),  # after the commit
-        ("DeleteMessageBatch", True),
-        ("GetIPSet", False),
-        ("UpdateIPSet", False),
-        pytest.param("UpdateIPSet", True, marks=every_database),  # before the commit
-        ("ModifyManagedPrefixList", True),
-        ("ModifyNetworkInterfaceAttribute", True),
-        ("UpdateAccessKey", False),
-        ("UpdateAccessKey", True),
-        ("PUT", False),
-        ("PUT", True),
+        ("DeleteMessageBatch", False),  # after the commit of the findings
+        ("UpdateIPSet", True),  # before the commit of the reaction
     ],
 )
 def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
@@ -158,16 +150,9 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert_all_is_done(cloud, environment, instance)
 
 
-@pytest.mark.parametrize(
-    ("operation", "after"),
-    [
-        ("UpdateIPSet", False),
-        pytest.param("UpdateIPSet", True, marks=every_database),  # before the commit
-        ("ModifyManagedPrefixList", True),
-    ],
-)
+@every_database
 def test_a_worker_that_is_killed_while_it_lifts_a_block_leaves_it_to_the_next(
-    cloud: Cloud, environment: dict[str, str], tmp_path: Path, operation: str, after: bool
+    cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
     unblocks = "SELECT state, count(*) FROM actions_reaction WHERE kind = 'UNBLOCK' GROUP BY 1"
     send(cloud, environment, [attack(1)])
@@ -176,9 +161,9 @@ def test_a_worker_that_is_killed_while_it_lifts_a_block_leaves_it_to_the_next(
     ended = "UPDATE actions_reaction SET ends_at = decided_at, lifts_at = decided_at RETURNING id"
     query(environment, ended)
     cloud.asked.clear()
-    cloud.hang(operation, after=after)
+    cloud.hang("UpdateIPSet", after=True)  # before the commit
     with worker(environment, tmp_path / "log") as process:
-        cloud.wait_for(operation)
+        cloud.wait_for("UpdateIPSet")
         process.send_signal(signal.SIGKILL)
         process.wait(30)
     cloud.mend()

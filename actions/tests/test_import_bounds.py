@@ -27,13 +27,13 @@ MIB = 1024 * 1024
 SIZE = 5 * MIB  # unpacked; compressed it is at most about 25 KiB
 
 
-def packed(piece: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
-    """Returns 5 MiB of the repeated piece, compressed."""
+def packed(piece: bytes, *, before: bytes = b"", after: bytes = b"", size: int = SIZE) -> bytes:
+    """Returns 5 MiB of the repeated piece, or another size, compressed."""
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
         file.write(before)
         block = piece * (MIB // len(piece))
-        for _ in range(SIZE // MIB):
+        for _ in range(size // MIB):
             file.write(block)
         file.write(after)
     return out.getvalue()
@@ -42,13 +42,16 @@ def packed(piece: bytes, *, before: bytes = b"", after: bytes = b"") -> bytes:
 BOMBS: dict[str, Callable[[], bytes]] = {
     "one long text": lambda: packed(b"x", before=b'[{"id": "', after=b'"}]'),
     "many members": lambda: packed(b'{"a": 1},', before=b'{"Findings": [{"id": [', after=b"0]}]}"),
-    "many small findings": lambda: packed(b"{},\n", before=b"[", after=b"{}]"),
-    "many empty lines": lambda: packed(b"\n", before=b"{}\n{}\n"),
     "white space": lambda: packed(b" " * 1024, before=b"[", after=b"]"),
     "one long line": lambda: packed(b"x", before=b"{}\n{}\n"),
     "nested": lambda: packed(b"[", before=b"["),
     "digits": lambda: packed(b"9", before=b"[", after=b"]"),
-    "many lines": lambda: packed(b"{}\n"),
+}
+# Reading these takes time, and not memory: a part of the size shows the same.
+SMALL: dict[str, Callable[[], bytes]] = {
+    "many small findings": lambda: packed(b"{},\n", before=b"[", after=b"{}]", size=MIB),
+    "many empty lines": lambda: packed(b"\n", before=b"{}\n{}\n", size=MIB),
+    "many lines": lambda: packed(b"{}\n", size=MIB),
 }
 
 
@@ -78,12 +81,14 @@ def read(data: bytes) -> list[Found]:
     return list(read_findings(io.BufferedReader(cast(Any, io.BytesIO(data)))))
 
 
-def read_in_little_memory(data: bytes) -> str:
+def read_in_little_memory(data: bytes, *, any_ratio: int = files.ANY_RATIO) -> str:
     """Returns the reader's last result, from a process that is limited to 400 MiB."""
     script = (
         "import io, sys\n"
+        "from findings.guardduty import files\n"
         "from findings.guardduty.files import read_findings\n"
         "from findings.guardduty.parser import Unparsed\n"
+        f"files.ANY_RATIO = {any_ratio}\n"
         "count = 0\n"
         "for found in read_findings(io.BufferedReader(io.BytesIO(sys.stdin.buffer.read()))):\n"
         "    count += 1\n"
@@ -118,6 +123,14 @@ def test_a_small_file_that_unpacks_to_much_is_refused(bomb: str) -> None:
         or "longer than 1024 KiB" in said
         or "nested too deeply" in said
     )
+
+
+@pytest.mark.parametrize("bomb", SMALL)
+def test_a_small_file_with_too_many_items_is_refused(bomb: str) -> None:
+    data = SMALL[bomb]()
+    assert len(data) < MIB / files.MAX_RATIO
+    said = read_in_little_memory(data, any_ratio=files.ANY_RATIO // 16)
+    assert "too many times its size" in said
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "1e999999", "9" * 1_000_000])

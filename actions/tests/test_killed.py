@@ -97,3 +97,18 @@ def test_what_a_worker_leaves_at_any_step_is_finished_and_given_back(
         undo(containment, operator)
     assert work(event) > 2
     assert state() == before
+
+
+@pytest.mark.one_database  # tests/test_processfindings.py kills real workers on both
+@pytest.mark.parametrize("event", ["before-send", "after-call"])
+def test_a_finding_that_a_worker_left_is_saved_once(
+    cloud: Cloud, ip_set: str, settings: Settings, event: str
+) -> None:
+    settings.SAVE_BUCKET = "evidence"
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": REGION})
+    set_action("SAVE")
+    arrive(attack(1))
+    assert work(event) == 1
+    assert Reaction.objects.get().state == "done"
+    assert s3.list_objects_v2(Bucket="evidence")["KeyCount"] == 1
