@@ -16,6 +16,7 @@ for name in (
     "BLOCK_FOR",
     "BLOCK_IP_SETS",
     "BLOCK_PREFIX_LISTS",
+    "BUCKET_POLICIES",
     "COMMIT",
     "CONTAINMENT",
     "DATABASE_HOST",

@@ -164,6 +164,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         EventBuckets="arn:aws:s3:::invoices",
         Revoke="on",
         Isolation="on",
+        BucketPolicies="on",
         ArchiveFindings="on",
         BlockIpSets=f"arn:aws:wafv2:{REGION}:210987654321:regional/ipset/more/1f-2e",
         BlockPrefixLists=f"arn:aws:ec2:{REGION}:123456789012:prefix-list/pl-0123456789abcdef0",

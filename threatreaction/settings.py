@@ -127,6 +127,7 @@ BLOCK_PREFIX_LISTS = env.list("BLOCK_PREFIX_LISTS", default=[])  # ARNs of EC2 p
 BLOCK_DOMAIN_LISTS = env.list("BLOCK_DOMAIN_LISTS", default=[])  # ARNs of DNS Firewall lists
 NEVER_BLOCK_DOMAINS = env.list("NEVER_BLOCK_DOMAINS", default=[])  # and their subdomains
 ISOLATION = env.str("ISOLATION", default="off")  # or "on"; actions.checks validates it
+BUCKET_POLICIES = env.str("BUCKET_POLICIES", default="off")  # likewise
 QUARANTINE_GROUPS = env.list("QUARANTINE_GROUPS", default=[])  # IDs of security groups
 # The accounts in which the portal assumes the role of deploy/member.yaml: "all", "none" or a list.
 MEMBER_ACCOUNTS = env.list("MEMBER_ACCOUNTS", default=[])
