@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Greatest, Least
 
 from detectors import bounds, records
 from detectors.models import Actor, Bucket, KeyUse, Mark, Sum
-from detectors.records import Counted, Facts, Tally
+from detectors.records import Counted, Facts, Operation, Tally
 from detectors.rules import HOUR
 from storage import bulk
 
@@ -74,6 +74,8 @@ class Added(NamedTuple):
     since: int  # the first slot
     until: int  # and the last
     dormant: dict[str, int]  # the seconds for which a long-lived key was not used, by key
+    actors: frozenset[int]  # the primary keys of those whose sums changed
+    touched: frozenset[int]  # and of those who used a canary key
 
 
 def add(counted: Counted, buckets: Mapping[str, Bucket], *, single: bool) -> list[Added]:
@@ -96,6 +98,12 @@ def add(counted: Counted, buckets: Mapping[str, Bucket], *, single: bool) -> lis
                 min(one.at for one in tallies),
                 max(one.at for one in tallies),
                 _dormant(facts[name].values()),
+                frozenset(one.pk for one in actors.values()),
+                frozenset(
+                    actors[one.principal, one.source].pk
+                    for one in tallies
+                    if one.operation == Operation.CANARY
+                ),
             )
         )
     return added

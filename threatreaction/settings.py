@@ -120,6 +120,8 @@ UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 
 # boto3 gets the AWS region and credentials from the environment or the instance.
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
+# The public addresses from which the account's own instances call AWS, as CIDRs.
+OWN_ADDRESSES = env.list("OWN_ADDRESSES", default=[])
 EVENTS_QUEUE_URL = env.str("EVENTS_QUEUE_URL", default="")  # S3 events; manage.py processevents
 CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
