@@ -28,6 +28,8 @@ SOURCES_MAX = 20  # of one principal; its others are summed as the source ""
 SINGLES_MAX = 100_000  # single events of one hour, in all; further ones come only by file
 KEYS_MAX = 100_000
 
+AT_ONCE = 500  # rows in one statement
+
 Pair = tuple[str, str]  # principal and source
 
 
@@ -265,7 +267,7 @@ def _add_sums(tallies: Iterable[Tally], actors: Mapping[Pair, Actor], *, single:
 def upsert(rows: Iterable[tuple[int, int, int, str, int, int, int, int, int, int]]) -> None:
     """Adds to the sums; a peak becomes the higher one.
 
-    A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks.
+    No two rows are of the same sum. A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks.
     """
     name = connection.ops.quote_name
     table = name(Sum._meta.db_table)
@@ -276,13 +278,17 @@ def upsert(rows: Iterable[tuple[int, int, int, str, int, int, int, int, int, int
         f" THEN excluded.{name(one)} ELSE {table}.{name(one)} END"
         for one in _PEAKS
     ]
+    one = f"({', '.join(['%s'] * len(columns))})"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {table} ({', '.join(map(name, columns))})"  # noqa: S608  (trusted names)
-            f" VALUES ({', '.join(['%s'] * len(columns))})"
-            " ON CONFLICT (actor_id, grain, at, operation) DO UPDATE SET " + ", ".join(updates),
-            list(rows),
-        )
+        every = list(rows)
+        for first in range(0, len(every), AT_ONCE):
+            some = every[first : first + AT_ONCE]
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(map(name, columns))})"  # noqa: S608  (trusted)
+                f" VALUES {', '.join([one] * len(some))}"
+                " ON CONFLICT (actor_id, grain, at, operation) DO UPDATE SET " + ", ".join(updates),
+                [value for row in some for value in row],
+            )
 
 
 def _dormant(facts: Iterable[Facts]) -> dict[str, int]:

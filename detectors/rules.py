@@ -86,7 +86,7 @@ MEASURES = (
         "objects listed or refused",
         {Operation.LIST: 1, Operation.FAILED: 1},
         {MINUTE: 100, FIVE_MINUTES: 200, HOUR: 500},
-        {MINUTE: 300, FIVE_MINUTES: 1200, HOUR: 8000},
+        {MINUTE: 2000, FIVE_MINUTES: 8000, HOUR: 60_000},
     ),
 )
 
