@@ -267,7 +267,8 @@ def _add_sums(tallies: Iterable[Tally], actors: Mapping[Pair, Actor], *, single:
 def upsert(rows: Iterable[tuple[int, int, int, str, int, int, int, int, int, int]]) -> None:
     """Adds to the sums; a peak becomes the higher one.
 
-    No two rows are of the same sum. A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks.
+    A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks. No
+    two rows are of the same sum.
     """
     name = connection.ops.quote_name
     table = name(Sum._meta.db_table)

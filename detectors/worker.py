@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -27,12 +28,13 @@ from detectors.messages import LogFile, Poison
 from detectors.meter import Meter, Outcome
 from detectors.tags import TagsOf
 from license import clock
-from serving import logs, metrics
+from serving import embedded, logs, metrics
 from serving.sqs import Message, Queue
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
+HEARTBEAT = "EventsHeartbeat"  # for an alarm of CloudWatch
 FOLD_EVERY = 60.0  # seconds, also between counts of the queue
 
 
@@ -65,6 +67,8 @@ def run(
                 metrics.count_messages(queue)
                 folding.fold(int(time.time()))
                 clock.memory.store()
+                if settings.LOG_FORMAT == "json":
+                    embedded.log({HEARTBEAT: 1}, timezone.now(), units={HEARTBEAT: "Count"})
                 due = time.monotonic() + FOLD_EVERY
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
             logger.error("Retrying in %s s. %s", PAUSE, type(error).__name__)

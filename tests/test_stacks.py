@@ -162,6 +162,8 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         OrganizationId="o-abcdefghij",
         MemberAccounts="all",
         EventBuckets="arn:aws:s3:::invoices",
+        SingleEvents="on",
+        OwnAddresses="203.0.113.7/32",
         Revoke="on",
         Isolation="on",
         BucketPolicies="on",

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from actions import monitor
+from detectors import worker
+from serving import embedded
 from tests import documented
 from tests.cloudformation.templates import refusals, template
 from tests.server import ROOT
@@ -263,9 +265,9 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         one["Properties"]["MetricName"]
         for one in PORTAL["Resources"].values()
         if one["Type"] == "AWS::CloudWatch::Alarm"
-        and one["Properties"].get("Namespace") == monitor.NAMESPACE
+        and one["Properties"].get("Namespace") == embedded.NAMESPACE
     }
-    assert alarms | {"PendingActions"} == monitor.UNITS.keys()
+    assert alarms | {"PendingActions"} == monitor.UNITS.keys() | {worker.HEARTBEAT}
     body = json.loads(PORTAL["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     shown = {
         name
