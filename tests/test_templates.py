@@ -235,7 +235,10 @@ def test_all_of_the_trail_is_off_unless_buckets_are_given() -> None:
     off = {name for name, one in PORTAL["Resources"].items() if "Event" in name or name == "Trail"}
     assert {"Trail", "EventLogs", "EventsQueue", "EventsTask", "Events", "EventsRole"} <= off
     for name in off:
-        assert PORTAL["Resources"][name]["Condition"] == "WatchesBuckets", name
+        condition = PORTAL["Resources"][name]["Condition"]
+        assert condition in {"WatchesBuckets", "TakesSingleEvents"}, name
+    with_it = PORTAL["Conditions"]["TakesSingleEvents"]["Fn::And"]
+    assert {"Condition": "WatchesBuckets"} in with_it
 
 
 def test_the_bucket_of_the_trail_is_encrypted_versioned_closed_and_emptied() -> None:
