@@ -59,7 +59,9 @@ def take_file(
 
 
 def _canaries(buckets: Iterable[Bucket]) -> Canaries:
-    whole, keys, prefixes = [], [], []
+    whole: list[str] = []
+    keys: list[str] = []
+    prefixes: list[str] = []
     for bucket in buckets:
         if bucket.is_canary:
             whole.append(bucket.name)
