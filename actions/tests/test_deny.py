@@ -136,6 +136,25 @@ def test_a_statement_that_somebody_changed_is_left_and_told(
     assert policy(cloud)["Statement"] == [changed]
 
 
+def test_what_was_not_restored_at_the_end_is_tried_again(
+    cloud: Cloud, session: boto3.Session, settings: Settings
+) -> None:
+    settings.BLOCK_FOR = "1h"
+    arrive(emptied(cloud))
+    work(session)
+    [ours] = policy(cloud)["Statement"]
+    put(cloud, ours | {"Action": "s3:DeleteObject"})
+    at = denial().ends_at
+    assert at
+    for restored in (False, True):
+        assert limits.lift(at) == 1
+        Reaction.objects.all().postpone(timezone.now())
+        work(session)
+        assert (policy(cloud) is None) is restored
+        put(cloud, ours)
+        at += limits.LOOK_AGAIN
+
+
 def test_a_policy_without_room_is_not_changed(cloud: Cloud, session: boto3.Session) -> None:
     finding = emptied(cloud)
     put(cloud, THEIRS | {"Sid": "x" * (bucket_policy.SIZE_MAX - 400)})

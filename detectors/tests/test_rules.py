@@ -78,7 +78,9 @@ def test_the_floor_follows_from_the_situation(situation: Situation, least: float
 
 def test_who_does_somewhat_more_each_day_does_not_become_usual() -> None:
     steady = [2000.0] * 9
-    ramp = [Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 3e3, 4.5e3, 7e3, 1e4])]
+    ramp = [
+        Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 4e3, 8e3, 1.6e4, 3.2e4])
+    ]
     new_job = [Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 1e4, 1e4, 9e3])]
     assert rules.threshold(READS, HOUR, ramp, Situation())[1] < 10_000
     assert rules.threshold(READS, HOUR, new_job, Situation())[1] > 10_000
