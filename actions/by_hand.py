@@ -16,7 +16,15 @@ from django.db.models import QuerySet
 from accounts.api_auth import Caller
 from actions import containment, decisions, limits, undo
 from actions.decisions import Rules
-from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
+from actions.models import (
+    BUCKET_USE,
+    CONTAINMENTS,
+    IN_AN_ACCOUNT,
+    WITH_AN_END,
+    Reaction,
+    ReactionKind,
+    State,
+)
 from actions.undo import NO_KEY, Key
 from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
@@ -101,7 +109,7 @@ def offers(entities: Sequence[Entity]) -> Iterator[Offer]:
 
 def can_end(what: str) -> bool:
     """Returns whether a duration applies to it."""
-    return what in (ReactionKind.BLOCK, ALLOW)
+    return what in (*WITH_AN_END, ALLOW)
 
 
 @transaction.atomic
@@ -141,7 +149,7 @@ def store(
     Must be called in a transaction.
     """
     kind = ReactionKind(wanted.what)
-    if kind == ReactionKind.BLOCK:
+    if kind in WITH_AN_END:
         advisory_lock(limits.LOCK)
     prevented = _prevented(kind, wanted.target_kind, wanted.target, wanted.finding, rules)
     state = State.PENDING
@@ -243,6 +251,9 @@ def _mentions(kind: str, name: str) -> QuerySet[Mention]:
 
 
 def _names(finding: Finding, kind: str, name: str) -> bool:
+    if kind == BUCKET_USE:
+        parsed = finding.parsed
+        return parsed is not None and name in map(str, parsed.bucket_uses)
     return _mentions(kind, name).filter(finding=finding).exists()
 
 

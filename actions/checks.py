@@ -66,7 +66,7 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
                 id="actions.E009",
             )
     yield from _lists_out_of_reach()
-    for name in ("ISOLATION", "ARCHIVE_FINDINGS"):
+    for name in ("ISOLATION", "BUCKET_POLICIES", "ARCHIVE_FINDINGS"):
         if (value := getattr(settings, name)) not in {"on", "off"}:
             yield Error(
                 f"{name} has the invalid value {value!r}.",

@@ -11,11 +11,20 @@ from typing import Any, NamedTuple, Self
 from django.conf import settings
 from django.utils import timezone
 
-from actions import containment, limits, paths, safeguards
-from actions.models import CONTAINMENT, IN_AN_ACCOUNT, Allowance, Reaction, ReactionKind, State
+from actions import containment, limits, members, paths, safeguards
+from actions.models import (
+    BUCKET_USE,
+    CONTAINMENT,
+    IN_AN_ACCOUNT,
+    WITH_AN_END,
+    Allowance,
+    Reaction,
+    ReactionKind,
+    State,
+)
 from actions.safeguards import Network
 from findings.catalogue import service_of
-from findings.guardduty.parser import Kind, ParsedFinding
+from findings.guardduty.parser import BucketUse, Kind, ParsedFinding
 from findings.ingest import New
 from findings.models import Action, Finding
 from storage import bulk
@@ -42,7 +51,7 @@ class Wish(NamedTuple):
     @property
     def is_limited(self) -> bool:
         """Whether it has an end: BLOCK_FOR limits blocks."""
-        return self.kind == ReactionKind.BLOCK and not self.prevented
+        return self.kind in WITH_AN_END and not self.prevented
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +238,8 @@ def _blockable(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:
         yield contain(ReactionKind.BLOCK, Kind.ADDRESS, said.address, parsed, rules)
     for domain in parsed.domains:
         yield contain(ReactionKind.BLOCK, Kind.DOMAIN, domain, parsed, rules)
+    for use in parsed.bucket_uses:
+        yield contain(ReactionKind.DENY, BUCKET_USE, str(use), parsed, rules)
     # A finding about a container names the node that it runs on, with the containers of others.
     if not any(one.kind in {Kind.CLUSTER, Kind.TASK} for one in parsed.entities):
         for instance in parsed.acting_instances:
@@ -249,6 +260,11 @@ def contain(
     elif kind == ReactionKind.ISOLATE:
         prevented = prevented or safeguards.against_isolating(parsed)
         not_set_up = "" if paths.ISOLATION.is_set_up else paths.none_for(Kind.INSTANCE)
+    elif kind == ReactionKind.DENY:
+        use = BucketUse.of(target)
+        refused = members.against_account(parsed.account_id) or safeguards.against_denying(use)
+        prevented = prevented or refused
+        not_set_up = "" if paths.BUCKET_POLICIES.is_set_up else paths.none_for(Kind.BUCKET)
     elif target_kind == Kind.DOMAIN:
         prevented = prevented or safeguards.against_blocking_domain(target)
         not_set_up = "" if paths.DOMAIN_LISTS.is_set_up else paths.none_for(Kind.DOMAIN)
@@ -314,14 +330,16 @@ def _allowed(kind: str, name: str, parsed: ParsedFinding, rules: Rules) -> str:
     """Returns why the allowlist exempts this target, or "".
 
     An entry matches the target itself, or another entity of the finding that cannot be a target,
-    such as an instance or a user. An allowed address does not exempt other addresses.
+    such as an instance or a user. An allowed address does not exempt other addresses. Of the use
+    of a bucket, each credential of the finding is that of its actor.
     """
     if not rules.allowed:
         return ""
+    others = {Kind.ADDRESS, Kind.DOMAIN}
+    if kind != BUCKET_USE:
+        others |= _REVOCABLE
     sparing = [(kind, name)] + [
-        (one.kind.value, one.name)
-        for one in parsed.entities
-        if one.kind not in {Kind.ADDRESS, Kind.DOMAIN, *_REVOCABLE}
+        (one.kind.value, one.name) for one in parsed.entities if one.kind not in others
     ]
     for spared, by in sparing:
         for finding_type in (parsed.finding_type, ""):

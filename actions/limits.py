@@ -1,4 +1,7 @@
-"""The time limit of blocks: when a block ends, and the unblocks that lift what has ended."""
+"""The time limit of blocks: when a block ends, and the unblocks that lift what has ended.
+
+A denial on a bucket (DENY) is a block here, and what restores it is an unblock.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,15 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
 
 from actions import containment, durations
-from actions.models import Memory, Reaction, ReactionKind, ReactionQuerySet, State
+from actions.models import (
+    CONTAINMENTS,
+    WITH_AN_END,
+    Memory,
+    Reaction,
+    ReactionKind,
+    ReactionQuerySet,
+    State,
+)
 from findings.guardduty.parser import Kind
 from storage import bulk, instants
 from storage.locks import advisory_lock
@@ -26,6 +37,7 @@ BATCH = 1000  # blocks in one transaction
 LOOK_AGAIN = timedelta(hours=25)
 
 _STANDING = (State.PENDING, State.DONE)
+_UNDO = [CONTAINMENTS[kind].undone_by for kind in WITH_AN_END]
 _LOOKED_UP = 500  # targets in one query
 
 
@@ -69,12 +81,12 @@ def ends(
 def _reached_their_end(actions: ReactionQuerySet) -> ReactionQuerySet:
     """Returns the unblocks, of these, that lifted a block at its end."""
     before = Reaction.objects.filter(
-        kind=ReactionKind.BLOCK,
+        kind__in=WITH_AN_END,
         state=OuterRef("state"),
         target=OuterRef("target"),
         pk__lt=OuterRef("pk"),
     ).order_by("-pk")
-    by_itself: Any = actions.filter(kind=ReactionKind.UNBLOCK, requested_by_name="")
+    by_itself: Any = actions.filter(kind__in=_UNDO, requested_by_name="")
     ended = by_itself.annotate(end=Subquery(before.values("ends_at")[:1]))
     found: ReactionQuerySet = ended.filter(end__lte=F("decided_at"))
     return found
@@ -152,7 +164,7 @@ def _what_followed(
         about = Reaction.objects.filter(target__in=part)
         states = about.outlasting(at).values_list("target", "state").distinct()
         outlasted |= {(target, state == State.DRY_RUN) for target, state in states}
-        rows = about.filter(kind=ReactionKind.UNBLOCK).values_list("target", "state")
+        rows = about.filter(kind__in=_UNDO).values_list("target", "state")
         for target, state, newest in rows.annotate(newest=Max("pk")):
             unblocked[target, state] = newest
     return outlasted, unblocked
@@ -164,9 +176,10 @@ def unblock(block: Reaction, *, why: str, at: datetime) -> Reaction:
     is_dry_run = block.state == State.DRY_RUN
     return Reaction(
         finding_id=block.finding_id,
-        kind=ReactionKind.UNBLOCK,
+        kind=CONTAINMENTS[ReactionKind(block.kind)].undone_by,
         target_kind=block.target_kind,
         target=block.target,
+        account_id=block.account_id,
         why=why,
         state=State.DRY_RUN if is_dry_run else State.PENDING,
         outcome="Nothing was done, because the block was a dry run." if is_dry_run else "",

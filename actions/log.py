@@ -23,11 +23,13 @@ _SHOWN_NOW = (
     ("blocked", "Currently blocked"),
     ("revoked", "Currently revoked"),
     ("isolated", "Currently isolated"),
+    ("denied", "Currently denied"),
 )
 _KINDS_SHOWN_NOW = {
     "blocked": ReactionKind.BLOCK,
     "revoked": ReactionKind.REVOKE,
     "isolated": ReactionKind.ISOLATE,
+    "denied": ReactionKind.DENY,
 }
 
 
@@ -59,9 +61,9 @@ class ActionQuery(BaseModel):
         None, description="Decided within this time before now."
     )
     now: Annotated[
-        Literal["blocked", "revoked", "isolated"] | None,
+        Literal["blocked", "revoked", "isolated", "denied"] | None,
         Filter(label="Show", choices=_SHOWN_NOW),
-    ] = Field(None, description="Targets that are currently blocked, revoked or isolated.")
+    ] = Field(None, description="Targets that are currently blocked, revoked, isolated or denied.")
     action: Annotated[ReactionKind | None, Filter("kind")] = None
     state: Annotated[State | None, Filter("state")] = None
     since: Annotated[Instant | None, Filter("decided_at__gte", "From (UTC)")] = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from django.utils import timezone
 from actions.aws.outcome import ContainmentError
 from actions.models import IN_AN_ACCOUNT, Memory, Reaction, ReactionKind, State
 
+_SHOWN_MAX_LENGTH = 1000
 RESTORE_AGAIN = (
     "To accept this as it is, restore again: then the portal no longer counts it as contained. Only"
     " a person can accept it."
@@ -43,6 +46,15 @@ def recalled(reaction: Reaction) -> dict[str, Memory]:
         reaction__in=alike.filter(pk__gt=restored.pk if restored else 0)
     )
     return {one.resource: one for one in memories.order_by("pk")}
+
+
+def shown(document: Any) -> str:
+    """Returns a policy as JSON. A long one is cut, and has a digest by which to compare it."""
+    said = json.dumps(document, sort_keys=True)
+    if len(said) <= _SHOWN_MAX_LENGTH:
+        return said
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    return f"{said[:_SHOWN_MAX_LENGTH]}... (SHA-256 {digest})"
 
 
 class Restored(NamedTuple):

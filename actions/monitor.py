@@ -1,16 +1,14 @@
 """What the worker reports each minute: the metrics for CloudWatch's alarms, and the queue's lag.
 
-With LOG_FORMAT=json, it logs the metrics in CloudWatch's embedded metric format: CloudWatch Logs
-makes metrics of such a line, and needs neither an agent nor a permission for it.
+With LOG_FORMAT=json, it logs the metrics for CloudWatch.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 
 from django.conf import settings
@@ -20,15 +18,14 @@ from django.utils import timezone
 from actions import breaker, heartbeat, metrics
 from actions.heartbeat import Heart
 from license import status
+from serving import embedded
 from serving.metrics import count_messages
 from serving.sqs import Queue
 
 logger = logging.getLogger(__name__)
-embedded = logging.getLogger("threatreaction.metrics")
 
 EVERY = 60.0  # seconds
 TICK = 0.5  # seconds between checks of `stop`
-NAMESPACE = "ThreatReaction"
 UNITS = {
     "WorkerHeartbeat": "Count",
     "LicenseSecondsLeft": "Seconds",
@@ -75,7 +72,7 @@ def report(hearts: Collection[Heart], queue: Queue | None) -> None:
             values |= _of_database(now)
         except (DatabaseError, InterfaceError) as error:
             logger.error("The metrics of the database are missing. %s", type(error).__name__)
-        embedded.info("%s", in_embedded_format(values, now))
+        embedded.log(values, now, units=UNITS)
 
 
 def _of_database(now: datetime) -> dict[str, float]:
@@ -89,22 +86,3 @@ def _of_database(now: datetime) -> dict[str, float]:
         "OldestPendingSeconds": metrics.seconds_since((oldest for _, _, oldest in waiting), now),
         "PendingActions": sum(count for _, count, _ in waiting),
     }
-
-
-def in_embedded_format(values: Mapping[str, float], at: datetime) -> str:
-    """Returns the metrics, named in UNITS, as a JSON object in CloudWatch's embedded format."""
-    definition = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [["Deployment"]],
-        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
-    }
-    return json.dumps(
-        {
-            "_aws": {
-                "Timestamp": int(at.timestamp() * 1000),
-                "CloudWatchMetrics": [definition],
-            },
-            "Deployment": settings.DEPLOYMENT,
-            **{name: float(value) for name, value in values.items()},
-        }
-    )

@@ -23,7 +23,7 @@ class Path:
     def is_set_up(self) -> bool:
         """Whether the setting is set."""
         value = getattr(settings, self.setting)
-        return value == "on" if self.kind == Kind.INSTANCE else bool(value)
+        return value == "on" if self.kind in {Kind.INSTANCE, Kind.BUCKET} else bool(value)
 
 
 IP_SETS = Path(
@@ -51,7 +51,14 @@ ISOLATION = Path(
     Kind.INSTANCE,
     "the quarantine security group replaces the groups of all its network interfaces.",
 )
-PATHS = (IP_SETS, PREFIX_LISTS, DOMAIN_LISTS, ISOLATION)
+BUCKET_POLICIES = Path(
+    "Bucket policies",
+    "BUCKET_POLICIES",
+    Kind.BUCKET,
+    "a statement denies the principal of a finding of the portal's own detectors everything on the"
+    " bucket.",
+)
+PATHS = (IP_SETS, PREFIX_LISTS, DOMAIN_LISTS, ISOLATION, BUCKET_POLICIES)
 
 NO_PATH = "No path for"  # how an outcome begins if nothing that is set up stops the traffic
 WEB_PORTS = frozenset({80, 443, 8080, 8443})
@@ -80,6 +87,8 @@ def none_for(kind: Kind, traffic: str = "") -> str:
     """Returns that no path is set up for targets of this kind, and how to set one up."""
     if kind == Kind.INSTANCE:
         return f"{NO_PATH} this instance: set {ISOLATION.setting} to on."
+    if kind == Kind.BUCKET:
+        return f"{NO_PATH} this use of a bucket: set {BUCKET_POLICIES.setting} to on."
     needed = " or ".join(path.setting for path in PATHS if path.kind == kind)
     return f"{NO_PATH} {traffic or f'this {kind.value}'}: set up {needed}."
 

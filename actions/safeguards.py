@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from actions import members
-from findings.guardduty.parser import Kind, ParsedFinding
+from findings.guardduty.parser import PRINCIPAL_MAX_LENGTH, BucketUse, Kind, ParsedFinding
 
 _DOMAINS_OF_AWS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "aws.amazon.com", "amazon.com")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -143,6 +144,49 @@ def against_revoking(kind: str, name: str, parsed: ParsedFinding) -> str:
             "A temporary key cannot be deactivated. Revoke the sessions of its role, or the user"
             " that issued it, instead."
         )
+    return ""
+
+
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):(?:user|role)/([!-~]*/)?([!-.0-~]+)")
+_STRANGER = re.compile(r"account [0-9]{12} ((?:AIDA|AROA)[A-Z0-9]{5,124})")
+
+
+def denied_by(principal: str) -> tuple[str, str | list[str]]:
+    """Returns the condition key and its value by which a policy recognizes the principal.
+
+    Several values are patterns. The ID of another account's role is followed by its session.
+    """
+    if stranger := _STRANGER.fullmatch(principal):
+        return "aws:userid", [stranger[1], f"{stranger[1]}:*"]
+    return "aws:PrincipalArn", principal
+
+
+def against_denying(use: BucketUse, *, caller: str = "") -> str:
+    """Returns why this principal must not be denied on a bucket, or "".
+
+    `caller` is the ARN of the worker in the portal's own account, if it is known.
+    """
+    if _STRANGER.fullmatch(use.principal):
+        return ""
+    parsed = _PRINCIPAL.fullmatch(use.principal)
+    if use.principal.endswith(":root"):
+        return "It is the root user of an account, so it is only reported."
+    if parsed is None:
+        return (
+            "A policy cannot name this actor: it is no IAM user or role, but perhaps an anonymous"
+            " caller or an AWS service. Close the public access of the bucket, or revoke the"
+            " credential."
+        )
+    if len(use.principal) >= PRINCIPAL_MAX_LENGTH:
+        return "Its name is so long that it was cut, so a policy cannot name it."
+    account_id, path, name = parsed[1], (parsed[2] or "").strip("/"), parsed[3]
+    if name == members.ROLE:
+        return "It is the role with which the portal contains findings."
+    if account_id == settings.AWS_ACCOUNT_ID and caller:
+        ours = caller.rpartition(":")[2].split("/")[1:2]
+        # The roles of a stack have its path, and names that begin with it.
+        if name in ours or (path and ours and ours[0].startswith(f"{path}-")):
+            return "It is a role of the portal itself."
     return ""
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from actions import durations
 from actions.by_hand import REASON_MAX_LENGTH, UNDO
-from actions.models import CONTAINMENTS, ReactionKind, State
+from actions.models import CONTAINMENTS, WITH_AN_END, ReactionKind, State
 from storage.filters import Name
 
 
@@ -51,14 +51,14 @@ class ActionRequest(BaseModel):
     duration: str | None = Field(
         None,
         pattern=f"^{durations.PATTERN}$",
-        description=f"How long a BLOCK lasts: {durations.FORMAT}. Null for no end. If it is absent,"
-        " BLOCK_FOR applies. A block in force is never shortened.",
+        description=f"How long a BLOCK or DENY lasts: {durations.FORMAT}. Null for no end. If it"
+        " is absent, BLOCK_FOR applies. A block in force is never shortened.",
     )
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        if "duration" in self.model_fields_set and self.action != ReactionKind.BLOCK:
-            raise ValueError("Only a BLOCK has a duration.")
+        if "duration" in self.model_fields_set and self.action not in WITH_AN_END:
+            raise ValueError("Only a BLOCK or DENY has a duration.")
         if self.duration:
             try:
                 durations.parse(self.duration)
@@ -115,7 +115,7 @@ class ActionTaken(BaseModel):
         " neither."
     )
     ends_at: datetime | None = Field(
-        description="The end of a block. Null if it has none, and for other actions."
+        description="The end of a block or denial. Null if it has none, and for other actions."
     )
     attempts: list[Tried]
 

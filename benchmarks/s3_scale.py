@@ -51,9 +51,10 @@ def workers(operator: User, folder: Path) -> str:
         s3 = account.client("s3")
         where = {"LocationConstraint": aws.REGION}
         s3.create_bucket(Bucket="trail", CreateBucketConfiguration=where)
-        contents = [_content(name, now) for name in SCALED]
         for number in range(FILES):
-            content = contents[number % len(contents)]
+            # Not all in one minute, which would be an attack.
+            at = now - timedelta(minutes=number // len(SCALED))
+            content = _content(SCALED[number % len(SCALED)], at)
             s3.put_object(Bucket="trail", Key=file_key(number), Body=content)
         one = _seconds(account, folder, processes=1)
         four = _seconds(account, folder, processes=4)

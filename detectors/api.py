@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
+from django.utils.http import parse_etags
+from ninja import HeaderEx, P, Router
 from ninja.errors import ValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -18,6 +19,30 @@ from detectors.models import Sensitivity
 from problems.schemas import Problem
 
 router = Router(tags=["Buckets"])
+
+_ETAG = {
+    "ETag": {
+        "description": "The version of the settings of all registered buckets."
+        " Send it as If-Match with the next PUT.",
+        "schema": {"type": "string"},
+        "example": '"5d41402abc4b2a76b9719d911017c592"',
+    }
+}
+
+
+Floor = Annotated[int | None, Field(ge=1, le=buckets.FLOOR_MAX)]
+
+
+class Floors(BaseModel):
+    """The amounts in an hour under which no volume of an actor raises a finding."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    read: Floor = None
+    read_bytes: Floor = None
+    write: Floor = None
+    delete: Floor = None
+    list: Floor = None
 
 
 class BucketSetting(BaseModel):
@@ -32,8 +57,16 @@ class BucketSetting(BaseModel):
     allowed: list[Annotated[str, Field(max_length=buckets.PATTERN_MAX_LENGTH)]] = Field(
         [],
         max_length=buckets.PATTERNS_MAX,
-        description="Principals that raise no finding; * stands for any text.",
+        description='Who raises no finding: the ARN of a principal, "service NAME" or'
+        ' "tag KEY=VALUE"; * stands for any text, but not in a tag.',
     )
+    canary_keys: list[Annotated[str, Field(max_length=buckets.KEY_MAX_LENGTH)]] = Field(
+        [],
+        max_length=buckets.PATTERNS_MAX,
+        description="Keys that nobody uses, so every use is a finding; * at the end stands for any"
+        " text.",
+    )
+    floors: Floors = Field(Floors(), description="Null for those of the sensitivity.")
 
     @field_validator("name")
     @classmethod
@@ -51,12 +84,27 @@ class BucketSetting(BaseModel):
             raise ValueError(problem)
         return allowed
 
+    @field_validator("canary_keys")
+    @classmethod
+    def _canary_keys(cls, keys: list[str]) -> list[str]:
+        if any(len(one.splitlines()) > 1 for one in keys):
+            raise ValueError("A key has one line.")
+        if problem := buckets.problem_of_canary_keys(buckets.normalized(keys)):
+            raise ValueError(problem)
+        return keys
+
     def settings(self) -> BucketSettings | None:
         """Returns the settings; None if the bucket is to be removed."""
         if not self.registered:
             return None
         allowed = buckets.normalized(self.allowed)
-        return BucketSettings(str(self.sensitivity), self.is_canary, allowed)
+        return BucketSettings(
+            str(self.sensitivity),
+            self.is_canary,
+            allowed,
+            buckets.normalized(self.canary_keys),
+            self.floors.model_dump(exclude_none=True) or None,
+        )
 
 
 class BucketsUpdate(BaseModel):
@@ -88,6 +136,8 @@ class BucketState(BaseModel):
     sensitivity: Sensitivity
     is_canary: bool
     allowed: list[str]
+    canary_keys: list[str]
+    floors: Floors
     state: str = Field(description='"Waiting for events", "Learning" or "Watching".')
     registered_at: datetime
     last_event_at: datetime | None
@@ -116,11 +166,12 @@ class BucketsUpdated(BaseModel):
     summary="List the registered buckets",
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:read"]}],
-        "responses": {200: {"description": "The registered buckets."}},
+        "responses": {200: {"description": "The registered buckets.", "headers": _ETAG}},
     },
 )
 def get_buckets(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
     """Lists the registered buckets, whose S3 events the detectors judge."""
+    response["ETag"] = buckets.etag()
     response["Cache-Control"] = "private, no-cache"
     return {
         "buckets": [
@@ -129,6 +180,8 @@ def get_buckets(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
                 "sensitivity": row.bucket.sensitivity,
                 "is_canary": row.bucket.is_canary,
                 "allowed": row.bucket.allowed.splitlines(),
+                "canary_keys": row.bucket.canary_keys.splitlines(),
+                "floors": row.bucket.floors or {},
                 "state": row.state,
                 "registered_at": row.bucket.registered_at,
                 "last_event_at": row.last_event_at,
@@ -143,24 +196,46 @@ def get_buckets(request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
 @router.put(
     "/buckets",
     auth=callers_who(permission="detectors.change_bucket", scope="buckets:write"),
-    response={200: BucketsUpdated, frozenset({400, 401, 403, 413, 415, 422, 500}): Problem},
+    response={200: BucketsUpdated, frozenset({400, 401, 403, 412, 413, 415, 422, 500}): Problem},
     operation_id="putBuckets",
     summary="Register, change and remove buckets",
     openapi_extra={
         "security": [{"session": []}, {"client": ["buckets:write"]}],
-        "responses": {200: {"description": "The buckets are set."}},
+        "responses": {
+            200: {"description": "The buckets are set.", "headers": _ETAG},
+            412: {"headers": _ETAG},
+        },
     },
 )
-def put_buckets(request: HttpRequest, body: BucketsUpdate) -> dict[str, Any]:
+def put_buckets(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: BucketsUpdate,
+    if_match: HeaderEx[
+        str | None,
+        P(
+            alias="If-Match",
+            description="The ETag of the buckets that this change is based on. If their settings"
+            " have changed since, the response is 412 and nothing is changed.",
+        ),
+    ] = None,
+) -> dict[str, Any]:
     """Sets the listed buckets, all or none. The same request again changes nothing."""
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
     wanted = {one.name: one.settings() for one in body.buckets}
     try:
-        changes = buckets.set_buckets(wanted, by=caller, at=timezone.now())
+        changes = buckets.set_buckets(
+            wanted,
+            by=caller,
+            at=timezone.now(),
+            if_match=None if if_match is None else parse_etags(if_match),
+        )
     except TooMany as refused:
         raise ValidationError(
             [{"loc": ("body", "body", "buckets"), "type": "value_error", "msg": str(refused)}]
         ) from refused
+    response["ETag"] = buckets.etag()
+    response["Cache-Control"] = "no-store"
     return {
         "changed": sorted(one.bucket for one in changes),
         "unchanged": len(wanted) - len(changes),

@@ -15,3 +15,7 @@ class DetectorsConfig(AppConfig):
         "viewers": ["view the registered buckets"],
         "operators": ["register and change buckets"],
     }
+
+    def ready(self) -> None:
+        """Registers the system checks and problem types."""
+        from detectors import checks, problems  # noqa: F401  (imported to register)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +13,8 @@ from typing import Any
 from django.db import transaction
 
 from accounts.api_auth import Caller
-from detectors.models import Bucket, BucketChange, Sensitivity
+from detectors.models import SERVICE, TAG, Bucket, BucketChange, Sensitivity
+from detectors.rules import MEASURES
 from storage.locks import advisory_lock
 
 BUCKETS_MAX = 1000
@@ -19,6 +22,10 @@ PATTERNS_MAX = 100
 PATTERN_MAX_LENGTH = 300
 
 _name = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_tag = re.compile(r"tag [\w .:/+@-]{1,128}=[\w .:/+@-]{1,256}")
+FLOOR_MAX = 2**50
+KEY_MAX_LENGTH = 1024  # of S3
+FLOORS = {one.key: one.words for one in MEASURES}
 _address = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 
 
@@ -29,11 +36,19 @@ class BucketSettings:
     sensitivity: str = Sensitivity.NORMAL
     is_canary: bool = False
     allowed: str = ""  # one pattern on each line
+    canary_keys: str = ""  # likewise
+    floors: Mapping[str, int] | None = None
 
     @classmethod
     def of(cls, bucket: Bucket) -> BucketSettings:
         """Returns those of a bucket."""
-        return cls(bucket.sensitivity, bucket.is_canary, bucket.allowed)
+        return cls(
+            bucket.sensitivity,
+            bucket.is_canary,
+            bucket.allowed,
+            bucket.canary_keys,
+            bucket.floors or None,
+        )
 
 
 def problem_of_name(name: str) -> str:
@@ -57,8 +72,22 @@ def problem_of_allowed(allowed: str) -> str:
     lines = [line.strip() for line in allowed.splitlines() if line.strip()]
     if len(lines) > PATTERNS_MAX or any(len(line) > PATTERN_MAX_LENGTH for line in lines):
         return f"At most {PATTERNS_MAX} lines of {PATTERN_MAX_LENGTH} characters."
-    if any(not line.strip("*?") for line in lines):
+    if any(not line.removeprefix(SERVICE).strip("*? ") for line in lines):
         return "A pattern of only * or ? would allow everyone. Remove the bucket instead."
+    if any(line.startswith(TAG) and not _tag.fullmatch(line) for line in lines):
+        return "A tag is written as: tag KEY=VALUE, without patterns."
+    if any(not line.isprintable() for line in lines):
+        return "A line contains characters that cannot be displayed."
+    return ""
+
+
+def problem_of_canary_keys(keys: str) -> str:
+    """Returns what is wrong with the keys that nobody should use, or ""."""
+    lines = keys.splitlines()
+    if len(lines) > PATTERNS_MAX or any(len(line) > KEY_MAX_LENGTH for line in lines):
+        return f"At most {PATTERNS_MAX} lines of {KEY_MAX_LENGTH} characters."
+    if any(not line.strip("*") for line in lines):
+        return "A line of only * would mean every key. Make the bucket a canary instead."
     if any(not line.isprintable() for line in lines):
         return "A line contains characters that cannot be displayed."
     return ""
@@ -71,15 +100,37 @@ class TooMany(Exception):
         super().__init__(f"At most {BUCKETS_MAX} buckets can be registered.")
 
 
+class StaleBuckets(Exception):
+    """The buckets have changed since the caller read them. `etag` is current."""
+
+    def __init__(self, *, etag: str) -> None:
+        super().__init__("The registered buckets have changed since you read them.")
+        self.etag = etag
+
+
+def etag() -> str:
+    """Returns a strong entity tag of the settings of all buckets."""
+    every = Bucket.objects.order_by("name")
+    content = json.dumps([[one.name, asdict(BucketSettings.of(one))] for one in every])
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+
+
 @transaction.atomic
 def set_buckets(
-    wanted: Mapping[str, BucketSettings | None], *, by: Caller, at: datetime
+    wanted: Mapping[str, BucketSettings | None],
+    *,
+    by: Caller,
+    at: datetime,
+    if_match: Iterable[str] | None = None,
 ) -> list[BucketChange]:
     """Registers or changes the buckets, and removes those whose settings are None.
 
-    Returns the changes. The names and settings were checked. Raises TooMany.
+    Returns the changes. The names and settings were checked. Raises TooMany, and StaleBuckets if
+    none of the entity tags of `if_match` is "*" or that of the buckets.
     """
     advisory_lock("detectors.buckets")
+    if if_match is not None and not {"*", present := etag()}.intersection(if_match):
+        raise StaleBuckets(etag=present)
     known = {one.name: one for one in Bucket.objects.filter(name__in=wanted)}
     changes = []
     for name, settings in wanted.items():

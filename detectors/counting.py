@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce, Greatest, Least
 
 from detectors import bounds, records
 from detectors.models import Actor, Bucket, KeyUse, Mark, Sum
-from detectors.records import Counted, Facts, Tally
+from detectors.records import Counted, Facts, Operation, Tally
 from detectors.rules import HOUR
 from storage import bulk
 
@@ -27,6 +27,8 @@ ACTORS_MAX = 2000
 SOURCES_MAX = 20  # of one principal; its others are summed as the source ""
 SINGLES_MAX = 100_000  # single events of one hour, in all; further ones come only by file
 KEYS_MAX = 100_000
+
+AT_ONCE = 500  # rows in one statement
 
 Pair = tuple[str, str]  # principal and source
 
@@ -74,6 +76,8 @@ class Added(NamedTuple):
     since: int  # the first slot
     until: int  # and the last
     dormant: dict[str, int]  # the seconds for which a long-lived key was not used, by key
+    actors: frozenset[int]  # the primary keys of those whose sums changed
+    touched: frozenset[int]  # and of those who used a canary key
 
 
 def add(counted: Counted, buckets: Mapping[str, Bucket], *, single: bool) -> list[Added]:
@@ -96,6 +100,12 @@ def add(counted: Counted, buckets: Mapping[str, Bucket], *, single: bool) -> lis
                 min(one.at for one in tallies),
                 max(one.at for one in tallies),
                 _dormant(facts[name].values()),
+                frozenset(one.pk for one in actors.values()),
+                frozenset(
+                    actors[one.principal, one.source].pk
+                    for one in tallies
+                    if one.operation == Operation.CANARY
+                ),
             )
         )
     return added
@@ -257,7 +267,8 @@ def _add_sums(tallies: Iterable[Tally], actors: Mapping[Pair, Actor], *, single:
 def upsert(rows: Iterable[tuple[int, int, int, str, int, int, int, int, int, int]]) -> None:
     """Adds to the sums; a peak becomes the higher one.
 
-    A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks.
+    A row is actor, grain, at, operation, count, bytes, both of single events, and both peaks. No
+    two rows are of the same sum.
     """
     name = connection.ops.quote_name
     table = name(Sum._meta.db_table)
@@ -268,13 +279,17 @@ def upsert(rows: Iterable[tuple[int, int, int, str, int, int, int, int, int, int
         f" THEN excluded.{name(one)} ELSE {table}.{name(one)} END"
         for one in _PEAKS
     ]
+    one = f"({', '.join(['%s'] * len(columns))})"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {table} ({', '.join(map(name, columns))})"  # noqa: S608  (trusted names)
-            f" VALUES ({', '.join(['%s'] * len(columns))})"
-            " ON CONFLICT (actor_id, grain, at, operation) DO UPDATE SET " + ", ".join(updates),
-            list(rows),
-        )
+        every = list(rows)
+        for first in range(0, len(every), AT_ONCE):
+            some = every[first : first + AT_ONCE]
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(map(name, columns))})"  # noqa: S608  (trusted)
+                f" VALUES {', '.join([one] * len(some))}"
+                " ON CONFLICT (actor_id, grain, at, operation) DO UPDATE SET " + ", ".join(updates),
+                [value for row in some for value in row],
+            )
 
 
 def _dormant(facts: Iterable[Facts]) -> dict[str, int]:

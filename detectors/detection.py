@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Exists, OuterRef
 from django.db.models import Sum as SumOf
 
@@ -15,14 +18,23 @@ from detectors.bounds import SLOT
 from detectors.counting import Added
 from detectors.models import Actor, Bucket, Episode, Sum
 from detectors.records import Counted, Operation
-from detectors.rules import DAY, HOUR, MINUTE, FindingType, Measure, Signal, Situation
+from detectors.rules import DAY, HOUR, MEASURES, MINUTE, FindingType, Measure, Signal, Situation
 from findings import signals
 
+ANYBODY = bounds.ANONYMOUS  # a principal that is a stranger
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
 
 
-def judge(added: Iterable[Added], counted: Counted, *, at: datetime) -> int:
+def judge(
+    added: Iterable[Added],
+    counted: Counted,
+    *,
+    at: datetime,
+    spared: Collection[tuple[str, str]] = (),
+) -> int:
     """Raises and updates findings in the current transaction. Returns how many.
+
+    `spared` are names of buckets with a principal that its tags allow there.
 
     Depends on the times of the events, not on `at`, the time of arrival. The rows of the buckets
     must be locked.
@@ -32,7 +44,7 @@ def judge(added: Iterable[Added], counted: Counted, *, at: datetime) -> int:
         found = [
             (principal, signal)
             for principal, signal in _signals(one, counted)
-            if not one.bucket.allows(principal)
+            if not one.bucket.allows(principal) and (one.bucket.name, principal) not in spared
         ]
         raised += episodes.findings(one.bucket, found, counted)
     # Together: ingest locks sums of findings until the commit, in an order of its own.
@@ -49,23 +61,45 @@ def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
             found.append((change.principal, signal))
     actors: dict[str, list[Actor]] = defaultdict(list)
     for actor in Actor.objects.filter(bucket=bucket, principal__in=added.principals):
-        actors[actor.principal].append(actor)
-    busy = _busy(bucket, added)
-    listed = _listed_buckets(added, actors)
-    for principal in sorted(added.principals):
-        if bucket.is_canary:
-            sign = "Nobody uses this bucket: it is a canary."
+        if not bucket.allows_source(actor.source):
+            actors[actor.principal].append(actor)
+    judged = {
+        principal: rows
+        for principal, rows in sorted(actors.items())
+        if any(one.pk in added.actors for one in rows) and not bucket.allows(principal)
+    }
+    listed = _listed_buckets(added, judged)
+    for principal, rows in judged.items():
+        if sign := _canary(added, rows):
             found.append((principal, _unauthorized(sign, since, until)))
-        situation = Situation(bucket.sensitivity, is_strange=records.is_stranger(principal))
+        situation = _situation(bucket, principal)
         signal = rules.many_buckets(
             listed.get(principal, 0), situation, first_at=since, last_at=until
         )
         if signal:
             found.append((principal, signal))
-        if principal in busy:
-            found += [(principal, signal) for signal in _of_volume(added, actors[principal])]
-        found += [(principal, signal) for signal in _of_credential(added, actors[principal])]
+        found += [(principal, signal) for signal in _of_credential(added, rows)]
+    found += _of_volumes(added, judged)
+    if not any(signal.finding_type == FindingType.EXFILTRATION for _, signal in found):
+        found += [(bounds.OTHERS, signal) for signal in _of_newcomers(added, judged)]
     return found
+
+
+def _canary(added: Added, actors: Sequence[Actor]) -> str:
+    if added.bucket.is_canary:
+        return "Nobody uses this bucket: it is a canary."
+    if any(one.pk in added.touched for one in actors):
+        return "A canary key was used, which nobody uses."
+    return ""
+
+
+def _situation(bucket: Bucket, principal: str, **more: bool) -> Situation:
+    return Situation(
+        bucket.sensitivity,
+        is_strange=records.is_stranger(principal),
+        floors=bucket.floors or {},
+        **more,
+    )
 
 
 def _listed_buckets(added: Added, actors: Mapping[str, Sequence[Actor]]) -> dict[str, int]:
@@ -103,18 +137,17 @@ def _listed_buckets(added: Added, actors: Mapping[str, Sequence[Actor]]) -> dict
     return dict(counts)
 
 
-def _busy(bucket: Bucket, added: Added) -> set[str]:
+def _busy(added: Added, principals: Iterable[str]) -> set[str]:
     """Returns the principals that can be over a threshold: a cheap query for all."""
-    lowest = min(
-        rules.lowest_floor(one, bucket.sensitivity) for one in rules.MEASURES if not one.is_bytes
-    )
-    lowest_bytes = min(
-        rules.lowest_floor(one, bucket.sensitivity) for one in rules.MEASURES if one.is_bytes
+    situation = _situation(added.bucket, "")
+    lowest, lowest_bytes = (
+        min(rules.lowest_floor(one, situation) for one in MEASURES if one.is_bytes is is_bytes)
+        for is_bytes in (False, True)
     )
     rows = (
         Sum.objects.filter(
-            actor__bucket=bucket,
-            actor__principal__in=added.principals,
+            actor__bucket=added.bucket,
+            actor__principal__in=principals,
             grain__lte=MINUTE,
             at__gt=added.since - HOUR,
             at__lt=added.until + HOUR,
@@ -137,14 +170,24 @@ def _busy(bucket: Bucket, added: Added) -> set[str]:
 Series = dict[str, dict[int, tuple[float, float]]]  # count and bytes, by operation and start
 
 
-def _series(actors: Sequence[Actor], since: int, until: int) -> Series:
-    found: Series = defaultdict(dict)
+def _series(actors: Iterable[Actor], since: int, until: int) -> dict[int, Series]:
+    """Returns what each of the actors did, by primary key."""
+    found: dict[int, Series] = defaultdict(lambda: defaultdict(dict))
     rows = Sum.objects.filter(
-        actor__in=actors, grain__lte=MINUTE, at__gte=since, at__lt=until
-    ).values_list("operation", "at", past.COUNT, past.BYTES)
-    for operation, at, count, size in rows:
-        before = found[operation].get(at, (0, 0))
-        found[operation][at] = before[0] + count, before[1] + size
+        actor__in=list(actors), grain__lte=MINUTE, at__gte=since, at__lt=until
+    ).values_list("actor_id", "operation", "at", past.COUNT, past.BYTES)
+    for pk, operation, at, count, size in rows:
+        found[pk][operation][at] = count, size
+    return found
+
+
+def _together(series: Iterable[Series]) -> Series:
+    found: Series = defaultdict(dict)
+    for one in series:
+        for operation, slots in one.items():
+            for at, (count, size) in slots.items():
+                before = found[operation].get(at, (0, 0))
+                found[operation][at] = before[0] + count, before[1] + size
     return found
 
 
@@ -156,46 +199,98 @@ def _measured(series: Series, measure: Measure) -> list[tuple[int, float]]:
     return sorted(total.items())
 
 
-def _of_volume(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
+def _of_volumes(
+    added: Added, judged: Mapping[str, Sequence[Actor]]
+) -> Iterable[tuple[str, Signal]]:
     bucket, since, until = added.bucket, added.since, added.until
-    series = _series(actors, since - HOUR, until + HOUR)
+    busy = {name: judged[name] for name in sorted(_busy(added, judged))} if judged else {}
+    if not busy:
+        return
+    series = _series(chain(*busy.values()), since - HOUR, until + HOUR)
+    of = {name: _together(series[one.pk] for one in rows) for name, rows in busy.items()}
+    learning = is_learning(bucket, since)
+    situations = {name: _situation(bucket, name, is_learning=learning) for name in busy}
+
+    def over(name: str, hours: past.Past | None) -> dict[str, Signal]:
+        """Returns the signals of a principal with this past; None for none."""
+        found = {}
+        for measure in MEASURES:
+            measured, known = _measured(of[name], measure), past.hours_of(hours or {}, measure)
+            if signal := rules.volume(
+                measure, measured, known, situations[name], since=since, until=until
+            ):
+                found[measure.key] = signal
+        return found
+
+    for name, one in of.items():
+        if signal := _sure(one, since, until):
+            yield name, signal
+    # The past can only raise a threshold, so most of the time nobody has to look at it.
+    loud = [name for name in of if over(name, None)]
+    history = past.of_actors(chain(*(busy[name] for name in loud)), since - past.RECENT)
+    for name in of:
+        found = over(name, history.get(name)) if name in loud else {}
+        yield from ((name, signal) for signal in found.values())
+        strange = [] if learning else _strange(busy[name], since)
+        if not strange:
+            continue
+        apart = _together(series[one.pk] for one in strange)
+        situation = _situation(bucket, ANYBODY)
+        for measure in MEASURES:
+            if measure.key not in found and (
+                signal := rules.volume(
+                    measure, _measured(apart, measure), (), situation, since=since, until=until
+                )
+            ):
+                sign = f"{signal.sign} It comes from a new network."
+                yield name, signal._replace(sign=sign)
+
+
+def _of_newcomers(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[Signal]:
+    """Yields what principals that are all new to the bucket read together, each below the floor.
+
+    Without anonymous callers, who are new every day.
+    """
+    bucket, since, until = added.bucket, added.since, added.until
+    before = since - HOUR
+    if is_learning(bucket, since) or not any(
+        one.first_at > before for rows in judged.values() for one in rows
+    ):
+        return
+    rows = Actor.objects.filter(bucket=bucket).exclude(principal__startswith=bounds.ANONYMOUS)
+    old = rows.filter(first_at__lte=before)
+    recent = [
+        one
+        for one in rows.filter(first_at__gt=before, first_at__lte=until + SLOT).exclude(
+            principal__in=old.values("principal")
+        )
+        if not bucket.allows(one.principal) and not bucket.allows_source(one.source)
+    ]
+    count = len({one.principal for one in recent} - {bounds.OTHERS})
+    if count < 2:
+        return
+    together = _together(_series(recent, before, until + HOUR).values())
+    situation = _situation(bucket, bounds.OTHERS)
+    for measure in MEASURES:
+        if measure.finding_type != FindingType.EXFILTRATION:
+            continue
+        signal = rules.volume(
+            measure, _measured(together, measure), (), situation, since=since, until=until
+        )
+        if signal:
+            sign = f"{signal.sign} {count} principals that never used the bucket did it together."
+            yield signal._replace(sign=sign)
+
+
+def _sure(series: Series, since: int, until: int) -> Signal | None:
     counts = {
         operation: sum(count for at, (count, _) in slots.items() if since - HOUR < at <= until)
         for operation, slots in series.items()
     }
     touched = [at for name in _SURE for at in series.get(name, {}) if since <= at <= until]
-    if touched and (signal := rules.sure(counts, first_at=min(touched), last_at=max(touched))):
-        yield signal
-    situation = Situation(
-        bucket.sensitivity,
-        is_learning=is_learning(bucket, since),
-        is_strange=records.is_stranger(actors[0].principal),
-    )
-    history = past.of_actors(actors, since - past.RECENT)
-    strange = [] if situation.is_learning else _strange(actors, since)
-    strange_series = _series(strange, since - HOUR, until + HOUR) if strange else {}
-    for measure in rules.MEASURES:
-        signal = rules.volume(
-            measure,
-            _measured(series, measure),
-            past.hours_of(history, measure),
-            situation,
-            since=since,
-            until=until,
-        )
-        if not signal and strange:
-            signal = rules.volume(
-                measure,
-                _measured(strange_series, measure),
-                (),
-                Situation(bucket.sensitivity, is_strange=True),
-                since=since,
-                until=until,
-            )
-            if signal:
-                signal = signal._replace(sign=f"{signal.sign} It comes from a new network.")
-        if signal:
-            yield signal
+    if not touched:
+        return None
+    return rules.sure(counts, first_at=min(touched), last_at=max(touched))
 
 
 def is_learning(bucket: Bucket, at: int) -> bool:
@@ -211,6 +306,26 @@ def _strange(actors: Sequence[Actor], at: int) -> list[Actor]:
     return [one for one in actors if one not in known and "/" in one.source]
 
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def own_addresses() -> list[Network]:
+    """Returns the networks of OWN_ADDRESSES. Raises ValueError if one is invalid.
+
+    A system check reports an invalid value at startup.
+    """
+    return [ipaddress.ip_network(one.strip(), strict=False) for one in settings.OWN_ADDRESSES]
+
+
+def _is_away(address: str, own: Sequence[Network]) -> bool:
+    """Whether it is a public address that is not one of the own networks."""
+    try:
+        number = ipaddress.ip_address(address)
+    except ValueError:
+        return False  # a service
+    return number.is_global and not any(number in network for network in own)
+
+
 def _unauthorized(sign: str, first_at: int, last_at: int) -> Signal:
     return Signal(FindingType.UNAUTHORIZED_USE, 8.0, first_at, last_at, sign, "events", 1, 0, 1, 0)
 
@@ -224,11 +339,21 @@ def _of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             sign = f"The access key was not used for {rested // DAY} days before."
             yield _unauthorized(sign, since, until)
             break
-    if is_learning(added.bucket, since):
-        return
     # "AROA...:i-0123456789abcdef0" is the session of an instance.
     sessions = {one.source for one in active if ":i-" in one.principal_id}
-    new = [one for one in _strange(actors, since) if one.source in sessions]
+    own = own_addresses()
+    if own:
+        away = [one for one in active if one.source in sessions and _is_away(one.address, own)]
+        if away:
+            sign = (
+                f"The session of an instance is used from {away[0].address}, which is not in"
+                " OWN_ADDRESSES."
+            )
+            yield _unauthorized(sign, since, until)
+            return
+    if is_learning(added.bucket, since):
+        return
+    new = [] if own else [one for one in _strange(actors, since) if one.source in sessions]
     if new:
         sign = f"The session of an instance is used from the new network {new[0].source}."
         yield _unauthorized(sign, since, until)

@@ -16,7 +16,7 @@ from django.conf import settings
 from detectors import bounds, document, records, rules
 from detectors.document import Evidence, Who
 from detectors.models import Actor, Bucket, Episode
-from detectors.records import Counted
+from detectors.records import Counted, Operation
 from detectors.rules import DAY, FindingType, Signal
 
 SIGNS_MAX = 20
@@ -159,6 +159,9 @@ def _examples(counted: Counted, bucket: str, principal: str, finding_type: str) 
     for measure in rules.MEASURES:
         if measure.finding_type == finding_type:
             operations |= set(measure.weights)
+    touched = counted.examples.get((bucket, principal, Operation.CANARY))
+    if touched and finding_type == FindingType.UNAUTHORIZED_USE:
+        return touched
     keys = [
         key
         for (name, who, operation), some in counted.examples.items()

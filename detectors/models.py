@@ -18,6 +18,14 @@ class Sensitivity(models.TextChoices):
     HIGH = "HIGH", "High"
 
 
+SERVICE, TAG = "service ", "tag "  # how lines of Bucket.allowed begin
+
+
+def _matches(name: str, patterns: str) -> bool:
+    lines = (line.strip() for line in patterns.splitlines())
+    return any(fnmatch.fnmatchcase(name, line) for line in lines if line)
+
+
 class Bucket(models.Model):
     """A registered bucket. The detectors count only what happens in these."""
 
@@ -30,12 +38,10 @@ class Bucket(models.Model):
         default=False,
         help_text="Nobody uses this bucket, so every use of it is a finding.",
     )
-    allowed = models.TextField(
-        "allowed principals",
-        blank=True,
-        default="",
-        help_text="One principal on each line. * stands for any text.",
-    )
+    allowed = models.TextField("allowed actors", blank=True, default="")  # see `allows`
+    canary_keys = models.TextField(blank=True, default="", db_default="")  # or "prefix*", by line
+    # In an hour, by Measure.key; those of rules.py apply to the others. Null for none.
+    floors = models.JSONField(null=True, default=None)
     registered_at = models.DateTimeField()
     # Seconds since 1970, like all times of events in this app.
     first_event_at = models.BigIntegerField(null=True, editable=False)
@@ -54,12 +60,26 @@ class Bucket(models.Model):
         return self.name
 
     def allows(self, principal: str) -> bool:
-        """Whether no finding is raised for this principal. Strangers together are nobody's job."""
-        return principal != bounds.OTHERS and any(
-            fnmatch.fnmatchcase(principal, pattern.strip())
-            for pattern in self.allowed.splitlines()
-            if pattern.strip()
-        )
+        """Whether no finding is raised for this principal. Strangers together are nobody's job.
+
+        Each line of `allowed` is a pattern of an ARN, of "service NAME", or "tag KEY=VALUE".
+        """
+        return principal != bounds.OTHERS and _matches(principal, self.allowed)
+
+    def allows_source(self, source: str) -> bool:
+        """Whether it is a service that is allowed, also when it acts for a principal.
+
+        CloudTrail then has the name of the service as address, which no caller can choose.
+        """
+        is_name = "." in source and "/" not in source and not source.startswith("vpce-")
+        return is_name and _matches(f"{SERVICE}{source}", self.allowed)
+
+    @property
+    def allowed_tags(self) -> dict[str, str]:
+        """The tags of the IAM users and roles that are allowed."""
+        lines = (line.strip() for line in self.allowed.splitlines())
+        pairs = (one.removeprefix(TAG).split("=", 1) for one in lines if one.startswith(TAG))
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 class Actor(models.Model):

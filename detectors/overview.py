@@ -223,7 +223,11 @@ def _episodes(
 
     raised, last = 0, None
     for one in hours:
-        situation = Situation(sensitivity, is_learning=detection.is_learning(bucket, one.at))
+        situation = Situation(
+            sensitivity,
+            is_learning=detection.is_learning(bucket, one.at),
+            floors=bucket.floors or {},
+        )
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
         if any(
             # A cheap look first: the past can only raise the threshold.

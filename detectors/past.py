@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from detectors import rules
@@ -22,9 +22,12 @@ BYTES = Greatest("bytes", "single_bytes")
 Past = dict[str, dict[int, list[float]]]
 
 
-def of_actors(actors: Sequence[Actor], until: int) -> Past:
-    """Returns peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation."""
-    return _pasts(Sum.objects.filter(actor__in=actors), until, Value("")).get("", {})
+def of_actors(actors: Iterable[Actor], until: int) -> dict[str, Past]:
+    """Returns the past of these actors together, for each of their principals.
+
+    It has peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation.
+    """
+    return _pasts(Sum.objects.filter(actor__in=list(actors)), until, F("actor__principal"))
 
 
 def of_principals(bucket: Bucket, principals: Sequence[str], until: int) -> dict[str, Past]:
@@ -33,7 +36,7 @@ def of_principals(bucket: Bucket, principals: Sequence[str], until: int) -> dict
     return _pasts(rows, until, F("actor__principal"))
 
 
-def _pasts(rows: QuerySet[Sum], until: int, who: F | Value) -> dict[str, Past]:
+def _pasts(rows: QuerySet[Sum], until: int, who: F) -> dict[str, Past]:
     found: dict[str, Past] = defaultdict(lambda: defaultdict(dict))
     rows = rows.filter(at__gte=until - HISTORY, at__lt=until)
     hours = rows.filter(grain=HOUR).values_list(

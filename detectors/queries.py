@@ -99,6 +99,7 @@ LINES = Form(
 _READS = ("GetObject", "SelectObjectContent")
 _COPIES = ("CopyObject", "UploadPartCopy")
 _WRITES = ("PutObject", "CopyObject", "CompleteMultipartUpload", "RestoreObject")
+_BEGUN = (*_WRITES, "CreateMultipartUpload")
 _LISTS = (
     "ListObjects",
     "ListObjectsV2",
@@ -206,7 +207,7 @@ WITH named AS NOT MATERIALIZED (
         CASE WHEN eventName IN {_any_of(_COPIES)} THEN
             split_part(ltrim(requestParameters."x-amz-copy-source", '/'), '/', 1) END AS copied_from
     FROM ($columns)
-    WHERE eventSource = 's3.amazonaws.com' AND eventName IN {_any_of(COUNTED)}
+    WHERE eventSource = 's3.amazonaws.com' AND (eventName IN {_any_of(COUNTED)} OR $watched)
 )
 SELECT
     bucket, eventName AS name, {_of_the_bucket("{}.accountId")} AS owner,
@@ -220,7 +221,7 @@ SELECT
         try_cast(replace(CASE WHEN regexp_full_match(eventTime,
             '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,15}}Z') THEN eventTime END,
             ':60Z', ':59Z') AS TIMESTAMP)))::BIGINT AS t,
-    requestParameters.key AS key,
+    requestParameters.key AS key, $touched AS is_canary, $copied AS copies_canary,
     requestParameters."x-amz-server-side-encryption-customer-algorithm" IS NOT NULL AS is_sse_c,
     requestParameters.versionId IS NOT NULL AS is_version,
     left(coalesce(responseElements."{_KMS}", requestParameters."{_KMS}"), 128) AS kms,
@@ -231,6 +232,53 @@ SELECT
 FROM named
 WHERE list_contains($buckets, bucket) OR list_contains($buckets, copied_from)
 """
+
+
+class Canaries(NamedTuple):
+    """What nobody should use. The names of buckets are as S3 allows them."""
+
+    buckets: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()  # each "bucket/key"
+    prefixes: tuple[str, ...] = ()  # each "bucket/prefix"
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """Those of RECORDS."""
+        found = {"keys": list(self.keys), "prefixes": list(self.prefixes)}
+        return found if any(found.values()) else {}
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The buckets of which each use of an object counts."""
+        named = (one.partition("/")[0] for one in (*self.keys, *self.prefixes))
+        return tuple(sorted({*self.buckets, *named}))
+
+
+NO_CANARIES = Canaries()
+
+
+def with_canaries(sql: str, canaries: Canaries) -> str:
+    """Returns RECORDS or CALLERS as they are for these canaries: without, they cost nothing."""
+
+    def touched(name: str) -> str:
+        if not canaries.parameters:
+            return "false"
+        prefixes = f"list_filter($prefixes::VARCHAR[], lambda p: starts_with({name}, p))"
+        is_key = f"list_contains($keys::VARCHAR[], {name})"
+        return f"coalesce({is_key} OR len({prefixes}) > 0, false)"
+
+    def among(buckets: tuple[str, ...], more: str = "") -> str:
+        return f"(bucket IN {_any_of(buckets)}{more})" if buckets else "false"
+
+    source = """ltrim(requestParameters."x-amz-copy-source", '/')"""
+    return (
+        sql.replace("$watched", among(canaries.watched, " AND requestParameters.key <> ''"))
+        .replace("$touched", touched("bucket || '/' || requestParameters.key"))
+        .replace("$copied", touched(f"url_decode(split_part({source}, '?versionId=', 1))"))
+        .replace("$whole", among(canaries.buckets))
+    )
+
+
 REPEATED = "SELECT count(event_id) > count(DISTINCT event_id) FROM records"
 FIRST_ONLY = """
 DELETE FROM records WHERE event_id IS NOT NULL
@@ -242,27 +290,30 @@ CREATE TEMP TABLE callers AS
 WITH events AS NOT MATERIALIZED (
     SELECT rowid AS id, bucket, name, event_id, t, key, bytes, address, endpoint, {_who} AS who,
         CASE
-            WHEN is_error THEN 'failed'
+            WHEN is_canary AND (is_error OR name NOT IN {_any_of(_BEGUN)}) THEN 'canary'
+            WHEN is_error AND name IN {_any_of(COUNTED)} THEN 'failed'
             WHEN name IN {_any_of(_READS)} THEN 'read'
-            WHEN name IN {_any_of(_WRITES)} OR name = 'CreateMultipartUpload' THEN CASE
+            WHEN name IN {_any_of(_BEGUN)} THEN CASE
                 WHEN is_sse_c THEN 'write_sse_c'
                 WHEN regexp_matches(kms, '^arn:aws[a-z-]*:kms:[a-z0-9-]*:[0-9]{{12}}:')
                      AND split_part(kms, ':', 5) <> owner THEN 'write_foreign_kms'
                 WHEN name = 'CreateMultipartUpload' THEN NULL
                 WHEN regexp_matches(lower(right(key, 128)), '{_NOTE}') THEN 'write_note'
                 WHEN regexp_matches(lower(right(key, 16)), '{_LOCKED}') THEN 'write_locked'
+                WHEN is_canary THEN 'canary'
                 ELSE 'write' END
             WHEN name = 'DeleteObject' AND is_version THEN 'delete_version'
             WHEN name = 'DeleteObject' THEN 'delete'
             WHEN name = 'DeleteObjects' THEN 'delete_batch'
             WHEN name IN {_any_of(_LISTS)} THEN 'list'
             WHEN name IN {_any_of(_CHANGES)} THEN 'change'
+            WHEN $whole THEN 'other'
         END AS operation
     FROM records
     WHERE is_ours AND t BETWEEN $oldest AND $newest
     UNION ALL
     SELECT rowid, copied_from, name, event_id, t, key, 0, address, endpoint, {_who},
-        CASE WHEN is_error THEN 'failed' ELSE 'read' END
+        CASE WHEN copies_canary THEN 'canary' WHEN is_error THEN 'failed' ELSE 'read' END
     FROM records
     WHERE copied_from IS NOT NULL AND t BETWEEN $oldest AND $newest
 )

@@ -21,6 +21,7 @@ import duckdb
 from detectors import queries
 from detectors.bounds import ACCOUNT, ANONYMOUS, EARLY, LATE
 from detectors.log_files import split, unpack_array, write
+from detectors.queries import NO_CANARIES, Canaries
 
 _MEMORY = "256MB"  # of DuckDB, which then uses the temporary folder
 
@@ -39,6 +40,8 @@ class Operation(StrEnum):
     DELETE_BATCH = "delete_batch"  # DeleteObjects, of up to 1000 objects
     LIST = "list"
     FAILED = "failed"  # such as AccessDenied
+    CANARY = "canary"  # a key that nobody should use, whatever was done or tried
+    OTHER = "other"  # any other use of an object of a canary bucket
     CHANGE = "change"  # of the settings of the bucket
 
 
@@ -102,7 +105,13 @@ class Counted:
     unreadable: int = 0
 
 
-def count_file(packed: Callable[[int], bytes], buckets: Collection[str], *, now: int) -> Counted:
+def count_file(
+    packed: Callable[[int], bytes],
+    buckets: Collection[str],
+    *,
+    now: int,
+    canaries: Canaries = NO_CANARIES,
+) -> Counted:
     """Counts the records of a gzipped log file, which `packed` reads as read() of a file does.
 
     `now` is in seconds since 1970. Raises Broken if it is not a log file.
@@ -111,14 +120,18 @@ def count_file(packed: Callable[[int], bytes], buckets: Collection[str], *, now:
         array = Path(folder) / "array"
         unpack_array(packed, array)
         with suppress(_NotOfOneForm):
-            return _count(queries.ARRAY, array, buckets, now)
+            return _count(queries.ARRAY, array, buckets, now, canaries)
         lines = Path(folder) / "lines"
         unreadable = split(array, lines)
-        return _count(queries.LINES, lines, buckets, now, unreadable=unreadable)
+        return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
 
 
 def count_records(
-    records: Iterable[Mapping[str, Any]], buckets: Collection[str], *, now: int
+    records: Iterable[Mapping[str, Any]],
+    buckets: Collection[str],
+    *,
+    now: int,
+    canaries: Canaries = NO_CANARIES,
 ) -> Counted:
     """Counts single records."""
     with TemporaryDirectory() as folder:
@@ -127,7 +140,7 @@ def count_records(
         with lines.open("wb") as file:
             for record in records:
                 unreadable += not write(record, file)
-        return _count(queries.LINES, lines, buckets, now, unreadable=unreadable)
+        return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
 
 
 def names_any(record: Mapping[str, Any], buckets: Collection[str]) -> bool:
@@ -141,7 +154,13 @@ class _NotOfOneForm(Exception):
 
 
 def _count(
-    form: queries.Form, path: Path, buckets: Collection[str], now: int, *, unreadable: int = 0
+    form: queries.Form,
+    path: Path,
+    buckets: Collection[str],
+    now: int,
+    canaries: Canaries,
+    *,
+    unreadable: int = 0,
 ) -> Counted:
     """Counts the records in a file. Raises _NotOfOneForm if the form is strict and one of them is
     of another form."""
@@ -163,8 +182,8 @@ def _count(
             return Counted([], [], {}, [], {}, unreadable=unreadable)
         try:
             engine.execute(
-                queries.RECORDS.replace("$columns", form.columns),
-                {"path": str(path), "buckets": sorted(buckets)},
+                queries.with_canaries(queries.RECORDS, canaries).replace("$columns", form.columns),
+                {"path": str(path), "buckets": sorted(buckets)} | canaries.parameters,
             )
         except duckdb.InvalidInputException:
             if form.is_strict:
@@ -174,7 +193,9 @@ def _count(
         told = engine.execute(queries.TOLD, {"oldest": oldest, "newest": newest}).fetchall()
         if engine.execute(queries.REPEATED).fetchall() == [(True,)]:
             engine.execute(queries.FIRST_ONLY)
-        engine.execute(queries.CALLERS, {"oldest": oldest, "newest": newest})
+        engine.execute(
+            queries.with_canaries(queries.CALLERS, canaries), {"oldest": oldest, "newest": newest}
+        )
         engine.execute(queries.EVENTS)
         tallies = [Tally(*row) for row in engine.execute(queries.TALLIES).fetchall()]
         changes = []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ from detectors.records import Operation
 MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
 WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)
 LEARNING = DAY  # from the first event of a bucket
-LEARNING_FACTOR = 50  # of the floors, which alone count while a bucket is learning
 STRANGE_FACTOR = 0.5  # of the floors, for another account or a network never seen
 NETWORKS_MAX = 10  # an actor that comes from more has no usual networks
 QUIET = HOUR  # after which an attack is a new one
@@ -36,45 +36,57 @@ class FindingType(StrEnum):
 class Measure(NamedTuple):
     """What a volume rule counts, and the floor of each window, under which nothing is raised."""
 
+    key: str  # of the floor that a user sets for a bucket
     finding_type: FindingType
     words: str
     weights: Mapping[str, int]  # by operation
     floors: Mapping[int, float]  # by window in seconds
+    learning: Mapping[int, float]  # those that alone count while a bucket is learning
     is_bytes: bool = False
 
 
 _WRITES = [name.value for name in Operation if name.startswith("write")]
 MEASURES = (
     Measure(
+        "read",
         FindingType.EXFILTRATION,
         "objects read",
         {Operation.READ: 1},
         {MINUTE: 100, FIVE_MINUTES: 250, HOUR: 1000},
+        {MINUTE: 2000, FIVE_MINUTES: 8000, HOUR: 60_000},
     ),
     Measure(
+        "read_bytes",
         FindingType.EXFILTRATION,
         "bytes read",
         {Operation.READ: 1},
-        {HOUR: 5 * 2**30},  # peaks of minutes are kept for counts only
+        {MINUTE: 2 * 2**30, FIVE_MINUTES: 3 * 2**30, HOUR: 5 * 2**30},
+        {MINUTE: 20 * 2**30, FIVE_MINUTES: 60 * 2**30, HOUR: 250 * 2**30},
         is_bytes=True,
     ),
     Measure(
+        "write",
         FindingType.WRITE,
         "objects written",
         dict.fromkeys(_WRITES, 1),
         {MINUTE: 300, FIVE_MINUTES: 750, HOUR: 3000},
+        {MINUTE: 1000, FIVE_MINUTES: 4000, HOUR: 30_000},
     ),
     Measure(
+        "delete",
         FindingType.DELETE,
         "objects deleted",
         {Operation.DELETE: 1, Operation.DELETE_VERSION: 1, Operation.DELETE_BATCH: BATCH},
         {MINUTE: 40, FIVE_MINUTES: 60, HOUR: 100},
+        {MINUTE: 200, FIVE_MINUTES: 1000, HOUR: 6000},
     ),
     Measure(
+        "list",
         FindingType.ENUMERATION,
         "objects listed or refused",
         {Operation.LIST: 1, Operation.FAILED: 1},
         {MINUTE: 100, FIVE_MINUTES: 200, HOUR: 500},
+        {MINUTE: 2000, FIVE_MINUTES: 8000, HOUR: 60_000},
     ),
 )
 
@@ -84,6 +96,7 @@ _AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
 _LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
 _LIKE_BEFORE = 1.2  # of the second busiest day, and of the same time a week before
 _ABOUT = 2 * HOUR  # the same time
+_RAMP_DAYS, _RAMP_STEP = 3, 1.1  # days, each of which is that much above the one before
 
 
 class Hour(NamedTuple):
@@ -117,6 +130,7 @@ class Situation:
     sensitivity: str = "NORMAL"
     is_learning: bool = False
     is_strange: bool = False  # another account, or a network never seen
+    floors: Mapping[str, float] = field(default_factory=dict)  # in an hour, by Measure.key, if set
 
 
 def usual(
@@ -129,23 +143,18 @@ def usual(
     earlier attack, and so does the second busiest day. What the actor did a week or two before
     `at` is usual too, because of weekly jobs.
     """
-    every = [
-        {MINUTE: one.peak_1, FIVE_MINUTES: one.peak_5, HOUR: one.total}[window] for one in hours
-    ]
-    values = [value for value in every if value]
+    past = _before_a_ramp([Busy(one.at, _in(one, window)) for one in hours])
+    values = [one.amount for one in past if one.amount]
     if not values:
         return 0, 0
     middle = median(values)
     spread = max(median(abs(value - middle) for value in values), _LEAST_SPREAD * middle)
-    days: dict[int, float] = {}
-    for one, value in zip(hours, every, strict=True):
-        days[one.at // DAY] = max(days.get(one.at // DAY, 0), value)
-    busiest = sorted(days.values())
+    busiest = sorted(_by_day(past).values())
     second = busiest[-2] if len(busiest) > 1 else 0
     weekly = max(
         (
-            value
-            for one, value in zip(hours, every, strict=True)
+            one.amount
+            for one in past
             if any(abs(at - weeks * 7 * DAY - one.at) <= _ABOUT for weeks in (1, 2))
         ),
         default=0,
@@ -154,24 +163,64 @@ def usual(
     return middle, max(most, _LIKE_BEFORE * max(second, weekly))
 
 
+class Busy(NamedTuple):
+    """The busiest window of an hour."""
+
+    at: int
+    amount: float
+
+
+def _in(hour: Hour, window: int) -> float:
+    return {MINUTE: hour.peak_1, FIVE_MINUTES: hour.peak_5, HOUR: hour.total}[window]
+
+
+def _by_day(past: Iterable[Busy]) -> dict[int, float]:
+    days: dict[int, float] = {}
+    for one in past:
+        days[one.at // DAY] = max(days.get(one.at // DAY, 0), one.amount)
+    return days
+
+
+def _before_a_ramp(past: Sequence[Busy]) -> Sequence[Busy]:
+    """Returns the past without its last days, if each of them is well above the day before.
+
+    Else who does somewhat more each day would be usual. A new job does not grow day by day.
+    """
+    days = sorted(_by_day(past).items())
+    grown = days[-_RAMP_DAYS - 1 :]
+    if len(days) <= _RAMP_DAYS + 1 or not all(
+        later >= _RAMP_STEP * before for (_, before), (_, later) in pairwise(grown)
+    ):
+        return past
+    return [one for one in past if one.at // DAY <= grown[0][0]]
+
+
 def threshold(
     measure: Measure, window: int, hours: Sequence[Hour], situation: Situation, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past, and the amount in a window from which a finding is raised."""
-    factor, deviations = _SENSITIVITY[situation.sensitivity]
-    floor = measure.floors[window] * factor
+    _, deviations = _SENSITIVITY[situation.sensitivity]
+    floor = _floor(measure, window, situation)
     if situation.is_learning:
-        return 0, floor * LEARNING_FACTOR
-    if situation.is_strange:
-        floor *= STRANGE_FACTOR
-    middle, most = usual(hours, window, deviations, at=at)
+        return 0, floor
+    # Of bytes, no peaks of minutes are kept: the whole hour is usual in a minute too.
+    middle, most = usual(hours, HOUR if measure.is_bytes else window, deviations, at=at)
     return middle, max(floor, most)
 
 
-def lowest_floor(measure: Measure, sensitivity: str) -> float:
+def _floor(measure: Measure, window: int, situation: Situation) -> float:
+    factor, _ = _SENSITIVITY[situation.sensitivity]
+    if measure.key in situation.floors:
+        floor = situation.floors[measure.key] * measure.floors[window] / measure.floors[HOUR]
+    else:
+        floor = (measure.learning if situation.is_learning else measure.floors)[window] * factor
+    return floor * STRANGE_FACTOR if situation.is_strange and not situation.is_learning else floor
+
+
+def lowest_floor(measure: Measure, situation: Situation) -> float:
     """Returns an amount in an hour under which no window can raise a finding."""
-    factor, _ = _SENSITIVITY[sensitivity]
-    return min(measure.floors.values()) * factor * STRANGE_FACTOR
+    strange = replace(situation, is_strange=True, is_learning=False)
+    return min(_floor(measure, window, strange) for window in measure.floors)
 
 
 def in_window(

@@ -70,14 +70,7 @@ def register(request: HttpRequest) -> HttpResponse:
 def bucket_page(request: HttpRequest, name: str) -> HttpResponse:
     """Shows what was done to a bucket, who did it, and its settings."""
     bucket = get_object_or_404(Bucket, name=name)
-    form = SettingsForm(
-        initial={
-            "sensitivity": bucket.sensitivity,
-            "is_canary": bucket.is_canary,
-            "allowed": bucket.allowed,
-        }
-    )
-    return _page(request, bucket, form)
+    return _page(request, bucket, SettingsForm.of(bucket))
 
 
 def _page(request: HttpRequest, bucket: Bucket, form: SettingsForm) -> HttpResponse:

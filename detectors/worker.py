@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -20,18 +21,20 @@ from django.db import (
 )
 from django.utils import timezone
 
-from detectors import counting, folding, intake, messages
+from detectors import counting, folding, intake, messages, tags
 from detectors.intake import Taken
 from detectors.log_files import Broken
 from detectors.messages import LogFile, Poison
 from detectors.meter import Meter, Outcome
+from detectors.tags import TagsOf
 from license import clock
-from serving import logs, metrics
+from serving import embedded, logs, metrics
 from serving.sqs import Message, Queue
 
 logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
+HEARTBEAT = "EventsHeartbeat"  # for an alarm of CloudWatch
 FOLD_EVERY = 60.0  # seconds, also between counts of the queue
 
 
@@ -47,17 +50,25 @@ def s3_of(session: boto3.Session) -> Any:
     )
 
 
-def run(queue: Queue, s3: Any, stop: threading.Event, meter: Meter) -> None:
+def run(
+    queue: Queue,
+    s3: Any,
+    stop: threading.Event,
+    meter: Meter,
+    tags_of: TagsOf = tags.none_of,
+) -> None:
     """Takes messages until `stop` is set. Logs errors and tries again after PAUSE seconds."""
     due = 0.0
     while not stop.is_set():
         try:
             close_old_connections()
-            receive(queue, s3, stop, meter)
+            receive(queue, s3, stop, meter, tags_of)
             if time.monotonic() >= due:
                 metrics.count_messages(queue)
                 folding.fold(int(time.time()))
                 clock.memory.store()
+                if settings.LOG_FORMAT == "json":
+                    embedded.log({HEARTBEAT: 1}, timezone.now(), units={HEARTBEAT: "Count"})
                 due = time.monotonic() + FOLD_EVERY
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
             logger.error("Retrying in %s s. %s", PAUSE, type(error).__name__)
@@ -69,7 +80,13 @@ def run(queue: Queue, s3: Any, stop: threading.Event, meter: Meter) -> None:
     connections.close_all()
 
 
-def receive(queue: Queue, s3: Any, stop: threading.Event, meter: Meter | None = None) -> None:
+def receive(
+    queue: Queue,
+    s3: Any,
+    stop: threading.Event,
+    meter: Meter | None = None,
+    tags_of: TagsOf = tags.none_of,
+) -> None:
     """Takes one batch of messages, and deletes those whose events are committed.
 
     The others stay in the queue, which moves them to its dead-letter queue after its maximum
@@ -88,7 +105,7 @@ def receive(queue: Queue, s3: Any, stop: threading.Event, meter: Meter | None = 
                 named = messages.read(message.body)
                 meter.files[Outcome.SKIPPED] += named.skipped
                 for file in named.files:
-                    _take_file(s3, file, meter)
+                    _take_file(s3, file, meter, tags_of)
             except (Poison, Broken) as reason:
                 _left(message, str(reason))
             except (BotoCoreError, ClientError) as error:
@@ -96,15 +113,15 @@ def receive(queue: Queue, s3: Any, stop: threading.Event, meter: Meter | None = 
             else:
                 taken.append(message)
                 singles[message] = named.records
-        taken = _take_singles(taken, singles, meter)
+        taken = _take_singles(taken, singles, meter, tags_of)
         queue.delete(taken)
     meter.end_batch()
 
 
-def _take_file(s3: Any, file: LogFile, meter: Meter) -> None:
+def _take_file(s3: Any, file: LogFile, meter: Meter, tags_of: TagsOf) -> None:
     """Counts a file. Raises Broken if it never can be, and errors of S3 if it may later."""
     try:
-        meter.take_file(_read_file(s3, file))
+        meter.take_file(_read_file(s3, file, tags_of))
     except Broken:
         meter.files[Outcome.BROKEN] += 1
         raise
@@ -115,7 +132,7 @@ def _take_file(s3: Any, file: LogFile, meter: Meter) -> None:
         meter.heart.move()
 
 
-def _read_file(s3: Any, file: LogFile) -> Taken:
+def _read_file(s3: Any, file: LogFile, tags_of: TagsOf) -> Taken:
     try:
         answer = s3.get_object(Bucket=file.bucket, Key=file.key)
     except ClientError as error:
@@ -125,7 +142,7 @@ def _read_file(s3: Any, file: LogFile) -> Taken:
     body = answer["Body"]
     name = counting.name_of_file(file.bucket, file.key, answer["ETag"])
     try:
-        result = intake.take_file(name, body.read, at=timezone.now())
+        result = intake.take_file(name, body.read, at=timezone.now(), tags_of=tags_of)
     except Broken as reason:
         raise Broken(f"The log file {_named(file)} is broken. {reason}") from None
     finally:
@@ -136,21 +153,25 @@ def _read_file(s3: Any, file: LogFile) -> Taken:
 
 
 def _take_singles(
-    taken: list[Message], singles: Mapping[Message, list[Mapping[str, Any]]], meter: Meter
+    taken: list[Message],
+    singles: Mapping[Message, list[Mapping[str, Any]]],
+    meter: Meter,
+    tags_of: TagsOf,
 ) -> list[Message]:
     """Returns the messages whose events are counted. If it fails for all together, takes each."""
     if not any(singles.values()):
         return taken
     try:
         together = [record for message in taken for record in singles[message]]
-        meter.take(intake.take_records(together, at=timezone.now()))
+        meter.take(intake.take_records(together, at=timezone.now(), tags_of=tags_of))
     except (DatabaseError, InterfaceError):
         raise
     except Exception:  # one of them caused it
         done = []
         for message in taken:
             try:
-                meter.take(intake.take_records(singles[message], at=timezone.now()))
+                result = intake.take_records(singles[message], at=timezone.now(), tags_of=tags_of)
+                meter.take(result)
             except (DatabaseError, InterfaceError):
                 raise
             except Exception as error:

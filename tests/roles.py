@@ -23,6 +23,7 @@ from django.conf import settings
 WEB, WORKER, EVENTS, MAINTENANCE = "WebRole", "WorkerRole", "EventsRole", "MaintenanceRole"
 STACK = "threatreaction"
 TRAIL_BUCKET = "trail"  # no setting names it
+WATCHED_BUCKET = "invoices"  # nor this one
 TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/threatreaction.yaml"
 
 # The operations of an API whose permission has another name, or needs none.
@@ -169,6 +170,7 @@ def _named(logical: str) -> list[str]:
         "AWS::Region": region,
         "AWS::StackName": STACK,
         "Database.MasterUserSecret.SecretArn": settings.DATABASES["default"].get("SECRET_ARN"),
+        "EventBuckets": f"arn:aws:s3:::{WATCHED_BUCKET}",
         "EventLogs.Arn": f"arn:aws:s3:::{TRAIL_BUCKET}",
         "EventsQueue.Arn": events and _queue(events, region),
         "Notifications": settings.NOTIFY_TOPIC_ARN,

@@ -21,8 +21,9 @@ from actions.tests.attacks import set_action
 from detectors import detection, worker
 from detectors.meter import EventsCollector, Meter, Outcome
 from detectors.models import Mark, Sum
+from detectors.tags import Tags
 from detectors.tests.test_detection import EXFILTRATION, found, many, take
-from detectors.tests.traffic import NOW, bucket, file_key, packed, record, role
+from detectors.tests.traffic import ACCOUNT, NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
 from serving import metrics, sqs
 from serving.heart import STUCK
@@ -143,14 +144,27 @@ def test_the_role_allows_all_that_is_needed_and_no_more(
     cloud: Cloud, queue: Queue, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.clear()
-    deliver(cloud, queue, packed([record()]))
-    bucket()
+    deliver(cloud, queue, packed([record(), record(by=role())]))
+    bucket(allowed="tag job=backup")
+    iam = cloud.client("iam")
+    iam.create_user(UserName="eve")
+    job = [{"Key": "job", "Value": "backup"}]
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}", Tags=job)
+    tags_of = Tags(held())
     monkeypatch.setattr(sqs, "VISIBILITY", 1)
     queue.count()
     with queue.being_extended(queue.receive()):
         cloud.wait_for("ChangeMessageVisibilityBatch")
     while total() == 0:  # from the end of the visibility
-        worker.receive(queue, s3, threading.Event())
+        worker.receive(queue, s3, threading.Event(), tags_of=tags_of)
+    asked = [one for one in cloud.asked if one.startswith("List")]
+    assert tags_of(f"arn:aws:iam::{ACCOUNT}:role/path/app") == {"job": "backup"}
+    assert tags_of("arn:aws:iam::999988887777:role/app") == {}
+    assert tags_of(f"arn:aws:iam::{ACCOUNT}:role/gone") == {}
+    assert [one for one in cloud.asked if one.startswith("List")][len(asked) :] == [
+        "ListRoleTags",
+        "ListRoleTags",
+    ]
     # tests/test_database_secret.py shows that each process reads the password of the database.
     assert roles.permissions(roles.EVENTS) - made == {"secretsmanager:GetSecretValue"}
     cloud.client("s3").create_bucket(

@@ -22,7 +22,7 @@ from actions.aws import probes
 from actions.models import Reaction
 from actions.retention import archiving, places
 from actions.self_test import Result
-from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
+from actions.tests.attacks import EMPTIED, STOLEN, attack, emptied, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import (
     KEY,
@@ -57,7 +57,7 @@ def deployment(cloud: Cloud, settings: Settings) -> Settings:
     settings.BLOCK_IP_SETS = [cloud.ip_set("blocked"), cloud.ip_set("six", version=6)]
     settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
     settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
-    settings.ISOLATION = settings.ARCHIVE_FINDINGS = "on"
+    settings.ISOLATION = settings.BUCKET_POLICIES = settings.ARCHIVE_FINDINGS = "on"
     settings.MEMBER_ACCOUNTS = ["all"]
     settings.SAVE_BUCKET = "evidence"
     settings.NOTIFY_TOPIC_ARN, _ = cloud.topic_with_queue()
@@ -79,6 +79,7 @@ def test_the_worker_needs_all_that_its_role_allows(
         (MINING, "BLOCK"),
         (STOLEN, "REVOKE"),
         (RUNTIME, "REVOKE"),
+        (EMPTIED, "BLOCK"),
         (PORT_SCAN, "SAVE"),
     ):
         set_action(action, finding_type=finding_type)
@@ -138,6 +139,7 @@ def _findings(cloud: Cloud) -> list[Any]:
         stolen("", number=5),
         mining(an_instance(cloud), 6),
         attack(7, type=PORT_SCAN),
+        emptied(cloud),
         stolen(KEY, number=8, name="jane", kind="FederatedUser"),
         *(attack(9 + n, type=RUNTIME, resource=one) for n, one in enumerate(workloads)),
     ]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from actions import monitor
+from detectors import worker
+from serving import embedded
 from tests import documented
 from tests.cloudformation.templates import refusals, template
 from tests.server import ROOT
@@ -234,7 +236,10 @@ def test_all_of_the_trail_is_off_unless_buckets_are_given() -> None:
     off = {name for name, one in PORTAL["Resources"].items() if "Event" in name or name == "Trail"}
     assert {"Trail", "EventLogs", "EventsQueue", "EventsTask", "Events", "EventsRole"} <= off
     for name in off:
-        assert PORTAL["Resources"][name]["Condition"] == "WatchesBuckets", name
+        condition = PORTAL["Resources"][name]["Condition"]
+        assert condition in {"WatchesBuckets", "TakesSingleEvents"}, name
+    with_it = PORTAL["Conditions"]["TakesSingleEvents"]["Fn::And"]
+    assert {"Condition": "WatchesBuckets"} in with_it
 
 
 def test_the_bucket_of_the_trail_is_encrypted_versioned_closed_and_emptied() -> None:
@@ -264,9 +269,9 @@ def test_alarms_and_dashboard_use_the_metrics_of_the_worker() -> None:
         one["Properties"]["MetricName"]
         for one in PORTAL["Resources"].values()
         if one["Type"] == "AWS::CloudWatch::Alarm"
-        and one["Properties"].get("Namespace") == monitor.NAMESPACE
+        and one["Properties"].get("Namespace") == embedded.NAMESPACE
     }
-    assert alarms | {"PendingActions"} == monitor.UNITS.keys()
+    assert alarms | {"PendingActions"} == monitor.UNITS.keys() | {worker.HEARTBEAT}
     body = json.loads(PORTAL["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     shown = {
         name

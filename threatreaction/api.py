@@ -28,6 +28,7 @@ from actions.api import router as actions_router
 from actions.by_hand import NothingInForce
 from actions.views import action_list
 from detectors.api import router as buckets_router
+from detectors.buckets import StaleBuckets
 from detectors.views import bucket_list
 from findings.api import YAML_PATHS
 from findings.api import router as findings_router
@@ -45,7 +46,7 @@ _MEANINGS = {
     403: "The caller lacks the permission or the scope, or the license does not allow writes.",
     404: "There is no such resource.",
     409: "There is nothing in force to undo, or the action does not wait. Nothing was changed.",
-    412: "The policy does not match the ETag in If-Match. Nothing was changed.",
+    412: "What was read does not match the ETag in If-Match. Nothing was changed.",
     413: "The request body is larger than 1 MiB.",
     415: "The Content-Type is not application/json, or YAML where the operation accepts it.",
     422: "Validation failed. `errors` lists all errors. Nothing was changed.",
@@ -245,6 +246,15 @@ def _unconditional(request: HttpRequest, error: UnconditionalReplacement) -> Htt
         code="precondition_required",
         detail="A body with replace requires If-Match with the ETag of the policy that it replaces."
         " Nothing was changed.",
+    )
+
+
+@api.exception_handler(StaleBuckets)
+def _stale_buckets(request: HttpRequest, error: StaleBuckets) -> HttpResponse:
+    return responses.respond(
+        code="stale_buckets",
+        detail=f"{error} Nothing was changed. Get the buckets and send the change with their ETag.",
+        headers={"ETag": error.etag},
     )
 
 

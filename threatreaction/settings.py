@@ -120,6 +120,8 @@ UNAUTHENTICATED_VIEWS = ["oauth_token", "oauth_revoke"]
 
 # boto3 gets the AWS region and credentials from the environment or the instance.
 FINDINGS_QUEUE_URL = env.str("FINDINGS_QUEUE_URL", default="")
+# The public addresses from which the account's own instances call AWS, as CIDRs.
+OWN_ADDRESSES = env.list("OWN_ADDRESSES", default=[])
 EVENTS_QUEUE_URL = env.str("EVENTS_QUEUE_URL", default="")  # S3 events; manage.py processevents
 CONTAINMENT = env.str("CONTAINMENT", default="dry-run")  # or "on"; actions.checks validates it
 BLOCK_IP_SETS = env.list("BLOCK_IP_SETS", default=[])  # ARNs of WAFv2 IP sets
@@ -127,6 +129,7 @@ BLOCK_PREFIX_LISTS = env.list("BLOCK_PREFIX_LISTS", default=[])  # ARNs of EC2 p
 BLOCK_DOMAIN_LISTS = env.list("BLOCK_DOMAIN_LISTS", default=[])  # ARNs of DNS Firewall lists
 NEVER_BLOCK_DOMAINS = env.list("NEVER_BLOCK_DOMAINS", default=[])  # and their subdomains
 ISOLATION = env.str("ISOLATION", default="off")  # or "on"; actions.checks validates it
+BUCKET_POLICIES = env.str("BUCKET_POLICIES", default="off")  # likewise
 QUARANTINE_GROUPS = env.list("QUARANTINE_GROUPS", default=[])  # IDs of security groups
 # The accounts in which the portal assumes the role of deploy/member.yaml: "all", "none" or a list.
 MEMBER_ACCOUNTS = env.list("MEMBER_ACCOUNTS", default=[])

@@ -8,7 +8,6 @@ itself goes on.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import Any
@@ -30,7 +29,6 @@ from storage.instants import iso
 SESSIONS_POLICY = "AWSRevokeOlderSessions"
 USER_POLICY = "ThreatReactionDenyAll"
 _OWNERS = {"role": "role", "user": "user", "sessions": "user"}
-_SHOWN_MAX_LENGTH = 1000
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _DENIES_ALL = {
     "Version": "2012-10-17",
@@ -107,20 +105,11 @@ def restore(access: Access, reaction: Reaction) -> Restored:
         else:
             left.append(
                 f"Somebody has changed the policy {policy.name} of the {owner} since"
-                f" {instants.human(memory.at)}. It was left, and is: {_shown(current)}"
+                f" {instants.human(memory.at)}. It was left, and is: {memories.shown(current)}"
             )
     if not told and not left:
         left = ["The portal has no record of a change to give back. Check the target in IAM."]
     return Restored(told, left)
-
-
-def _shown(document: Any) -> str:
-    """Returns a policy as JSON. A long one is cut, and has a digest by which to compare it."""
-    said = json.dumps(document, sort_keys=True)
-    if len(said) <= _SHOWN_MAX_LENGTH:
-        return said
-    digest = hashlib.sha256(said.encode()).hexdigest()
-    return f"{said[:_SHOWN_MAX_LENGTH]}... (SHA-256 {digest})"
 
 
 def _restore_key(iam: Any, key: str, user: str) -> str:

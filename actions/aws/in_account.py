@@ -1,20 +1,23 @@
-"""REVOKE, ISOLATE and RESTORE: each in the AWS account of its target."""
+"""REVOKE, ISOLATE, DENY and RESTORE: each in the AWS account of its target."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 import boto3
+from django.conf import settings
 
 from actions import memories
-from actions.aws import ec2, iam
+from actions.aws import bucket_policy, ec2, iam
 from actions.aws.accounts import accounts_of
 from actions.aws.outcome import ContainmentError, Outcome, one_by_one
-from actions.models import Reaction, ReactionKind
+from actions.models import BUCKET_USE, Reaction, ReactionKind
 from findings.guardduty.parser import Kind
 
 # Another region can have a resource of the same name.
 _IN_A_REGION = {Kind.INSTANCE, Kind.FUNCTION, Kind.TASK, Kind.CLUSTER}
+
+_RESTORE = {Kind.INSTANCE.value: ec2.restore, BUCKET_USE: bucket_policy.restore}
 
 
 def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator[Outcome]:
@@ -29,7 +32,10 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
             return ec2.isolate(access, reaction)
         if reaction.kind == ReactionKind.REVOKE:
             return iam.revoke(access, reaction)
-        restore = ec2.restore if reaction.target_kind == Kind.INSTANCE else iam.restore
+        if reaction.kind == ReactionKind.DENY:
+            own = accounts.access(settings.AWS_ACCOUNT_ID, session_name="")
+            return bucket_policy.deny(access, own, reaction)
+        restore = _RESTORE.get(reaction.target_kind, iam.restore)
         return memories.conclude(reaction, restore(access, reaction))
 
     yield from one_by_one(reactions, act)

@@ -4,10 +4,12 @@ from actions.models.allowlist import Allowance
 from actions.models.breaker import Trip
 from actions.models.kinds import (
     AT_THE_FIREWALL,
+    BUCKET_USE,
     CONTAINMENT,
     CONTAINMENTS,
     IN_AN_ACCOUNT,
     IN_ORDER,
+    WITH_AN_END,
     Containment,
     ReactionKind,
     State,
@@ -19,10 +21,12 @@ from actions.models.retention import ArchiveCopy, ArchiveFile
 
 __all__ = [
     "AT_THE_FIREWALL",
+    "BUCKET_USE",
     "CONTAINMENT",
     "CONTAINMENTS",
     "IN_AN_ACCOUNT",
     "IN_ORDER",
+    "WITH_AN_END",
     "Allowance",
     "ArchiveCopy",
     "ArchiveFile",

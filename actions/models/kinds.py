@@ -17,6 +17,7 @@ class ReactionKind(models.TextChoices):
     UNBLOCK = "UNBLOCK", "Unblock"
     REVOKE = "REVOKE", "Revoke"
     ISOLATE = "ISOLATE", "Isolate"
+    DENY = "DENY", "Deny"
     RESTORE = "RESTORE", "Restore"
     SAVE = "SAVE", "Save"
     NOTIFY = "NOTIFY", "Notify"
@@ -38,6 +39,10 @@ class State(models.TextChoices):
     APPROVED = "approved", "Approved"
 
 
+# The kind of a target that is no entity: a principal on a bucket, as BucketUse writes it.
+BUCKET_USE = "use of a bucket"
+
+
 class Containment(NamedTuple):
     """A kind of containment."""
 
@@ -54,9 +59,16 @@ CONTAINMENTS: Mapping[ReactionKind, Containment] = {
         ReactionKind.RESTORE,
     ),
     ReactionKind.ISOLATE: Containment(frozenset({Kind.INSTANCE}), ReactionKind.RESTORE),
+    ReactionKind.DENY: Containment(frozenset({BUCKET_USE}), ReactionKind.RESTORE),
 }
 CONTAINMENT = tuple(CONTAINMENTS)
 AT_THE_FIREWALL = (ReactionKind.BLOCK, ReactionKind.UNBLOCK)
-IN_AN_ACCOUNT = (ReactionKind.REVOKE, ReactionKind.ISOLATE, ReactionKind.RESTORE)
+IN_AN_ACCOUNT = (
+    ReactionKind.REVOKE,
+    ReactionKind.ISOLATE,
+    ReactionKind.DENY,
+    ReactionKind.RESTORE,
+)
+WITH_AN_END = (ReactionKind.BLOCK, ReactionKind.DENY)  # BLOCK_FOR limits them
 # Of these, a later one for the same target waits for an earlier one.
 IN_ORDER = (*CONTAINMENT, *(one.undone_by for one in CONTAINMENTS.values()))

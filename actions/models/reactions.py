@@ -14,6 +14,7 @@ from actions.models.kinds import (
     CONTAINMENTS,
     IN_AN_ACCOUNT,
     IN_ORDER,
+    WITH_AN_END,
     ReactionKind,
     State,
 )
@@ -90,7 +91,7 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
     def outlasting(self, at: datetime) -> Self:
         """Returns the blocks that were not undone since and end after this time, or never."""
         undone = Reaction.objects.filter(
-            kind=ReactionKind.UNBLOCK,
+            kind__in=[CONTAINMENTS[kind].undone_by for kind in WITH_AN_END],
             state__in=[State.DONE, State.DRY_RUN],
             target=OuterRef("target"),
             pk__gt=OuterRef("pk"),
@@ -98,7 +99,7 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         return self.filter(
             Q(ends_at=None) | Q(ends_at__gt=at),
             ~Exists(undone.filter(Q(state=State.DONE) | Q(state=OuterRef("state")))),
-            kind=ReactionKind.BLOCK,
+            kind__in=WITH_AN_END,
             state__in=[State.PENDING, State.DONE, State.DRY_RUN],
         )
 
@@ -194,7 +195,7 @@ class Reaction(KeptModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["finding", "kind", "target_kind", "target"],
-                condition=Q(requested_by_name="") & ~Q(kind="UNBLOCK"),
+                condition=Q(requested_by_name="") & ~Q(kind__in=["UNBLOCK", "RESTORE"]),
                 name="a_finding_is_acted_on_once",
             ),
             models.UniqueConstraint(
@@ -255,8 +256,8 @@ class Reaction(KeptModel):
 
     @property
     def has_no_end(self) -> bool:
-        """Whether it is a block without a time limit."""
-        return self.kind == ReactionKind.BLOCK and not self.was_not_done and self.ends_at is None
+        """Whether it is a block or denial without a time limit."""
+        return self.kind in WITH_AN_END and not self.was_not_done and self.ends_at is None
 
     @property
     def gives_up_at(self) -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.utils import timezone
 
@@ -17,8 +19,11 @@ from findings.ingest import IngestResult
 from findings.models import PolicyChange, Target
 from findings.policy import Setting
 from findings.tests.findings import BRUTE_FORCE, finding
+from tests.aws import REGION, Cloud
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+BOB = "arn:aws:iam::123456789012:user/bob"
+EMPTIED = "ThreatReaction:Ransomware/Delete"
 STOLEN = "UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B"
 
 
@@ -51,6 +56,25 @@ def stolen(key: str, *, number: int = 1, name: str = "bob", kind: str = "IAMUser
     details = {"accessKeyId": key, "userName": name, "userType": kind, "principalId": "AIDA"}
     resource = {"resourceType": "AccessKey", "accessKeyDetails": details}
     return attack(number, type=STOLEN, resource=resource)
+
+
+def emptied(
+    cloud: Cloud, number: int = 20, *, principal: str = BOB, name: str = "bob"
+) -> dict[str, Any]:
+    """Creates the bucket "invoices", and returns a finding of our detectors: bob empties it."""
+    place = {"LocationConstraint": REGION}
+    with suppress(ClientError):
+        cloud.client("s3").create_bucket(Bucket="invoices", CreateBucketConfiguration=place)
+    resource = {
+        "resourceType": "S3Bucket",
+        "s3BucketDetails": [{"name": "invoices", "arn": "arn:aws:s3:::invoices"}],
+        "accessKeyDetails": {"userType": "IAMUser", "userName": name, "principalId": "AIDABOB"},
+    }
+    service = {
+        "action": {"actionType": "AWS_API_CALL", "awsApiCallAction": {}},
+        "detector": {"principal": principal},
+    }
+    return finding(number, type=EMPTIED, service=service, resource=resource)
 
 
 def undo(reaction: Reaction, by: User) -> Reaction | None:

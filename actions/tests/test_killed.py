@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -15,7 +16,17 @@ from pytest_django.fixtures import Settings
 
 from actions.execution import carry_out_due
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
+from actions.tests.attacks import (
+    EMPTIED,
+    STOLEN,
+    arrive,
+    attack,
+    emptied,
+    set_action,
+    stolen,
+    undo,
+)
+from actions.tests.test_deny import THEIRS, policy
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import keys, user_policies
 from tests.aws import REGION, Cloud
@@ -51,6 +62,14 @@ def an_address_that_others_have_listed(cloud: Cloud, settings: Settings) -> tupl
     return attack(1), lambda: [(cloud.addresses(settings.BLOCK_IP_SETS[0]), cloud.prefixes(arn))]
 
 
+def a_bucket_with_a_policy(cloud: Cloud, settings: Settings) -> tuple[Any, State]:
+    settings.BUCKET_POLICIES = "on"
+    finding = emptied(cloud)
+    theirs = json.dumps({"Version": "2012-10-17", "Statement": [THEIRS]})
+    cloud.client("s3").put_bucket_policy(Bucket="invoices", Policy=theirs)
+    return finding, lambda: [policy(cloud)]
+
+
 def dying_sessions(event: str) -> Iterator[boto3.Session]:
     """Yields the session of one process after another. The n-th dies at its n-th call to AWS."""
     for last in count(1):
@@ -79,13 +98,20 @@ def work(event: str) -> int:
 @pytest.mark.one_database  # tests/test_processfindings.py kills real workers on both
 @pytest.mark.parametrize("event", ["before-send", "after-call"])
 @pytest.mark.parametrize(
-    "make", [a_user, an_instance_that_mines, an_address_that_others_have_listed]
+    "make",
+    [
+        a_user,
+        an_instance_that_mines,
+        an_address_that_others_have_listed,
+        a_bucket_with_a_policy,
+    ],
 )
 def test_what_a_worker_leaves_at_any_step_is_finished_and_given_back(
     cloud: Cloud, ip_set: str, settings: Settings, operator: User, event: str, make: Any
 ) -> None:
     set_action("REVOKE", finding_type=STOLEN)
     set_action("BLOCK", finding_type=MINING)
+    set_action("BLOCK", finding_type=EMPTIED)
     finding, state = make(cloud, settings)
     before = state()
     arrive(finding)

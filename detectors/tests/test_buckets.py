@@ -71,7 +71,9 @@ def test_names_that_s3_does_not_allow_are_refused(oscar: Client, name: str) -> N
     assert not Bucket.objects.exists()
 
 
-@pytest.mark.parametrize("pattern", ["*", "**?", "x" * 301, "a\u0007b", "a\nb"])
+@pytest.mark.parametrize(
+    "pattern", ["*", "service *", "tag a", "**?", "x" * 301, "a\u0007b", "a\nb"]
+)
 def test_patterns_that_allow_everyone_or_cannot_be_read_are_refused(
     oscar: Client, pattern: str
 ) -> None:
@@ -88,6 +90,37 @@ def test_the_api_lists_what_it_sets_and_the_same_again_changes_nothing(oscar: Cl
     assert (listed["state"], listed["last_event_at"]) == ("Waiting for events", None)
     assert put(oscar, {"name": "invoices", "registered": False}).json()["changed"] == ["invoices"]
     assert get(oscar).json() == {"buckets": []}
+
+
+def test_a_change_of_what_somebody_else_has_changed_is_refused(oscar: Client) -> None:
+    read = get(oscar)["ETag"]
+    assert put(oscar, {"name": "invoices"})["ETag"] == get(oscar)["ETag"] != read
+    for etag, status in ((read, 412), (get(oscar)["ETag"], 200), ("*", 200)):
+        body = json.dumps({"buckets": [{"name": f"b-{status}", "sensitivity": "LOW"}]})
+        headers = {"If-Match": etag}
+        answer = oscar.put("/buckets", body, content_type="application/json", headers=headers)
+        assert answer.status_code == status
+        assert answer["ETag"] == get(oscar)["ETag"]
+    assert not Bucket.objects.filter(name="b-412").exists()
+
+
+def test_floors_and_canary_keys_are_set_by_the_page_and_the_api_alike(oscar: Client) -> None:
+    wanted = {"name": "invoices", "canary_keys": ["a.txt", "b/*"], "floors": {"delete": 500}}
+    assert put(oscar, wanted).status_code == 200
+    [listed] = get(oscar).json()["buckets"]
+    assert listed["canary_keys"] == wanted["canary_keys"]
+    assert {key: one for key, one in listed["floors"].items() if one} == {"delete": 500}
+    page = oscar.get("/buckets/of/invoices").content.decode()
+    assert 'name="floor_delete" value="500"' in page
+    form = {"sensitivity": "NORMAL", "canary_keys": "a.txt\nb/*", "floor_delete": "500"}
+    oscar.post("/buckets/of/invoices/change", form)
+    assert BucketChange.objects.count() == 1  # nothing has changed
+    oscar.post("/buckets/of/invoices/change", form | {"floor_delete": "", "floor_read": "7"})
+    assert Bucket.objects.get().floors == {"read": 7}
+    for wrong in ({"floors": {"read": 0}}, {"floors": {"other": 1}}, {"canary_keys": ["*"]}):
+        assert put(oscar, {"name": "invoices"} | wrong).status_code == 422
+    answer = oscar.post("/buckets/of/invoices/change", form | {"canary_keys": "*"})
+    assert b'role="alert"' in answer.content
 
 
 def test_a_bucket_that_is_listed_twice_is_refused(oscar: Client) -> None:
@@ -138,6 +171,8 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     folding.fold(seconds(NOW))
     assert Sum.objects.filter(grain=3600).count() == 3
     assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 2, "HIGH": 3}
+    of.floors = {"read": 2000}  # 200 in a minute
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
 
 
 def test_a_bucket_that_is_removed_takes_its_sums_along() -> None:

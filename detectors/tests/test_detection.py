@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import Sum as SumOf
+from pytest_django.fixtures import Settings
 
 from detectors import bounds, counting, episodes, folding, intake, past, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
@@ -121,7 +122,7 @@ def test_what_an_actor_always_does_raises_nothing_and_far_more_does() -> None:
 
 def test_a_bucket_that_is_learning_has_higher_floors() -> None:
     bucket(first_event_at=None)
-    take(*many(1999, "DeleteObject"))
+    take(*many(199, "DeleteObject"))
     assert found() == []
     take(record("DeleteObject"))
     assert found() == [DELETE]
@@ -189,6 +190,86 @@ def test_each_use_of_a_canary_is_a_finding() -> None:
     bucket(is_canary=True)
     take(record("HeadObject"))
     assert found() == [UNAUTHORIZED]
+
+
+def test_each_use_of_a_canary_key_is_a_finding_that_names_it() -> None:
+    bucket(canary_keys="admin/passwords.txt\nsecret/*")
+    take(*many(5), record(key="admin/passwords.txt.bak"), record("GetObjectAcl", key="x"))
+    assert (found(), total()) == ([], {"read": 6})
+    take(record("GetObjectTagging", key="secret/1", errorCode="AccessDenied"), *many(5))
+    said = json.loads(Finding.objects.get().raw)
+    assert said["type"] == UNAUTHORIZED
+    assert said["service"]["detector"]["exampleKeys"] == ["secret/1"]
+    source = {"x-amz-copy-source": "/invoices/admin%2Fpasswords.txt?versionId=1"}
+    take(record("CopyObject", bucket="loot", parameters=source))
+    assert Finding.objects.get().count == 2
+
+
+def test_any_use_of_an_object_of_a_canary_bucket_counts() -> None:
+    bucket(is_canary=True)
+    take(record("GetBucketLocation", parameters={"key": None}))
+    take(record("GetObjectTagging"))
+    assert (found(), total()) == ([UNAUTHORIZED], {"other": 1})
+
+
+def test_what_an_allowed_service_does_for_a_principal_raises_nothing() -> None:
+    bucket(allowed="service athena.amazonaws.com")
+    take(*many(2000, address="athena.amazonaws.com"))
+    assert found() == []
+    take(*many(99), *many(50, address="athena.amazonaws.com"))
+    assert found() == []
+    take(record())
+    assert found() == [EXFILTRATION]
+
+
+def test_the_session_of_an_instance_away_from_the_own_addresses_is_a_finding(
+    settings: Settings,
+) -> None:
+    settings.OWN_ADDRESSES = ["81.2.69.0/24"]
+    bucket(first_event_at=None)
+    take(record(by=role(), address="81.2.69.9"), record(by=role(), address="10.0.0.7"))
+    take(record(by=role(), address="athena.amazonaws.com"), record(by=role("x", session="ann")))
+    assert found() == []
+    take(record(by=role(), address="8.8.8.8"))
+    assert found() == [UNAUTHORIZED]
+
+
+def test_who_has_an_allowed_tag_raises_nothing() -> None:
+    bucket(allowed="tag job=backup")
+    tags = {f"arn:aws:iam::{ACCOUNT}:role/app": {"job": "backup"}, EVE: {"job": "other"}}
+
+    def taken(*some: Any) -> None:
+        content = packed(some)
+        intake.take_file(
+            str(hash(content)), reader(content), at=NOW, tags_of=lambda who: tags.get(who, {})
+        )
+        intake.take_records(some, at=NOW, tags_of=lambda who: tags.get(who, {}))
+
+    taken(*many(2000, by=role()))
+    assert found() == []
+    taken(*many(200))
+    assert found() == [EXFILTRATION]
+
+
+def test_what_many_new_principals_read_together_is_one_finding() -> None:
+    bucket()
+    anonymous = {"type": "AWSAccount", "accountId": "anonymous"}
+    for n in range(3):
+        take(*many(45, by=anonymous, address=f"81.2.{n}.7"))
+    assert found() == []
+    for n in range(3):
+        take(*many(40, by=role(f"app{n}", session="ann")))
+        assert len(found()) == (n == 2)
+    detector = json.loads(Finding.objects.get().raw)["service"]["detector"]
+    assert (detector["principal"], detector["amount"]) == (bounds.OTHERS, 120)
+
+
+def test_the_floors_of_a_bucket_replace_the_others() -> None:
+    bucket(floors={"read": 5000})
+    take(*many(499))
+    assert found() == []
+    take(record())
+    assert found() == [EXFILTRATION]
 
 
 def test_the_session_of_an_instance_from_a_new_network_is_a_finding() -> None:
@@ -384,7 +465,7 @@ def test_minutes_and_hours_tell_the_same_past() -> None:
     before = past.of_actors(actors, seconds(NOW))
     folding.fold(seconds(NOW) + 30 * 3600)
     assert past.of_actors(actors, seconds(NOW)) == before
-    [hour] = past.hours_of(before, rules.MEASURES[0])[:1]
+    [hour] = past.hours_of(before[EVE], rules.MEASURES[0])[:1]
     assert (hour.peak_1, hour.peak_5) == (29, 29 + 28 + 27 + 26 + 25)
 
 

@@ -65,11 +65,31 @@ def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
         (Situation("LOW"), 400),
         (Situation("HIGH"), 50),
         (Situation(is_strange=True), 50),
-        (Situation(is_learning=True), 5000),
+        (Situation(is_learning=True), 2000),
+        (Situation("HIGH", floors={"read": 5000}), 500),
+        (Situation(is_learning=True, floors={"read": 5000}), 500),
+        (Situation(is_strange=True, floors={"read": 5000}), 250),
+        (Situation(floors={"write": 5000}), 100),
     ],
 )
 def test_the_floor_follows_from_the_situation(situation: Situation, least: float) -> None:
     assert rules.threshold(READS, 60, [], situation)[1] == least
+
+
+def test_who_does_somewhat_more_each_day_does_not_become_usual() -> None:
+    steady = [2000.0] * 9
+    ramp = [
+        Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 4e3, 8e3, 1.6e4, 3.2e4])
+    ]
+    new_job = [Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 1e4, 1e4, 9e3])]
+    assert rules.threshold(READS, HOUR, ramp, Situation())[1] < 10_000
+    assert rules.threshold(READS, HOUR, new_job, Situation())[1] > 10_000
+
+
+def test_bytes_of_a_usual_hour_are_usual_in_a_minute() -> None:
+    past = [Hour(day * DAY, 0, 0, 2.0**40) for day in range(9)]
+    assert rules.threshold(BYTES, 60, [], Situation())[1] == 2 * 2**30
+    assert rules.threshold(BYTES, 60, past, Situation())[1] > 2**40
 
 
 def test_the_severity_follows_from_how_far_beyond() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from findings.guardduty.connections import (
     Connection,
@@ -47,6 +47,7 @@ __all__ = [
     "PRINCIPAL_MAX_LENGTH",
     "PRINCIPAL_TYPE_MAX_LENGTH",
     "Address",
+    "BucketUse",
     "Connection",
     "Entity",
     "Kind",
@@ -81,6 +82,22 @@ class Address:
     organization: str = ""
 
 
+class BucketUse(NamedTuple):
+    """What a principal does on a bucket, in a finding of our own detectors."""
+
+    bucket: str
+    principal: str  # as docs/findings.md says: an ARN, "account ...", ...
+
+    @classmethod
+    def of(cls, said: str) -> Self:
+        """Returns what `str` has written."""
+        bucket, _, principal = said.partition(" ")
+        return cls(bucket, principal)
+
+    def __str__(self) -> str:
+        return f"{self.bucket} {self.principal}"
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedFinding:
     """The content of a finding. Missing values are "", None or empty; nothing is guessed."""
@@ -108,6 +125,7 @@ class ParsedFinding:
     principal_type: str  # "IAMUser", "AssumedRole", "Root", ...
     foreign_principals: frozenset[str]  # names of actors of another account
     federated: tuple[Federated, ...]  # users that acted and are not IAM users
+    bucket_uses: tuple[BucketUse, ...]
     is_sample: bool
     set_aside: str  # why GuardDuty or Security Hub set it aside, as a sentence; "" if they did not
 
@@ -175,9 +193,20 @@ def _parse(finding: Mapping[str, Any]) -> ParsedFinding | Unparsed:
         principal_type=principal_type,
         foreign_principals=frozenset(foreign_principals(finding, account_id)) - {""},
         federated=tuple(federated_in(finding)),
+        bucket_uses=tuple(_bucket_uses(finding, finding_type)),
         is_sample=_is_sample(finding),
         set_aside=_set_aside(finding),
     )
+
+
+def _bucket_uses(finding: Mapping[str, Any], finding_type: str) -> Iterator[BucketUse]:
+    if not finding_type.startswith("ThreatReaction:"):
+        return
+    principal = text_in(field(finding, "service", "detector", "principal"), PRINCIPAL_MAX_LENGTH)
+    for details in each(field(finding, "resource", "s3BucketDetails")):
+        bucket = text_in(field(details, "name"), 63)
+        if bucket and principal:
+            yield BucketUse(bucket, principal)
 
 
 # Numbers

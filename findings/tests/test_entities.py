@@ -247,6 +247,7 @@ def test_nothing_is_guessed() -> None:
         principal_type="",
         foreign_principals=frozenset(),
         federated=(),
+        bucket_uses=(),
         is_sample=False,
         set_aside="",
     )

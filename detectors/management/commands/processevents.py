@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from detectors import worker
 from detectors.meter import EventsCollector, Meter
+from detectors.tags import Tags
 from license import clock
 from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector
@@ -43,5 +44,5 @@ class Command(BaseCommand):
         say(f"Queue: {settings.EVENTS_QUEUE_URL}.")
         self.stdout.flush()
         with server:
-            worker.run(queue, s3, stop, meter)
+            worker.run(queue, s3, stop, meter, Tags(session))
         say("Stopped.")
