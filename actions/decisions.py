@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from django.conf import settings
 from django.utils import timezone
 
 from actions import containment, limits, paths, safeguards
@@ -52,7 +51,6 @@ class Rules:
     allowed: Collection[tuple[str, str, str]]  # entity kind, entity name, finding type
     never_block: list[Network]
     is_dry_run: bool
-    topic: str
 
     @classmethod
     def now(cls) -> Self:
@@ -64,7 +62,6 @@ class Rules:
             ),
             never_block=safeguards.never_block(),
             is_dry_run=not containment.is_acting(at),
-            topic=settings.NOTIFY_TOPIC_ARN,
         )
 
 
@@ -179,8 +176,6 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
             yield from _revocations(parsed, rules)
     if finding.action == Action.SAVE:
         yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
-    if rules.topic:  # last: the message lists the other actions
-        yield Wish(ReactionKind.NOTIFY, "topic", rules.topic)
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:

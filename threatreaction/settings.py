@@ -154,6 +154,7 @@ if not re.fullmatch(r"[A-Za-z0-9._/-]{1,128}", DEPLOYMENT):
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "notifications",
     "actions",
     "detectors",
     "findings",
