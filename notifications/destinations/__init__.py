@@ -1,0 +1,23 @@
+"""Destinations: where a message can go, and how it gets there.
+
+`KINDS` has each kind of destination by name. A kind validates the settings of a destination
+(`clean`), shows them without secrets (`masked`), and sends a message once (`send`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from notifications.destinations.contract import (
+    Answer,
+    BadDestination,
+    Field,
+    Kind,
+    Message,
+)
+from notifications.destinations.topic import Topic
+from notifications.destinations.webhook import SignedWebhook, new_secret
+
+__all__ = ["KINDS", "Answer", "BadDestination", "Field", "Kind", "Message", "new_secret"]
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Topic(), SignedWebhook())}
