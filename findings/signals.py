@@ -12,6 +12,6 @@ closed = Signal()
 # `at`. Sent in the transaction that counts the events.
 detected = Signal()
 
-# Findings were stored or updated. Arguments: `new` and `updated`, each a sequence of ingest.New. Sent
-# in the transaction that stores them, after the decision on their actions.
+# Findings were stored or updated. Arguments: `new` and `updated`, each a sequence of ingest.New.
+# Sent in the transaction that stores them, after the decision on their actions.
 stored = Signal()

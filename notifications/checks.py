@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Tags, register
 from notifications.destinations import KINDS
 
 from notifications.models import Destination, Rule
@@ -21,13 +22,13 @@ def check_notifications(
         return
     for one in Destination.objects.present().order_by("name"):
         if problem := problem_of(one):
-            yield Warning(
+            yield checks.Warning(
                 f"Messages to {one.name} do not arrive. {problem}",
                 hint="Change the setting, or the destination on the page /notifications.",
                 id="notifications.W001",
             )
     for rule in Rule.objects.present().filter(enabled=True, destinations=None):
-        yield Warning(
+        yield checks.Warning(
             f"The rule {rule.name} has no destination.",
             hint="Choose one on the page /notifications.",
             id="notifications.W002",

@@ -1,4 +1,4 @@
-"""Adds, changes and removes rules and destinations, and logs it. Page and API call the same verb."""
+"""Adds, changes and removes rules and destinations, and logs it, for the page and the API."""
 
 from __future__ import annotations
 

@@ -176,7 +176,8 @@ def write_down(delivery: Delivery, answer: Answer, *, at: datetime) -> None:
 
 
 def _pause(tries: int, longest: timedelta) -> timedelta:
-    return min(FIRST_PAUSE * 2 ** min(max(tries - 1, 0), 20), longest)
+    doubled: timedelta = FIRST_PAUSE * 2 ** min(max(tries - 1, 0), 20)
+    return min(doubled, longest)
 
 
 def test(destination: Destination, *, by: str, at: datetime) -> Delivery:

@@ -1,6 +1,6 @@
 """Makes messages of what is in the outbox: holds repeats, groups, sums up, and limits.
 
-One transaction under a lock does it, so any number of workers can call it, and a kill loses nothing.
+One transaction under a lock does it: any number of workers can call it, and a kill loses nothing.
 """
 
 from __future__ import annotations

@@ -227,7 +227,8 @@ def of_held_back(titles: Sequence[str], count: int, *, per_hour: int) -> Said:
 
 def highest(severities: Iterable[str]) -> str:
     """Returns the highest severity; "" if none is known."""
-    return max(severities, key=lambda one: RANKS.get(one, -1), default="")
+    found: str = max(severities, key=lambda one: RANKS.get(one, -1), default="")
+    return found
 
 
 def _data(rule: Rule, severity: str, count: int, url: str) -> dict[str, Any]:
