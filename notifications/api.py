@@ -297,9 +297,9 @@ def put_notifications(
 
 def _errors(body: NotificationsUpdate, refused: NotValid) -> Any:
     """Yields the errors with their places in the body."""
-    places = {
-        ("rules", one.name): number for number, one in enumerate(body.rules)
-    } | {("destinations", one.name): number for number, one in enumerate(body.destinations)}
+    places = {("rules", one.name): number for number, one in enumerate(body.rules)} | {
+        ("destinations", one.name): number for number, one in enumerate(body.destinations)
+    }
     for path, text in refused.errors.items():
         where = [path[0], *([places[path[0], path[1]]] if len(path) > 1 else []), *path[2:]]
         yield {"loc": ("body", "body", *where), "type": "value_error", "msg": text}

@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
-from notifications.destinations import KINDS
 
+from notifications.destinations import KINDS
 from notifications.models import Destination, Rule
 
 

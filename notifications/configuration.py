@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from notifications.destinations import KINDS, BadDestination, new_secret
 
 from accounts.api_auth import Caller
 from findings.policy import StalePolicy
+from notifications.destinations import KINDS, BadDestination, new_secret
 from notifications.models import (
     NAME_MAX_LENGTH,
     OF_THE_PORTAL,

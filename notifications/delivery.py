@@ -16,8 +16,8 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
-from notifications.destinations import KINDS, Answer, Message
 
+from notifications.destinations import KINDS, Answer, Message
 from notifications.models import (
     Delivery,
     DeliveryAttempt,

@@ -9,9 +9,7 @@ urlpatterns = [
     path("notifications/rules/add", views.add_rule, name="add_rule"),
     path("notifications/rules/<int:pk>", views.rule_page, name="rule"),
     path("notifications/rules/<int:pk>/remove", views.remove_rule, name="remove_rule"),
-    path(
-        "notifications/destinations/add/<kind>", views.add_destination, name="add_destination"
-    ),
+    path("notifications/destinations/add/<kind>", views.add_destination, name="add_destination"),
     path("notifications/destinations/<int:pk>", views.destination_page, name="destination"),
     path(
         "notifications/destinations/<int:pk>/change",

@@ -1,4 +1,4 @@
-"""The loop that delivers, in every worker: `manage.py processfindings` and `processevents`."""
+"""The loop that gathers and delivers. It runs in each process of `manage.py processfindings`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Tasks that every worker runs beside its own loops, each in a thread.
+"""Tasks that `manage.py processfindings` runs beside its own loops, each in a thread.
 
-Apps above those of the workers register theirs when Django starts.
+Apps above that of the command register theirs when Django starts.
 """
 
 from __future__ import annotations

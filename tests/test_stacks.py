@@ -18,6 +18,8 @@ from actions.tests.attacks import STOLEN, attack, set_action, stolen
 from detectors import worker as events_worker
 from detectors.models import Sum
 from detectors.tests.traffic import bucket, file_key, packed, record
+from notifications import delivery, gathering, topic
+from notifications.models import Delivery
 from serving import sqs
 from serving.sqs import Queue
 from tests.cloudformation.stacks import REGION, Stack, client
@@ -192,6 +194,7 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     settings.BLOCK_IP_SETS = variables["BLOCK_IP_SETS"].split(",")
     settings.SAVE_BUCKET = variables["SAVE_BUCKET"]
     settings.NOTIFY_TOPIC_ARN = variables["NOTIFY_TOPIC_ARN"]
+    topic.set_up()
     iam = client("iam")
     iam.create_user(UserName="bob")
     key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
@@ -215,9 +218,12 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     worker.receive(Queue(session, variables["FINDINGS_QUEUE_URL"]), threading.Event())
     while execution.carry_out_due(session):
         pass
+    gathering.gather(timezone.now())
+    delivery.deliver_due()
 
     done = Reaction.objects.filter(state="done").values_list("kind", flat=True)
-    assert set(done) == {"BLOCK", "REVOKE", "SAVE", "NOTIFY"}
+    assert set(done) == {"BLOCK", "REVOKE", "SAVE"}
+    assert list(Delivery.objects.values_list("state", flat=True)) == ["delivered"] * 4
     outputs = stack.outputs()
     assert blocked(outputs["BlockedIPv4Arn"]) == ["192.88.99.1/32"]
     assert blocked(outputs["BlockedIPv6Arn"]) == ["2a00:1450::1/128"]

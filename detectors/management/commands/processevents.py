@@ -8,7 +8,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from detectors import worker
 from detectors.meter import EventsCollector, Meter
-from serving import background
 from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector
 from serving.worker_server import server_of
@@ -42,6 +41,6 @@ class Command(BaseCommand):
         say = logger.info if settings.LOG_FORMAT == "json" else self.stdout.write
         say(f"Queue: {settings.EVENTS_QUEUE_URL}.")
         self.stdout.flush()
-        with server, background.running(stop):
+        with server:
             worker.run(queue, s3, stop, meter)
         say("Stopped.")
