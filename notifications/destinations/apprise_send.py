@@ -104,14 +104,15 @@ def main() -> None:
     guard = Guard(networks(order["allowed"]))
     sys.addaudithook(guard.hook)
     try:
-        result = _carry_out(order, guard)
+        result = carry_out(order, guard)
     except Exception as error:
         # Only the name: Apprise's texts contain tokens.
         result = {"error": f"Apprise failed: {type(error).__name__}."}
     json.dump(result, sys.stdout)
 
 
-def _carry_out(order: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
+def carry_out(order: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
+    """Returns `error`; or {} for a URL that can be used; or what became of the message."""
     import apprise
 
     asset = apprise.AppriseAsset(
@@ -120,7 +121,7 @@ def _carry_out(order: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
         image_path_mask=False,
         result_log_disk_size=0,
     )
-    plugin = apprise.Apprise.instantiate(order["url"], asset=asset)
+    plugin: Any = apprise.Apprise.instantiate(order["url"], asset=asset)
     if why := _why_not(plugin):
         return {"error": why}
     guard.is_plain = not _encrypts(plugin)
@@ -197,7 +198,7 @@ class Answers:
             self._note(response)
             return response
 
-        requests.Session.send = send  # type: ignore[method-assign]  # only in this process
+        requests.Session.send = send  # type: ignore[assignment,method-assign]  # in this process
 
     def _note(self, response: Any) -> None:
         status = response.status_code

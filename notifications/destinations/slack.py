@@ -69,7 +69,7 @@ def _payload(message: Message) -> dict[str, Any]:
 
 def escaped(text: str, length: int) -> str:
     """Returns the text for Slack's markup, at most `length` characters, cut between characters."""
-    kept = []
+    kept: list[str] = []
     for character in text:
         part = _CONTROL.get(character, character)
         length -= len(part)
