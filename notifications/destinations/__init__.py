@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from notifications.destinations.by_apprise import ByApprise
 from notifications.destinations.contract import (
     Answer,
     BadDestination,
@@ -15,9 +16,24 @@ from notifications.destinations.contract import (
     Kind,
     Message,
 )
+from notifications.destinations.mail import Mail
+from notifications.destinations.pagerduty import PagerDuty
+from notifications.destinations.slack import Slack
+from notifications.destinations.teams import Teams
 from notifications.destinations.topic import Topic
 from notifications.destinations.webhook import SignedWebhook, new_secret
 
 __all__ = ["KINDS", "Answer", "BadDestination", "Field", "Kind", "Message", "new_secret"]
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Topic(), SignedWebhook())}
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Mail(),
+        Slack(),
+        Teams(),
+        PagerDuty(),
+        SignedWebhook(),
+        Topic(),
+        ByApprise(),
+    )
+}

@@ -5,6 +5,7 @@ Everything here is plain Python: the process that runs Apprise imports it withou
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -196,6 +197,14 @@ def body(message: Message, limit: int) -> str:
     )
 
 
+def header_id(value: str) -> str:
+    """Returns an ID that fits into a header: the value itself, or its SHA-256."""
+    if _ID.fullmatch(value):
+        return value
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{6,}")
 
 

@@ -99,23 +99,28 @@ def is_in(address: Address, among: Iterable[Network]) -> bool:
     return any(address.version == network.version and address in network for network in among)
 
 
-def is_reachable(text: str, allowed: Sequence[Network]) -> bool:
-    """Returns whether a destination may have this address, as `socket` writes it.
+def is_public(address: Address) -> bool:
+    """Returns whether the address is a host on the internet."""
+    if isinstance(address, IPv4Address):
+        return not is_in(address, _PRIVATE_V4)
+    return address in _PUBLIC_V6 and not is_in(address, _PRIVATE_V6)
 
-    Public addresses are reachable, and those in `allowed`. Anything else is not: private, loopback,
-    link-local, multicast and reserved addresses, and what is not an address.
+
+def may_connect(
+    text: str, port: int, *, allowed: Sequence[Network], is_encrypted: bool = True
+) -> bool:
+    """Returns whether a destination may have this address, as `socket` writes it, and this port.
+
+    With TLS, an address may be public or in `allowed`, and its port 443 or above 1023. Without,
+    only what is in `allowed`, and its port 80 or above 1023. A name is not an address.
     """
     try:
         address = real(ip_address(text))
     except ValueError:
         return False
-    if is_in(address, _NEVER):
+    if is_in(address, _NEVER) or (port < 1024 and port != (443 if is_encrypted else 80)):
         return False
-    if is_in(address, allowed):
-        return True
-    if isinstance(address, IPv4Address):
-        return not is_in(address, _PRIVATE_V4)
-    return address in _PUBLIC_V6 and not is_in(address, _PRIVATE_V6)
+    return is_in(address, allowed) or (is_encrypted and is_public(address))
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
@@ -139,19 +144,26 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     return future.result()
 
 
-def connect(host: str, port: int, *, allowed: Sequence[Network], deadline: float) -> socket.socket:
+def connect(
+    host: str, port: int, *, allowed: Sequence[Network], is_encrypted: bool, deadline: float
+) -> socket.socket:
     """Returns a connected socket. `deadline` is a time of `time.monotonic`.
 
     Resolves the host once, and connects to one of these addresses. Raises Refused if any of them is
-    not reachable, TimedOut, and OSError or UnicodeError if the host cannot be resolved or reached.
+    one that `may_connect` denies, TimedOut, and OSError or UnicodeError if the host cannot be
+    resolved or reached.
     """
     found = within(
         deadline - time.monotonic(),
         lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM),
     )
     for _, _, _, _, place in found:
-        if not is_reachable(str(place[0]), allowed):
-            msg = "The destination has an address that is not public."
+        if not may_connect(str(place[0]), port, allowed=allowed, is_encrypted=is_encrypted):
+            msg = (
+                "it has an address or a port that is not allowed."
+                if is_encrypted
+                else "without TLS, only NOTIFY_ALLOWED_NETWORKS can be reached."
+            )
             raise Refused(msg)
     problem: OSError = OSError("The host has no address.")
     for tried, (family, kind, protocol, _, place) in enumerate(found):

@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings as django_settings
@@ -31,9 +30,7 @@ from notifications.destinations.egress import (
     Refused,
     TimedOut,
     connect,
-    is_in,
     networks,
-    real,
 )
 
 READ_AT_MOST = 4096  # bytes of an answer
@@ -105,10 +102,14 @@ class _Connection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         """Connects. Raises Refused, TimedOut, OSError, UnicodeError."""
-        plain = connect(self.host, self.port, allowed=self._allowed, deadline=self._deadline)
+        plain = connect(
+            self.host,
+            self.port,
+            allowed=self._allowed,
+            is_encrypted=self._is_tls,
+            deadline=self._deadline,
+        )
         try:
-            if not self._is_tls:
-                self._check_plain(plain)
             plain.settimeout(max(self._deadline - time.monotonic(), 0.01))
             self.sock = (
                 ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
@@ -125,17 +126,14 @@ class _Connection(http.client.HTTPConnection):
         self.watchdog.daemon = True
         self.watchdog.start()
 
-    def close(self) -> None:
-        """Closes the connection and ends the watchdog."""
+    def end(self) -> None:
+        """Closes the connection and ends the watchdog.
+
+        Not `close`, which `getresponse` calls while the answer is still to be read.
+        """
         if self.watchdog:
             self.watchdog.cancel()
-        super().close()
-
-    def _check_plain(self, plain: socket.socket) -> None:
-        address = real(ip_address(str(plain.getpeername()[0])))
-        if not is_in(address, self._allowed):
-            msg = "Only https:// reaches this address."
-            raise Refused(msg)
+        self.close()
 
 
 def _shut(connection: socket.socket) -> None:
@@ -176,11 +174,13 @@ def post_json(
             },
         )
         response = connection.getresponse()
+        if time.monotonic() >= deadline:  # the watchdog has cut its head short
+            raise TimedOut
         return _answer(response, deadline, [parts.path, parts.query, *secrets])
     except Exception as error:
         return failure(error, host, is_over=time.monotonic() >= deadline)
     finally:
-        connection.close()
+        connection.end()
 
 
 def failure(error: Exception, host: str, *, is_over: bool) -> Answer:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
-from notifications.destinations.contract import Answer, Field, Kind, Message, body
+from notifications.destinations.contract import Answer, Field, Kind, Message, body, header_id
 from notifications.destinations.https import cleaned_url, post_json
 
 PREFIX = "whsec_"
 BODY_LENGTH = 256 * 1024  # bytes
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def new_secret() -> str:
@@ -64,7 +61,7 @@ class SignedWebhook(Kind):
         """Sends the message. The ID is that of the message; the time is that of the attempt."""
         now = datetime.now(UTC)
         text = body(message, BODY_LENGTH)
-        identity = webhook_id(message)
+        identity = header_id(message.id)  # no ".", which separates what is signed
         keys = [settings["secret"], settings.get("previous_secret", "")]
         signatures = [Webhook(key).sign(identity, now, text) for key in keys if key]
         return post_json(
@@ -76,10 +73,3 @@ class SignedWebhook(Kind):
                 "webhook-signature": " ".join(signatures),
             },
         )
-
-
-def webhook_id(message: Message) -> str:
-    """Returns the ID of the message as a header: without a ".", which separates what is signed."""
-    if _ID.fullmatch(message.id):
-        return message.id
-    return hashlib.sha256(message.id.encode()).hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,8 +36,8 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Runs a server on 127.0.0.1."""
+def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Runs a server on 127.0.0.1, over HTTPS with a context."""
     told = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,8 +60,20 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            connection, address = super().get_request()
+            if tls:
+                connection = tls.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            return connection, address
+
+        def handle_error(self, *args: Any) -> None:
+            pass  # the sender has hung up, or does not trust the certificate
+
+    server = Server(("127.0.0.1", 0), Handler)
+    told.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
     thread.start()
     try:
