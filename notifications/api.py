@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import parse_etags
-from django.views.decorators.debug import sensitive_variables
 from ninja import HeaderEx, P, Router
 from ninja.errors import ValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -252,7 +251,6 @@ def get_notifications(request: HttpRequest, response: HttpResponse) -> dict[str,
         },
     },
 )
-@sensitive_variables()
 def put_notifications(
     request: HttpRequest,
     response: HttpResponse,

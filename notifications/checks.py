@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
+from django.db import DatabaseError
 
 from notifications.destinations import KINDS
 from notifications.models import Destination, Rule
@@ -20,6 +21,13 @@ def check_notifications(
     """Yields a warning for each destination that cannot work."""
     if not databases or "default" not in databases:
         return
+    try:
+        yield from list(_warnings())
+    except DatabaseError:
+        return  # `migrate` runs checks before it has made the tables as this version needs them
+
+
+def _warnings() -> Iterator[CheckMessage]:
     for one in Destination.objects.present().order_by("name"):
         if problem := problem_of(one):
             yield checks.Warning(

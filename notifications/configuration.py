@@ -26,6 +26,7 @@ from notifications.models import (
     Trigger,
     When,
 )
+from storage import encryption
 from storage.locks import advisory_lock
 
 RULES_MAX = 200
@@ -200,6 +201,25 @@ def set_notifications(
         raise NotValid(errors)
     NotificationChange.objects.bulk_create(changed)
     return Changes(changed, etag(), secrets)
+
+
+def reencrypt() -> int:
+    """Encrypts the secrets of destinations again with the first key. Returns their number.
+
+    Raises InvalidToken.
+    """
+    count = 0
+    for one in Destination.objects.present().select_for_update():
+        one.settings = {
+            name: encryption.encrypt_again(value) if value.startswith(encryption.PREFIX) else value
+            for name, value in one.settings.items()
+        }
+        one.save(update_fields=["settings"])
+        count += 1
+    return count
+
+
+encryption.others["destinations"] = reencrypt
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -48,6 +49,18 @@ def test_a_finding_arrives_signed_at_a_webhook(webhook_server: Receiver) -> None
     [attempt] = DeliveryAttempt.objects.all()
     assert (states(), attempt.delivered) == (["delivered"], True)
     assert Destination.objects.get().last_success_at
+
+
+def test_without_a_license_rules_stay_as_they_are_and_messages_go_on(
+    webhook_server: Receiver, operator_client: Client
+) -> None:
+    add_webhook(webhook_server.url)
+    rule = add_rule()
+    answer = operator_client.post(f"/notifications/rules/{rule.pk}/remove")
+    assert answer.status_code == 403
+    arrive(attack(1))
+    deliver()
+    assert len(webhook_server.requests) == 1
 
 
 def test_a_failure_is_logged_and_tried_again_with_the_same_id(webhook_server: Receiver) -> None:
