@@ -314,6 +314,7 @@ def test_pagerduty_opens_and_resolves_one_incident(
     assert kind.send(settings, MESSAGE).delivered
     event = posted(loopback)
     assert event["event_action"] == "trigger"
+    assert event["dedup_key"] == "testserver/finding-1"
     assert event["payload"]["severity"] == "error"
     assert event["payload"]["summary"] == MESSAGE.title
     assert event["client_url"] == MESSAGE.url
