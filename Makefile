@@ -12,8 +12,6 @@ WHEELS = --only-binary :all:
 INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-PYTHON_SCRIPTS = $(addprefix scripts/,audit expire-license sample-bucket sample-findings)
-
 # The longest first.
 SUITES = test-server test-portal-postgresql test-portal $(if $(PANEL),test-panel test-panel-postgresql)
 
@@ -45,7 +43,7 @@ $(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that t
 test-server:
 	$(BIN)/pytest tests $(ARGS)
 test-portal:
-	$(BIN)/pytest --ignore tests $(ARGS)
+	$(BIN)/pytest --ignore-glob 'tests/*' $(ARGS)
 test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
 test-panel:
@@ -56,7 +54,7 @@ test-panel-postgresql:
 lint: .venv/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	SECRET_KEY=- $(BIN)/mypy --scripts-are-modules . $(PYTHON_SCRIPTS)  # the Django plugin of mypy reads the settings
+	SECRET_KEY=- $(BIN)/mypy  # the Django plugin of mypy reads the settings
 	git ls-files -z '*.html' | xargs -0 $(BIN)/djade --target-version 5.2 --check
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deploy/*.yaml

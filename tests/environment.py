@@ -36,6 +36,7 @@ for name in (
     "HSTS_PRELOAD",
     "NEVER_BLOCK",
     "NEVER_BLOCK_DOMAINS",
+    "NOTIFY_ALLOWED_NETWORKS",
     "NOTIFY_TOPIC_ARN",
     "OIDC_SERVER_URL",
     "PANEL_URL",

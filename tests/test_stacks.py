@@ -167,6 +167,8 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         BlockPrefixLists=f"arn:aws:ec2:{REGION}:123456789012:prefix-list/pl-0123456789abcdef0",
         BlockDomainLists=f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1,"
         f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-2",
+        NotificationTopics=f"arn:aws:sns:{REGION}:210987654321:soc",
+        NotifyAllowedNetworks="10.20.0.0/16,fd12::/16",
         ObjectLockDays="30",
         DatabaseInstances="1",
         DatabaseSnapshot="backup",
@@ -180,6 +182,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
     assert web["LICENSE_KEY"] == "eyJ.eyJ.sig"
     assert web["OIDC_CLIENT_SECRET"] == "only for a test"
     assert web["EMAIL_URL"].startswith("smtp+tls://")
+    assert web["NOTIFY_ALLOWED_NETWORKS"] == "10.20.0.0/16,fd12::/16"
     assert not refusals(PORTAL, given | {"CertificateArn": "", "HostedZoneId": "Z0123456789"})
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import sys
 import sysconfig
 import time
@@ -101,14 +102,16 @@ def main() -> None:
     """Carries out the order: `url`, `allowed`, `seconds`, and, to send, `title`, `text`, `type`."""
     order = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    signal.setitimer(signal.ITIMER_REAL, order["seconds"])  # ends this process, also without parent
     guard = Guard(networks(order["allowed"]))
     sys.addaudithook(guard.hook)
+    stdout, sys.stdout = sys.stdout, sys.stderr  # a library may print
     try:
         result = carry_out(order, guard)
     except Exception as error:
         # Only the name: Apprise's texts contain tokens.
-        result = {"error": f"Apprise failed: {type(error).__name__}."}
-    json.dump(result, sys.stdout)
+        result = {"error": f"Apprise failed: {type(error).__name__}.", "retry": True}
+    json.dump(result, stdout)
 
 
 def carry_out(order: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
@@ -138,8 +141,8 @@ def carry_out(order: Mapping[str, Any], guard: Guard) -> dict[str, Any]:
         title=order["title"], body=order["text"], notify_type=order["type"], body_format="text"
     )
     # Not the status of `outcome`: with "?optional=yes" it is a success in any case.
-    attempts = [attempt for result in outcome for attempt in result]
-    if attempts and all(attempts):
+    results = list(outcome)
+    if results and all(result.attempts and result.attempts[-1] for result in results):
         return {"delivered": True, "text": answers.text}
     if guard.refused:
         return {

@@ -75,8 +75,10 @@ class ByApprise(Kind):
 
     def masked(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Returns the schema of the URL only: the rest can be a token."""
-        schema = settings["url"].partition("://")[0]
-        return {"url": f"{printable(schema, 40)}://{HIDDEN}"}
+        return {
+            name: f"{printable(value.partition('://')[0], 40)}://{HIDDEN}"
+            for name, value in settings.items()
+        }
 
 
 def _run(order: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,10 +81,10 @@ def _parts(url: str) -> tuple[SplitResult, int]:
     if not parts.hostname:
         msg = "The URL has no host."
         raise ValueError(msg)
-    if port is None:
-        port = 443 if parts.scheme == "https" else 80
-    if port < 1024 and port not in {80, 443}:
-        msg = "The port of the URL must be 443 or above 1023."
+    usual = 443 if parts.scheme == "https" else 80
+    port = port if port is not None else usual
+    if port < 1024 and port != usual:
+        msg = f"The port of the URL must be {usual} or above 1023."
         raise ValueError(msg)
     return parts, port
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
@@ -79,7 +79,7 @@ class Mail(Kind):
 
 def _send(addresses: list[str], message: Message) -> Answer:
     """Sends all mails over one connection. Raises SMTPException and OSError."""
-    refusals: list[tuple[int, bytes]] = []
+    refusals: list[tuple[int, bytes | str]] = []
     connection = get_connection(timeout=SEND_FOR)
     connection.open()
     try:
@@ -94,7 +94,9 @@ def _send(addresses: list[str], message: Message) -> Answer:
             try:
                 mail.send()
             except SMTPRecipientsRefused as error:
-                refusals.append(error.recipients[address])
+                refusals += error.recipients.values()
+            except SMTPDataError as error:
+                refusals.append((error.smtp_code, error.smtp_error))
     finally:
         connection.close()
     if not refusals:

@@ -79,7 +79,8 @@ class PagerDuty(Kind):
 
 
 def _event(routing_key: str, message: Message) -> dict[str, Any]:
-    key = message.key
+    host = str(urlsplit(django_settings.PORTAL_URL).hostname)
+    key = f"{host}/{message.key}"  # two portals can use one integration
     if not key.isprintable() or not 1 <= len(key) <= KEY_LENGTH:
         key = hashlib.sha256(key.encode()).hexdigest()
     event: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _event(routing_key: str, message: Message) -> dict[str, Any]:
     return event | {
         "payload": {
             "summary": printable(message.title, SUMMARY_LENGTH) or "Threat Reaction",
-            "source": urlsplit(django_settings.PORTAL_URL).hostname,
+            "source": host,
             "severity": _SEVERITY.get(message.severity, "info"),
             "timestamp": iso(message.at, timespec="milliseconds"),
             "custom_details": {"text": lines(message.text, TEXT_LENGTH)},

@@ -106,6 +106,25 @@ def test_a_webhook_is_signed_with_both_secrets_while_one_is_rotated(loopback: Re
     assert (request.path, request.headers["webhook-id"]) == ("/hook", MESSAGE.id)
 
 
+def test_the_documents_show_receivers_how_to_verify(loopback: Receiver, settings: Settings) -> None:
+    document = (settings.BASE_DIR / "docs/operations.md").read_text()
+    section = document.partition("### Verify a webhook\n")[2]
+    example: dict[str, Any] = {}
+    exec(section.partition("```python\n")[2].partition("```")[0], example)  # noqa: S102
+    old = new_secret()
+    given = {"url": loopback.url, "secret": SECRET, "previous_secret": old}
+    KINDS["webhook"].send(given, MESSAGE)
+    [request] = loopback.requests
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    is_genuine = example["is_genuine"]
+    assert is_genuine(SECRET, headers, request.body)
+    assert is_genuine(old, headers, request.body)
+    assert not is_genuine(new_secret(), headers, request.body)
+    assert not is_genuine(SECRET, headers, request.body + b" ")
+    assert not is_genuine(SECRET, headers | {"webhook-id": "other"}, request.body)
+    assert not is_genuine(SECRET, headers | {"webhook-timestamp": "1700000000"}, request.body)
+
+
 def test_an_id_that_does_not_fit_into_a_header_is_the_same_at_each_attempt(
     loopback: Receiver,
 ) -> None:
@@ -295,6 +314,7 @@ def test_pagerduty_opens_and_resolves_one_incident(
     assert kind.send(settings, MESSAGE).delivered
     event = posted(loopback)
     assert event["event_action"] == "trigger"
+    assert event["dedup_key"] == "testserver/finding-1"
     assert event["payload"]["severity"] == "error"
     assert event["payload"]["summary"] == MESSAGE.title
     assert event["client_url"] == MESSAGE.url
