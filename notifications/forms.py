@@ -34,7 +34,7 @@ class Lines(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        lines = super().to_python(value).splitlines()
+        lines = (super().to_python(value) or "").splitlines()
         return [line.strip() for line in lines if line.strip()]
 
     def clean(self, value: Any) -> list[str]:
@@ -90,7 +90,7 @@ class RuleForm(forms.Form):
         initial = {"name": rule.name, **configuration.rule_as_json(rule)} if rule else {}
         super().__init__(data, initial=initial)
         names = [one.name for one in configuration.destinations()]
-        self.fields["destinations"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        self.fields["destinations"].choices = [(name, name) for name in names]
         if rule:
             self.fields["name"].disabled = True
         for name in ("daily_at", "quiet_from", "quiet_to"):

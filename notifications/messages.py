@@ -242,7 +242,7 @@ def _data(rule: Rule, severity: str, count: int, url: str) -> dict[str, Any]:
 
 
 def _event_url(pk: int) -> str:
-    return settings.PORTAL_URL + reverse("console:event", args=[pk])
+    return f"{settings.PORTAL_URL}{reverse('console:event', args=[pk])}"
 
 
 def _list_url(notice: Notice) -> str:

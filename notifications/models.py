@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from notifications.destinations import KINDS
 
 from findings.catalogue import Severity
+from notifications.destinations import KINDS
 from storage import encryption
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
@@ -59,7 +59,10 @@ class Detail(models.TextChoices):
     FULL = "full", "Full: also title, description, entities and actions"
 
 
-class PresentQuerySet(models.QuerySet[Any]):
+_M = TypeVar("_M", bound=models.Model)
+
+
+class PresentQuerySet(models.QuerySet[_M]):
     """Queries of rows that stay when they are removed, because the log refers to them."""
 
     def present(self) -> Self:
@@ -67,7 +70,11 @@ class PresentQuerySet(models.QuerySet[Any]):
         return self.filter(removed_at=None)
 
 
-PresentManager = models.Manager.from_queryset(PresentQuerySet)
+class DestinationQuerySet(PresentQuerySet["Destination"]):
+    """Queries of destinations."""
+
+
+DestinationManager = models.Manager.from_queryset(DestinationQuerySet)
 
 
 class Destination(models.Model):
@@ -87,7 +94,7 @@ class Destination(models.Model):
     failures = models.PositiveIntegerField(default=0)  # in a row
     paused_until = models.DateTimeField(null=True)  # nothing is tried before, so it costs nothing
 
-    objects = PresentManager()
+    objects = DestinationManager()
 
     class Meta:
         default_permissions = ("change",)
@@ -127,6 +134,13 @@ class Destination(models.Model):
         return {field.name for field in KINDS[self.kind].fields if field.secret}
 
 
+class RuleQuerySet(PresentQuerySet["Rule"]):
+    """Queries of rules."""
+
+
+RuleManager = models.Manager.from_queryset(RuleQuerySet)
+
+
 class Rule(models.Model):
     """Tells destinations of what its trigger and its filters select."""
 
@@ -150,7 +164,7 @@ class Rule(models.Model):
     each = models.BooleanField("one message for each new finding", default=False)
     removed_at = models.DateTimeField(null=True)
 
-    objects = PresentManager()
+    objects = RuleManager()
 
     class Meta:
         default_permissions = ("view", "change")

@@ -212,13 +212,13 @@ def processes(server: Server) -> list[int]:
     return [int(pid) for pid in re.findall(r"Booting worker with pid: (\d+)", server.log)]
 
 
-def test_a_scrape_is_seven_queries(
+def test_a_scrape_is_eleven_queries(
     django_assert_num_queries: DjangoAssertNumQueries, settings: Settings
 ) -> None:
     settings.BLOCK_IP_SETS = ["arn"]  # how full they are takes a query
     set_action("BLOCK")
     arrive(attack(1))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(11):
         scrape()
 
 

@@ -48,10 +48,11 @@ def test_a_webhook_hears_of_a_finding_although_a_worker_is_killed(
         path.write_text(json.dumps([finding(1), finding(2, severity=2)]))
         done = server.manage("importfindings", str(path))
         assert done.returncode == 0, done.stderr
-        _kill_a_worker_that_sends(webhook, server.environment, tmp_path / "first.log")
-        query(server.environment, f"{RELEASE} RETURNING id")  # as if its lease had run out
-        with worker(server.environment, tmp_path / "second.log"):
-            wait_until(server.environment, STATES, [("delivered",)], seconds=60)
+        environment = dict(server.environment)
+        _kill_a_worker_that_sends(webhook, environment, tmp_path / "first.log")
+        query(environment, f"{RELEASE} RETURNING id")  # as if its lease had run out
+        with worker(environment, tmp_path / "second.log"):
+            wait_until(environment, STATES, [("delivered",)], seconds=60)
 
         first, second = webhook.requests
         for request in (first, second):

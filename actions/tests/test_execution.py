@@ -270,12 +270,12 @@ def of_an_earlier_version(topic: str) -> None:
 
 
 def test_a_notice_of_an_earlier_version_is_still_sent(
-    cloud: Cloud, ip_set: str, session: boto3.Session
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
-    topic, queue = cloud.topic_with_queue()
+    settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
     set_action("BLOCK", severity="HIGH")
     arrive(attack(1))
-    of_an_earlier_version(topic)
+    of_an_earlier_version(settings.NOTIFY_TOPIC_ARN)
     while carry_out_due(session):
         pass
     (notice,) = cloud.messages(queue)
@@ -417,13 +417,13 @@ def test_what_waits_can_be_dropped(
 
 
 def test_a_breaker_that_is_open_holds_back_no_notice(
-    cloud: Cloud, ip_set: str, session: boto3.Session
+    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
-    topic, queue = cloud.topic_with_queue()
+    settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
     Trip.objects.create(tripped_at=timezone.now(), limit=1)
     set_action("BLOCK")
     arrive(attack(1))
-    of_an_earlier_version(topic)
+    of_an_earlier_version(settings.NOTIFY_TOPIC_ARN)
     carry_out_due(session)
     assert states() == ["pending", "done"]
     assert len(cloud.messages(queue)) == 1

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
+from threading import Event
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def test_what_cannot_succeed_is_not_tried_again(webhook_server: Receiver) -> Non
 
 def test_a_destination_that_hangs_delays_no_other(webhook_server: Receiver) -> None:
     with receiver() as hanging:
-        hanging.answer = lambda handler, over: over.wait() and None
+        hanging.answer = _hang
         add_webhook(hanging.url, name="hangs")
         add_webhook(webhook_server.url)
         add_rule("finding", "hangs", "SOC")
@@ -130,6 +131,10 @@ def test_a_destination_that_hangs_delays_no_other(webhook_server: Receiver) -> N
     hung = Delivery.objects.filter(destination__name="hangs")
     assert not hung.exclude(state="pending").exists()
     assert Destination.objects.get(name="hangs").failing_since
+
+
+def _hang(handler: object, over: Event) -> None:
+    over.wait()
 
 
 class Killed(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -125,7 +126,11 @@ def test_a_finding_waits_for_its_actions_but_not_for_long(settings: Settings) ->
 
 def test_quiet_hours_hold_all_but_critical_findings_and_the_breaker() -> None:
     add_webhook()
-    quiet = {"quiet_from": time(22), "quiet_to": time(7), "time_zone": "America/New_York"}
+    quiet: dict[str, Any] = {
+        "quiet_from": time(22),
+        "quiet_to": time(7),
+        "time_zone": "America/New_York",
+    }
     add_rule(**quiet)
     add_rule("breaker", name="breaker", **quiet)
     night = datetime(2026, 11, 26, 4, tzinfo=UTC)  # 23:00 in New York
