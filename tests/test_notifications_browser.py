@@ -21,12 +21,12 @@ RELEASE = "UPDATE notifications_delivery SET due_at = created_at WHERE state = '
 
 
 def test_a_webhook_hears_of_a_finding_although_a_worker_is_killed(
-    databases: Databases, browser: Browser, tmp_path: Path
+    databases: Databases, chromium: Browser, tmp_path: Path
 ) -> None:
     with (
         receiver() as webhook,
         running(databases, NOTIFY_ALLOWED_NETWORKS="127.0.0.0/8") as server,
-        new_page(browser, server.url) as page,
+        new_page(chromium, server.url) as page,
     ):
         server.install(make_license())
         sign_in(page, "admin")
