@@ -365,12 +365,13 @@ def test_a_fifo_topic_drops_a_second_attempt(cloud: Cloud) -> None:
     assert cloud.messages(queue) == [MESSAGE.data]
 
 
-def test_a_missing_permission_is_named_and_tried_again(cloud: Cloud) -> None:
+@pytest.mark.parametrize(("code", "status"), [("AuthorizationError", 403), ("Unavailable", 503)])
+def test_an_error_of_sns_is_named_and_tried_again(cloud: Cloud, code: str, status: int) -> None:
     arn, _ = cloud.topic_with_queue()
-    cloud.fail("Publish", "AuthorizationError", status=403)
+    cloud.fail("Publish", code, status=status)
     answer = KINDS["sns"].send({"topic_arn": arn}, MESSAGE)
     assert (answer.delivered, answer.retry) == (False, True)
-    assert "AuthorizationError" in answer.text
+    assert code in answer.text
     assert cloud.asked.count("Publish") == 1  # the worker tries again, later
 
 
