@@ -11,6 +11,8 @@ from actions import heartbeat
 ON, DRY_RUN = "on", "dry-run"
 NOTHING_DONE = f"Nothing was done: CONTAINMENT is {DRY_RUN}."  # the outcome of an action
 
+SIMULATED = "Nothing was done: the rule simulates."
+
 
 def is_on() -> bool:
     """Returns whether actions are carried out; False in a dry run and for an invalid value."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -72,25 +72,40 @@ def decide(new: Iterable[New], *, rules: Rules, at: datetime) -> None:
         for finding, parsed, trace in new
         for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules))
     ]
-    blocked = {
-        wish.target
-        for finding, wish, _ in wishes
-        if wish.is_limited and not Action(finding.action).asks
-    }
-    ends: Mapping[str, datetime | None] = {}
-    if blocked:
-        advisory_lock(limits.LOCK)
-        ends = limits.ends(blocked, at=at, is_dry_run=rules.is_dry_run)
+    fates = [fate(Action(finding.action), wish, rules) for finding, wish, _ in wishes]
+    blocked: dict[bool, set[str]] = {False: set(), True: set()}  # by whether it is a dry run
+    for (_, wish, _), (state, _) in zip(wishes, fates, strict=True):
+        if wish.is_limited and state in (State.PENDING, State.DRY_RUN):
+            blocked[state == State.DRY_RUN].add(wish.target)
+    ends: dict[tuple[str, str], datetime | None] = {}
+    for is_dry_run, targets in blocked.items():
+        if targets:
+            advisory_lock(limits.LOCK)
+            state = State.DRY_RUN if is_dry_run else State.PENDING
+            found = limits.ends(targets, at=at, is_dry_run=is_dry_run)
+            ends |= {(target, state): end for target, end in found.items()}
     bulk.insert(
         Reaction,
         _COLUMNS,
         (
             _row(
-                finding, wish, rules, at, trace, ends.get(wish.target) if wish.is_limited else None
+                finding,
+                wish,
+                *a_fate,
+                at,
+                trace,
+                ends.get((wish.target, a_fate[0])) if wish.is_limited else None,
             )
-            for finding, wish, trace in wishes
+            for (finding, wish, trace), a_fate in zip(wishes, fates, strict=True)
         ),
     )
+
+
+def would(new: New, *, rules: Rules) -> Iterator[tuple[Wish, State, str]]:
+    """Yields the actions on a finding that is not stored, with their states and outcomes."""
+    finding, parsed, _ = new
+    for wish in _unless_set_aside(parsed, _wishes(finding, parsed, rules)):
+        yield wish, *fate(Action(finding.action), wish, rules)
 
 
 _COLUMNS = [
@@ -115,24 +130,30 @@ _COLUMNS = [
 ]
 
 
+def fate(action: Action, wish: Wish, rules: Rules) -> tuple[State, str]:
+    """Returns in which state the action of a policy action is stored, with its outcome."""
+    is_dry_run = action.simulates or rules.is_dry_run
+    if wish.prevented:
+        return State.PREVENTED, wish.prevented
+    if wish.not_set_up and not is_dry_run:
+        return State.PREVENTED, wish.not_set_up
+    if action.asks and wish.kind in CONTAINMENT:
+        return State.WAITING, ""
+    if is_dry_run:
+        nothing_done = containment.SIMULATED if action.simulates else containment.NOTHING_DONE
+        return State.DRY_RUN, " ".join(filter(None, [nothing_done, wish.not_set_up]))
+    return State.PENDING, ""
+
+
 def _row(
     finding: Finding,
     wish: Wish,
-    rules: Rules,
+    state: State,
+    outcome: str,
     at: datetime,
     trace: str,
     ends_at: datetime | None,
 ) -> tuple[Any, ...]:
-    state, outcome = State.PENDING, ""
-    if wish.prevented:
-        state, outcome = State.PREVENTED, wish.prevented
-    elif wish.not_set_up and not rules.is_dry_run:
-        state, outcome, ends_at = State.PREVENTED, wish.not_set_up, None
-    elif Action(finding.action).asks and wish.kind in CONTAINMENT:
-        state, ends_at = State.WAITING, None
-    elif rules.is_dry_run:
-        outcomes = filter(None, [containment.NOTHING_DONE, wish.not_set_up])
-        state, outcome = State.DRY_RUN, " ".join(outcomes)
     due_at = {State.PENDING: at, State.WAITING: at + APPROVED_WITHIN}.get(state)
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
@@ -165,8 +186,8 @@ def _unless_set_aside(parsed: ParsedFinding | None, wishes: Iterable[Wish]) -> I
 
 
 def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Iterator[Wish]:
+    action = Action(finding.action).in_earnest
     if parsed:
-        action = Action(finding.action).once_approved
         blocks = action == Action.BLOCK
         if blocks:
             yield from _blocks(parsed, rules)
@@ -174,7 +195,7 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
             blocks and service_of(finding.finding_type) in _ABOUT_CREDENTIALS
         ):
             yield from _revocations(parsed, rules)
-    if finding.action == Action.SAVE:
+    if action == Action.SAVE:
         yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
 
 

@@ -1,4 +1,4 @@
-"""What the worker reports each minute: the metrics for CloudWatch's alarms, and the queue's counts.
+"""What the worker reports each minute: the metrics for CloudWatch's alarms, and the queue's lag.
 
 With LOG_FORMAT=json, it logs the metrics in CloudWatch's embedded metric format: CloudWatch Logs
 makes metrics of such a line, and needs neither an agent nor a permission for it.
@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
-from actions import breaker, metrics
+from actions import breaker, heartbeat, metrics
 from actions.heartbeat import Heart
 from license import status
 from serving.metrics import count_messages
@@ -56,12 +56,20 @@ def run(stop: threading.Event, hearts: Collection[Heart], queue: Queue | None) -
 
 
 def report(hearts: Collection[Heart], queue: Queue | None) -> None:
-    """Updates the counts of the queue, and logs the metrics if the log is JSON."""
+    """Notes a sign of life and the lag of the queue, and logs the metrics if the log is JSON."""
+    now = timezone.now()
+    works = all(heart.works for heart in hearts)
     if queue:
         count_messages(queue)
+    try:
+        close_old_connections()
+        heartbeat.note_worker(version=metrics.version(), works=works, now=now)
+        if queue:
+            heartbeat.note_queue(queue, now)
+    except (DatabaseError, InterfaceError) as error:
+        logger.error("The sign of life is not noted. %s", type(error).__name__)
     if settings.LOG_FORMAT == "json":
-        now = timezone.now()
-        values: dict[str, float] = {"WorkerHeartbeat": all(heart.works for heart in hearts)}
+        values: dict[str, float] = {"WorkerHeartbeat": works}
         try:
             close_old_connections()
             values |= _of_database(now)

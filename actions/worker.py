@@ -1,8 +1,8 @@
 """The concurrent loops of `manage.py processfindings`.
 
 One ingests findings from the queue, one carries out actions, one reconciles the firewall paths with
-the log, and one recounts the sums of the findings. They are separate, so that AWS calls that hang
-in one do not delay the others.
+the log, one recounts the sums of the findings, and one does what the Application page asks for.
+They are separate, so that AWS calls that hang in one do not delay the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from django.db import (
 )
 from django.utils import timezone
 
-from actions import approval, execution, ingest, limits, reconcile
+from actions import approval, execution, ingest, limits, reconcile, updates
+from actions.aws import probes
 from actions.heartbeat import Heart, Loop
 from findings import sums
 from findings.guardduty.parser import Unparsed, unwrap
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 5.0  # seconds to wait after an error of AWS or the database
 IDLE = 1.0  # seconds to wait if no action is due
+LOOK_EVERY = 2.0  # seconds between looks at what the Application page asks for
 LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
 
 AFTER_AN_UPGRADE = 15 * 60.0  # seconds after which the processes of the version before are gone
@@ -70,12 +72,14 @@ def run(
     mending = threading.Thread(
         target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
     )
-    counting = threading.Thread(
-        target=_until, args=(stop, None, lambda: recount(stop)), daemon=True
-    )
+    others = [
+        threading.Thread(target=_until, args=(stop, None, work), daemon=True)
+        for work in (lambda: recount(stop), lambda: look(session, stop))
+    ]
     acting.start()
     mending.start()
-    counting.start()
+    for one in others:
+        one.start()
     if queue:
         _until(stop, hearts[Loop.RECEIVE], lambda: receive(queue, stop))
     acting.join()
@@ -139,6 +143,13 @@ def recount(stop: threading.Event) -> None:
         logger.warning("Sums were wrong, and were repaired: %s", wrong)
     connections.close_all()  # the wait is long
     stop.wait(RECOUNT_EVERY)
+
+
+def look(session: boto3.Session, stop: threading.Event) -> None:
+    """Does a self-test that a user asked for, and looks for a new version once a day."""
+    probes.run_asked(session)
+    updates.check_if_due(timezone.now())
+    stop.wait(LOOK_EVERY)
 
 
 def receive(queue: Queue, stop: threading.Event) -> None:

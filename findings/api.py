@@ -5,22 +5,24 @@ threatreaction/api.py handles the errors.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import parse_etags
 from ninja import HeaderEx, P, Query, Router, Status
 from ninja.errors import ValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from accounts.api_auth import Caller, callers_who
-from findings import events, export, policy, triage
+from findings import events, export, policy, policy_file, triage
 from findings.event_schemas import EventList, TriageUpdate, TriageUpdated
 from findings.events import EventFilter, EventQuery
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy, TriageEntry
-from findings.policy import Policy, PolicyChanges
+from findings.policy import Change, Policy, PolicyChanges, UnconditionalReplacement
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
+from problems import yaml_body
 from problems.parameters import refuse_unknown
 from problems.schemas import Problem
 from storage.filters import FilterForm
@@ -28,7 +30,9 @@ from storage.paging import Page
 
 router = Router(tags=["Findings"])
 
-_ETAG = {
+YAML_PATHS = {"/findings", "/findings/plan"}  # whose bodies can be YAML
+
+ETAG = {
     "ETag": {
         "description": "The version of the whole policy, regardless of filters."
         " Send it as If-Match with the next PUT.",
@@ -36,6 +40,19 @@ _ETAG = {
         "example": '"5d41402abc4b2a76b9719d911017c592"',
     }
 }
+
+
+AS_YAML = {"schema": {"$ref": "#/components/schemas/PolicyUpdate"}}
+
+
+class PolicyQuery(PolicyFilter):
+    """The filters, and the format of the response."""
+
+    format: Literal["json", "yaml"] = Field(
+        "json",
+        description="yaml for a file that PUT /findings and `manage.py policy` accept. Without"
+        " filters, it replaces the policy when it is applied.",
+    )
 
 
 @router.get(
@@ -47,10 +64,14 @@ _ETAG = {
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:read"]}],
         "responses": {
-            200: {"description": "The settings.", "headers": _ETAG},
+            200: {
+                "description": "The settings.",
+                "headers": ETAG,
+                "content": {yaml_body.MEDIA_TYPE: AS_YAML},
+            },
             304: {
                 "description": "The policy matches If-None-Match.",
-                "headers": _ETAG,
+                "headers": ETAG,
             },
         },
     },
@@ -58,7 +79,7 @@ _ETAG = {
 def get_findings(
     request: HttpRequest,
     response: HttpResponse,
-    wanted: Query[PolicyFilter],
+    wanted: Query[PolicyQuery],
     if_none_match: HeaderEx[
         str | None,
         P(
@@ -67,9 +88,9 @@ def get_findings(
             " response is 304 without a body.",
         ),
     ] = None,
-) -> dict[str, Any] | Status[None]:
+) -> dict[str, Any] | Status[None] | HttpResponse:
     """Lists the policy settings in the format that PUT accepts. Without filters, lists all."""
-    refuse_unknown(request, PolicyFilter)
+    refuse_unknown(request, PolicyQuery)
     settings = ThreatPolicy.objects.actions()
     response["ETag"] = policy.etag(settings)
     response["Cache-Control"] = "private, no-cache"
@@ -77,6 +98,8 @@ def get_findings(
     if not known.isdisjoint({"*", response["ETag"]}):
         del response["Content-Type"]
         return Status(304, None)
+    if wanted.format == "yaml":
+        return _as_yaml(settings, wanted, headers=response.headers)
     return _listed(settings, wanted)
 
 
@@ -85,16 +108,17 @@ def get_findings(
     auth=callers_who(permission="findings.change_threatpolicy", scope="findings:write"),
     response={
         200: PolicyUpdated,
-        frozenset({400, 401, 403, 412, 413, 415, 422, 500}): Problem,
+        frozenset({400, 401, 403, 412, 413, 415, 422, 428, 500}): Problem,
     },
     by_alias=True,
     operation_id="putFindings",
     summary="Change the threat policy",
     openapi_extra={
         "security": [{"session": []}, {"client": ["findings:write"]}],
+        "requestBody": {"content": {yaml_body.MEDIA_TYPE: AS_YAML}},
         "responses": {
-            200: {"description": "All settings were applied.", "headers": _ETAG},
-            412: {"headers": _ETAG},
+            200: {"description": "All settings were applied.", "headers": ETAG},
+            412: {"headers": ETAG},
         },
     },
 )
@@ -107,22 +131,28 @@ def put_findings(
         P(
             alias="If-Match",
             description="The ETag of the policy that this change is based on. If the policy has"
-            " changed since, the response is 412 and nothing is changed.",
+            " changed since, the response is 412 and nothing is changed. Required with `replace`.",
         ),
     ] = None,
 ) -> dict[str, Any]:
     """Applies the settings in the body and leaves all others unchanged. Applies all or none.
 
+    With `replace`, the body is the whole policy, and all others are removed.
+
     The request is idempotent: repeating it changes nothing. The most specific setting applies to a
     finding: type and severity, type, service and severity, service. The default is REPORT.
     """
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
+    tags = None if if_match is None else parse_etags(if_match)
+    if body.replace and (not tags or "*" in tags):
+        raise UnconditionalReplacement
     changes = policy.set_policies(
         body.settings(),
+        replace=body.replace,
         by=caller,
         source=PolicyChange.Source.PAGE if caller.user else PolicyChange.Source.API,
         at=timezone.now(),
-        if_match=None if if_match is None else parse_etags(if_match),
+        if_match=tags,
     )
     response["ETag"] = changes.etag
     response["Cache-Control"] = "no-store"
@@ -227,11 +257,22 @@ def asked_of(
     return form, after
 
 
+def _as_yaml(settings: Policy, wanted: PolicyQuery, *, headers: Mapping[str, str]) -> HttpResponse:
+    listed = {
+        target: action for target, action in settings.items() if wanted.admits(target, action)
+    }
+    # A part of the policy must not remove the rest of it.
+    is_whole = not wanted.model_dump(exclude={"format"}, exclude_none=True)
+    kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
+    text = policy_file.dump(listed, is_whole=is_whole)
+    return HttpResponse(text, content_type=yaml_body.MEDIA_TYPE, headers=kept)
+
+
 def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:
     """Returns the data of a PolicyList, as a dict: model instances would cost more than the SQL."""
     return {
         "policies": [
-            {**_named(target), "action": action}
+            {**named(target), "action": action}
             for target, action in sorted(settings.items())
             if wanted.admits(target, action)
         ]
@@ -241,16 +282,22 @@ def _listed(settings: Policy, wanted: PolicyFilter) -> dict[str, Any]:
 def _updated(changes: PolicyChanges) -> dict[str, Any]:
     """Returns the data of a PolicyUpdated."""
     return {
-        "changed": [
-            {**_named(target), "from": before or None, "to": after or None}
-            for target, before, after in changes.changed
-        ],
+        "changed": changed(changes.changed),
         "unchanged": changes.unchanged,
         "not_in_catalogue": changes.not_in_catalogue,
     }
 
 
-def _named(target: Target) -> dict[str, str | None]:
+def changed(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Returns the data of each PolicyChangeMade."""
+    return [
+        {**named(target), "from": before or None, "to": after or None}
+        for target, before, after in changes
+    ]
+
+
+def named(target: Target) -> dict[str, str | None]:
+    """Returns the members that name the target of a setting."""
     return {name: value or None for name, value in target._asdict().items()}
 
 

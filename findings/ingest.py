@@ -86,7 +86,7 @@ def ingest(
     for finding, trace in zip(
         findings, itertools.chain(traces, itertools.repeat("")), strict=False
     ):
-        new = _new(finding, settings, at)._replace(trace=trace)
+        new = judged(finding, settings, at)._replace(trace=trace)
         if new.finding.action == Action.IGNORE:
             ignored += 1
             continue
@@ -153,7 +153,8 @@ def _is_set_aside(incoming: New, count: int) -> bool:
     return incoming.finding.count == count and bool(incoming.parsed and incoming.parsed.set_aside)
 
 
-def _new(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) -> New:
+def judged(finding: Mapping[str, Any] | Unparsed, settings: Policy, at: datetime) -> New:
+    """Returns a finding that arrives at this time with the action that applies. Stores nothing."""
     if isinstance(finding, Unparsed):
         return New(_unparsed(finding.reason, {}, at), None)
     parsed = parse(finding)

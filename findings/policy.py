@@ -52,6 +52,13 @@ class Change(NamedTuple):
     after: str  # "" if it was removed
 
 
+class Rule(NamedTuple):
+    """A target whose setting can apply to a finding."""
+
+    target: Target
+    action: str  # "" if it is not set
+
+
 class Resolution(NamedTuple):
     """The action that applies to a target, and where it is set."""
 
@@ -77,6 +84,10 @@ class StalePolicy(Exception):
         self.etag = etag
 
 
+class UnconditionalReplacement(Exception):
+    """A replacement of the whole policy does not say which version it replaces."""
+
+
 def resolve(
     policy: Policy, *, service: str = "", finding_type: str = "", severity: str = ""
 ) -> Resolution:
@@ -85,15 +96,31 @@ def resolve(
     The order is type and severity, type, service and severity, service. Without `severity`, ignores
     the settings for a single severity.
     """
+    for target in _candidates(service, finding_type, severity):
+        if target in policy:
+            return Resolution(policy[target], target)
+    return Resolution(Action.REPORT, None)
+
+
+def rules(
+    policy: Policy, *, service: str = "", finding_type: str = "", severity: str = ""
+) -> list[Rule]:
+    """Returns what `resolve` looks at, in order. The first that is set applies."""
+    candidates = dict.fromkeys(_candidates(service, finding_type, severity))
+    return [Rule(target, policy.get(target, "")) for target in candidates]
+
+
+def _candidates(service: str, finding_type: str, severity: str) -> list[Target]:
     candidates: list[Target] = []
     if finding_type:
         service = catalogue.service_of(finding_type)
         candidates = [Target("", finding_type, severity), Target("", finding_type, "")]
-    candidates += [Target(service, "", severity), Target(service, "", "")]
-    for target in candidates:
-        if target in policy:
-            return Resolution(policy[target], target)
-    return Resolution(Action.REPORT, None)
+    return [*candidates, Target(service, "", severity), Target(service, "", "")]
+
+
+def name_of(target: Target) -> str:
+    """Returns the target as text: "EC2, HIGH"."""
+    return ", ".join(filter(None, target))
 
 
 def etag(policy: Policy) -> str:
@@ -102,9 +129,32 @@ def etag(policy: Policy) -> str:
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
+def whole(policy: Policy, settings: Iterable[Setting]) -> list[Setting]:
+    """Returns these settings, and the removal of all others in the policy."""
+    settings = list(settings)
+    listed = {target for target, _ in settings}
+    return settings + [Setting(target, "") for target in sorted(policy) if target not in listed]
+
+
+def changes(policy: Policy, settings: Iterable[Setting]) -> list[Change]:
+    """Returns what these settings change in the policy."""
+    return [
+        Change(target, policy.get(target, ""), action)
+        for target, action in settings
+        if policy.get(target, "") != action
+    ]
+
+
+def not_in_catalogue(settings: Iterable[Setting]) -> list[str]:
+    """Returns the finding types of these settings that the catalog does not have, sorted."""
+    named = {setting.target.finding_type for setting in settings if setting.action} - {""}
+    return sorted(named - catalogue.FINDING_TYPES.keys())
+
+
 def set_policies(
     settings: Iterable[Setting],
     *,
+    replace: bool = False,
     by: Author,
     source: PolicyChange.Source,
     at: datetime,
@@ -113,6 +163,7 @@ def set_policies(
     """Applies all settings in one transaction, logs the changes, and returns them.
 
     Runs a constant number of queries. The settings must be valid, with each target at most once.
+    `replace` removes all settings that are not listed.
     `if_match` holds entity tags or "*"; raises StalePolicy if none of them matches the policy.
     """
     settings = list(settings)
@@ -123,11 +174,9 @@ def set_policies(
             present = etag(policy)
             if not {"*", present}.intersection(if_match):
                 raise StalePolicy(etag=present)
-        changed = [
-            Change(target, policy.get(target, ""), action)
-            for target, action in settings
-            if policy.get(target, "") != action
-        ]
+        if replace:
+            settings = whole(policy, settings)
+        changed = changes(policy, settings)
         _write(changed)
         _log(changed, by=by, source=source, at=at)
     for target, _, after in changed:
@@ -135,11 +184,10 @@ def set_policies(
             policy[target] = after
         else:
             del policy[target]
-    named = {setting.target.finding_type for setting in settings} - {""}
     return PolicyChanges(
         changed=changed,
         unchanged=len(settings) - len(changed),
-        not_in_catalogue=sorted(named - catalogue.FINDING_TYPES.keys()),
+        not_in_catalogue=not_in_catalogue(settings),
         etag=etag(policy),
     )
 

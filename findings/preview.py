@@ -21,6 +21,11 @@ NAMED = 20  # addresses listed by name
 MAX_FINDINGS = 10_000
 MAX_KINDS = 1_000
 
+# The actions whose differences the preview tells alike.
+_FURTHER = [
+    action for action in Action if action not in (Action.IGNORE, Action.REPORT, Action.BLOCK)
+]
+
 Kinds = Mapping[tuple[str, str], int]  # finding type and severity -> how many findings
 
 
@@ -97,18 +102,22 @@ class Preview:
             yield f"{count:,} would have been ignored instead of reported."
         if count := lost.get(Action.IGNORE):
             yield f"{count:,} that the current policy ignores would have been reported."
-        for action in (Action.REVOKE, Action.SAVE, Action.ASK_BLOCK, Action.ASK_REVOKE):
+        for action in _FURTHER:
             if count := gained.get(action):
                 yield f"{count:,} more would have had the action {action.label}."
             if count := lost.get(action):
                 yield f"{count:,} would no longer have had the action {action.label}."
 
 
-def preview(settings: Iterable[Setting], *, at: datetime) -> Preview:
-    """Compares the saved policy with these settings, over the findings of DAYS days before `at`."""
+def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None = None) -> Preview:
+    """Compares the policy with these settings, over the findings of DAYS days before `at`.
+
+    The policy is `before`, or the saved one.
+    """
     settings = list(settings)
     since = at - timedelta(days=DAYS)
-    before = ThreatPolicy.objects.actions()
+    if before is None:
+        before = ThreatPolicy.objects.actions()
     after = with_settings(before, settings)
     kinds = _kinds(since)
     changed = effect(kinds, before, after)

@@ -95,7 +95,8 @@ class PolicySetting(BaseModel):
     action: Action | None = Field(
         description="Null removes the setting, so that a less specific one applies."
         " REVOKE requires a finding type whose findings can name a credential. ASK_BLOCK and"
-        " ASK_REVOKE wait on the Actions page until an operator approves them."
+        " ASK_REVOKE wait on the Actions page until an operator approves them. SIMULATE_BLOCK,"
+        " SIMULATE_REVOKE and SIMULATE_SAVE are decided and logged, and never carried out."
     )
 
     @property
@@ -104,7 +105,7 @@ class PolicySetting(BaseModel):
         return Target(self.service or "", self.finding_type or "", self.severity or "")
 
 
-_NEEDS_CREDENTIAL = (Action.REVOKE, Action.ASK_REVOKE)
+_NEEDS_CREDENTIAL = [action for action in Action if action.in_earnest == Action.REVOKE]
 _TEXT_OR_NULL = frozenset({str, type(None)})
 
 
@@ -163,7 +164,7 @@ def _check(policies: Any, validate: ValidatorFunctionWrapHandler) -> list[Policy
 
 
 class PolicyUpdate(BaseModel):
-    """The settings to change. Settings that are not listed stay unchanged."""
+    """The settings to change. Settings that are not listed stay unchanged, unless it replaces."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -189,11 +190,31 @@ class PolicyUpdate(BaseModel):
         WrapValidator(_check),
         Field(json_schema_extra={"maxItems": MAX_POLICIES}),
     ]
+    replace: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="Whether this is the whole policy: settings that are not listed are"
+            " removed. Requires If-Match with the ETag of the policy or of a plan.",
+        ),
+    ] = False
 
     def settings(self) -> list[Setting]:
         """Returns one setting per target, in the order of the request."""
         actions = {setting.target: setting.action for setting in self.policies}
         return [Setting(target, action or "") for target, action in actions.items()]
+
+
+def file_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a policy file, whose finding types editors can complete."""
+    schema = PolicyUpdate.model_json_schema()
+    for_type = schema["$defs"]["PolicySetting"]["properties"]["finding_type"]["anyOf"]
+    for_type.insert(0, {"enum": list(catalogue.FINDING_TYPES)})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Threat policy",
+    }
 
 
 class PolicyFilter(BaseModel):

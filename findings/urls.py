@@ -14,6 +14,7 @@ urlpatterns = [
     path("events.jsonl", views.export_events, {"form": "jsonl"}, name="export_jsonl"),
     path("events/triage", views.triage_many, name="triage_many"),
     path("entities", views.entities, name="entities"),
+    path("policy.schema.json", views.policy_schema, name="policy_schema"),
     path("changes", views.changes, name="changes"),
     path("changes.csv", views.export_changes, name="export_changes"),
 ]

@@ -6,24 +6,25 @@ from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
-from findings import bulk, events, export, policy, preview, triage
+from findings import bulk, events, export, plan, policy, triage
 from findings import changes as change_log
 from findings import entities as entity_list
 from findings.catalogue import Severity
 from findings.models import Action, Entity, PolicyChange, Target, ThreatPolicy, TriageEntry
-from findings.schemas import PolicyUpdate
+from findings.schemas import PolicyUpdate, file_schema
 from findings.threats import sections
 from findings.triage_forms import ManyForm
 from problems.json_body import read_as
@@ -214,8 +215,16 @@ def preview_changes(request: HttpRequest) -> HttpResponse:
     update = read_as(PolicyUpdate, request)
     if isinstance(update, HttpResponse):
         return update
-    shown = preview.preview(update.settings(), at=timezone.now())
+    shown = plan.plan(update, at=timezone.now()).preview
     return render(request, "findings/_preview.html", {"preview": shown})
+
+
+@login_not_required
+@require_safe
+@cache_control(public=True, max_age=3600)
+def policy_schema(request: HttpRequest) -> JsonResponse:
+    """Returns the JSON Schema of policy files, for editors. It contains nothing of this portal."""
+    return JsonResponse(file_schema(), content_type="application/schema+json")
 
 
 @require_safe

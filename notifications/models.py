@@ -347,6 +347,7 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["destination", "-created_at"], name="delivery_newest"),
             models.Index(fields=["key"], name="delivery_by_key"),
+            models.Index(fields=["created_at"], name="delivery_by_time"),
         ]
 
     def __str__(self) -> str:

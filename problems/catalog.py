@@ -136,6 +136,17 @@ def _of_any_room() -> list[ProblemType]:
             command="python3 -m json.tool policies.json",
         ),
         ProblemType(
+            code="malformed_yaml",
+            title="Malformed YAML",
+            status=400,
+            cause="The request body is not valid YAML, or not of the kind that the portal reads:"
+            " one document in UTF-8 of text, `null`, `true`, `false`, lists and mappings. Tags,"
+            " merge keys, members that occur twice, and aliases that expand to very many values are"
+            " refused. Nothing was changed.",
+            fix="Check the body at the line and column in the problem's `detail`.",
+            command="manage.py policy plan policy.yaml",
+        ),
+        ProblemType(
             code="method_not_allowed",
             title="Method not allowed",
             status=405,
@@ -158,7 +169,8 @@ def _of_any_room() -> list[ProblemType]:
             title="Unsupported media type",
             status=415,
             cause="The `Content-Type` of the request is not JSON. Nothing was changed.",
-            fix="Send the header `Content-Type: application/json`.",
+            fix="Send the header `Content-Type: application/json`. For the policy,"
+            " `application/yaml` is accepted, too.",
             command='curl -X PUT -H "Content-Type: application/json"'
             ' -H "Authorization: Bearer $TOKEN" -d @policies.json PORTAL_URL/findings',
         ),

@@ -14,6 +14,7 @@ for name in (
     "BLOCK_FOR",
     "BLOCK_IP_SETS",
     "BLOCK_PREFIX_LISTS",
+    "COMMIT",
     "CONTAINMENT",
     "DATABASE_HOST",
     "DATABASE_NAME",
@@ -46,7 +47,9 @@ for name in (
     "SECURITY_CONTACT",
     "SECURITY_POLICY_URL",
     "SESSION_IDLE_MINUTES",
+    "STACK_ID",
     "TRUSTED_PROXY_COUNT",
+    "UPDATE_URL",
 ):
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)

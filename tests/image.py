@@ -147,6 +147,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             {
                 "AWS::AccountId": keys.ACCOUNT,
                 "AWS::Region": aws.REGION,
+                "AWS::StackId": f"arn:aws:cloudformation:{aws.REGION}:{keys.ACCOUNT}:stack/x/1",
                 "AWS::StackName": "threatreaction",
                 "BlockedIPv4.Arn": ip_set,
                 "BlockedIPv6.Arn": cloud.ip_set("six", version=6),
@@ -251,6 +252,7 @@ def test_the_image_says_what_it_is(image: str) -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{labels["org.opencontainers.image.version"]}"' in project
     assert len(labels["org.opencontainers.image.revision"].removesuffix("-dirty")) == 40
+    assert f"COMMIT={labels['org.opencontainers.image.revision']}" in found["Env"]
     assert found["User"] == "10001:10001"
     assert found["Healthcheck"]["Test"] == ["CMD", "threatreaction", "health"]
 

@@ -93,6 +93,8 @@ def _resource(operation: str, params: Mapping[str, Any], region: str) -> str:
             return f"arn:aws:wafv2:{region}:{account}:{place}/ipset/{name}/{set_id}"
         case "s3", {"Bucket": bucket, "Key": key}:
             return f"arn:aws:s3:::{bucket}/{key}"
+        case "s3", {"Bucket": bucket}:
+            return f"arn:aws:s3:::{bucket}"
         case "sns", {"TopicArn": arn}:
             return str(arn)
         case "secretsmanager", {"SecretId": arn}:

@@ -45,6 +45,7 @@ PAGES = [
     "/changes",
     "/license",
     "/license/account-proof",
+    "/application",
     "/api/docs",
     "/nowhere",
     "/problems/invalid-request",
@@ -75,7 +76,15 @@ PAGES = [
     "/admin/allauth_idp_oidc/client/",
     "/admin/allauth_idp_oidc/client/add/",
 ]
-WITHOUT_A_LICENSE = ["/", "/actions", "/threats", "/license", "/admin/", "/admin/license/license/"]
+WITHOUT_A_LICENSE = [
+    "/",
+    "/actions",
+    "/application",
+    "/threats",
+    "/license",
+    "/admin/",
+    "/admin/license/license/",
+]
 LISTS = [  # of these, the first row's own page, and those that hang on it
     "/admin/auth/user/",
     "/admin/auth/group/",

@@ -1,4 +1,4 @@
-"""Blocks and unblocks an address, with a browser, a worker, and AWS over HTTP."""
+"""Blocks and unblocks an address, and tests AWS, with a browser, a worker, and AWS over HTTP."""
 
 from __future__ import annotations
 
@@ -95,3 +95,11 @@ def test_block_unblock_and_allow(operator: Page, portal: Server, cloud: Cloud, i
     assert cloud.addresses(ip_set) == set()
     newest.get_by_role("link", name=BRUTE_FORCE).click()
     expect(page.locator(".reactions")).to_contain_text("Reported only")
+
+    page.context.clear_cookies()
+    sign_in(page)
+    page.goto("/application")
+    page.get_by_role("button", name="Run the self-test").click()
+    result = page.locator("#self-test-result")  # which the page asks for again and again
+    expect(result).to_contain_text("All that is set up answers", timeout=20_000)
+    expect(result).to_contain_text("0 of 10000 entries.")

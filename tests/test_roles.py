@@ -16,8 +16,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import execution, reconcile, worker
+from actions import execution, reconcile, self_test, worker
+from actions.aws import probes
 from actions.models import Reaction
+from actions.self_test import Result
 from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_revoke import (
@@ -98,6 +100,10 @@ def test_the_worker_needs_all_that_its_role_allows(
     for containment in Reaction.objects.in_force():
         undo(containment, operator)
     _carry_out_all(session)
+    self_test.ask(at=timezone.now())
+    probes.run_asked(session)
+    test = self_test.last()
+    assert test and {one.result for one in test.probes} == {Result.OK}
     # tests/test_database_secret.py shows that each process reads the password of the database.
     unused = roles.permissions(roles.WORKER) - made - {"secretsmanager:GetSecretValue"}
     assert not unused

@@ -24,6 +24,7 @@ TASKS = {
 # What settings read and the template does not set, and why.
 NOT_IN_THE_TEMPLATE = {
     "DATABASE_URL",  # it would hold a password; DATABASE_HOST and the others replace it
+    "COMMIT",  # the image sets it
     "DOTENV_PATH",  # the image has no .env file
     "DEBUG",  # never in production
     "LICENSE_PUBLIC_KEY_PATH",  # the key is in the image

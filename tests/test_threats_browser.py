@@ -180,7 +180,7 @@ def test_all_of_it_goes_by_keyboard(threats: Page, server: Server) -> None:
     expect(brute_force).to_be_focused()
 
     press("Enter", "ArrowDown", "s")
-    expect(threats.get_by_role("menuitemradio", name="Save")).to_be_focused()
+    expect(threats.get_by_role("menuitemradio", name="Save", exact=True)).to_be_focused()
     press("Escape")
     expect(brute_force).to_be_focused()
     expect(count(threats)).to_be_hidden()

@@ -29,26 +29,29 @@ from actions.by_hand import NothingInForce
 from actions.views import action_list
 from detectors.api import router as buckets_router
 from detectors.views import bucket_list
+from findings.api import YAML_PATHS
 from findings.api import router as findings_router
-from findings.policy import StalePolicy
+from findings.plan_api import router as plan_router
+from findings.policy import StalePolicy, UnconditionalReplacement
 from license.api import router as license_router
 from notifications.api import router as notifications_router
 from notifications.views import notification_list
-from problems import json_body, responses
+from problems import json_body, responses, yaml_body
 
 logger = logging.getLogger(__name__)
 
 # The description of each error status in the OpenAPI document.
 _MEANINGS = {
-    400: "The request body is not valid JSON.",
+    400: "The request body is not valid JSON or YAML.",
     401: "The caller is not authenticated, or the access token is invalid or expired.",
     403: "The caller lacks the permission or the scope, or the license does not allow writes.",
     404: "There is no such resource.",
     409: "There is nothing in force to undo, or the action does not wait. Nothing was changed.",
     412: "The policy does not match the ETag in If-Match. Nothing was changed.",
     413: "The request body is larger than 1 MiB.",
-    415: "The Content-Type is not application/json.",
+    415: "The Content-Type is not application/json, or YAML where the operation accepts it.",
     422: "Validation failed. `errors` lists all errors. Nothing was changed.",
+    428: "The body replaces the whole policy, and If-Match is missing. Nothing was changed.",
     500: "An internal error occurred. Nothing was changed.",
 }
 
@@ -62,9 +65,11 @@ PAGES = {
 
 
 class StrictJSON(Parser):
-    """Parses request bodies strictly as in RFC 8259."""
+    """Parses request bodies strictly as in RFC 8259, and YAML as strictly where it is accepted."""
 
     def parse_body(self, request: HttpRequest) -> Any:
+        if request.path_info in YAML_PATHS and request.content_type == yaml_body.MEDIA_TYPE:
+            return yaml_body.read(request.body).content
         return json_body.read_json(request)
 
 
@@ -189,6 +194,7 @@ api = PortalAPI(
     renderer=FastJSON(),
 )
 api.add_router("", findings_router)
+api.add_router("", plan_router)
 api.add_router("", actions_router)
 api.add_router("", buckets_router)
 api.add_router("", notifications_router)
@@ -216,6 +222,10 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
         return json_body.not_json()
     if isinstance(error.__cause__, json_body.MalformedJSON):
         return json_body.malformed(f"The body is not valid JSON: {error.__cause__}.")
+    if isinstance(error.__cause__, yaml_body.MalformedYAML):
+        return responses.respond(
+            code="malformed_yaml", detail=f"The body cannot be read: {error.__cause__}."
+        )
     return responses.respond(code=HTTPStatus(error.status_code).name.lower(), detail=str(error))
 
 
@@ -233,6 +243,15 @@ def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
         code="stale_policy",
         detail=f"{error} Nothing was changed. Get the policy and send the change with its ETag.",
         headers={"ETag": error.etag},
+    )
+
+
+@api.exception_handler(UnconditionalReplacement)
+def _unconditional(request: HttpRequest, error: UnconditionalReplacement) -> HttpResponse:
+    return responses.respond(
+        code="precondition_required",
+        detail="A body with replace requires If-Match with the ETag of the policy that it replaces."
+        " Nothing was changed.",
     )
 
 

@@ -46,7 +46,8 @@ def _shown_schemas(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(method: str, path: str, details: dict[str, Any]) -> dict[str, Any]:
-    [body] = details.get("requestBody", {"content": {"": {}}})["content"].values()
+    # All media types of a body have the same schema.
+    body = next(iter(details.get("requestBody", {"content": {"": {}}})["content"].values()))
     return {
         "id": details["operationId"],
         "method": method.upper(),

@@ -70,6 +70,11 @@ LICENSE_EXEMPT_VIEWS = [
     "admin:license_license_add",
     # Previewing policy changes, without saving them.
     "findings:preview",
+    # Asking a worker to look, which changes nothing in AWS or in the portal: whether AWS answers
+    # it, and whether there is a new version. A lapsed license must not hide a broken containment.
+    "console:self_test",
+    "console:update_check",
+    "api:plan_findings",  # POST, because the policy to plan is its body
     # Obtaining an API token.
     "oauth_token",
     # Protecting the user's own account.
@@ -159,6 +164,12 @@ if not re.fullmatch(r"[A-Za-z0-9._/-]{1,128}", DEPLOYMENT):
         f" it is {DEPLOYMENT!r}."
     )
     raise ImproperlyConfigured(msg)
+
+# --- What runs here -----------------------------------------------------------------------------
+
+STACK_ID = env.str("STACK_ID", default="")  # the ARN of the CloudFormation stack
+COMMIT = env.str("COMMIT", default="")  # of the image; deploy/Containerfile sets it
+UPDATE_URL = env.str("UPDATE_URL", default="")  # a document about the newest version; off if empty
 
 # --- Applications -----------------------------------------------------------------------------
 

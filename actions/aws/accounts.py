@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.utils import timezone
@@ -35,11 +36,11 @@ class Access:
     credentials: dict[str, str] = field(repr=False)  # empty for those of the session
     ends_at: datetime | None = None  # None if boto3 renews them
 
-    def client(self, service: str, *, region: str = "") -> Any:
+    def client(self, service: str, *, region: str = "", config: Config = CONFIG) -> Any:
         """Returns a boto3 client; in the region of the session if `region` is ""."""
         region_name = region or self.session.region_name
         return self.session.client(
-            service, region_name=region_name, config=CONFIG, **self.credentials
+            service, region_name=region_name, config=config, **self.credentials
         )
 
     def is_caller(self, kind: str, name: str) -> bool:
@@ -53,12 +54,13 @@ class Access:
 class Accounts:
     """Opens access to accounts, and keeps it until its credentials end.
 
-    `session` has the worker's own credentials.
+    `session` has the worker's own credentials. `config` is for the calls to STS.
     """
 
-    def __init__(self, session: boto3.Session) -> None:
+    def __init__(self, session: boto3.Session, config: Config = CONFIG) -> None:
         self._session = session
-        self._sts: Any = session.client("sts", config=CONFIG)
+        self._config = config
+        self._sts: Any = session.client("sts", config=config)
         self._kept: OrderedDict[tuple[str, str], Access] = OrderedDict()
 
     def access(self, account_id: str, *, session_name: str) -> Access:
@@ -119,7 +121,7 @@ class Accounts:
     def _confirmed(self, credentials: dict[str, str], ends_at: datetime | None) -> Access:
         sts = self._sts
         if credentials:
-            sts = self._session.client("sts", config=CONFIG, **credentials)
+            sts = self._session.client("sts", config=self._config, **credentials)
         identity = sts.get_caller_identity()
         return Access(identity["Account"], identity["Arn"], self._session, credentials, ends_at)
 

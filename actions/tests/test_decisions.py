@@ -232,3 +232,28 @@ def test_a_finding_that_guardduty_archived_is_stored_and_not_acted_on(action: st
         "prevented",
         "The finding is archived in GuardDuty.",
     )
+
+
+def test_a_rule_that_simulates_decides_and_leaves_it_there() -> None:
+    set_action("BLOCK", severity="MEDIUM")
+    set_action("SIMULATE_BLOCK", severity="HIGH")
+    arrive(attack(1), attack(2, "10.0.0.1"), attack(3, "81.2.0.2", severity=5.0))
+    assert decided() == [
+        ("BLOCK", "81.2.0.2", "dry run"),
+        ("BLOCK", "10.0.0.1", "prevented"),
+        ("BLOCK", "81.2.0.2", "pending"),
+    ]
+    simulated = Reaction.objects.earliest("pk")
+    assert simulated.outcome.startswith("Nothing was done: the rule simulates.")
+    assert simulated.why == f"SIMULATE_BLOCK is set for {BRUTE_FORCE}, HIGH."
+    assert simulated.due_at is None
+    [standing] = Reaction.objects.filter(kind="BLOCK").in_force().undoable()
+    assert standing.state == "pending"  # nothing simulated can be undone
+    set_action("SIMULATE_SAVE", severity="LOW")
+    set_action("SIMULATE_REVOKE", finding_type=STOLEN)
+    seen = Reaction.objects.count()
+    arrive(attack(4, severity=2.0), stolen("AKIABOB", number=5))
+    assert [(kind, state) for kind, _, state in decided()[seen:]] == [
+        ("SAVE", "dry run"),
+        ("REVOKE", "dry run"),
+    ]

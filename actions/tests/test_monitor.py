@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ import time_machine
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import monitor, worker
+from actions import heartbeat, monitor, worker
 from actions.heartbeat import SILENT, Heart, Loop
 from actions.models import Trip
 from actions.tests.attacks import arrive, attack, set_action
@@ -119,3 +120,20 @@ def test_a_queue_that_may_not_be_counted_is_told_and_keeps_no_old_count(
     assert "The messages in the queue were not counted. An error occurred (AccessDenied)" in (
         caplog.text
     )
+
+
+def test_every_process_sees_what_a_worker_knows_of_the_queue(queue: Queue) -> None:
+    monitor.report([], queue)
+    (process,) = heartbeat.workers()
+    assert process.is_alive
+    assert process.works
+    assert process.name.endswith(f":{os.getpid()}")
+    lag = heartbeat.queue_lag()
+    assert lag
+    assert (lag.oldest, lag.waiting) == (None, None)
+    queue.receive()
+    queue.count()
+    monitor.report([], queue)
+    lag = heartbeat.queue_lag()
+    assert lag
+    assert (lag.oldest, lag.waiting) == (timedelta(0), 0)

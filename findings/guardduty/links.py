@@ -27,7 +27,7 @@ def partition_of(region: str) -> str:
 
 def finding_url(*, region: str, finding_id: str) -> str:
     """Returns the page of a finding in GuardDuty's console; "" if the region is not one."""
-    base = _console(region)
+    base = console_of(region)
     query = f"macros=current&fId={quote(finding_id, safe='')}"
     return f"{base}/guardduty/home?region={region}#/findings?{query}" if base else ""
 
@@ -49,7 +49,7 @@ def resource_url(kind: str, name: str, *, region: str, finding_type: str = "") -
 
     `finding_type` tells whether a cluster is one of ECS or of EKS.
     """
-    base = _console(region)
+    base = console_of(region)
     if not base or not name:
         return ""
     at = f"?region={region}"
@@ -83,7 +83,7 @@ _PAGES: dict[str, str] = {
 }
 
 
-def _console(region: str) -> str:
+def console_of(region: str) -> str:
     """Returns the console's address; "" for what is not the name of a region."""
     if not _region.fullmatch(region):
         return ""

@@ -23,6 +23,10 @@ class Action(models.TextChoices):
     # The same actions, which wait until a person approves them.
     ASK_BLOCK = "ASK_BLOCK", "Ask to block"
     ASK_REVOKE = "ASK_REVOKE", "Ask to revoke"
+    # The same actions, which are decided and logged, and never carried out.
+    SIMULATE_BLOCK = "SIMULATE_BLOCK", "Simulate block"
+    SIMULATE_REVOKE = "SIMULATE_REVOKE", "Simulate revoke"
+    SIMULATE_SAVE = "SIMULATE_SAVE", "Simulate save"
 
     @property
     def asks(self) -> bool:
@@ -30,9 +34,14 @@ class Action(models.TextChoices):
         return self in (Action.ASK_BLOCK, Action.ASK_REVOKE)
 
     @property
-    def once_approved(self) -> Action:
-        """The action without the approval."""
-        return Action(self.removeprefix("ASK_"))
+    def simulates(self) -> bool:
+        """Whether it is decided and logged only."""
+        return self.startswith("SIMULATE_")
+
+    @property
+    def in_earnest(self) -> Action:
+        """The action without the approval or the simulation."""
+        return Action(self.removeprefix("ASK_").removeprefix("SIMULATE_"))
 
 
 class Target(NamedTuple):

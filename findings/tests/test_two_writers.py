@@ -44,6 +44,27 @@ def test_of_two_changes_made_for_the_same_policy_one_is_made(
         assert set(ThreatPolicy.objects.actions().values()) == {made}
 
 
+def test_of_two_replacements_of_one_version_one_is_made_whole(
+    writers: tuple[Client, Client],
+) -> None:
+    files = [
+        {"replace": True, "policies": [{"service": service, "action": "SAVE"}]}
+        for service in ("EC2", "S3")
+    ]
+    put(writers[0], whole_catalogue("BLOCK"))
+    etag = writers[0].get("/findings")["ETag"]
+    answers = at_once(
+        *(
+            partial(put, writer, file, if_match=etag)
+            for writer, file in zip(writers, files, strict=True)
+        )
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert sorted(statuses) == [200, 412]
+    [setting] = ThreatPolicy.objects.actions()
+    assert setting.service == ("EC2", "S3")[statuses.index(200)]
+
+
 def test_two_changes_without_a_tag_follow_one_another_whole(
     writers: tuple[Client, Client],
 ) -> None:

@@ -365,12 +365,13 @@ def test_a_fifo_topic_drops_a_second_attempt(cloud: Cloud) -> None:
     assert cloud.messages(queue) == [MESSAGE.data]
 
 
-def test_a_missing_permission_is_named_and_tried_again(cloud: Cloud) -> None:
+@pytest.mark.parametrize(("code", "status"), [("AuthorizationError", 403), ("Unavailable", 503)])
+def test_an_error_of_sns_is_named_and_tried_again(cloud: Cloud, code: str, status: int) -> None:
     arn, _ = cloud.topic_with_queue()
-    cloud.fail("Publish", "AuthorizationError", status=403)
+    cloud.fail("Publish", code, status=status)
     answer = KINDS["sns"].send({"topic_arn": arn}, MESSAGE)
     assert (answer.delivered, answer.retry) == (False, True)
-    assert "AuthorizationError" in answer.text
+    assert code in answer.text
     assert cloud.asked.count("Publish") == 1  # the worker tries again, later
 
 
@@ -513,7 +514,8 @@ def test_apprise_costs_a_bounded_time(loopback: Receiver, monkeypatch: pytest.Mo
         ("webhook", {"url": "https://example.com/a", "secret": "whsec_c2hvcnQ="}, "secret"),
         ("webhook", {"url": "http://example.com/a", "secret": SECRET}, "url"),
         ("webhook", {"url": "https://user:pass@example.com/", "secret": SECRET}, "url"),
-        ("webhook", {"url": "https://a.example\\@b.example/", "secret": SECRET}, "url"),
+        ("webhook", {"url": "https://user@example.com/", "secret": SECRET}, "url"),
+        ("webhook", {"url": "https://a.example\\.b.example/", "secret": SECRET}, "url"),
         ("webhook", {"url": "https://example.com:22/", "secret": SECRET}, "url"),
         ("webhook", {"url": "https://example.com:x/", "secret": SECRET}, "url"),
         ("webhook", {"url": "https://[::1/", "secret": SECRET}, "url"),
@@ -528,6 +530,7 @@ def test_apprise_costs_a_bounded_time(loopback: Receiver, monkeypatch: pytest.Mo
         ("pagerduty", {"routing_key": ROUTING_KEY, "region": "moon"}, "region"),
         ("sns", {"topic_arn": "arn:aws:sqs:eu-central-1:123456789012:queue"}, "topic_arn"),
         ("sns", {"topic_arn": "arn:aws:sns:evil.example/:123456789012:t"}, "topic_arn"),
+        ("apprise", {"url": "jsons://example.com/a\nb"}, "url"),
         ("email", {"to": "soc@example.com, nobody"}, "to"),
         ("email", {"to": "soc@[169.254.169.254]"}, "to"),
         ("email", {"to": "a@example.com\nBcc: b@example.com"}, "to"),

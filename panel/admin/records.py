@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from panel.admin.base import ReadOnlyAdmin
 from panel.models import Act, OutgoingMail
@@ -32,13 +34,38 @@ class ActAdmin(ReadOnlyAdmin[Act]):
     fields: ClassVar = ["at", "kind", "customer", "license", "order", "by", "why"]
 
 
+class MailStatusFilter(admin.SimpleListFilter):
+    """E-mails that wait, or that were sent."""
+
+    title = parameter_name = "status"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return [("waiting", "Waiting"), ("sent", "Sent")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[OutgoingMail]
+    ) -> QuerySet[OutgoingMail]:
+        match self.value():
+            case "waiting":
+                return queryset.filter(sent_at=None)
+            case "sent":
+                return queryset.filter(sent_at__isnull=False)
+        return queryset
+
+
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin[OutgoingMail]):
     """The mails about orders and licenses, sent or waiting."""
 
-    list_display = ["__str__", "to", "sent_at", "written_at"]
-    list_filter = [("sent_at", admin.EmptyFieldListFilter)]
+    list_display = ["__str__", "to", "status", "written_at"]
+    list_filter = [MailStatusFilter]
     search_fields = ["to", "subject"]
     ordering = ["-pk"]
     actions = None
     fields: ClassVar = ["to", "subject", "body", "invoice", "written_at", "sent_at"]
+
+    @admin.display(ordering="sent_at")
+    def status(self, mail: OutgoingMail) -> str:
+        return f"Sent {mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else "Waiting"

@@ -29,7 +29,7 @@ def test_every_list_takes_the_parameters_of_its_own_filters_alone(db: None) -> N
         "panel.Customer": {"is_suspended__exact", "is_suspended__isnull"},
         "panel.Act": {"kind__exact", "kind__isnull"},
         "panel.Invoice": set(),
-        "panel.OutgoingMail": set(),  # but sent_at__isempty, no lookup
+        "panel.OutgoingMail": set(),  # but status, no lookup
         "auth.User": {
             *(f"{name}__exact" for name in ("is_staff", "is_superuser", "is_active")),
             *(f"{name}__isnull" for name in ("is_staff", "is_superuser", "is_active", "groups")),

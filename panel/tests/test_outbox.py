@@ -119,14 +119,20 @@ def test_a_mail_server_that_is_down_loses_nothing_and_fails_no_request(
     assert [sent.subject for sent in mail.outbox] == [f"{order}: we have received it"]
 
 
-def test_a_mail_that_a_dead_process_had_begun_is_sent_later(alice: Customer) -> None:
+def test_a_mail_that_a_dead_process_had_begun_is_sent_later(
+    alice: Customer, staff_client: Client
+) -> None:
     place(alice)
-    (row,) = outbox.waiting()
+    row, _to_staff = outbox.waiting()
+    mails = "/panel/admin/panel/outgoingmail/"
+    assert row.subject in staff_client.get(mails, {"status": "waiting"}).content.decode()
     OutgoingMail.objects.update(claimed_at=timezone.now())
     assert not outbox.send(row)
     with travel(timezone.now() + timedelta(minutes=11), tick=False):
         assert outbox.send(row)
     assert len(mail.outbox) == 1
+    assert row.subject not in staff_client.get(mails, {"status": "waiting"}).content.decode()
+    assert "Sent 20" in staff_client.get(mails, {"status": "sent"}).content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

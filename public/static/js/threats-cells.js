@@ -3,7 +3,7 @@
 // findings/threats.py.
 const root = document.querySelector("[data-policy]");
 const keyOf = (service, type, severity) => [type ? "" : service, type, severity].join(" ");
-const inWords = (text) => text.charAt(0) + text.slice(1).toLowerCase().replace("sk_", "sk to "); // as Action in findings/models.py
+const inWords = (text) => text.charAt(0) + text.slice(1).toLowerCase().replace("sk_", "sk to ").replace("_", " "); // as Action in findings/models.py
 const severityInWords = (severity) => (severity ? inWords(severity) : "every severity");
 const tell = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
