@@ -18,6 +18,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import PASSWORD
+from license import clock, refused_writes
 from license.models import License
 from license.tests import keys
 from tests.tampering import flushes_past_triggers
@@ -50,6 +51,13 @@ def _fast_passwords(settings: Settings) -> None:
 def _any_number_of_strangers(settings: Settings) -> None:
     """Disable the rate limit; accounts/tests/test_too_many.py tests it."""
     settings.ANONYMOUS_WRITE_RATE = ""
+
+
+@pytest.fixture(autouse=True)
+def _no_time_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what the process has seen and counted, as each test has its own database and time."""
+    monkeypatch.setattr(clock, "memory", clock.Memory())
+    monkeypatch.setattr(refused_writes, "tally", refused_writes.Tally())
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,16 @@ def on_starting(server: Any) -> None:
     os.environ[COUNTS] = folder
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Stores what the process has counted."""
+    from django.apps import apps
+
+    if apps.ready and apps.is_installed("license"):  # the panel's worker counts nothing
+        from license.refused_writes import tally
+
+        tally.store(at_once=True)
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Keeps the counts of a process that died, so that totals do not fall; the newest if many."""
     running = {str(pid) for pid in server.WORKERS}

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from actions import signals
 from actions.models import CONTAINMENT, Reaction, State, Trip
+from storage import capped
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def tripped() -> Trip | None:
 
 
 def waiting() -> int:
-    """Returns the number of pending containments."""
-    return Reaction.objects.filter(kind__in=CONTAINMENT, state=State.PENDING).count()
+    """Returns the number of pending containments, counted by storage.capped."""
+    return capped.count(Reaction.objects.filter(kind__in=CONTAINMENT, state=State.PENDING))
 
 
 def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from license import notices
+from license import clock, journal_heads, notices
 from serving import heart
 from serving.sqs import Queue
 from storage.locks import advisory_lock
@@ -45,6 +45,7 @@ class Heart(heart.Heart):
         super().__init__(loop)
         self.worked_at: float | None = None
         self._due = 0.0
+        self._heads_told: date | None = None
 
     @property
     def works(self) -> bool:
@@ -52,8 +53,8 @@ class Heart(heart.Heart):
         return self.worked_at is not None and time.monotonic() - self.worked_at < SILENT
 
     def beat(self) -> None:
-        """After a round without an error: notes the time where every process sees it, and tells
-        that the license ends. Not more often than EVERY."""
+        """After a round without an error: notes the time where every process sees it, stores the
+        time of AWS, and tells how license and journals stand. Not more often than EVERY."""
         self.worked_at = time.monotonic()
         if time.monotonic() < self._due:
             return
@@ -62,7 +63,11 @@ class Heart(heart.Heart):
         cache.set(_key(self.loop), now.timestamp(), timeout=None)
         if self.loop == Loop.ACT and settings.CONTAINMENT == "on":
             cache.set(_ACTS, now.timestamp(), timeout=None)
+        clock.memory.store()
         notices.tell(now)
+        if self._heads_told != now.date():  # asks the database once a day
+            journal_heads.tell(now)
+            self._heads_told = now.date()
 
 
 def last_beats() -> dict[Loop, datetime]:

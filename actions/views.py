@@ -17,7 +17,7 @@ from actions import approval, breaker, by_hand, containment, fill, log, paths, u
 from actions.forms import ExceptionForm, ReasonForm
 from actions.models import CONTAINMENT, Allowance, Reaction, State
 from findings.models import Finding
-from storage import filters, paging
+from storage import capped, filters, paging
 
 may_see = permission_required("actions.view_reaction", raise_exception=True)
 may_act = permission_required("actions.add_reaction", raise_exception=True)
@@ -48,7 +48,7 @@ def action_list(request: HttpRequest) -> HttpResponse:
         "waiting": breaker.waiting() if breaker.tripped() else 0,
         "nearly_full": [one for one in fill.levels() if one.is_nearly_full],
         "waiting_for_approval": shown_waiting,
-        "number_waiting": waiting.count() if shown_waiting else 0,
+        "number_waiting": capped.count(waiting) if shown_waiting else 0,
         "may_approve": approval.who_may() if shown_waiting else [],
         "limit": settings.MAX_CONTAINMENTS_PER_HOUR,
         "paths": paths.PATHS,

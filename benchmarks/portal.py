@@ -7,7 +7,8 @@ over HTTP, where gunicorn and the network add time to both sides.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,9 @@ from tests.server import Databases, Server, running
 TARGETS = [(name, severity) for name in FINDING_TYPES for severity in Severity.values]
 
 
-def main() -> None:
-    """Runs all benchmarks on a new database and prints one line or more for each."""
+@contextmanager
+def database() -> Iterator[tuple[User, Path]]:
+    """Makes a new database with a license, and yields an operator and a folder."""
     folder = Path(tempfile.mkdtemp())
     (folder / "public-key.pem").write_bytes(keys.public_pem())
     with override_settings(
@@ -58,25 +60,31 @@ def main() -> None:
             install(keys.make_license(), by=None, source=License.Source.COMMAND, at=timezone.now())
             operator = User.objects.create_user("operator")
             operator.groups.add(Group.objects.get(name="operators"))
-            print(f"\n{connection.vendor}")
-            for measure in (
-                gate,
-                gate_over_http,
-                verification,
-                whole_catalogue,
-                threats_page,
-                slow_clients.slow_clients_beside,
-                findings.look_up,
-                findings.intake_of_findings,
-                findings.pages_of_findings,
-                s3_events.counting,
-                s3_scale.workers,
-                s3_scale.rows_a_day,
-                s3_events.detection,
-            ):
-                print(measure(operator, folder), flush=True)
+            yield operator, folder
         finally:
             connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def main() -> None:
+    """Runs all benchmarks on a new database and prints one line or more for each."""
+    with database() as (operator, folder):
+        print(f"\n{connection.vendor}")
+        for measure in (
+            gate,
+            gate_over_http,
+            verification,
+            whole_catalogue,
+            threats_page,
+            slow_clients.slow_clients_beside,
+            findings.look_up,
+            findings.intake_of_findings,
+            findings.pages_of_findings,
+            s3_events.counting,
+            s3_scale.workers,
+            s3_scale.rows_a_day,
+            s3_events.detection,
+        ):
+            print(measure(operator, folder), flush=True)
 
 
 def put(client: Client, policies: list[dict[str, Any]]) -> None:

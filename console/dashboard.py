@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.urls import reverse
 
+from actions import counts as action_counts
 from actions.models import Reaction, ReactionKind, State
 from console.tactics import TacticBar, tactic_bars
 from findings import counts
 from findings.catalogue import Severity
 from findings.models import Action, Finding, PeriodSum
+from storage import capped
 from storage.filters import Period
 from storage.instants import shown
 
@@ -94,7 +96,7 @@ class Line:
 
     name: str
     kind: str
-    count: int
+    count: int | str
     query: str
 
 
@@ -139,7 +141,7 @@ class Dashboard:
     reactions: list[Line]
     types: list[Line]
     tactics: list[TacticBar]
-    entities: list[Line]
+    entities: list[Line]  # on whole days: their sums have no hours
 
 
 def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
@@ -164,6 +166,7 @@ def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
         by_severity[severity] += count
     by_type = Counter(dict(recent.values_list("finding_type").annotate(count=Sum("findings"))))
     before = counts.by_severity(begin - length, now - length)
+    days_end = now.astimezone(UTC).date() + timedelta(days=1)
     bars = [begin + number * shown_range.bar for number in range(shown_range.bars)]
     highest = max(sum(by_bar[bar, one] for one in SEVERITIES) for bar in bars)
     return Dashboard(
@@ -208,8 +211,8 @@ def dashboard(now: datetime, shown_range: Range = DEFAULT) -> Dashboard:
         ],
         tactics=tactic_bars(by_type, since=since),
         entities=[
-            Line(name, kind, count, urlencode({"entity": name, "since": since}))
-            for kind, name, count in counts.top_entities(begin, begin + length, TOP)
+            Line(name, kind, count, urlencode({"entity": name, "since": shown(begin, "day")}))
+            for kind, name, count in counts.top_entities(begin.date(), days_end, TOP)
         ],
     )
 
@@ -250,7 +253,9 @@ def needs(now: datetime, shown_range: Range = DEFAULT) -> list[Need]:
                 "Actions", text, "yellow", f"{actions}?{urlencode({'state': State.PENDING.value})}"
             )
         )
-    failed = Reaction.objects.filter(decided_at__gte=begin, state=State.FAILED)
+    failed = Reaction.objects.filter(  # all kinds, for the index
+        state=State.FAILED, kind__in=ReactionKind.values, decided_at__gte=begin
+    )
     if count := failed.values("pk")[:COUNTED].count():
         query = {"state": State.FAILED.value, "since": since}
         text = f"{_up_to(count)} action{_s(count)} failed"
@@ -302,7 +307,7 @@ def _drawn(
 
 
 def _reactions(begin: datetime, since: str) -> Iterator[Line]:
-    rows = Reaction.objects.filter(decided_at__gte=begin).values_list("kind", "state")
-    for kind, state, count in rows.annotate(count=Count("pk")).order_by("kind", "state"):
-        query = urlencode({"action": kind, "state": state, "since": since})
-        yield Line(f"{ReactionKind(kind).label}: {State(state).label.lower()}", kind, count, query)
+    for kind, state, count in action_counts.by_kind_and_state(begin):
+        query = urlencode({"action": kind.value, "state": state.value, "since": since})
+        name = f"{kind.label}: {state.label.lower()}"
+        yield Line(name, kind.value, capped.text(count), query)

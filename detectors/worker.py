@@ -25,6 +25,7 @@ from detectors.intake import Taken
 from detectors.log_files import Broken
 from detectors.messages import LogFile, Poison
 from detectors.meter import Meter, Outcome
+from license import clock
 from serving import logs, metrics
 from serving.sqs import Message, Queue
 
@@ -56,6 +57,7 @@ def run(queue: Queue, s3: Any, stop: threading.Event, meter: Meter) -> None:
             if time.monotonic() >= due:
                 metrics.count_messages(queue)
                 folding.fold(int(time.time()))
+                clock.memory.store()
                 due = time.monotonic() + FOLD_EVERY
         except (BotoCoreError, ClientError, DatabaseError, InterfaceError) as error:
             logger.error("Retrying in %s s. %s", PAUSE, type(error).__name__)

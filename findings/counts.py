@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Q, Sum
 
-from findings.models import Entity, EntitySum, Finding, Mention, PeriodSum
+from findings.models import Entity, EntitySum, Finding, PeriodSum
 
 _CANDIDATES = 200
-
-_LIKELY = 50
 _NAMED = ("entity__kind", "entity__name")
 _MOST_FIRST = ("-count", "entity__name")
 
@@ -37,42 +35,21 @@ def by_severity(begin: datetime, end: datetime) -> Counter[str]:
     return found
 
 
-def top_entities(begin: datetime, end: datetime, size: int) -> list[tuple[str, str, int]]:
-    """Returns the entities that the most findings name that were last seen in a period.
+def top_entities(first: date, end: date, size: int) -> list[tuple[str, str, int]]:
+    """Returns the entities that the most findings name that were last seen on some days (UTC).
 
-    These are their kinds, their names, and the numbers of findings. Both ends are whole hours
-    (UTC). If several entities share the last place, it is any of them.
+    These are their kinds, their names, and the numbers of findings. `end` is the day after the
+    last. If several entities share the last place, it is any of them.
     """
-    first, last = begin.astimezone(UTC), end.astimezone(UTC)
-    if not first.hour and not last.hour:
-        top = _top_of_days(first.date(), last.date(), size)
-        return [(kind, name, count) for _, kind, name, count in top]
-    # An entity has at most as many findings in these hours as on the days that contain them.
-    likely = _top_of_days(first.date(), last.date() + timedelta(days=1), _LIKELY)
-    mentions = Mention.objects.filter(entity__in=[pk for pk, *_ in likely])
-    mentions = mentions.filter(seen_at__gte=begin, seen_at__lt=end)
-    found = _top(mentions, size)
-    if len(likely) < _LIKELY or (len(found) == size and found[-1][2] >= likely[-1][3]):
-        return found
-    recent = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=end)
-    return _top(Mention.objects.filter(finding__in=recent), size)
-
-
-def _top(mentions: QuerySet[Mention], size: int) -> list[tuple[str, str, int]]:
-    counted = mentions.values_list(*_NAMED).annotate(count=Count("finding", distinct=True))
-    return list(counted.order_by(*_MOST_FIRST)[:size])
-
-
-def _top_of_days(first: date, end: date, size: int) -> list[tuple[int, str, str, int]]:
-    sums = EntitySum.objects.filter(day__gte=first, day__lt=end).values_list("entity", *_NAMED)
+    sums = EntitySum.objects.filter(day__gte=first, day__lt=end).values_list(*_NAMED)
     # An entity has at most as many findings in a period as it has ever had. So those with the most
     # ever come first, until none of the others can have more than what was found.
-    candidates = Entity.objects.order_by("-findings", "pk")
+    candidates = Entity.objects.order_by("-findings", "name", "pk")  # entity_most_findings
     count = _CANDIDATES
     while True:
         among = sums.filter(entity__in=candidates.values("pk")[:count])
         found = list(among.annotate(count=Sum("findings")).order_by(*_MOST_FIRST)[:size])
         most_of_others = candidates.values_list("findings", flat=True)[count : count + 1].first()
-        if not most_of_others or (len(found) == size and found[-1][3] >= most_of_others):
-            return [one for one in found if one[3] > 0]
+        if not most_of_others or (len(found) == size and found[-1][2] >= most_of_others):
+            return [one for one in found if one[2] > 0]
         count *= 10

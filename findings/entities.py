@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.db.models import OuterRef, QuerySet, Subquery, TextChoices
+from django.db.models.functions import Coalesce
 
+from findings import search
+from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Mention
 from storage import filters
 from storage.paging import NumberPager
 
-PAGER = NumberPager(50)
+PAGER = NumberPager(50, most=100)
 STALE = timedelta(days=90)  # an entity not seen for longer is marked stale
+
+# No index finds a part of a name. So a search compares the names of this many entities in full, the
+# first of the list, and finds MOST of the others by the beginning of the name.
+FIRST = 5000
+MOST = 500
+FEW = 5000  # entities that a database finds in one order and sorts in another without delay
 
 
 class Sort(TextChoices):
@@ -26,16 +35,12 @@ class Sort(TextChoices):
     NAME = "name", "By name"
 
 
+# Each has an index, and another one for the entities of a kind.
 _ORDERS = {
+    "": ("-types", "-findings", "name", "pk"),
     Sort.FINDINGS: ("-findings", "name", "pk"),
-    Sort.SEEN: ("-last_seen_at", "name", "pk"),
+    Sort.SEEN: ("-last_seen_at", "-pk"),
     Sort.NAME: ("name", "pk"),
-}
-_LOOKUPS = {
-    "kind": "kind",
-    "name": "name__icontains",
-    "since": "last_seen_at__gte",
-    "until": "last_seen_at__lt",
 }
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "types": {"": "descending"},
@@ -52,7 +57,7 @@ class EntityFilter(filters.FilterForm):
         label="Search",
         required=False,
         max_length=512,
-        help_text="Part of a name",
+        help_text=f"The beginning of a name, or a part of one of the first {FIRST:,}",
         widget=filters.SearchInput,
     )
     period = forms.ChoiceField(
@@ -68,30 +73,65 @@ class EntityFilter(filters.FilterForm):
         required=False, choices=[("", "Most finding types first"), *Sort.choices]
     )
 
-    def narrow(self, entities: QuerySet[Entity], *, now: datetime) -> QuerySet[Entity]:
-        """Returns the entities that match this filter, in the order asked for.
+    def entities(self, *, now: datetime) -> QuerySet[Entity]:
+        """Returns the entities that match this filter, which must be valid, in the order asked for.
 
-        The filter must be valid, and the entities have the statistics.
+        Each query stops at a number of rows, however many entities there are.
         """
         asked = self.asked()
-        lookups: dict[str, Any] = {
-            lookup: asked[name] for name, lookup in _LOOKUPS.items() if name in asked
-        }
-        entities = entities.filter(**lookups)
-        if period := asked.get("period"):
-            newest: dict[str, Any] = {"last_seen_at__gte": now - filters.Period(period).length}
-            entities = entities.filter(**newest)
-        return entities.order_by(*_ORDERS[asked["sort"]]) if "sort" in asked else entities
+        sort = asked.get("sort", "")
+        entities = Entity.objects.all()
+        if "kind" in asked:
+            entities = entities.filter(kind=asked["kind"])
+        entities = _seen(entities, asked, sort, now).order_by(*_ORDERS[sort])
+        return _with_name(entities, asked["name"]) if "name" in asked else entities
 
 
-def with_statistics(entities: QuerySet[Entity]) -> QuerySet[Entity]:
-    """Annotates entities, which have sums, with `first_seen_at` and `last_seen_at`.
+def _seen(
+    entities: QuerySet[Entity], asked: Mapping[str, Any], sort: str, now: datetime
+) -> QuerySet[Entity]:
+    """Returns those of the entities that were last seen in the period that is asked for."""
+    within: dict[str, Any] = {}
+    if "until" in asked:
+        within["lt"] = asked["until"]
+    if "since" in asked:
+        within["gte"] = asked["since"]
+    if period := asked.get("period"):
+        begin = now - filters.Period(period).length
+        within["gte"] = max(begin, within.get("gte", begin))
+    by_time = entities.filter(**{f"last_seen_at__{name}": at for name, at in within.items()})
+    if sort == Sort.SEEN:
+        return by_time.exclude(last_seen_at=None)
+    if not within:
+        return entities
+    found = by_time.order_by(*_ORDERS[Sort.SEEN]).values("pk")
+    if found[: FEW + 1].count() <= FEW:
+        return entities.filter(pk__in=found[:FEW])
+    # Many match, so some are near the beginning of the list in any order. Not the column itself, by
+    # whose index SQLite would read and sort all of them.
+    unindexed = entities.alias(seen=Coalesce("last_seen_at", "last_seen_at"))
+    return unindexed.filter(**{f"seen__{name}": at for name, at in within.items()})
 
-    Entities with the most finding types come first.
+
+def _with_name(entities: QuerySet[Entity], text: str) -> QuerySet[Entity]:
+    """Returns those of the entities, which have an order, whose name contains the text.
+
+    See FIRST.
     """
-    # Not Min and Max, which read all mentions of an entity: an index has the first and the last.
+    text = address_in(text.strip()) or text.strip()
+    part = text.casefold()
+    first = entities.values_list("pk", "name")[:FIRST]
+    containing = [pk for pk, name in first if part in name.casefold()]
+    begins = Entity.objects.filter(search.begins(text)).values_list("pk", flat=True)
+    return entities.filter(pk__in={*containing[:MOST], *begins[:MOST]})
+
+
+def give_first_seen(entities: Iterable[Entity]) -> None:
+    """Sets `first_seen_at` on each entity. Runs one query."""
+    listed = list(entities)
     seen = Mention.objects.filter(entity=OuterRef("pk"), seen_at__isnull=False)
-    return entities.annotate(
-        first_seen_at=Subquery(seen.order_by("seen_at").values("seen_at")[:1]),
-        last_seen_at=Subquery(seen.order_by("-seen_at").values("seen_at")[:1]),
-    ).order_by("-types", "-findings", "name", "pk")
+    first = Subquery(seen.order_by("seen_at").values("seen_at")[:1])
+    rows = Entity.objects.filter(pk__in=[one.pk for one in listed]).annotate(first=first)
+    found = dict(rows.values_list("pk", "first"))
+    for one in listed:
+        one.first_seen_at = found.get(one.pk)

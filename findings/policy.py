@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from findings import catalogue
 from findings.models import Action, PolicyChange, Target, ThreatPolicy
+from storage import journal
 from storage.locks import advisory_lock
 
 if TYPE_CHECKING:
@@ -209,11 +210,13 @@ _TAKE_BACK = """
 _LOG = """
     INSERT INTO findings_policychange (
         changed_at, changed_by_id, changed_by_name, client_id, source,
-        service, finding_type, severity, action_before, action_after
+        service, finding_type, severity, action_before, action_after, previous_sha256, sha256
     )
-    SELECT %s, %s, %s, %s, %s, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+    SELECT %s, %s, %s, %s, %s, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+        value ->> 5, value ->> 6
     FROM ROWS
 """
+_OF_EACH = ("service", "finding_type", "severity", "action_before", "action_after")
 _ROWS = {"sqlite": "json_each(%s)", "postgresql": "json_array_elements(%s::json)"}
 
 
@@ -231,12 +234,20 @@ def _write(changed: list[Change]) -> None:
 
 
 def _log(changed: list[Change], *, by: Author, source: PolicyChange.Source, at: datetime) -> None:
+    if not changed:
+        return
+    same = {
+        "changed_at": at,
+        "changed_by_id": by.user.pk if by.user else None,
+        "changed_by_name": by.name,
+        "client_id": by.client_id,
+        "source": source.value,
+    }
+    rows = [(*target, before, after) for target, before, after in changed]
+    lines = ({**same, **dict(zip(_OF_EACH, row, strict=True))} for row in rows)
+    hashes = journal.chain(PolicyChange, lines)
     _execute(
         _LOG,
-        connection.ops.adapt_datetimefield_value(at),
-        by.user.pk if by.user else None,
-        by.name,
-        by.client_id,
-        source.value,
-        rows=[(*target, before, after) for target, before, after in changed],
+        *(same | {"changed_at": connection.ops.adapt_datetimefield_value(at)}).values(),
+        rows=[(*row, *both) for row, both in zip(rows, hashes, strict=True)],
     )

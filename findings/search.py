@@ -82,7 +82,7 @@ def words(text: str) -> list[str]:
 
 def names_that_begin(text: str) -> list[str]:
     """Returns the names of at most NAMES entities that begin with the text."""
-    return list(Entity.objects.filter(_begins(text)).values_list("name", flat=True)[:NAMES])
+    return list(Entity.objects.filter(begins(text)).values_list("name", flat=True)[:NAMES])
 
 
 def _of_type(text: str) -> Narrow | None:
@@ -92,7 +92,7 @@ def _of_type(text: str) -> Narrow | None:
 
 
 def _containing(text: str, findings: Findings) -> list[Findings]:
-    names = Entity.objects.filter(_begins(text)).values("pk")[:NAMES]
+    names = Entity.objects.filter(begins(text)).values("pk")[:NAMES]
     mentions = Mention.objects.filter(entity__in=list(names.values_list("pk", flat=True)))
     in_title = Q()
     for word in words(text):
@@ -141,7 +141,8 @@ def _types_with(said: Sequence[str]) -> tuple[list[str], list[str]]:
     return whole, parts
 
 
-def _begins(text: str) -> Q:
+def begins(text: str) -> Q:
+    """Returns the condition that the name of an entity begins with the text, for an index."""
     if connection.vendor == "postgresql":
         return Q(name__startswith=text)  # the operator class of entity_by_name
     return Q(name__gte=text, name__lt=text + "\U0010ffff")  # SQLite's LIKE uses no such index

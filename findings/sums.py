@@ -90,14 +90,18 @@ def _change_entities(changes: Sequence[Change]) -> None:
             known[pk][kind, text] = is_actor
     further: list[tuple[Name, Counted]] = []
     acted: Counter[Name] = Counter()
+    seen: dict[Name, datetime] = {}
     for one in changes:
         before = known.get(one.pk, {})
+        moved = before if one.before and one.before.seen_at != one.after.seen_at else {}
+        for name in (*one.named, *moved):
+            seen[name] = max(one.after.seen_at, seen.get(name, one.after.seen_at))
         for name, is_actor in one.named.items():
             if name not in before:
                 further.append((name, one.after))
             if is_actor and not before.get(name):
                 acted[name] += 1
-    ids |= _add_to_entities(further, acted)
+    ids |= _add_to_entities(further, acted, seen)
     bulk.insert(
         Mention,
         ["finding_id", "entity_id", "is_actor", "seen_at"],
@@ -111,6 +115,11 @@ def _change_entities(changes: Sequence[Change]) -> None:
     if updated:
         seen_at = Finding.objects.filter(pk=OuterRef("finding_id")).values("seen_at")
         Mention.objects.filter(finding__in=updated).update(seen_at=Subquery(seen_at))
+    earlier = [one for one in changes if one.before and one.after.seen_at < one.before.seen_at]
+    if earlier:
+        # These entities are locked, so all of their mentions are visible now.
+        pks = {ids[name] for one in earlier for name in known[one.pk]}
+        Entity.objects.filter(pk__in=pks).update(last_seen_at=_newest_mention())
     counts = Counts((ids[name], after.day, after.finding_type) for name, after in further)
     for one in changes:
         if one.before and one.before.day != one.after.day:
@@ -120,13 +129,20 @@ def _change_entities(changes: Sequence[Change]) -> None:
     _add(EntitySum, _ENTITY, counts)
 
 
+def _newest_mention() -> Subquery:
+    """Returns when the newest finding that names an entity was seen."""
+    mentions = Mention.objects.filter(entity=OuterRef("pk"), seen_at__isnull=False)
+    return Subquery(mentions.order_by("-seen_at").values("seen_at")[:1])
+
+
 def _add_to_entities(
-    further: Sequence[tuple[Name, Counted]], acted: Counter[Name]
+    further: Sequence[tuple[Name, Counted]], acted: Counter[Name], seen: Mapping[Name, datetime]
 ) -> dict[Name, int]:
     """Adds findings to the sums of the entities that they name, and returns their primary keys.
 
-    `acted` are the entities that are now known to have acted in a finding. This locks the entities,
-    so that two workers cannot both count the same finding type as new.
+    `acted` are the entities that are now known to have acted in a finding, and `seen` says when
+    each was seen. This locks the entities, so that two workers cannot both count the same finding
+    type as new.
     """
     found = Counter(name for name, _ in further)
     types: dict[Name, set[str]] = defaultdict(set)
@@ -134,13 +150,14 @@ def _add_to_entities(
     for name, after in further:
         types[name].add(after.finding_type)
         days.add(after.day)
-    names = sorted({*found, *acted})
+    names = sorted(seen)
     bulk.insert(
         Entity,
-        ["kind", "name", "findings", "acted", "types"],
-        ((*name, found[name], acted[name], len(types[name])) for name in names),
+        ["kind", "name", "findings", "acted", "types", "last_seen_at"],
+        ((*name, found[name], acted[name], len(types[name]), seen[name]) for name in names),
         unique=["kind", "name"],
         added=["findings", "acted"],
+        latest=["last_seen_at"],
     )
     rows = Entity.objects.filter(name__in=bulk.among({name for _, name in names}))
     ids: dict[Name, int] = {}
@@ -212,9 +229,9 @@ _EXPECTED = {
         " JOIN findings_finding f ON f.id = m.finding_id GROUP BY 1, 2, 3",
     ),
     Entity: (
-        ["id", "findings", "acted", "types"],
+        ["id", "findings", "acted", "types", "last_seen_at"],
         "SELECT e.id, count(DISTINCT f.id), count(DISTINCT CASE WHEN is_actor THEN f.id END),"
-        " count(DISTINCT finding_type) FROM findings_entity e"
+        " count(DISTINCT finding_type), max(f.seen_at) FROM findings_entity e"
         " LEFT JOIN findings_mention m ON m.entity_id = e.id"
         " LEFT JOIN findings_finding f ON f.id = m.finding_id GROUP BY e.id",
     ),

@@ -23,7 +23,7 @@ from findings import bulk, events, export, plan, policy, triage
 from findings import changes as change_log
 from findings import entities as entity_list
 from findings.catalogue import Severity
-from findings.models import Action, Entity, PolicyChange, Target, ThreatPolicy, TriageEntry
+from findings.models import Action, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.schemas import PolicyUpdate, file_schema
 from findings.threats import sections
 from findings.triage_forms import ManyForm
@@ -147,11 +147,9 @@ def entities(request: HttpRequest) -> HttpResponse:
         "sorts": filters.heads(entity_list.COLUMNS, wanted, request.path),
     }
     if form.is_valid():
-        found = form.narrow(entity_list.with_statistics(Entity.objects.all()), now=now)
-        context |= {
-            "shown": entity_list.PAGER.shown(request, found),
-            "stale_before": now - entity_list.STALE,
-        }
+        shown = entity_list.PAGER.shown(request, form.entities(now=now))
+        entity_list.give_first_seen(shown.rows)
+        context |= {"shown": shown, "stale_before": now - entity_list.STALE}
     return render(request, "findings/entities.html", context)
 
 

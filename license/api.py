@@ -45,6 +45,12 @@ class LicenseStatusDocument(Schema):
     renewal_queued_from: datetime | None = Field(
         None, description="When an installed renewal takes effect."
     )
+    judged_at: datetime | None = Field(
+        None,
+        description="The latest time that was seen, if the clock of the server is more than 48"
+        " hours behind it. The license is then judged at that time.",
+    )
+    clock_note: str | None = Field(None, description="The same as a sentence.")
 
 
 @router.get(

@@ -56,10 +56,11 @@ def preview(key: str, at: datetime) -> InstallPreview:
 
     Does not store the key. May store a newer revocation list.
     """
-    history = validation.history(at)
+    now = at
+    history, at = validation.history(now)
     validations = [entry.validation for entry in history]
-    present = status.of(validations, at)
-    claims, error = validation.validate_candidate(key, beside=validations, at=at)
+    present = status.of(validations, at, clock=now)
+    claims, error = validation.validate_candidate(key, beside=validations, at=at, now=now)
     # A key with a future iat but a past nbf is not queued: the clock is wrong.
     queued = isinstance(error, LicenseNotYetValid) and bool(claims and claims.not_before > at)
     if claims is None or (error and not queued):

@@ -9,9 +9,10 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from license import refusal, routes, status
+from license import clock, refusal, refused_writes, routes, status
 from license.status import LicenseStatus
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
@@ -21,6 +22,7 @@ class LicensedRequest(HttpRequest):
     """A request that LicenseMiddleware has processed. `license_status` is evaluated lazily."""
 
     license_status: LicenseStatus
+    license_allowed: bool  # whether the license allowed this write
     license_exempt: bool  # whether this write is exempt from the license; False for safe methods
 
 
@@ -39,7 +41,15 @@ class LicenseMiddleware:
         request.license_exempt = False
         # Lazy: requests that do not need the status run no query.
         request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
-        return self.get_response(request)
+        request.license_allowed = False
+        response = self.get_response(request)
+        # Here and not where they happen, because those are in the transaction of the write.
+        if request.method not in SAFE_METHODS:
+            if request.license_allowed and response.status_code < 400:
+                clock.memory.note(clock.Source.WRITE, timezone.now())
+            clock.memory.store()
+            refused_writes.tally.store()
+        return response
 
     def process_view(self, request: LicensedRequest, *view: Any) -> HttpResponse | None:
         """Return the response with status 403, or None to continue with the request."""
@@ -47,7 +57,10 @@ class LicenseMiddleware:
         if request.method in SAFE_METHODS:
             return None
         request.license_exempt = routes.is_exempt(request)
-        if request.license_exempt or request.license_status.allows_writes:
+        if request.license_exempt:
+            return None
+        if request.license_status.allows_writes:
+            request.license_allowed = True
             return None
         return refusal.refuse(request, request.license_status)
 

@@ -1,4 +1,4 @@
-"""The models of the key history and of stored revocation lists."""
+"""The models of the key history, of stored revocation lists, and of what is counted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db import models
 
 from license.claims import Plan
-from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.journal import JournalModel, JournalQuerySet
 
 
-class LicenseQuerySet(AppendOnlyQuerySet["License"]):
+class LicenseQuerySet(JournalQuerySet["License"]):
     """The query set of the key history."""
 
     def newest_first(self) -> Self:
@@ -23,7 +23,7 @@ class LicenseQuerySet(AppendOnlyQuerySet["License"]):
 LicenseManager = models.Manager.from_queryset(LicenseQuerySet)
 
 
-class License(AppendOnlyModel):
+class License(JournalModel):
     """An installed license key.
 
     Only the signed key determines the license status. The columns named "untrusted" are copies for
@@ -69,14 +69,14 @@ class License(AppendOnlyModel):
         return f"{self.key[:4]}…{self.key[-4:]}"
 
 
-class SeenRevocations(AppendOnlyModel):
+class SeenRevocations(JournalModel):
     """A stored, signed revocation list. The trusted list with the highest `seq` is in force."""
 
     seq = models.BigIntegerField(unique=True)
     token = models.TextField()
     seen_at = models.DateTimeField()
 
-    objects = models.Manager.from_queryset(AppendOnlyQuerySet)()
+    objects = models.Manager.from_queryset(JournalQuerySet)()
 
     class Meta:
         verbose_name_plural = "seen revocations"
@@ -85,3 +85,48 @@ class SeenRevocations(AppendOnlyModel):
 
     def __str__(self) -> str:
         return f"Revocation list {self.seq}"
+
+
+class SeenTime(models.Model):
+    """The latest time that a source has shown. Only `license.clock` writes it.
+
+    In seconds since 1970, because every write reads it with raw SQL.
+    """
+
+    class Source(models.TextChoices):
+        """Who has shown the time. Keys and revocation lists contain theirs."""
+
+        SQS = "sqs", "SentTimestamp of a message in SQS"
+        AWS = "aws", "Date of an answer of AWS"
+        RUNNING = "running", "time that passed since then while a process ran"
+        WRITE = "write", "last write"
+
+    source = models.CharField(primary_key=True, max_length=7, choices=Source)
+    seconds = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.get_source_display()
+
+
+class RefusedWrites(models.Model):
+    """How many writes the license refused on a day (UTC). `license.refused_writes` counts them."""
+
+    day = models.DateField()
+    code = models.CharField(max_length=40)  # the problem code
+    view_name = models.CharField(max_length=200)  # as in `manage.py checkgate`
+    count = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "refused writes"
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "code", "view_name"], name="one_sum_of_refused_writes"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} on {self.day}: {self.code}, {self.view_name}"

@@ -24,8 +24,10 @@ KEPT = timedelta(days=2)  # longer than the day for which it is remembered what 
 
 def tell(at: datetime) -> None:
     """Logs how the license stands, once a UTC day for any number of processes, and once more on
-    a day on which it gets worse. Raises django.db.Error."""
+    a day on which it gets worse; and that the clock was set back. Raises django.db.Error."""
     found = status.current(at)
+    if found.clock_note and cache.add(f"clock-told-{at:%Y-%m-%d}", True, KEPT.total_seconds()):
+        logger.error("%s", found.clock_note)
     level = level_of(found)
     if level is None:
         return

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from license import refused_writes
 from license.reasons import LicenseNotYetValid
 from license.signals import write_refused
 from license.status import LicenseStatus
@@ -26,6 +27,7 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     """
     write_refused.send(sender=None, request=request, code=license_status.code)
     headers = {"Link": f'<{reverse("license:page")}>; rel="help"', "Cache-Control": "no-store"}
+    refused_writes.tally.count(request, license_status.code)
     if responses.wants_html(request):
         problem = catalog.find(license_status.code)
         typed = _typed(request) if request.user.is_authenticated else []
@@ -35,6 +37,8 @@ def refuse(request: HttpRequest, license_status: LicenseStatus) -> HttpResponse:
     members: dict[str, Any] = {}
     if request.user.is_authenticated:
         detail = f"Writes are disabled. {license_status.reason} {license_status.remedy}"
+        if license_status.clock_note:
+            detail += f" {license_status.clock_note}"
         if license_status.claims:
             members["expires_at"] = iso(license_status.claims.expires_at)
         if isinstance(license_status.error, LicenseNotYetValid) and license_status.claims:

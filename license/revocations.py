@@ -35,8 +35,8 @@ def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
     return text, read_revocations(text, keyring)
 
 
-def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozenset[str]:
-    """Return the `jti`s in the newest revocation list, from the file or the database.
+def in_force(keyring: Keyring, *, remembered: str | None, at: datetime) -> RevocationList | None:
+    """Return the newest revocation list, from the file or the database.
 
     `remembered` is the text of the newest stored list. A newer list in the file is stored with the
     time `at`.
@@ -50,7 +50,7 @@ def revoked(keyring: Keyring, *, remembered: str | None, at: datetime) -> frozen
     if found and (stored is None or found[1].seq > stored.seq):
         _remember(*found, at=at)
         stored = found[1]
-    return stored.revoked if stored else frozenset()
+    return stored
 
 
 def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from license import validation
 from license.claims import LicenseClaims
 from license.reasons import LicenseError, LicenseExpired, LicenseMissing, LicenseNotYetValid
 from license.validation import Validation
-from storage.instants import human
+from storage.instants import human, iso
 
 EXPIRING_SOON = timedelta(days=14)
 
@@ -34,6 +34,9 @@ class Kind(models.TextChoices):
 class LicenseStatus:
     """The license status of this deployment at `now`.
 
+    `clock` is the time of the clock if that was set back; `now` is then the latest time that was
+    seen before (license.clock).
+
     `claims` are those of the license in force. Without one, `claims` are those of the newest key if
     its signature is trusted, and `error` is its validation error; but while a renewal is queued, of
     the newest expired key, if there is one. `queued` is the next renewal.
@@ -47,6 +50,7 @@ class LicenseStatus:
     error: LicenseError | None = None
     queued: LicenseClaims | None = None
     writes_until: datetime | None = None
+    clock: datetime | None = None
 
     @property
     def allows_writes(self) -> bool:
@@ -62,6 +66,16 @@ class LicenseStatus:
     def reason(self) -> str:
         """Why writes are disabled, as a sentence; "" if they are enabled."""
         return str(self.error) if self.error else ""
+
+    @property
+    def clock_note(self) -> str:
+        """That the clock was set back, and what follows; "" if it was not."""
+        if self.clock is None:
+            return ""
+        return (
+            f"The clock of this server shows {iso(self.clock)}, but {iso(self.now)} has been seen"
+            " before, so the license is judged at that time. Correct the clock."
+        )
 
     @property
     def remedy(self) -> str:
@@ -136,20 +150,30 @@ class LicenseStatus:
             "expires_at": claims.expires_at if claims else None,
             "days_left": self.days_left if claims else None,
             "renewal_queued_from": self.queued.not_before if self.queued else None,
+            "judged_at": self.now if self.clock else None,
+            "clock_note": self.clock_note or None,
         }
 
 
 def current(at: datetime | None = None) -> LicenseStatus:
-    """Return the status at `at`, by default the current time.
+    """Return the status if the clock shows `at`, by default the current time.
 
     Runs one query and verifies the signatures of all installed keys. Raises django.db.Error.
     """
-    at = at or timezone.now()
-    return of(validation.installed(at), at)
+    now = at or timezone.now()
+    return of(*validation.installed(now), clock=now)
 
 
-def of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
-    """Return the status at `at`, given the validations of all installed keys, newest first."""
+def of(validations: Sequence[Validation], at: datetime, *, clock: datetime) -> LicenseStatus:
+    """Return the status at `at`, given the validations of all installed keys, newest first.
+
+    `clock` is what the clock shows.
+    """
+    found = _of(validations, at)
+    return found if clock == at else replace(found, clock=clock)
+
+
+def _of(validations: Sequence[Validation], at: datetime) -> LicenseStatus:
     if not validations:
         return LicenseStatus(Kind.MISSING, at, settings.AWS_ACCOUNT_ID, error=LicenseMissing())
     in_force = next((claims for claims, error in validations if claims and not error), None)

@@ -1,20 +1,24 @@
-"""Validates installed and pasted keys: signature, account, dates and revocation."""
+"""Validates installed and pasted keys: signature, account, dates and revocation.
+
+The dates are judged at `license.clock.judged_at`, which is later than a clock that was set back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, models
 from django.views.decorators.debug import sensitive_variables
 
-from license import revocations, token
+from license import clock, revocations, token
 from license.claims import LicenseClaims
 from license.keyring import Keyring, KeyringError, load_public_keys
-from license.models import License, SeenRevocations
+from license.models import License, SeenRevocations, SeenTime
 from license.reasons import LicenseBadSignature, LicenseError
+from license.token import RevocationList
 
 
 class Validation(NamedTuple):
@@ -25,6 +29,13 @@ class Validation(NamedTuple):
 
     claims: LicenseClaims | None
     error: LicenseError | None
+
+
+class Installed(NamedTuple):
+    """The validations of all installed keys, newest first, and the time at which they hold."""
+
+    validations: list[Validation]
+    at: datetime
 
 
 class InstalledKey(NamedTuple):
@@ -48,30 +59,41 @@ def load_keyring() -> Keyring:
 # revocation list, of up to 1 MiB, comes with the first row only.
 _KEYS_AND_REMEMBERED = """
     SELECT key, CASE WHEN row_number() OVER (ORDER BY installed_at DESC, id DESC) = 1
-        THEN (SELECT token FROM license_seenrevocations ORDER BY seq DESC LIMIT 1) END
+        THEN (SELECT token FROM license_seenrevocations ORDER BY seq DESC LIMIT 1) END,
+        (SELECT max(seconds) FROM license_seentime)
     FROM license_license ORDER BY installed_at DESC, id DESC
 """
 
 
 @sensitive_variables()
-def installed(at: datetime) -> list[Validation]:
-    """Return the validation at `at` of each installed key, newest first, with one query."""
+def installed(now: datetime) -> Installed:
+    """Return the validation of each installed key, newest first, with one query."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_AND_REMEMBERED)
         rows = cursor.fetchall()
-    return _of_keys([key for key, _ in rows], remembered=rows[0][1], at=at) if rows else []
+    if not rows:
+        return Installed([], now)
+    _, remembered, seconds = rows[0]
+    return _of_keys([key for key, *_ in rows], remembered=remembered, seconds=seconds, now=now)
 
 
 @sensitive_variables()
-def history(at: datetime) -> list[InstalledKey]:
-    """Return the rows of the key history with their validations at `at`, newest first."""
+def history(now: datetime) -> tuple[list[InstalledKey], datetime]:
+    """Return the rows of the key history with their validations, newest first.
+
+    Also returns the time at which these hold.
+    """
     rows = list(License.objects.newest_first().select_related("installed_by"))
-    validations = _of_keys([row.key for row in rows], remembered=_remembered(), at=at)
-    return [InstalledKey(*pair) for pair in zip(rows, validations, strict=True)]
+    seconds = SeenTime.objects.aggregate(latest=models.Max("seconds"))["latest"]
+    keys = [row.key for row in rows]
+    found = _of_keys(keys, remembered=_remembered(), seconds=seconds, now=now)
+    return [InstalledKey(*pair) for pair in zip(rows, found.validations, strict=True)], found.at
 
 
 @sensitive_variables("key")
-def validate_candidate(key: str, *, beside: Sequence[Validation], at: datetime) -> Validation:
+def validate_candidate(
+    key: str, *, beside: Sequence[Validation], at: datetime, now: datetime
+) -> Validation:
     """Return the validation of a pasted key at `at`.
 
     `beside` holds the validations of the installed keys, which may revoke the pasted key.
@@ -80,7 +102,8 @@ def validate_candidate(key: str, *, beside: Sequence[Validation], at: datetime) 
     read = _read(key, keyring)
     if isinstance(keyring, LicenseError):
         return read
-    return _validate(read, _revoked(beside, keyring, remembered=_remembered(), at=at), at)
+    listed = revocations.in_force(keyring, remembered=_remembered(), at=now)
+    return _validate(read, _revoked(beside, listed, at=at), at)
 
 
 def _keyring_or_error() -> Keyring | LicenseError:
@@ -96,13 +119,25 @@ def _remembered() -> str | None:
 
 
 @sensitive_variables()
-def _of_keys(keys: Sequence[str], *, remembered: str | None, at: datetime) -> list[Validation]:
+def _of_keys(
+    keys: Sequence[str], *, remembered: str | None, seconds: int | None, now: datetime
+) -> Installed:
+    """Return the validations of these keys. `seconds` is the latest of the stored times."""
     keyring = _keyring_or_error()
     read = [_read(key, keyring) for key in keys]
+    floor = datetime.fromtimestamp(seconds or 0, UTC)
     if isinstance(keyring, LicenseError):
-        return read
-    revoked = _revoked(read, keyring, remembered=remembered, at=at)
-    return [_validate(validation, revoked, at) for validation in read]
+        return Installed(read, clock.judged_at(now, floor))
+    listed = revocations.in_force(keyring, remembered=remembered, at=now)
+    signed = [claims.issued_at for claims, _ in read if claims]
+    if listed:
+        signed.append(listed.issued_at)
+    for issued_at in signed:
+        clock.memory.vouch(issued_at)
+    floor = max([floor, *signed])
+    at = clock.judged_at(now, floor)
+    revoked = _revoked(read, listed, at=at)
+    return Installed([_validate(validation, revoked, at) for validation in read], at)
 
 
 @sensitive_variables("key")
@@ -116,7 +151,7 @@ def _read(key: str, keyring: Keyring | LicenseError) -> Validation:
 
 
 def _revoked(
-    read: Sequence[Validation], keyring: Keyring, *, remembered: str | None, at: datetime
+    read: Sequence[Validation], listed: RevocationList | None, *, at: datetime
 ) -> frozenset[str]:
     """Return the `jti`s that the revocation list or an installed key revokes.
 
@@ -125,7 +160,7 @@ def _revoked(
     by_keys = (
         jti for claims, _ in read if claims and claims.not_before <= at for jti in claims.revokes
     )
-    return revocations.revoked(keyring, remembered=remembered, at=at).union(by_keys)
+    return (listed.revoked if listed else frozenset()).union(by_keys)
 
 
 def _validate(validation: Validation, revoked: Collection[str], at: datetime) -> Validation:

@@ -170,7 +170,7 @@ def _trusted_keys() -> list[str]:
 
 
 def _history(at: datetime) -> list[Entry]:
-    history = validation.history(at)
+    history, _ = validation.history(at)
     in_force = next((row for row, (_, error) in history if error is None), None)
     return [_entry(entry, is_in_force=entry.row is in_force) for entry in history]
 

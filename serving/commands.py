@@ -10,6 +10,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 from django.core.management.base import CommandError
 
+from serving import aws_clock
+from serving.aws_clock import Heard
 from serving.sqs import Queue, region_of
 
 
@@ -25,16 +27,18 @@ def stop_event() -> threading.Event:
     return stop
 
 
-def session_and_queue(queue_url: str) -> tuple[boto3.Session, Queue | None]:
+def session_and_queue(queue_url: str, heard: Heard) -> tuple[boto3.Session, Queue | None]:
     """Returns the session of a worker, and its queue; None without a URL.
 
     Most services get their region from a URL or an ARN. The rest use the region of the queue:
-    containers set AWS_REGION, which boto3 does not read. Raises CommandError if the AWS
+    containers set AWS_REGION, which boto3 does not read. Calls `heard` with the times in answers of
+    AWS. Raises CommandError if the AWS
     configuration is invalid.
     """
     try:
         region = boto3.Session().region_name or region_of(queue_url)
         session = boto3.Session(region_name=region or "us-east-1")
+        aws_clock.listen(session, heard)
         return session, Queue(session, queue_url) if queue_url else None
     except (BotoCoreError, ValueError) as error:
         msg = f"The AWS configuration is invalid. {error}"

@@ -30,13 +30,15 @@ def insert(
     ignore_conflicts: bool = False,
     unique: Sequence[str] = (),
     added: Sequence[str] = (),
+    latest: Sequence[str] = (),
 ) -> None:
     """Insert rows, each a sequence of values in the order of the column names in `columns`.
 
     Raises IntegrityError if a row violates a constraint. With `ignore_conflicts`, skips rows that
     violate a unique constraint. With `unique`, the columns of a unique constraint, adds the values
-    of the columns `added` to the row that exists already; sort the rows by these, so that two
-    transactions wait for each other and do not deadlock. Does not send signals or call `save`.
+    of the columns `added` to the row that exists already, and keeps the higher value of the columns
+    `latest`; sort the rows by these, so that two transactions wait for each other and do not
+    deadlock. Does not send signals or call `save`.
     """
     table = connection.ops.quote_name(model._meta.db_table)
     names = ", ".join(map(connection.ops.quote_name, columns))
@@ -45,8 +47,12 @@ def insert(
     if ignore_conflicts:
         sql += " ON CONFLICT DO NOTHING"
     if unique:
-        sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in added)
-        sql += f" ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {sums}"
+        sums = [f"{name} = {table}.{name} + excluded.{name}" for name in added]
+        highest = {"sqlite": "max", "postgresql": "greatest"}[connection.vendor]
+        for name in latest:
+            stored = f"coalesce({table}.{name}, excluded.{name})"  # SQLite's max() of null is null
+            sums.append(f"{name} = {highest}({stored}, excluded.{name})")
+        sql += f" ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {', '.join(sums)}"
     # Cached, because it is slow and a batch repeats times.
     adapt = {
         datetime: cache(connection.ops.adapt_datetimefield_value),

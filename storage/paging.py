@@ -52,6 +52,7 @@ class ShownPage(Generic[_M]):
     is_first: bool
     newer: str
     older: str
+    is_cut: bool = False  # the pager shows no more rows, but there are
 
 
 class CursorPager:
@@ -192,21 +193,26 @@ class CursorPager:
 
 
 class NumberPager:
-    """Numbered pages of `size` rows, for lists that are not ordered by time."""
+    """Numbered pages of `size` rows, for lists that are not ordered by time.
+
+    The database reads all rows before those of a page, so there are at most `most` pages.
+    """
 
     parameter = "page"
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, most: int = 10**6 - 1) -> None:
         self.size = size
+        self.most = most
 
     def shown(self, request: HttpRequest, rows: QuerySet[_M]) -> ShownPage[_M]:
         """Return the page for the query parameters of a request. Raises Http404."""
         text = request.GET.get(self.parameter, "1")
-        if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**6):
+        if not (re.fullmatch("[0-9]{1,6}", text) and 0 < int(text) <= self.most):
             raise Http404("There is no such page.")
         number = int(text)
         first = (number - 1) * self.size
         found = list(rows[first : first + self.size + 1])
+        has_more = len(found) > self.size
         kept = wanted(request)
 
         def address(number: int) -> str:
@@ -216,7 +222,8 @@ class NumberPager:
             found[: self.size],
             is_first=number == 1,
             newer=address(number - 1) if number > 1 else "",
-            older=address(number + 1) if len(found) > self.size else "",
+            older=address(number + 1) if has_more and number < self.most else "",
+            is_cut=has_more and number == self.most,
         )
 
 

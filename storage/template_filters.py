@@ -9,7 +9,7 @@ from django import template
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from storage import instants
+from storage import capped, instants
 
 register = template.Library()
 
@@ -28,6 +28,12 @@ def instant(at: datetime | None, precision: str = "second") -> SafeString | str:
 def instant_text(at: datetime, precision: str = "second") -> str:
     """Return the same text without an element, for emails and attributes."""
     return instants.shown(at, precision)
+
+
+@register.filter(name="capped")
+def capped_text(count: int) -> str:
+    """Return a count of storage.capped, such as 10,000+."""
+    return capped.text(count)
 
 
 _CODE = re.compile(r"`([^`]+)`")

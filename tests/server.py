@@ -13,13 +13,13 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +29,7 @@ from django.db import connections
 from requests import Response
 
 from license.tests import keys
+from tests import processes
 from tests.shell import Shell, shell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,16 +120,21 @@ def manage(
     environment: Mapping[str, str], *arguments: str, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a manage.py command and return its exit status and output."""
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        program = processes.start(
+            "manage.py", *arguments, environment=environment, stdin=given, stdout=out, stderr=err
+        )
+        try:
+            status = program.wait(60)
+        finally:
+            program.kill()
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(["manage.py", *arguments], status, *texts)
 
 
 class Databases:
@@ -287,13 +293,16 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
 
 
 @contextmanager
-def worker(environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `manage.py processfindings`, yield its process, and kill it."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "processfindings"],
-            cwd=ROOT,
-            env=environment,
+def worker(
+    environment: Mapping[str, str], log: Path, command: str = "processfindings"
+) -> Iterator[processes.Program]:
+    """Start the command of a worker, yield its process, and kill it."""
+    with log.open("ab") as output, Path(os.devnull).open("rb") as nothing:
+        process = processes.start(
+            "manage.py",
+            command,
+            environment=environment,
+            stdin=nothing,
             stdout=output,
             stderr=output,
         )
@@ -310,13 +319,15 @@ def serving(
 ) -> Iterator[None]:
     """Start gunicorn, wait until the path `ready` returns success, and stop it at the end."""
     with server.log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", application, "-b", f"fd://{listener.fileno()}"],
-            cwd=ROOT,
-            env=server.environment,
+        process = processes.start(
+            "gunicorn",
+            application,
+            "-b",
+            "fd://0",
+            environment=server.environment,
+            stdin=listener,
             stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[listener.fileno()],
+            stderr=log,
         )
     listener.close()  # so that connections fail when gunicorn has stopped
     try:
@@ -327,7 +338,7 @@ def serving(
         process.wait(30)
 
 
-def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes], ready: str) -> None:
+def _wait_until_it_answers(server: Server, process: processes.Program, ready: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

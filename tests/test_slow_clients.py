@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import selectors
 import signal
@@ -93,13 +94,10 @@ def answer_seconds(server: Server) -> float:
 def workers(server: Server) -> dict[int, int]:
     """Return the worker processes of the server and their memory in MiB."""
     found = {}
-    url = f"PORTAL_URL={server.url}".encode()
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError):
-            is_gunicorn = b"gunicorn" in (folder / "cmdline").read_bytes()
-            if is_gunicorn and url in (folder / "environ").read_bytes().split(b"\0"):
-                status = (folder / "status").read_text()
-                found[int(folder.name)] = int(status.partition("VmRSS:")[2].split()[0]) // 1024
+    for number in re.findall(r"Booting worker with pid: (\d+)", server.log_path.read_text()):
+        with suppress(OSError):  # that one has ended
+            status = Path(f"/proc/{number}/status").read_text()
+            found[int(number)] = int(status.partition("VmRSS:")[2].split()[0]) // 1024
     assert found, "no process of the server was found"
     return found
 

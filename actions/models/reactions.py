@@ -230,6 +230,9 @@ class Reaction(KeptModel):
             ),
             models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
             models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
+            models.Index(fields=["state", "-id"], name="reaction_by_state"),
+            # For counts.
+            models.Index(fields=["state", "kind", "decided_at"], name="reaction_by_kind_and_state"),
             models.Index(fields=["decided_at"], name="reaction_by_decision"),
             models.Index(fields=["started_at"], name="reaction_by_start"),
         ]

@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from actions.models import Reaction
 from actions.tests.attacks import arrive
-from findings import catalogue, entities
+from findings import catalogue
 from findings.guardduty.parser import ParsedFinding, parse, unwrap
 from findings.models import Entity, Finding, ThreatPolicy
 
@@ -62,7 +62,7 @@ def test_any_finding_is_stored_and_decided_on(db: None, settings: Settings, acti
         ThreatPolicy.objects.create(service=service, action=action)
     change_and_send()
     assert not Reaction.objects.exclude(state__in=["pending", "prevented"]).exists()
-    assert list(entities.with_statistics(Entity.objects.all())[:5])
+    assert Entity.objects.exclude(last_seen_at=None).exists()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

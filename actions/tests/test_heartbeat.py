@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.core.cache import cache
 from django.db import connections
+from django.utils import timezone
 
 from actions import worker
 from actions.heartbeat import Heart, Loop, last_beats
+from license import clock
+from storage import journal
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,16 @@ def test_a_loop_that_fails_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     worker._until(stop, Heart(Loop.ACT), rounds(stop, fail, fail))
     assert last_beats() == {}
+
+
+def test_a_beat_stores_the_time_of_aws_and_logs_the_heads_of_the_journals(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="license.journal_heads")
+    noon = timezone.now().replace(microsecond=0)
+    clock.memory.note(clock.Source.AWS, noon)
+    Heart(Loop.RECEIVE).beat()
+    Heart(Loop.ACT).beat()
+    assert clock.seen()[clock.Source.AWS] == noon
+    told = [text for text in caplog.messages if text.startswith("Journal ")]
+    assert len(told) == len(journal.journals()) >= 3

@@ -16,6 +16,7 @@ from actions.models import Reaction, ReactionKind, State
 from actions.tests.attacks import arrive, attack, set_action
 from findings.models import Finding
 from license.models import License
+from storage import capped
 
 NOW = datetime(2026, 11, 23, 15, 30, tzinfo=UTC)
 
@@ -95,6 +96,17 @@ def test_it_tells_what_was_decided_what_was_done_and_what_was_seen_most(
     ):
         listed = viewer_client.get(told[line], headers={"Accept": "text/html"})
         assert listed.content.decode().count('<th scope="row">') == line[1]
+
+
+def test_many_actions_are_counted_up_to_a_limit(
+    viewer_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_action("BLOCK")
+    arrive(*(seen(number) for number in range(3)))
+    for most, said in ((3, "3"), (2, "2+")):
+        monkeypatch.setattr(capped, "MOST", most)
+        line = r'>Block: dry run</a> <span class="numeric">([^<]+)</span>'
+        assert re.findall(line, dashboard(viewer_client)) == [said]
 
 
 def test_a_day_is_shown_by_hour(viewer_client: Client) -> None:

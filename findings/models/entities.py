@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
 from findings.models.events import Finding
@@ -17,6 +19,11 @@ class Entity(models.Model):
     findings = models.PositiveIntegerField(default=0, db_default=0)
     acted = models.PositiveIntegerField(default=0, db_default=0)
     types = models.PositiveIntegerField(default=0, db_default=0)
+    # When the newest of these findings was seen. Null if none names it, or if a version that did
+    # not store it inserted the row.
+    last_seen_at = models.DateTimeField(null=True)
+
+    first_seen_at: datetime | None = None  # set by findings.entities.give_first_seen
 
     class Meta:
         verbose_name_plural = "entities"
@@ -33,6 +40,13 @@ class Entity(models.Model):
                 name="entity_most_types_of_kind",
             ),
             models.Index(fields=["-findings", "name", "id"], name="entity_most_findings"),
+            models.Index(
+                fields=["kind", "-findings", "name", "id"], name="entity_most_findings_of_kind"
+            ),
+            models.Index(fields=["-last_seen_at", "-id"], name="entity_last_seen"),
+            models.Index(fields=["kind", "-last_seen_at", "-id"], name="entity_last_seen_of_kind"),
+            # PostgreSQL cannot sort with the operator class above.
+            models.Index(fields=["name", "id"], name="entity_in_order_of_name"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from findings.catalogue import FINDING_TYPE_MAX_LENGTH, Severity
-from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.journal import JournalModel, JournalQuerySet
 
 
 class Action(models.TextChoices):
@@ -98,7 +98,7 @@ class ThreatPolicy(models.Model):
         return f"{self.service or self.finding_type}, {self.severity or 'every severity'}"
 
 
-class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
+class PolicyChangeQuerySet(JournalQuerySet["PolicyChange"]):
     """Queries of the policy change log."""
 
     def matching(self, words: str) -> Self:
@@ -120,7 +120,7 @@ class PolicyChangeQuerySet(AppendOnlyQuerySet["PolicyChange"]):
 PolicyChangeManager = models.Manager.from_queryset(PolicyChangeQuerySet)
 
 
-class PolicyChange(AppendOnlyModel):
+class PolicyChange(JournalModel):
     """One entry of the append-only policy change log."""
 
     class Source(models.TextChoices):

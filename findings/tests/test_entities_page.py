@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from findings import entities
 from findings.tests.findings import finding
 from findings.tests.test_events_page import arrive
+from storage.paging import NumberPager
 
 NAME = r'href="/entities/[0-9]+"><code>([^<]+)</code>'
 
@@ -69,6 +72,53 @@ def test_a_row_tells_how_often_since_when_and_whether_it_is_stale(viewer_client:
 def test_the_filter_narrows(viewer_client: Client, query: str, expected: list[str]) -> None:
     arrive(finding(1), finding(2))
     assert names(viewer_client, query) == expected
+
+
+@pytest.mark.parametrize("few", [0, 50])
+@pytest.mark.parametrize("sort", ["", "findings", "seen", "name"])
+def test_the_filter_by_time_finds_the_same_among_few_and_many(
+    viewer_client: Client, monkeypatch: pytest.MonkeyPatch, sort: str, few: int
+) -> None:
+    monkeypatch.setattr(entities, "FEW", few)
+    for number in range(4):
+        seen = {"eventLastSeen": f"2026-11-2{number}T12:00:00Z"}
+        arrive(finding(number, service=seen, resource={}))
+    between = f"?sort={sort}&since=2026-11-21T12:00:00&until=2026-11-23"
+    assert sorted(names(viewer_client, between)) == ["198.51.100.1", "198.51.100.2"]
+    assert names(viewer_client, f"{between}&kind=instance") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0123456789", ["i-0123456789abcdef0"]),  # a part of the first
+        ("ABCDEF", ["i-0123456789abcdef0"]),
+        ("198.51.100.2", ["198.51.100.2"]),  # the beginning of others
+        ("198.51", ["198.51.100.1", "198.51.100.2", "198.51.100.3"]),
+        ("::ffff:198.51.100.3", ["198.51.100.3"]),
+        (".51.", []),
+        ("%", []),
+    ],
+)
+def test_a_search_finds_beginnings_and_parts_of_the_first_names(
+    viewer_client: Client, monkeypatch: pytest.MonkeyPatch, text: str, expected: list[str]
+) -> None:
+    arrive(finding(1), finding(2), finding(3))
+    monkeypatch.setattr(entities, "FIRST", 1)
+    assert names(viewer_client, f"?{urlencode({'name': text, 'sort': 'findings'})}") == expected
+
+
+def test_the_list_says_where_it_ends(
+    viewer_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entities, "PAGER", NumberPager(2, most=2))
+    arrive(*(finding(number) for number in range(4)))
+    end = "The list ends here"
+    assert end not in viewer_client.get("/entities").content.decode()
+    page = viewer_client.get("/entities?page=2").content.decode()
+    assert end in page
+    assert 'rel="next"' not in page
+    assert viewer_client.get("/entities?page=3").status_code == 404
 
 
 def test_a_page_has_fifty(viewer_client: Client) -> None:

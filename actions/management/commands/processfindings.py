@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from actions import containment, monitor, worker
 from actions.metrics import DatabaseCollector
+from license import clock
 from serving import background
 from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector, more
@@ -29,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         stop = stop_event()
-        session, queue = session_and_queue(settings.FINDINGS_QUEUE_URL)
+        session, queue = session_and_queue(settings.FINDINGS_QUEUE_URL, clock.heard)
         hearts = worker.hearts_of(queue)
         server = server_of(
             hearts.values(),

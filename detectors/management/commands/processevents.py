@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from detectors import worker
 from detectors.meter import EventsCollector, Meter
+from license import clock
 from serving.commands import session_and_queue, stop_event
 from serving.metrics import WorkerCollector
 from serving.worker_server import server_of
@@ -29,7 +30,7 @@ class Command(BaseCommand):
             msg = "EVENTS_QUEUE_URL is not set. It is the queue of the trail's notifications."
             raise CommandError(msg)
         stop = stop_event()
-        session, queue = session_and_queue(settings.EVENTS_QUEUE_URL)
+        session, queue = session_and_queue(settings.EVENTS_QUEUE_URL, clock.heard)
         assert queue  # noqa: S101  (it has a URL)
         s3 = worker.s3_of(session)
         meter = Meter()

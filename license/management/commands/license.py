@@ -8,7 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
 
+from license import report as reports
 from license import status
 from license.status import Kind
 from storage.instants import iso
@@ -35,18 +37,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument(
+            "--report",
+            action="store_true",
+            help="also print the history of keys, the routes that require a license, the refused"
+            " writes by reason and route, and the heads of the journals",
+        )
 
-    def handle(self, *, json: bool, **options: Any) -> None:
-        found = status.current()
-        self.stdout.write(_as_json(found) if json else _as_lines(found))
+    def handle(self, *, json: bool, report: bool, **options: Any) -> None:
+        now = timezone.now()
+        found = status.current(now)
+        if json:
+            members = reports.report(now) if report else found.as_json(with_details=True)
+            self.stdout.write(_as_json(members))
+        else:
+            self.stdout.write(_as_lines(found))
+            if report:
+                self.stdout.write(f"\n{reports.as_text(reports.report(now))}")
         self.has_answered = True
         exit_status = {Kind.VALID: 0, Kind.EXPIRING_SOON: 1}.get(found.kind, 2)
         if exit_status:
             sys.exit(exit_status)
 
 
-def _as_json(found: status.LicenseStatus) -> str:
-    return json.dumps(found.as_json(with_details=True), cls=DjangoJSONEncoder)
+def _as_json(members: dict[str, Any]) -> str:
+    return json.dumps(members, cls=DjangoJSONEncoder)
 
 
 def _as_lines(found: status.LicenseStatus) -> str:
@@ -64,6 +79,8 @@ def _as_lines(found: status.LicenseStatus) -> str:
         ]
     if found.queued:
         lines.append(("renewal", f"on {iso(found.queued.not_before)}, automatically"))
+    if found.clock_note:
+        lines.append(("clock", found.clock_note))
     if found.remedy:
         lines.append(("next", found.remedy))
     return "\n".join(f"{name + ':':<10}{value}" for name, value in lines if value)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from django.apps.registry import Apps
+from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from storage import journal
+from storage.triggers import AppendOnly
+
+
+def chain(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    journal.chain_existing(apps.get_model("license", "License"), schema_editor)
+    journal.chain_existing(apps.get_model("license", "SeenRevocations"), schema_editor)
+
+
+class Migration(migrations.Migration):
+    """Chain the lines of the key history and of the revocation lists by their SHA-256."""
+
+    dependencies = [
+        ("license", "0002_append_only"),
+    ]
+
+    operations = [
+        *(
+            migrations.AddField(
+                model,
+                name,
+                models.CharField(
+                    blank=True, db_default="", default="", editable=False, max_length=64
+                ),
+            )
+            for model in ("license", "seenrevocations")
+            for name in ("previous_sha256", "sha256")
+        ),
+        migrations.RunPython(chain, migrations.RunPython.noop),
+        # On SQLite, adding a column copies the table, without its triggers.
+        AppendOnly("license_license"),
+        AppendOnly("license_seenrevocations"),
+    ]

@@ -1,0 +1,238 @@
+"""Journals: append-only tables in which each line holds the SHA-256 of the line before it.
+
+So nobody can edit, delete or insert a line without rewriting all lines after it, and a head that
+was written down before then no longer occurs. `digest` describes what is hashed.
+
+A line without hashes was written by a version without this column, which may still run during an
+upgrade. Its hash is computed when it is read, so that the next line proves it, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.apps import apps
+from django.db import models, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.locks import advisory_lock
+from storage.triggers import AppendOnly
+
+_M = TypeVar("_M", bound=models.Model)
+
+NOTHING = "0" * 64  # what the first line of a journal follows
+HASHES = ("previous_sha256", "sha256")
+_BATCH = 1000  # lines in memory at once
+_LOOK_BACK = 1000  # lines within which inserted ones are recognized
+
+
+class JournalQuerySet(AppendOnlyQuerySet[_M]):
+    """The query set of a JournalModel."""
+
+    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> list[_M]:
+        """Insert lines in this order. Raises ValueError for `ignore_conflicts`."""
+        if kwargs.get("ignore_conflicts") or any(args[1:2]):
+            msg = "The lines of a journal cannot be inserted with ignore_conflicts."
+            raise ValueError(msg)
+        with transaction.atomic():
+            objs = list(objs)
+            hashes = chain(self.model, map(_content_of, objs))
+            for line, both in zip(objs, hashes, strict=True):
+                line.previous_sha256, line.sha256 = both
+            return super().bulk_create(objs, *args, **kwargs)
+
+
+class JournalModel(AppendOnlyModel):
+    """A line of a journal. Code that inserts lines without `save` must call `chain` itself."""
+
+    previous_sha256 = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    sha256 = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert the line as the last one; see AppendOnlyModel."""
+        with transaction.atomic():
+            if self._state.adding:
+                [(self.previous_sha256, self.sha256)] = chain(type(self), [_content_of(self)])
+            super().save(*args, **kwargs)
+
+
+class Head(NamedTuple):
+    """The end of a journal: the hash of its last line, which proves all lines before it."""
+
+    table: str
+    lines: int
+    sha256: str
+
+
+class Break(NamedTuple):
+    """The first line at which a journal is not whole."""
+
+    pk: int
+    at: datetime | None
+    what: str
+
+
+class Proof(NamedTuple):
+    """The result of reading a whole journal."""
+
+    head: Head
+    broken: Break | None
+
+
+def digest(table: str, previous: str, content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a line, as hexadecimal digits.
+
+    It is computed of a JSON text in ASCII without spaces: an object with the members "line",
+    "previous_sha256" and "table". "line" is an object with the values of all columns, except the
+    primary key and the hashes, in the order of their names. Empty and NULL columns are left out, so
+    that a later version can add columns. Times are in UTC with microseconds and "+00:00".
+    """
+    line = {name: _plain(value) for name, value in content.items() if value not in (None, "")}
+    members = {"line": line, "previous_sha256": previous, "table": table}
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def journals() -> list[type[models.Model]]:
+    """Return the models of all journals."""
+    return [model for model in apps.get_models() if issubclass(model, JournalModel)]
+
+
+def chain(
+    model: type[models.Model], contents: Iterable[Mapping[str, Any]]
+) -> list[tuple[str, str]]:
+    """Return the hashes of new lines: for each, that of the line before it, and its own.
+
+    Must be called in the transaction that then inserts the lines in this order: until it ends, no
+    other transaction adds lines.
+    """
+    table = model._meta.db_table
+    advisory_lock(f"journal.{table}")
+    previous, hashes = _last(model), []
+    for content in contents:
+        own = digest(table, previous, content)
+        hashes.append((previous, own))
+        previous = own
+    return hashes
+
+
+def head(model: type[models.Model]) -> Head:
+    """Return the end of the journal without verifying it."""
+    lines = model._base_manager.count()
+    return Head(model._meta.db_table, lines, _last(model))
+
+
+def verify(model: type[models.Model], *, among: set[str] | None = None) -> Proof:
+    """Read the whole journal as a stream, and return its first break, if any.
+
+    Removes the hashes of the lines from `among`, which holds heads that must occur.
+    """
+    table = model._meta.db_table
+    time = next((f.column for f in model._meta.concrete_fields if _is_time(f)), None)
+    before, previous, lines = deque([(0, None, NOTHING)], maxlen=_LOOK_BACK), NOTHING, 0
+    for pk, said, own, content in _lines(model):
+        at = content[time] if time else None
+        computed = digest(table, said if own else previous, content)
+        broken = None
+        if (own and computed != own) or (said and not own):
+            broken = Break(pk, at, "This line was edited: its SHA-256 is another.")
+        elif own and said != previous:
+            broken = _gap(Break(pk, at, ""), said, before)
+        if broken:
+            return Proof(Head(table, lines, previous), broken)
+        lines += 1
+        previous = computed
+        before.append((pk, at, previous))
+        if among:
+            among.discard(previous)
+    return Proof(Head(table, lines, previous), None)
+
+
+def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Compute the hashes of the lines that exist. For migrations, which pass a historical model.
+
+    Drops the triggers of the table: the migration must add them again afterwards.
+    """
+    table = model._meta.db_table
+    AppendOnly(table).drop(schema_editor)
+    update = (
+        f"UPDATE {schema_editor.quote_name(table)}"  # noqa: S608  (a trusted name)
+        " SET previous_sha256 = %s, sha256 = %s WHERE id = %s"
+    )
+    previous, last = NOTHING, 0
+    while True:
+        rows = []
+        for pk, _, _, content in _lines(model, after=last, limit=_BATCH):
+            own = digest(table, previous, content)
+            rows.append((previous, own, pk))
+            previous, last = own, pk
+        if not rows:
+            return
+        with schema_editor.connection.cursor() as cursor:
+            cursor.executemany(update, rows)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    return value
+
+
+def _is_time(field: models.Field[Any, Any]) -> bool:
+    return isinstance(field, models.DateTimeField) and "untrusted" not in field.name
+
+
+def _columns(model: type[models.Model]) -> list[str]:
+    return [
+        field.attname
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.attname not in HASHES
+    ]
+
+
+def _content_of(line: models.Model) -> dict[str, Any]:
+    return {name: getattr(line, name) for name in _columns(type(line))}
+
+
+def _lines(
+    model: type[models.Model], *, after: int = 0, limit: int | None = None
+) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+    """Yield the primary key, both hashes and the content of each line after this one."""
+    columns = _columns(model)
+    query = model._base_manager.filter(pk__gt=after).order_by("pk")
+    rows = query.values_list("pk", *HASHES, *columns)
+    for pk, previous, own, *values in rows[:limit].iterator(chunk_size=_BATCH):
+        yield pk, previous, own, dict(zip(columns, values, strict=True))
+
+
+def _last(model: type[models.Model]) -> str:
+    """Return the hash of the last line."""
+    hashes = model._base_manager.order_by("-pk").values_list("pk", "sha256")
+    last = hashes.first()
+    if last is None or last[1]:
+        return last[1] if last else NOTHING
+    pk, previous = hashes.exclude(sha256="").first() or (0, NOTHING)
+    for _, _, _, content in _lines(model, after=pk):
+        previous = digest(model._meta.db_table, previous, content)
+    return previous
+
+
+def _gap(line: Break, said: str, before: Iterable[tuple[int, datetime | None, str]]) -> Break:
+    """Return what is wrong with a line that does not follow the one before it."""
+    known = list(before)
+    hashes = [sha256 for _, _, sha256 in known]
+    if said in hashes:
+        pk, at, _ = known[hashes.index(said) + 1]
+        return Break(pk, at, f"This line was inserted: line {line.pk} follows the one before it.")
+    return line._replace(what="The line before it was deleted, or was edited with its SHA-256.")
