@@ -15,6 +15,7 @@ from findings.catalogue import Severity
 from notifications.destinations import KINDS
 from storage import encryption
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
+from storage.journal import JournalModel, JournalQuerySet
 
 NAME_MAX_LENGTH = 100
 RANKS = {severity: rank for rank, severity in enumerate(Severity.values)}  # the lowest is 0
@@ -389,7 +390,7 @@ class DeliveryAttempt(AppendOnlyModel):
         return self.answer
 
 
-class NotificationChangeQuerySet(AppendOnlyQuerySet["NotificationChange"]):
+class NotificationChangeQuerySet(JournalQuerySet["NotificationChange"]):
     """Queries of the log of changes of rules and destinations."""
 
     def newest_first(self) -> Self:
@@ -400,7 +401,7 @@ class NotificationChangeQuerySet(AppendOnlyQuerySet["NotificationChange"]):
 NotificationChangeManager = models.Manager.from_queryset(NotificationChangeQuerySet)
 
 
-class NotificationChange(AppendOnlyModel):
+class NotificationChange(JournalModel):
     """One entry of the append-only log of changes of rules and destinations."""
 
     class What(models.TextChoices):

@@ -137,6 +137,18 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                (
+                    "previous_sha256",
+                    models.CharField(
+                        blank=True, db_default="", default="", editable=False, max_length=64
+                    ),
+                ),
+                (
+                    "sha256",
+                    models.CharField(
+                        blank=True, db_default="", default="", editable=False, max_length=64
+                    ),
+                ),
                 ("changed_at", models.DateTimeField(db_index=True)),
                 ("changed_by_name", models.CharField(max_length=200)),
                 ("client_id", models.CharField(blank=True, max_length=200)),

@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 from license.models import License
 from notifications.destinations import new_secret
 from notifications.models import Delivery, Destination, NotificationChange, Rule
+from storage import journal
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,7 @@ def test_what_was_put_is_got_without_secrets_and_changes_nothing_again(pipeline:
     assert answer.json() == {"changed_rules": [], "changed_destinations": [], "secrets": {}}
     assert Destination.objects.get().open_settings() == {"url": URL, "secret": secret}
     assert NotificationChange.objects.count() == 2
+    assert journal.verify(NotificationChange).broken is None
 
 
 def test_a_stale_etag_changes_nothing(pipeline: Client) -> None:
