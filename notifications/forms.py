@@ -90,11 +90,11 @@ class RuleForm(forms.Form):
         initial = {"name": rule.name, **configuration.rule_as_json(rule)} if rule else {}
         super().__init__(data, initial=initial)
         names = [one.name for one in configuration.destinations()]
-        self.fields["destinations"].choices = [(name, name) for name in names]
+        self.fields["destinations"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         if rule:
             self.fields["name"].disabled = True
         for name in ("daily_at", "quiet_from", "quiet_to"):
-            self.fields[name].widget.format = "%H:%M"  # type: ignore[attr-defined]
+            self.fields[name].widget.format = "%H:%M"
 
     def settings(self) -> RuleSettings:
         """Returns the validated settings."""
