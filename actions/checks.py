@@ -13,6 +13,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 from actions import containment, durations, limits, members, safeguards
 from actions.aws import domain_lists, prefix_lists, wafv2
+from actions.retention import places
+from findings import retention
+from storage.triggers import RETAINED_DAYS
 
 
 @register(Tags.security)
@@ -95,6 +98,22 @@ def check_containment(**kwargs: Any) -> Iterator[CheckMessage]:
             "NOTIFY_TOPIC_ARN is not the ARN of an SNS topic.",
             hint="`aws sns list-topics` prints them: arn:aws:sns:…",
             id="actions.E006",
+        )
+    try:
+        retention.days()
+    except ValueError:
+        yield Error(
+            f"RETENTION_DAYS has the invalid value {settings.RETENTION_DAYS!r}.",
+            hint=f"Set it to {RETAINED_DAYS} or more days, or to 0 to keep all findings. GuardDuty"
+            f" can update a finding for {RETAINED_DAYS} days, and one that were gone would count"
+            " as new.",
+            id="actions.E012",
+        )
+    if settings.ARCHIVE_BUCKET and not places.BUCKET.fullmatch(settings.ARCHIVE_BUCKET):
+        yield Error(
+            f"ARCHIVE_BUCKET has the invalid value {settings.ARCHIVE_BUCKET!r}.",
+            hint="Set it to the name of a bucket, or to a name and a prefix: name/prefix.",
+            id="actions.E013",
         )
     try:
         members.configured()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from django.db.models import TextChoices
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field
 
-from actions import search
+from actions import containment, search
 from actions.models import CONTAINMENTS, Reaction, ReactionKind, ReactionQuerySet, State
 from storage import filters
 from storage.filters import Filter, Instant, Name
@@ -101,11 +102,20 @@ def listed(asked: Mapping[str, Any]) -> Rows[Reaction]:
         since = timezone.now() - filters.Period(period).length
         reactions = reactions.filter(decided_at__gte=since)
     if now := asked.get("now"):
-        reactions = reactions.in_force().filter(kind=_KINDS_SHOWN_NOW[now])
+        reactions = current(reactions, at=timezone.now()).filter(kind=_KINDS_SHOWN_NOW[now])
     narrowed = filters.narrow(reactions, ActionQuery, asked)
     groups = [search.branches(asked["q"], narrowed) if "q" in asked else [narrowed]]
     oldest_first = asked.get("sort") == ActionSort.OLDEST
     return Rows(_as_shown(Reaction.objects.all()), groups, oldest_first=oldest_first)
+
+
+def current(reactions: ReactionQuerySet, *, at: datetime) -> ReactionQuerySet:
+    """Returns what is in force; where actions are carried out, without what was only a dry run.
+
+    Where none is carried out, the dry runs show what would be in force.
+    """
+    found = reactions.in_force()
+    return found.exclude(state=State.DRY_RUN) if containment.is_acting(at) else found
 
 
 def _as_shown(reactions: ReactionQuerySet) -> ReactionQuerySet:

@@ -123,13 +123,13 @@ def fetched(url: str) -> bytes:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not url.startswith("https://") or not host:
-        raise UpdateError("UPDATE_URL must be a URL that begins with https://.")
-    connection = http.client.HTTPSConnection(
-        host, port, timeout=TIMEOUT, context=ssl.create_default_context()
-    )
+        if not url.startswith("https://") or not host:
+            raise ValueError
+        connection = http.client.HTTPSConnection(
+            host, port, timeout=TIMEOUT, context=ssl.create_default_context()
+        )
+    except (ValueError, http.client.InvalidURL):
+        raise UpdateError("UPDATE_URL must be a valid URL that begins with https://.") from None
     timer, is_over = None, threading.Event()
     try:
         connection.connect()

@@ -1,8 +1,9 @@
 """The concurrent loops of `manage.py processfindings`.
 
 One ingests findings from the queue, one carries out actions, one reconciles the firewall paths with
-the log, one recounts the sums of the findings, and one does what the Application page asks for.
-They are separate, so that AWS calls that hang in one do not delay the others.
+the log, one recounts the sums of the findings, one archives old findings, and one does what the
+Application page asks for. They are separate, so that AWS calls that hang in one do not delay the
+others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from django.utils import timezone
 from actions import approval, execution, ingest, limits, reconcile, updates
 from actions.aws import probes
 from actions.heartbeat import Heart, Loop
+from actions.retention import archiving, places
+from actions.retention.places import ArchiveError
 from findings import sums
 from findings.guardduty.parser import Unparsed, unwrap
 from serving import logs
@@ -40,8 +43,11 @@ IDLE = 1.0  # seconds to wait if no action is due
 LOOK_EVERY = 2.0  # seconds between looks at what the Application page asks for
 LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
 
+LAST_BATCH = 5.0  # seconds to wait at the end for a batch of the archive, which can be cut off
+
 AFTER_AN_UPGRADE = 15 * 60.0  # seconds after which the processes of the version before are gone
 RECOUNT_EVERY = 24 * 60 * 60.0  # seconds
+ARCHIVE_EVERY = 24 * 60 * 60.0  # seconds
 
 Finding = Mapping[str, Any] | Unparsed
 
@@ -72,18 +78,23 @@ def run(
     mending = threading.Thread(
         target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
     )
+    keeping = threading.Thread(
+        target=_until, args=(stop, None, lambda: archive(session, stop)), daemon=True
+    )
     others = [
         threading.Thread(target=_until, args=(stop, None, work), daemon=True)
         for work in (lambda: recount(stop), lambda: look(session, stop))
     ]
     acting.start()
     mending.start()
+    keeping.start()
     for one in others:
         one.start()
     if queue:
         _until(stop, hearts[Loop.RECEIVE], lambda: receive(queue, stop))
     acting.join()
     mending.join(LAST_ROUND)
+    keeping.join(LAST_BATCH)
 
 
 def _until(stop: threading.Event, heart: Heart | None, work: Callable[[], None]) -> None:
@@ -150,6 +161,29 @@ def look(session: boto3.Session, stop: threading.Event) -> None:
     probes.run_asked(session)
     updates.check_if_due(timezone.now())
     stop.wait(LOOK_EVERY)
+
+
+def archive(session: boto3.Session, stop: threading.Event) -> None:
+    """Waits, moves old findings to the archive once, and waits until the next day.
+
+    Of several workers, one does it.
+    """
+    if stop.wait(AFTER_AN_UPGRADE):
+        return
+    try:
+        result = archiving.archive(places.configured(session), now=timezone.now(), stop=stop)
+    except ArchiveError as error:
+        logger.error("Old findings were not archived, and were not deleted. %s", error)
+    else:
+        if result.archived or result.returned:
+            logger.info(
+                "Archived %s findings in %s files. Deleted %s copies that the archive still has.",
+                result.archived,
+                result.files,
+                result.returned,
+            )
+    connections.close_all()  # the wait is long
+    stop.wait(ARCHIVE_EVERY)
 
 
 def receive(queue: Queue, stop: threading.Event) -> None:

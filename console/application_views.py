@@ -20,6 +20,7 @@ from actions.metrics import version
 from console import application, database, support
 from console.lapse import DAYS, lapse
 from console.onboarding import ADMINISTER
+from findings import retention
 from serving.health import readiness
 
 TABLES = 5  # the largest ones
@@ -49,7 +50,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "paths": application.path_states(),
         "levels": application.levels(),
         "roles": application.roles(),
-        "retention_days": getattr(settings, "RETENTION_DAYS", None),
+        "retention_begin": retention.shown_begin(now),
+        "retention_days": settings.RETENTION_DAYS,
         "update": found,
         "update_link": application.update_url(found) if found else "",
         "checks_updates": bool(settings.UPDATE_URL),

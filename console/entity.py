@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Sum
 
+from actions import log
 from actions.models import Allowance, Reaction
 from console.dashboard import Line
 from findings.guardduty.parser import Address
@@ -91,7 +92,7 @@ def known(entity: Entity, *, at: datetime) -> Known:
         ],
         newest=newest,
         seen_with=_seen_with(entity, seen),
-        in_force=list(about.in_force().select_related("finding").order_by("-pk")),
+        in_force=list(log.current(about, at=at).select_related("finding").order_by("-pk")),
         allowances=list(
             Allowance.objects.in_force(at)
             .filter(kind=entity.kind, name=entity.name)

@@ -78,8 +78,7 @@ def _reactions(since: datetime) -> tuple[Counter[str], Counter[tuple[str, str]]]
 
 
 def _policy(since: datetime) -> Iterator[Line]:
-    changes = PolicyChange.objects.filter(changed_at__gte=since)
-    rows = changes.exclude(source=PolicyChange.Source.COMMAND).values_list("source")
+    rows = PolicyChange.objects.filter(changed_at__gte=since).values_list("source")
     for source, count in rows.annotate(count=Count("pk")).order_by("source"):
         where = PolicyChange.Source(source).label
         yield Line(f"Changes of the policy ({where})", count, reverse("findings:changes"))

@@ -31,6 +31,7 @@ _ATTEMPTS = 10_000  # among so many of the newest
 # Settings whose values the bundle contains. None can hold a secret.
 SHOWN = (
     "ALLAUTH_TRUSTED_PROXY_COUNT",
+    "ARCHIVE_BUCKET",
     "ARCHIVE_FINDINGS",
     "AWS_ACCOUNT_ID",
     "BLOCK_DOMAIN_LISTS",
@@ -50,6 +51,7 @@ SHOWN = (
     "NOTIFY_TOPIC_ARN",
     "QUARANTINE_GROUPS",
     "REQUIRE_SECOND_FACTOR",
+    "RETENTION_DAYS",
     "SAVE_BUCKET",
     "SESSION_IDLE_MINUTES",
     "STACK_ID",

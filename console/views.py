@@ -79,7 +79,8 @@ def triage_event(request: HttpRequest, pk: int) -> HttpResponse:
 
 def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
     """Returns the page of one finding; a refused form in `context` takes the place of its own."""
-    finding = get_object_or_404(Finding.objects.select_related("assignee"), pk=pk)
+    rows = Finding.objects.select_related("assignee", "archive_copy")
+    finding = get_object_or_404(rows, pk=pk)
     accounts.give_names([finding])
     may_triage = request.user.has_perm("findings.triage_finding")
     may_act = request.user.has_perm("actions.add_reaction")
@@ -88,6 +89,7 @@ def event_page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
         "triage_log": triage.log_of(finding),
         "finding": finding,
         **event_parts.shown(finding),
+        "copy": getattr(finding, "archive_copy", None),
         "reactions": finding.reactions.order_by("pk").prefetch_related("attempts"),
         "neighbors": event_parts.neighbors(finding, events.EventFilter(paging.wanted(request))),
         "hand": hand_views.form_about(hand_views.named_by(finding)) if may_act else None,

@@ -117,9 +117,10 @@ def rewritten(text: bytes, policy: Policy, *, name: str) -> str:
         result = _Rewrite(text.decode(), found, name).result(update, policy)
     try:
         settings = load(result.encode(), name=name).settings()
+        is_the_same = {target: action for target, action in settings if action} == dict(policy)
     except InvalidFile:
-        settings = []
-    if {target: action for target, action in settings if action} != dict(policy):
+        is_the_same = False
+    if not is_the_same:
         raise InvalidFile([f"{_at(name, found.place_of(('policies',)))}: {_CANNOT}"])
     return result
 
@@ -155,9 +156,11 @@ class _Rewrite:
         removed: set[int] = set()
         for number, (setting, item) in enumerate(zip(settings, items, strict=True)):
             action = policy.get(setting.target)
+            if action == setting.action:  # also null, which keeps a rule out of the policy
+                continue
             if action is None:
                 removed.update(range(item.first, item.last + 1))
-            elif action != setting.action:
+            else:
                 self._put(("policies", number, "action"), action)
         known = {setting.target for setting in settings}
         indent = items[-1].indent if items else "  "
@@ -175,7 +178,8 @@ class _Rewrite:
             ("" if number in removed else line) + (added if number == end else "")
             for number, line in enumerate(self.lines)
         )
-        if not policy and not self._span(("policies",)).in_flow:  # the list has become empty
+        if not added and items and removed.issuperset(item.first for item in items):
+            # The list has become empty.
             return re.sub(r"^(policies:)(?=\s|$)", r"\1 []", written, count=1, flags=re.MULTILINE)
         return written
 

@@ -51,7 +51,9 @@ class Fixtures(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    against: str | None = Field(None, description="A policy file; by default, the stored policy.")
+    against: str | None = Field(
+        None, pattern=r"^[^\x00]+$", description="A policy file; by default, the stored policy."
+    )
     tests: list[Fixture] = Field(min_length=1)
 
 

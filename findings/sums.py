@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from findings.models import AccountSum, Entity, EntitySum, Finding, Mention, PeriodSum
 from storage import bulk
@@ -193,6 +194,77 @@ def _new_types(types: Mapping[int, set[str]], days: set[date]) -> dict[int, set[
             left[pk] = left[pk] - {finding_type}
         left = {pk: several for pk, several in left.items() if several}
     return left
+
+
+class Forgotten(NamedTuple):
+    """What findings had in the sums that are about to be deleted."""
+
+    found: Mapping[int, Counted]
+    named: Mapping[tuple[str, str, int], Mapping[int, bool]]  # by kind, name and key of an entity
+
+
+def mentioned(pks: Sequence[int]) -> Forgotten:
+    """Returns what these findings have in the sums, and deletes their mentions."""
+    found = {
+        pk: Counted(*counted)
+        for pk, *counted in Finding.objects.filter(pk__in=pks).values_list("pk", *Counted._fields)
+    }
+    named: dict[tuple[str, str, int], dict[int, bool]] = defaultdict(dict)
+    rows = Mention.objects.filter(finding__in=pks).order_by("is_actor")
+    for pk, is_actor, kind, name, entity_id in rows.values_list(
+        "finding_id", "is_actor", "entity__kind", "entity__name", "entity_id"
+    ):
+        named[kind, name, entity_id][pk] = is_actor
+    bulk.delete(Mention, "finding_id", pks)
+    return Forgotten(found, named)
+
+
+def forget(forgotten: Forgotten) -> None:
+    """Takes deleted findings out of all sums, and deletes the entities that no other one names.
+
+    Must be called at the end of the transaction that deletes the findings: as `change`, it locks
+    rows that other workers need, and in the same order, so that the two do not deadlock.
+    """
+    found, named = forgotten
+    of_entities, periods, accounts = Counts(), Counts(), Counts()
+    for (_, _, entity_id), said in named.items():
+        for pk in said:
+            of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
+    for account_id, *columns, seen_at in found.values():
+        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        periods[False, hour, *columns] -= 1
+        periods[True, hour.replace(hour=0), *columns] -= 1
+        accounts[account_id,] -= 1
+    ids = [entity_id for *_, entity_id in named]
+    advisory_lock(_LOCK, shared=True)
+    with connection.cursor() as cursor:
+        # A sum that is too small, which the next recount repairs, must not hold up the rest.
+        cursor.executemany(
+            "UPDATE findings_entity SET"
+            " findings = CASE WHEN findings > %s THEN findings - %s ELSE 0 END,"
+            " acted = CASE WHEN acted > %s THEN acted - %s ELSE 0 END WHERE id = %s",
+            [
+                (len(said), len(said), acted, acted, entity_id)
+                for (_, _, entity_id), said in sorted(named.items())
+                for acted in (sum(said.values()),)
+            ],
+        )
+    _add(EntitySum, _ENTITY, of_entities)
+    days = {day for _, day, _ in of_entities}
+    EntitySum.objects.filter(entity__in=ids, day__in=days, findings=0).delete()
+    kinds = EntitySum.objects.filter(entity=OuterRef("pk"), findings__gt=0).order_by()
+    count = kinds.values("entity").annotate(n=Count("finding_type", distinct=True)).values("n")
+    Entity.objects.filter(pk__in=ids).update(
+        types=Coalesce(Subquery(count), 0), last_seen_at=_newest_mention()
+    )
+    mentions = Mention.objects.filter(entity=OuterRef("pk"))
+    unnamed = Entity.objects.filter(~Exists(mentions), pk__in=ids, findings=0)
+    bulk.delete(EntitySum, "entity_id", gone := list(unnamed.values_list("pk", flat=True)))
+    bulk.delete(Entity, "id", gone)
+    _add(PeriodSum, _PERIOD, periods)
+    hours = {begin for _, begin, *_ in periods}
+    PeriodSum.objects.filter(begin__in=hours, findings=0).delete()
+    _add(AccountSum, ("account_id",), accounts)
 
 
 def recount(*, repair: bool = True) -> dict[str, int]:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.api_auth import Caller
 from findings import accounts as aws_accounts
-from findings import bulk, events, export, plan, policy, triage
+from findings import bulk, events, export, plan, policy, retention, triage
 from findings import changes as change_log
 from findings import entities as entity_list
 from findings.catalogue import Severity
@@ -64,6 +64,7 @@ def events_page(request: HttpRequest, **context: Any) -> HttpResponse:
         shown = context["shown"] = events.PAGER.shown(request, rows, path=path)
         aws_accounts.give_names(shown.rows)
         events.mark(shown.rows, now=now)
+        context["kept_since"] = retention.shown_begin(now)
         if shown.is_first and shown.rows and "sort" not in form.asked():
             context["newest"] = events.PAGER.cursor(shown.rows[0])
     parts = bulk.parts_for(request.user)

@@ -152,9 +152,10 @@ def _of_actions(rule: Rule, notices: Sequence[Notice], known: Known) -> Said:
     severity = highest(one.severity for one in notices)
     where = f" in {first.account_id}" if first.account_id else ""
     label = Trigger(rule.trigger).label
-    done = [known.reactions[one.reaction_pk or 0] for one in notices[:LISTED]]
+    pks = [one.reaction_pk or 0 for one in notices[:LISTED]]
+    done = [known.reactions[pk] for pk in pks if pk in known.reactions]  # retention deletes some
     is_full = rule.detail == Detail.FULL
-    what = f"{first.what} {done[0].target}" if count == 1 and is_full else first.what
+    what = f"{first.what} {done[0].target}" if count == 1 and is_full and done else first.what
     title = f"{label}: {what}{where}" if count == 1 else f"{count} x {label}: {what}{where}"
     path = reverse("api:get_actions")
     if count == 1 and first.finding_pk:

@@ -65,3 +65,22 @@ def insert(
     if adapted:
         with connection.cursor() as cursor:
             cursor.executemany(sql, adapted)
+
+
+def delete(model: type[models.Model], column: str, values: Iterable[int]) -> None:
+    """Delete the rows whose column has one of these integers, in one statement.
+
+    Does not send signals, call `delete` or follow foreign keys. It is for retention, which deletes
+    what it has archived; the triggers of append-only tables decide what may go.
+    """
+    functions = {
+        "sqlite": "SELECT value FROM json_each(%s)",
+        "postgresql": "SELECT value::bigint FROM json_array_elements_text(%s::json)",
+    }
+    table, name = map(connection.ops.quote_name, (model._meta.db_table, column))
+    if listed := [*values]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {table} WHERE {name} IN ({functions[connection.vendor]})",  # noqa: S608
+                [json.dumps(listed)],
+            )

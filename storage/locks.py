@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 
 def advisory_lock(name: str, *, shared: bool = False) -> None:
@@ -40,6 +42,31 @@ def session_lock(name: str, *, until: float) -> Iterator[None]:
         yield
     finally:
         connection.close()  # releases the lock, also if the connection is broken
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """Hold the lock with this name, if nobody else does. Yields whether it is held.
+
+    It holds across transactions, until the block or the process ends. On SQLite, whose processes
+    share a machine, it is the lock of a file beside the database.
+    """
+    if connection.vendor == "postgresql":
+        is_held = _try(name)
+        try:
+            yield is_held
+        finally:
+            if is_held and connection.connection is not None:
+                with suppress(DatabaseError), connection.cursor() as cursor:  # else it is released
+                    cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [name])
+        return
+    with Path(f"{connection.settings_dict['NAME']}.{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _try(name: str) -> bool:

@@ -10,24 +10,38 @@ migration must end with this operation; tests/test_append_only.py fails otherwis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+# A trigger cannot know RETENTION_DAYS, which is never less than this.
+RETAINED_DAYS = 90
+
+
+class Retained(NamedTuple):
+    """Which rows of a table retention may delete: those that are RETAINED_DAYS old."""
+
+    at: str  # the column with the time by the clock of the database
+    settled: Mapping[str, Sequence[str]] = {}  # the columns that must not have these values
+    empty: Sequence[str] = ()  # the columns that must be NULL
+
 
 class AppendOnly(Operation):
     """Makes the database refuse UPDATE, DELETE, TRUNCATE and REPLACE on a table.
 
-    The database raises an IntegrityError with `message`.
+    The database raises an IntegrityError with `message`. With `retained`, it lets the rows go that
+    retention may delete, one by one and never by TRUNCATE or REPLACE.
     """
 
     reduces_to_sql = True
     reversible = True
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, *, retained: Retained | None = None) -> None:
         self.table = table
+        self.retained = retained
 
     @property
     def message(self) -> str:
@@ -81,14 +95,21 @@ class AppendOnly(Operation):
     def _create(self, schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         table, name = self.table, f"{self.table}_append_only"
         columns = [schema_editor.quote_name(column) for column in self.columns]
+        kept = self._kept(schema_editor.connection.vendor)
         if schema_editor.connection.vendor == "postgresql":
             of = f" OF {', '.join(columns)}" if columns else ""
+            delete = "" if self.retained else " OR DELETE"
+            rows = [
+                f"CREATE TRIGGER {name}_delete BEFORE DELETE ON {table} FOR EACH ROW WHEN ({kept})"
+                f" EXECUTE FUNCTION {name}()"
+            ]
             return [
                 f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
                 f" RAISE restrict_violation USING MESSAGE = '{self.message}'; END $$",
                 # For each statement, because TRUNCATE has no row triggers.
-                f"CREATE TRIGGER {name} BEFORE UPDATE{of} OR DELETE OR TRUNCATE ON {table}"
+                f"CREATE TRIGGER {name} BEFORE UPDATE{of}{delete} OR TRUNCATE ON {table}"
                 f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()",
+                *(rows if self.retained else ()),
             ]
         # Not UPDATE OF, which does not fire for `SET rowid`.
         when = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in columns) or "true"
@@ -96,7 +117,7 @@ class AppendOnly(Operation):
         fail = f"INSERT OR IGNORE INTO {name} VALUES (0)"  # noqa: S608  (a trusted name)
         return [
             f"CREATE TRIGGER {name}_update BEFORE UPDATE ON {table} WHEN {when} {refuse}",
-            f"CREATE TRIGGER {name}_delete BEFORE DELETE ON {table} {refuse}",
+            f"CREATE TRIGGER {name}_delete BEFORE DELETE ON {table} WHEN {kept} {refuse}",
             # REPLACE deletes rows without firing DELETE triggers. But its conflict resolution
             # overrides that of the statements in an INSERT trigger, and under REPLACE a CHECK
             # constraint fails. So `fail` raises an error for REPLACE, and does nothing for other
@@ -105,6 +126,21 @@ class AppendOnly(Operation):
             f' "{self.message} Use INSERT without OR REPLACE." CHECK (refused))',
             f"CREATE TRIGGER {name}_replace BEFORE INSERT ON {table} BEGIN {fail}; END",
         ]
+
+    def _kept(self, vendor: str) -> str:
+        """Returns the condition on which a row cannot be deleted."""
+        if not self.retained:
+            return "true"
+        before = {
+            "postgresql": f"now() - interval '{RETAINED_DAYS} days'",
+            "sqlite": f"strftime('%Y-%m-%d %H:%M:%f', 'now', '-{RETAINED_DAYS} days')",
+        }[vendor]
+        conditions = [f"OLD.{self.retained.at} < {before}"]
+        for column, values in self.retained.settled.items():
+            listed = ", ".join(f"'{value}'" for value in values)
+            conditions.append(f"OLD.{column} NOT IN ({listed})")
+        conditions += [f"OLD.{column} IS NULL" for column in self.retained.empty]
+        return f"({' AND '.join(conditions)}) IS NOT TRUE"  # also if one is NULL
 
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
         name = f"{self.table}_append_only"
@@ -123,8 +159,10 @@ class FixedColumns(AppendOnly):
     For tables whose other columns can change.
     """
 
-    def __init__(self, table: str, columns: Sequence[str]) -> None:
-        super().__init__(table)
+    def __init__(
+        self, table: str, columns: Sequence[str], *, retained: Retained | None = None
+    ) -> None:
+        super().__init__(table, retained=retained)
         self._columns = columns
 
     @property

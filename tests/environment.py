@@ -9,7 +9,9 @@ import os
 
 for name in (
     "ALLOWED_HOSTS",
+    "ARCHIVE_BUCKET",
     "ARCHIVE_FINDINGS",
+    "ARCHIVE_FOLDER",
     "BLOCK_DOMAIN_LISTS",
     "BLOCK_FOR",
     "BLOCK_IP_SETS",
@@ -43,6 +45,7 @@ for name in (
     "PANEL_URL",
     "QUARANTINE_GROUPS",
     "REQUIRE_SECOND_FACTOR",
+    "RETENTION_DAYS",
     "SAVE_BUCKET",
     "SECURITY_CONTACT",
     "SECURITY_POLICY_URL",

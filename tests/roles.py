@@ -27,6 +27,7 @@ TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/threatreaction.yaml"
 
 # The operations of an API whose permission has another name, or needs none.
 PERMISSIONS = {
+    "s3:ListObjectsV2": "s3:ListBucket",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sts:GetCallerIdentity": None,
@@ -160,7 +161,9 @@ def _named(logical: str) -> list[str]:
     queue = settings.FINDINGS_QUEUE_URL
     events = settings.EVENTS_QUEUE_URL
     bucket = settings.SAVE_BUCKET
+    archive = settings.ARCHIVE_BUCKET.partition("/")[0]
     named = {
+        "ArchiveBucket.Arn": archive and f"arn:aws:s3:::{archive}",
         "AWS::AccountId": settings.AWS_ACCOUNT_ID,
         "AWS::Partition": "aws",
         "AWS::Region": region,

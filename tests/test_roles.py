@@ -7,6 +7,7 @@ that a role allows nothing that no test needs.
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -16,9 +17,10 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import execution, reconcile, self_test, worker
+from actions import execution, ingest, reconcile, self_test, worker
 from actions.aws import probes
 from actions.models import Reaction
+from actions.retention import archiving, places
 from actions.self_test import Result
 from actions.tests.attacks import STOLEN, attack, set_action, stolen, undo
 from actions.tests.test_isolation import MINING, an_instance, mining
@@ -34,7 +36,7 @@ from actions.tests.test_revoke import (
 )
 from actions.tests.test_worker import event, send
 from findings.models import Finding
-from findings.tests.findings import BRUTE_FORCE
+from findings.tests.findings import BRUTE_FORCE, finding
 from notifications import delivery, gathering, topic
 from notifications.models import Delivery
 from serving import sqs
@@ -42,6 +44,7 @@ from serving.sqs import Queue
 from tests import aws, roles
 from tests.aws import Cloud
 
+OLD = datetime(2024, 3, 5, 10, tzinfo=UTC)
 PORT_SCAN = "Recon:EC2/Portscan"
 
 
@@ -49,7 +52,9 @@ PORT_SCAN = "Recon:EC2/Portscan"
 def deployment(cloud: Cloud, settings: Settings) -> Settings:
     """The settings of a deployment with all AWS resources."""
     place = {"LocationConstraint": aws.REGION}
-    cloud.client("s3").create_bucket(Bucket="evidence", CreateBucketConfiguration=place)
+    for bucket in ("evidence", "history"):
+        cloud.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    settings.ARCHIVE_BUCKET = "history"
     settings.CONTAINMENT = "on"
     settings.BLOCK_IP_SETS = [cloud.ip_set("blocked"), cloud.ip_set("six", version=6)]
     settings.BLOCK_PREFIX_LISTS = [cloud.prefix_list()]
@@ -104,6 +109,11 @@ def test_the_worker_needs_all_that_its_role_allows(
     probes.run_asked(session)
     test = self_test.last()
     assert test and {one.result for one in test.probes} == {Result.OK}
+    deployment.NOTIFY_TOPIC_ARN = ""
+    old = {"type": "Recon:EC2/Other", "service": {"eventLastSeen": OLD.isoformat()}}
+    ingest.ingest([finding(99, **old)], at=OLD)
+    archiving.archive(places.configured(session), now=timezone.now(), stop=threading.Event())
+    assert Finding.objects.filter(received_at=OLD).count() == 0
     # tests/test_database_secret.py shows that each process reads the password of the database.
     unused = roles.permissions(roles.WORKER) - made - {"secretsmanager:GetSecretValue"}
     assert not unused

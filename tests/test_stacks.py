@@ -110,7 +110,11 @@ def test_an_update_keeps_blocks_and_secrets_and_a_deletion_keeps_the_evidence(
     stack.delete()
     assert blocked(after["BlockedIPv4Arn"]) == ["192.88.99.1/32"]
     buckets = {one["Name"] for one in client("s3").list_buckets()["Buckets"]}
-    assert buckets == {after["SaveBucketName"], after["AccessLogsName"]}
+    assert buckets == {
+        after["SaveBucketName"],
+        after["ArchiveBucketName"],
+        after["AccessLogsName"],
+    }
     kept = {one["ARN"] for one in client("secretsmanager").list_secrets()["SecretList"]}
     assert kept == {made["SecretKey"], made["EncryptionKeys"]}
     assert len(client("logs").describe_log_groups()["logGroups"]) == 3

@@ -147,6 +147,13 @@ BLOCK_FOR = env.str("BLOCK_FOR", default="7d")  # "" for ever; actions.checks va
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
 MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
 
+# --- Retention ----------------------------------------------------------------------------------
+
+# Older findings go to the archive; 0 keeps them all. actions.checks validates it.
+RETENTION_DAYS = env.str("RETENTION_DAYS", default="400")
+ARCHIVE_BUCKET = env.str("ARCHIVE_BUCKET", default="")  # "name" or "name/prefix"
+ARCHIVE_FOLDER = BASE_DIR / env.str("ARCHIVE_FOLDER", default="var/archive")  # without a bucket
+
 # --- Monitoring ---------------------------------------------------------------------------------
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="").strip()  # without it there is no /metrics

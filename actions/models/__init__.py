@@ -7,6 +7,7 @@ from actions.models.kinds import (
     CONTAINMENT,
     CONTAINMENTS,
     IN_AN_ACCOUNT,
+    IN_ORDER,
     Containment,
     ReactionKind,
     State,
@@ -14,13 +15,17 @@ from actions.models.kinds import (
 from actions.models.members import MemberRole
 from actions.models.memories import Memory
 from actions.models.reactions import Attempt, Reaction, ReactionQuerySet, Verdict
+from actions.models.retention import ArchiveCopy, ArchiveFile
 
 __all__ = [
     "AT_THE_FIREWALL",
     "CONTAINMENT",
     "CONTAINMENTS",
     "IN_AN_ACCOUNT",
+    "IN_ORDER",
     "Allowance",
+    "ArchiveCopy",
+    "ArchiveFile",
     "Attempt",
     "Containment",
     "MemberRole",

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
-from findings.models import Finding
+from findings.models import Entity, Finding
 
 
 def actions(client: Client, query: str = "") -> Any:
@@ -66,6 +67,23 @@ def test_the_filters_are_those_of_the_page(viewer_client: Client) -> None:
     }.items():
         listed = actions(viewer_client, f"?{query}")["actions"]
         assert [one["target"] for one in listed] == expected
+
+
+def test_what_a_rule_simulates_is_not_currently_blocked(
+    viewer_client: Client, settings: Settings
+) -> None:
+    set_action("SIMULATE_BLOCK")
+    arrive(attack(1))
+    [shown] = actions(viewer_client, "?now=blocked")["actions"]  # all is a dry run
+    settings.CONTAINMENT = "on"
+    assert actions(viewer_client, "?now=blocked")["actions"] == []
+    entity = Entity.objects.get(name=shown["target"])
+    page = viewer_client.get(f"/entities/{entity.pk}").content.decode()
+    assert "Nothing: it is neither blocked" in page
+    set_action("BLOCK", severity="MEDIUM")
+    arrive(attack(2, shown["target"], severity=5.0))
+    [real] = actions(viewer_client, "?now=blocked")["actions"]
+    assert real["state"] == "pending"
 
 
 @pytest.mark.parametrize(

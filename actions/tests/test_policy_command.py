@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,14 @@ def test_a_file_is_planned_applied_and_exported_again(file: Path, valid_license:
     assert planned(new)[0] == 0
 
 
+def test_an_export_replaces_nothing_but_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("", "pipe"):
+        with pytest.raises(CommandError, match="It is not a file"):
+            run("export", tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_nothing_is_applied_to_another_version_or_without_a_license(
     file: Path, valid_license: License
 ) -> None:
@@ -151,6 +160,11 @@ def test_explain_names_the_rules_in_order_and_what_would_be_done(
     assert "It would not be stored." in run("explain", found, against=against)
     found.write_text("[{}]")
     assert "cannot be parsed" in run("explain", found)
+    found.write_text(json.dumps(attack(1, accountId="\x1b[31m")))
+    assert "HIGH, \ufffd[31m, " in run("explain", found)
+    found.write_text("[]")
+    with pytest.raises(CommandError, match=r"It contains no finding\.$"):
+        run("explain", found)
     assert not Finding.objects.exists()
     assert not Reaction.objects.exists()
 
@@ -176,6 +190,9 @@ def test_fixtures_pass_or_name_what_failed(file: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("tests:\n  - expect: BLOCK\n  - {finding: none.json, expect: BLOCK}\n")
     with pytest.raises(CommandError, match=r"wrong.yaml:2:5: /tests/0: Set either finding or"):
+        run("test", wrong)
+    wrong.write_text('against: "a\\0"\ntests:\n  - {finding: none.json, expect: BLOCK}\n')
+    with pytest.raises(CommandError, match="wrong.yaml:1:1: /against"):
         run("test", wrong)
     wrong.write_text("tests:\n  - {finding: none.json, expect: BLOCK}\n")
     with pytest.raises(CommandError, match="1 of 1 test failed"):

@@ -158,11 +158,11 @@ def test_a_slow_answer_is_cut_off(vendor: Vendor, monkeypatch: pytest.MonkeyPatc
     "url",
     [
         "http://127.0.0.1/x", "file:///etc/passwd", "ftp://x/y", "https://", "https://[::1/",
-        "https://host:port/", "gopher://169.254.169.254/",
+        "https://host:port/", "gopher://169.254.169.254/", "https://a host/x", "https://a\x7fb/",
     ],
 )  # fmt: skip
 def test_only_https_is_read(url: str) -> None:
-    with pytest.raises(UpdateError, match="must be a URL that begins with https://"):
+    with pytest.raises(UpdateError, match="must be a valid URL that begins with https://"):
         fetched(url)
 
 

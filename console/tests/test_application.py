@@ -144,7 +144,7 @@ def test_what_a_lapse_would_change_is_counted(
     policy.set_policies(
         [Setting(Target("", BRUTE_FORCE, ""), "BLOCK")],
         by=Caller(name="a shell"),
-        source=PolicyChange.Source.COMMAND,  # the license does not gate it
+        source=PolicyChange.Source.COMMAND,
         at=now,
     )
     seen = {"eventLastSeen": now.isoformat()}
@@ -168,13 +168,14 @@ def test_what_a_lapse_would_change_is_counted(
         )
     found = lapse(now)
     assert {line.what: line.count for line in found.refused} == {
+        "Changes of the policy (Command)": 1,
         "Changes of the policy (Threats page)": 2,
         "Unblock by hand or by approval": 1,
         "Findings triaged": 1,
         "Resets of the circuit breaker": 1,
         "Roles given to people": 1,
     }
-    assert found.total == 6
+    assert found.total == 7
     goes_on = {line.what: line.count for line in found.goes_on}
     assert goes_on["Findings processed"] == 2
     assert goes_on["Containments by the policy"] == 2

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("findings", "0017_simulate")]
+    dependencies = [("findings", "0018_journal")]
 
     operations = [
         migrations.AddField(

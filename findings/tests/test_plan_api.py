@@ -103,7 +103,9 @@ def test_planning_writes_nothing_so_it_needs_no_license_and_applying_does(
     assert_problem(refused, 403, "license_expired")
 
 
-def test_what_is_wrong_in_yaml_is_said(reader: Client) -> None:
+def test_what_is_wrong_in_yaml_is_said(
+    reader: Client, program: Callable[[str], Client], valid_license: License
+) -> None:
     problem = assert_problem(plan(reader, "policies:\n  - a: b\n    a: c\n"), 400, "malformed_yaml")
     assert "line 3 column 5" in problem["detail"]
     wrong = plan(reader, "policies:\n  - {service: EC2, action: DESTROY, colour: red}\n")
@@ -113,8 +115,8 @@ def test_what_is_wrong_in_yaml_is_said(reader: Client) -> None:
     assert_problem(plan(reader, ""), 400, "malformed_json")
     assert_problem(plan(reader, FILE, "text/plain"), 415, "unsupported_media_type")
     assert_problem(plan(reader, "a: " + "b" * 1024 * 1024), 413, "body_too_large")
-    elsewhere = reader.patch("/findings/events", FILE, content_type=YAML)
-    assert elsewhere.status_code == 403  # no scope; with one, 415
+    elsewhere = program("findings:triage").patch("/findings/events", FILE, content_type=YAML)
+    assert_problem(elsewhere, 415, "unsupported_media_type")
     many = "&a [" + "x, " * 999 + "x]"
     laughs = f"a: {many}\n" + "\n".join(f"b{i}: [{'*a, ' * 99}*a]" for i in range(20))
     assert_problem(plan(reader, laughs), 400, "malformed_yaml")

@@ -86,11 +86,22 @@ def test_a_file_of_comments_only_gets_the_policy_below_them() -> None:
         "replace: true\npolicies: [{service: EC2, action: BLOCK}]\n",
         "policies:\n  - {service: EC2, action: &a BLOCK}\n  - {service: S3, action: *a}\n",
         "policies:\n  - &x {service: EC2, action: BLOCK}\n  - *x\n",
+        '"policies":\n  - {service: EC2, action: BLOCK}\n',
     ],
 )
 def test_a_form_that_cannot_be_rewritten_is_said(text: str) -> None:
+    to = {Target("EC2", "", ""): "IGNORE", Target("S3", "", ""): "BLOCK"}
     with pytest.raises(InvalidFile, match=r"policy\.yaml:\d:\d+: .*export to a new file"):
-        rewritten(text, {Target("EC2", "", ""): "IGNORE", Target("S3", "", ""): "BLOCK"})
+        rewritten(text, {} if text.startswith('"') else to)
+
+
+def test_a_rewrite_keeps_what_must_not_be_set() -> None:
+    text = "policies:\n  - {service: S3, action: null} # never\n  - {service: EC2, action: BLOCK}\n"
+    first, never, last = text.splitlines(keepends=True)
+    assert rewritten(text, policy_of(text)) == text
+    assert rewritten(text, {}) == first + never
+    assert rewritten(text, {Target("S3", "", ""): "SAVE"}) == first + never.replace("null", "SAVE")
+    assert last not in rewritten(text, {})
 
 
 def test_every_error_of_a_file_has_its_line_and_column() -> None:

@@ -107,6 +107,9 @@ class Command(BaseCommand):
             self.stdout.write(policy_file.dump(settings), ending="")
             return
         path = Path(name).resolve()
+        if path.exists() and not path.is_file():  # it would be replaced, also a device
+            msg = f"{name}: It is not a file."
+            raise CommandError(msg)
         if path.exists():
             text = policy_file.rewritten(_read(name), settings, name=name)
         else:
@@ -152,12 +155,18 @@ class Command(BaseCommand):
 
     def _explain(self, name: str, *, against: str | None) -> None:
         settings, rules = _policy(against), Rules.now()
+        is_first = True
         with _opened(name) as stream:
-            for number, found in enumerate(read_findings(stream)):
-                if number:
+            for found in read_findings(stream):
+                if not is_first:
                     self.stdout.write("")
+                is_first = False
                 for line in explain(found.finding, settings, rules=rules, at=timezone.now()):
-                    self.stdout.write(line)
+                    # A finding must not control the terminal.
+                    self.stdout.write("".join(c if c.isprintable() else "\ufffd" for c in line))
+        if is_first:
+            msg = f"{name}: It contains no finding."
+            raise CommandError(msg)
 
     def _test(self, path: Path, *, against: str | None) -> None:
         fixtures = policy_fixtures.load(_read(str(path)), name=str(path))
