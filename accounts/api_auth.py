@@ -22,6 +22,8 @@ SCOPES = {
     "findings:write": "Change the threat policy.",
     "actions:write": "Request actions: block, revoke, and undo; approve or reject those that wait.",
     "buckets:write": "Register S3 buckets for the detectors, change and remove them.",
+    "notifications:read": "Read the notification rules and destinations, without secrets.",
+    "notifications:write": "Change the notification rules and destinations.",
     "findings:triage": "Change the status and the assignee of findings, and add notes.",
     "security:read": "Read the security log: sign-ins and changes of permissions.",
 }

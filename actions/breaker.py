@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import transaction
 
+from actions import signals
 from actions.models import CONTAINMENT, Reaction, State, Trip
 from storage import capped
 from storage.locks import advisory_lock
@@ -42,7 +43,8 @@ def let_through(asked: list[Reaction], *, at: datetime) -> list[Reaction]:
         target = (one.kind, one.account_id, one.target)
         if one.kind in CONTAINMENT and target not in counted:
             if len(counted) >= settings.MAX_CONTAINMENTS_PER_HOUR:
-                Trip.objects.create(tripped_at=at, limit=settings.MAX_CONTAINMENTS_PER_HOUR)
+                trip = Trip.objects.create(tripped_at=at, limit=settings.MAX_CONTAINMENTS_PER_HOUR)
+                signals.tripped.send(Trip, trip=trip)
                 return asked[:number]  # the rest can have the same target
             counted.add(target)
     return asked
@@ -68,6 +70,7 @@ def reset(*, by: User, at: datetime, drop: bool) -> int:
     advisory_lock(LOCK)
     if not Trip.objects.filter(reset_at=None).update(reset_at=at, reset_by=by):
         return 0  # another user reset it first; do not cancel what they released
+    signals.reset.send(Trip, at=at)
     if not drop:
         return 0
     return Reaction.objects.filter(kind__in=CONTAINMENT).settle(

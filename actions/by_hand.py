@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.api_auth import Caller
-from actions import containment, decisions, limits, undo
+from actions import containment, decisions, limits, signals, undo
 from actions.decisions import Rules
 from actions.models import (
     BUCKET_USE,
@@ -159,7 +159,7 @@ def store(
         state = State.DRY_RUN
     is_pending = state == State.PENDING
     ends_at = _end(wanted, rules, at) if can_end(kind) and not prevented else None
-    return Reaction.objects.create(
+    stored = Reaction.objects.create(
         finding=wanted.finding,
         kind=kind,
         target_kind=wanted.target_kind,
@@ -180,6 +180,9 @@ def store(
         ends_at=ends_at,
         lifts_at=ends_at,
     )
+    if prevented:
+        signals.settled.send(Reaction, pks=[stored.pk], state=state, at=at)
+    return stored
 
 
 def allow(wanted: Request, *, by: Caller, at: datetime) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from django.conf import settings
 from django.utils import timezone
 
 from actions import containment, limits, members, paths, safeguards
@@ -61,7 +60,6 @@ class Rules:
     allowed: Collection[tuple[str, str, str]]  # entity kind, entity name, finding type
     never_block: list[Network]
     is_dry_run: bool
-    topic: str
 
     @classmethod
     def now(cls) -> Self:
@@ -73,7 +71,6 @@ class Rules:
             ),
             never_block=safeguards.never_block(),
             is_dry_run=not containment.is_acting(at),
-            topic=settings.NOTIFY_TOPIC_ARN,
         )
 
 
@@ -144,8 +141,7 @@ _COLUMNS = [
 
 def fate(action: Action, wish: Wish, rules: Rules) -> tuple[State, str]:
     """Returns in which state the action of a policy action is stored, with its outcome."""
-    simulates = action.simulates and wish.kind != ReactionKind.NOTIFY
-    is_dry_run = simulates or rules.is_dry_run
+    is_dry_run = action.simulates or rules.is_dry_run
     if wish.prevented:
         return State.PREVENTED, wish.prevented
     if wish.not_set_up and not is_dry_run:
@@ -153,7 +149,7 @@ def fate(action: Action, wish: Wish, rules: Rules) -> tuple[State, str]:
     if action.asks and wish.kind in CONTAINMENT:
         return State.WAITING, ""
     if is_dry_run:
-        nothing_done = containment.SIMULATED if simulates else containment.NOTHING_DONE
+        nothing_done = containment.SIMULATED if action.simulates else containment.NOTHING_DONE
         return State.DRY_RUN, " ".join(filter(None, [nothing_done, wish.not_set_up]))
     return State.PENDING, ""
 
@@ -210,8 +206,6 @@ def _wishes(finding: Finding, parsed: ParsedFinding | None, rules: Rules) -> Ite
             yield from _revocations(parsed, rules)
     if action == Action.SAVE:
         yield Wish(ReactionKind.SAVE, "finding", _object_key(finding))
-    if rules.topic:  # last: the message lists the other actions
-        yield Wish(ReactionKind.NOTIFY, "topic", rules.topic)
 
 
 def _blocks(parsed: ParsedFinding, rules: Rules) -> Iterator[Wish]:

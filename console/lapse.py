@@ -14,6 +14,8 @@ from accounts.models import EventKind, SecurityEvent
 from actions.models import CONTAINMENT, Allowance, Reaction, ReactionKind, State, Trip, Verdict
 from detectors.models import BucketChange
 from findings.models import PeriodSum, PolicyChange, TriageEntry
+from notifications.models import Delivery, NotificationChange
+from notifications.models import State as Told
 
 DAYS = 30
 NEWEST = 100_000  # events of the security log and entries of the triage log that are looked at
@@ -107,6 +109,10 @@ def _safeguards(since: datetime) -> Iterator[Line]:
     changes = BucketChange.objects.filter(changed_at__gte=since)
     changes = changes.exclude(changed_by=None, client_id="")  # by a command
     yield Line("Changes of registered buckets", changes.count(), reverse("api:get_buckets"))
+    told = NotificationChange.objects.filter(changed_at__gte=since)
+    told = told.exclude(changed_by=None, client_id="")  # by NOTIFY_TOPIC_ARN
+    url = reverse("api:get_notifications")
+    yield Line("Changes of notification rules and destinations", told.count(), url)
 
 
 def _access(since: datetime) -> Iterator[Line]:
@@ -134,6 +140,7 @@ def _goes_on(since: datetime, by_policy: Counter[tuple[str, str]]) -> Iterator[L
     if dry:
         yield Line("Containments by the policy (dry run)", dry, url)
     yield Line("Blocks lifted at their end", count(ReactionKind.UNBLOCK), url)
-    yield Line("Notifications delivered", count(ReactionKind.NOTIFY), url)
+    told = Delivery.objects.filter(created_at__gte=since, state=Told.DELIVERED, is_test=False)
+    yield Line("Notifications delivered", told.count(), reverse("api:get_notifications"))
     yield Line("Findings saved", count(ReactionKind.SAVE), url)
     yield Line("Findings archived in GuardDuty", count(ReactionKind.ARCHIVE), url)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from findings import policy, sums, titles
+from findings import policy, signals, sums, titles
 from findings.catalogue import Severity
 from findings.guardduty.attack import tactic_of
 from findings.guardduty.parser import ParsedFinding, Unparsed, parse
@@ -143,6 +143,7 @@ def _store(
     )
     if new:
         decide(list(new.values()))
+    signals.stored.send(New, new=list(new.values()), updated=newer)
     sums.change(changes)  # last: it locks rows that other workers need
     return len(known), len(newer)
 

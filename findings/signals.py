@@ -11,3 +11,7 @@ closed = Signal()
 # Our detectors have raised or updated findings. Arguments: `findings`, in GuardDuty's format, and
 # `at`. Sent in the transaction that counts the events.
 detected = Signal()
+
+# Findings were stored or updated. Arguments: `new` and `updated`, each a sequence of ingest.New.
+# Sent in the transaction that stores them, after the decision on their actions.
+stored = Signal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +18,21 @@ from serving.heart import Heart
 from serving.sqs import Queue
 
 logger = logging.getLogger(__name__)
+
+# Of the database, at one instant: those of apps above that of the other metrics.
+MakeCollector = Callable[[datetime], Collector]
+_more: list[MakeCollector] = []
+
+
+def register(make: MakeCollector) -> MakeCollector:
+    """Registers metrics that the portal and `manage.py processfindings` serve."""
+    _more.append(make)
+    return make
+
+
+def more(now: datetime) -> list[Collector]:
+    """Returns the collectors that are registered."""
+    return [make(now) for make in _more]
 
 
 def is_authorized(header: str) -> bool:

@@ -151,8 +151,8 @@ def verify(model: type[models.Model], *, among: set[str] | None = None) -> Proof
             computed = digest(table, said if own else previous, content)
         except (ValueError, TypeError, AttributeError):  # SQLite stores any type in any column
             pk = _after(model, before[-1][0]).values_list("pk", flat=True)[0]
-            broken = Break(pk, None, "This line was edited: it has a value that cannot be read.")
-            return Proof(Head(table, lines, previous), broken)
+            unreadable = "This line was edited: it has a value that cannot be read."
+            return Proof(Head(table, lines, previous), Break(pk, None, unreadable))
         at = content[time] if time else None
         broken = None
         if (own and computed != own) or (said and not own):

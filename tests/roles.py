@@ -174,6 +174,7 @@ def _named(logical: str) -> list[str]:
         "EventLogs.Arn": f"arn:aws:s3:::{TRAIL_BUCKET}",
         "EventsQueue.Arn": events and _queue(events, region),
         "Notifications": settings.NOTIFY_TOPIC_ARN,
+        "NotificationTopics": "",  # destinations name them, not settings
         "Queue.Arn": queue and _queue(queue, region),
         "SaveBucket.Arn": bucket and f"arn:aws:s3:::{bucket}",
     }

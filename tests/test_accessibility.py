@@ -35,6 +35,11 @@ PAGES = [
     "/threats",
     "/buckets",
     "/buckets/of/invoices",
+    "/notifications",
+    "/notifications/rules/add",
+    "/notifications/rules/1",
+    "/notifications/destinations/add/webhook",
+    "/notifications/destinations/1",
     "/changes",
     "/license",
     "/license/account-proof",
@@ -102,6 +107,11 @@ from detectors.tests.traffic import bucket, record
 bucket(registered_at=timezone.now())
 intake.take_records((record(at=timezone.now()) for _ in range(200)), at=timezone.now())
 """
+_RULE = """
+from notifications.tests.telling import add_rule, add_webhook
+add_webhook()
+add_rule(severity="HIGH", name="High findings")
+"""
 
 
 @pytest.mark.parametrize("licensed", [True, False])
@@ -115,6 +125,7 @@ def test_every_page_is_accessible(page: Page, server: Server, licensed: bool) ->
             ("importfindings", *samples),
             ("shell", "-v0", "-c", _ALLOW),
             ("shell", "-v0", "-c", _BUCKET),
+            ("shell", "-v0", "-c", _RULE),
         ):
             done = server.manage(*arguments)
             assert done.returncode == 0, done.stderr

@@ -48,8 +48,13 @@ def test_every_operation_keeps_to_the_document(server: Server, licensed: bool) -
             run()
 
 
-_WITHOUT_PARAMETERS = {"GET /license/status", "GET /buckets", "GET /catalogue"}
-# Rightly, too: 422 to a target of the wrong kind or to a bucket that is listed twice, 409 to undo
+_WITHOUT_PARAMETERS = {
+    "GET /license/status",
+    "GET /buckets",
+    "GET /catalogue",
+    "GET /notifications",
+}
+# Rightly, too: 422 to a target of the wrong kind or to a name that is listed twice, 409 to undo
 # what is not in force, 404 or 409 to approve what does not exist or does not wait, 428 to replace
 # the policy without its version, and 422 to ask for the action of both a type and a service.
 _SEMANTIC = {
@@ -57,6 +62,7 @@ _SEMANTIC = {
     "GET /findings/effective": ["422"],
     "POST /actions": ["409", "422"],
     "PUT /buckets": ["422"],
+    "PUT /notifications": ["412", "422"],
     "POST /actions/{action_id}/approval": ["404", "409"],
 }
 

@@ -37,6 +37,8 @@ from actions.tests.test_revoke import (
 from actions.tests.test_worker import event, send
 from findings.models import Finding
 from findings.tests.findings import BRUTE_FORCE, finding
+from notifications import delivery, gathering, topic
+from notifications.models import Delivery
 from serving import sqs
 from serving.sqs import Queue
 from tests import aws, roles
@@ -83,6 +85,7 @@ def test_the_worker_needs_all_that_its_role_allows(
         (PORT_SCAN, "SAVE"),
     ):
         set_action(action, finding_type=finding_type)
+    topic.set_up()
     queue = Queue(session, deployment.FINDINGS_QUEUE_URL)
     findings = _findings(cloud)
     send(cloud, queue, *map(event, findings))
@@ -94,6 +97,11 @@ def test_the_worker_needs_all_that_its_role_allows(
         worker.receive(queue, threading.Event())
     _carry_out_all(session)
     assert not Reaction.objects.filter(state__in=["pending", "failed"]).exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(boto3, "Session", lambda: session)
+        gathering.gather(timezone.now())
+        delivery.deliver_due()
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     reconcile.reconcile(session)
     for containment in Reaction.objects.in_force():
         undo(containment, operator)

@@ -18,6 +18,8 @@ from actions.tests.attacks import STOLEN, attack, set_action, stolen
 from detectors import worker as events_worker
 from detectors.models import Sum
 from detectors.tests.traffic import bucket, file_key, packed, record
+from notifications import delivery, gathering, topic
+from notifications.models import Delivery
 from serving import sqs
 from serving.sqs import Queue
 from tests.cloudformation.stacks import REGION, Stack, client
@@ -172,6 +174,8 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
         BlockPrefixLists=f"arn:aws:ec2:{REGION}:123456789012:prefix-list/pl-0123456789abcdef0",
         BlockDomainLists=f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-1,"
         f"arn:aws:route53resolver:{REGION}:123456789012:firewall-domain-list/rslvr-fdl-2",
+        NotificationTopics=f"arn:aws:sns:{REGION}:210987654321:soc",
+        NotifyAllowedNetworks="10.20.0.0/16,fd12::/16",
         ObjectLockDays="30",
         DatabaseInstances="1",
         DatabaseSnapshot="backup",
@@ -185,6 +189,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
     assert web["LICENSE_KEY"] == "eyJ.eyJ.sig"
     assert web["OIDC_CLIENT_SECRET"] == "only for a test"
     assert web["EMAIL_URL"].startswith("smtp+tls://")
+    assert web["NOTIFY_ALLOWED_NETWORKS"] == "10.20.0.0/16,fd12::/16"
     assert not refusals(PORTAL, given | {"CertificateArn": "", "HostedZoneId": "Z0123456789"})
 
 
@@ -199,6 +204,7 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     settings.BLOCK_IP_SETS = variables["BLOCK_IP_SETS"].split(",")
     settings.SAVE_BUCKET = variables["SAVE_BUCKET"]
     settings.NOTIFY_TOPIC_ARN = variables["NOTIFY_TOPIC_ARN"]
+    topic.set_up()
     iam = client("iam")
     iam.create_user(UserName="bob")
     key = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
@@ -222,9 +228,12 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     worker.receive(Queue(session, variables["FINDINGS_QUEUE_URL"]), threading.Event())
     while execution.carry_out_due(session):
         pass
+    gathering.gather(timezone.now())
+    delivery.deliver_due()
 
     done = Reaction.objects.filter(state="done").values_list("kind", flat=True)
-    assert set(done) == {"BLOCK", "REVOKE", "SAVE", "NOTIFY"}
+    assert set(done) == {"BLOCK", "REVOKE", "SAVE"}
+    assert list(Delivery.objects.values_list("state", flat=True)) == ["delivered"] * 4
     outputs = stack.outputs()
     assert blocked(outputs["BlockedIPv4Arn"]) == ["192.88.99.1/32"]
     assert blocked(outputs["BlockedIPv6Arn"]) == ["2a00:1450::1/128"]

@@ -35,6 +35,8 @@ from findings.api import router as findings_router
 from findings.plan_api import router as plan_router
 from findings.policy import StalePolicy, UnconditionalReplacement
 from license.api import router as license_router
+from notifications.api import router as notifications_router
+from notifications.views import notification_list
 from problems import json_body, responses, yaml_body
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,11 @@ _MEANINGS = {
 
 
 # By path: the HTML pages at the URLs of API resources.
-PAGES = {"actions": action_list, "buckets": bucket_list}
+PAGES = {
+    "actions": action_list,
+    "buckets": bucket_list,
+    "notifications": notification_list,
+}
 
 
 class StrictJSON(Parser):
@@ -179,8 +185,8 @@ def _as_resource(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 api = PortalAPI(
     title="Threat Reaction",
     version="1.0.0",
-    description="The threat policy, findings, actions, registered buckets, security events and"
-    " license status of this portal.",
+    description="The threat policy, findings, actions, registered buckets, notifications,"
+    " security events and license status of this portal.",
     urls_namespace="api",
     openapi_url="/api/openapi.json",
     docs_url=None,  # threatreaction/api_docs.py renders the document in the portal's design
@@ -192,6 +198,7 @@ api.add_router("", findings_router)
 api.add_router("", plan_router)
 api.add_router("", actions_router)
 api.add_router("", buckets_router)
+api.add_router("", notifications_router)
 api.add_router("", license_router, auth=anybody)  # license does not import accounts
 api.add_router("", security_router)
 

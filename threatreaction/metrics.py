@@ -24,7 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from actions.metrics import DatabaseCollector
 from problems import responses
-from serving.metrics import is_authorized
+from serving.metrics import is_authorized, more
 
 # The labels are bounded: a client can choose neither a method nor a path as a label.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -70,7 +70,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
             headers={"WWW-Authenticate": 'Bearer realm="Threat Reaction metrics"'},
         )
     registry = CollectorRegistry()
-    registry.register(DatabaseCollector(timezone.now()))
+    now = timezone.now()
+    for collector in (DatabaseCollector(now), *more(now)):
+        registry.register(collector)
     return HttpResponse(
         generate_latest(registry) + _of_requests(), content_type=CONTENT_TYPE_PLAIN_0_0_4
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -137,6 +138,14 @@ MEMBER_EXTERNAL_ID = env.str("MEMBER_EXTERNAL_ID", default=f"threatreaction-{AWS
 ARCHIVE_FINDINGS = env.str("ARCHIVE_FINDINGS", default="off")  # or "on", in GuardDuty
 SAVE_BUCKET = env.str("SAVE_BUCKET", default="")
 NOTIFY_TOPIC_ARN = env.str("NOTIFY_TOPIC_ARN", default="")
+# The private networks in which destinations of notifications may be: CIDRs.
+NOTIFY_ALLOWED_NETWORKS = env.list("NOTIFY_ALLOWED_NETWORKS", default=[])
+for _network in NOTIFY_ALLOWED_NETWORKS:
+    try:
+        ip_network(_network)
+    except ValueError as error:
+        msg = f"NOTIFY_ALLOWED_NETWORKS must be CIDRs, separated by commas: {error}."
+        raise ImproperlyConfigured(msg) from None
 BLOCK_FOR = env.str("BLOCK_FOR", default="7d")  # "" for ever; actions.checks validates it
 NEVER_BLOCK = env.list("NEVER_BLOCK", default=[])  # CIDRs
 MAX_CONTAINMENTS_PER_HOUR = env.int("MAX_CONTAINMENTS_PER_HOUR", default=100)
@@ -175,6 +184,7 @@ UPDATE_URL = env.str("UPDATE_URL", default="")  # a document about the newest ve
 # --- Applications -----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "notifications",
     "actions",
     "detectors",
     "findings",

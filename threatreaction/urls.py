@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("findings.urls")),
     path("", include("actions.urls")),
     path("", include("detectors.urls")),
+    path("", include("notifications.urls")),
     path("", include("license.urls")),
     path("", include("problems.urls")),
     path("", api.urls),

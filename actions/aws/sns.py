@@ -1,4 +1,7 @@
-"""NOTIFY: publishes one JSON message per finding to an SNS topic."""
+"""NOTIFY: publishes one JSON message per finding to an SNS topic.
+
+Only for actions of earlier versions: now notifications/ tells, with the same message.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from django.urls import reverse
 
 from actions.aws.outcome import CONFIG, Outcome, one_by_one, region_of
 from actions.models import Reaction
+from findings.models import Finding
 from storage.instants import iso
 
 LISTED = 100  # actions in one message, because SNS accepts at most 256 KiB
@@ -50,14 +54,20 @@ def carry_out(session: boto3.Session, reactions: Iterable[Reaction]) -> Iterator
 
 
 def message(reaction: Reaction) -> dict[str, Any]:
-    """Returns the message for subscribers: the finding, the policy action, and the other actions.
-
-    It lists at most LISTED actions of the finding, in their current states.
-    """
+    """Returns the message for subscribers, with the other actions of the finding."""
     finding = reaction.its_finding
-    others = finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]
     return {
         "action_id": reaction.pk,
+        **about(finding, finding.reactions.exclude(pk=reaction.pk).order_by("pk")[:LISTED]),
+    }
+
+
+def about(finding: Finding, actions: Iterable[Reaction]) -> dict[str, Any]:
+    """Returns what subscribers are told: the finding, the policy action, and the actions.
+
+    The actions are listed in their current states.
+    """
+    return {
         "url": f"{settings.PORTAL_URL}{reverse('console:event', args=[finding.pk])}",
         "finding": {
             "account_id": finding.account_id,
@@ -76,13 +86,13 @@ def message(reaction: Reaction) -> dict[str, Any]:
         "policy": {"action": finding.action, "set_at": finding.set_at},
         "actions": [
             {
-                "action": other.kind,
-                "target": other.target,
-                "state": other.state,
-                "why": other.why,
-                "outcome": other.outcome,
+                "action": action.kind,
+                "target": action.target,
+                "state": action.state,
+                "why": action.why,
+                "outcome": action.outcome,
             }
-            for other in others
+            for action in actions
         ],
     }
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 
-from actions import remedies
+from actions import remedies, signals
 from actions.models.kinds import (
     CONTAINMENT,
     CONTAINMENTS,
@@ -38,9 +38,21 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         pending = self.filter(state=State.PENDING)
         return models.QuerySet.update(pending, **fields)
 
+    @transaction.atomic
     def settle(self, state: State, *, at: datetime, outcome: str) -> int:
         """Moves the pending actions to a final state. Returns how many there were."""
-        return self._move(state=state, settled_at=at, due_at=None, outcome=outcome)
+        pending = self.filter(state=State.PENDING)
+        return pending._end(state=state, at=at, outcome=outcome)
+
+    def _end(self, state: State, *, at: datetime, outcome: str) -> int:
+        # Locked, so that of two workers that settle them at once, one tells.
+        pks = list(self.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+        if not pks:
+            return 0
+        these = Reaction.objects.filter(pk__in=pks)
+        models.QuerySet.update(these, state=state, settled_at=at, due_at=None, outcome=outcome)
+        signals.settled.send(Reaction, pks=pks, state=state, at=at)
+        return len(pks)
 
     def postpone(self, until: datetime) -> int:
         """Delays the pending actions until then. Returns how many there were."""
@@ -54,12 +66,11 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Returns the actions that wait for an approval at this time."""
         return self.filter(state=State.WAITING, due_at__gt=at)
 
+    @transaction.atomic
     def end_wait(self, state: State, *, at: datetime, outcome: str) -> int:
         """Moves waiting actions to a final state. Returns how many there were."""
         waiting = self.filter(state=State.WAITING)
-        return models.QuerySet.update(
-            waiting, state=state, settled_at=at, due_at=None, outcome=outcome
-        )
+        return waiting._end(state=state, at=at, outcome=outcome)
 
     def lift(self, at: datetime | None) -> int:
         """Sets when a worker looks at these blocks to lift them; None for never again."""

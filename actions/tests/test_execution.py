@@ -254,12 +254,28 @@ def test_a_finding_is_saved_as_it_came(
     assert json.loads(saved) == attack(1, title="Zürich")
 
 
-def test_a_notice_tells_the_finding_and_what_was_done(
+def of_an_earlier_version(topic: str) -> None:
+    """Adds the notice of the only finding, as versions did that had no rules for notifications."""
+    now = timezone.now()
+    Reaction.objects.create(
+        finding=Finding.objects.get(),
+        kind="NOTIFY",
+        target_kind="topic",
+        target=topic,
+        why="BLOCK is set.",
+        state="pending",
+        decided_at=now,
+        due_at=now,
+    )
+
+
+def test_a_notice_of_an_earlier_version_is_still_sent(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
     settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
     set_action("BLOCK", severity="HIGH")
     arrive(attack(1))
+    of_an_earlier_version(settings.NOTIFY_TOPIC_ARN)
     while carry_out_due(session):
         pass
     (notice,) = cloud.messages(queue)
@@ -407,6 +423,7 @@ def test_a_breaker_that_is_open_holds_back_no_notice(
     Trip.objects.create(tripped_at=timezone.now(), limit=1)
     set_action("BLOCK")
     arrive(attack(1))
+    of_an_earlier_version(settings.NOTIFY_TOPIC_ARN)
     carry_out_due(session)
     assert states() == ["pending", "done"]
     assert len(cloud.messages(queue)) == 1

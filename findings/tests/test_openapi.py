@@ -66,6 +66,8 @@ def test_both_ways_to_sign_in_are_described(document: dict[str, Any]) -> None:
         "findings:write",
         "actions:write",
         "buckets:write",
+        "notifications:read",
+        "notifications:write",
         "findings:triage",
         "license:read",
         "security:read",

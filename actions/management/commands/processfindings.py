@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand
 from actions import containment, monitor, worker
 from actions.metrics import DatabaseCollector
 from license import clock
+from serving import background
 from serving.commands import session_and_queue, stop_event
-from serving.metrics import WorkerCollector
+from serving.metrics import WorkerCollector, more
 from serving.worker_server import server_of
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,11 @@ class Command(BaseCommand):
         hearts = worker.hearts_of(queue)
         server = server_of(
             hearts.values(),
-            lambda now: [DatabaseCollector(now), WorkerCollector(now, hearts.values(), queue)],
+            lambda now: [
+                DatabaseCollector(now),
+                WorkerCollector(now, hearts.values(), queue),
+                *more(now),
+            ],
         )
         queue_name = settings.FINDINGS_QUEUE_URL or "none (FINDINGS_QUEUE_URL is not set)"
         # As JSON, both streams of the container are the log.
@@ -43,7 +48,7 @@ class Command(BaseCommand):
             f" {'on' if containment.is_on() else 'dry run, nothing changes in AWS'}."
         )
         self.stdout.flush()
-        with server:
+        with server, background.running(stop):
             about = (stop, hearts.values(), queue)
             threading.Thread(target=monitor.run, args=about, daemon=True).start()
             worker.run(queue, session, stop, hearts)

@@ -1,0 +1,282 @@
+"""Makes messages of what is in the outbox: holds repeats, groups, sums up, and limits.
+
+One transaction under a lock does it: any number of workers can call it, and a kill loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count
+
+from actions.models import Reaction, ReactionKind
+from actions.models import State as ActionState
+from notifications import messages
+from notifications.messages import Known, Said
+from notifications.models import (
+    OF_THE_PORTAL,
+    Delivery,
+    Destination,
+    Hold,
+    Notice,
+    Rule,
+    State,
+    Trigger,
+    When,
+)
+from notifications.outbox import digest
+from storage.locks import advisory_lock
+
+LOCK = "notifications.gather"
+BATCH = 1000  # notices in one transaction
+# So long a finding waits until its actions are done, which the message then can tell.
+FOR_ACTIONS = timedelta(seconds=15)
+HOUR = timedelta(hours=1)
+HOLDS = {"LOW": timedelta(hours=24), "MEDIUM": timedelta(hours=8)}  # all others for an hour
+KEPT = timedelta(days=30)  # what was taken from the outbox
+
+
+@transaction.atomic
+def gather(at: datetime) -> int:
+    """Makes messages of what is due. Returns how many notices it has looked at."""
+    waiting = Notice.objects.filter(taken_at=None, ready_at__lte=at)
+    held_back = Delivery.objects.filter(state=State.HELD)
+    if not waiting.exists() and not held_back.exists():  # as nearly always, without the lock
+        return 0
+    advisory_lock(LOCK)
+    _tell_what_was_held_back(at)
+    due = list(waiting.order_by("ready_at", "pk")[:BATCH])
+    rules = {rule.pk: rule for rule in Rule.objects.filter(pk__in={one.rule_id for one in due})}
+    by_rule: dict[int, list[Notice]] = defaultdict(list)
+    for one in due:
+        by_rule[one.rule_id].append(one)
+    count = 0
+    for pk, notices in by_rule.items():
+        rule = rules[pk]
+        if not rule.tells:
+            _take(notices, at)
+        elif rule.when == When.NOW:
+            count += _at_once(rule, notices, at)
+        else:
+            count += _sum_up(rule, notices, at)
+    return count
+
+
+def _take(notices: Collection[Notice], at: datetime) -> None:
+    Notice.objects.filter(pk__in=[one.pk for one in notices]).update(taken_at=at)
+
+
+# At once
+
+
+def _at_once(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
+    ready = _without_quiet(rule, notices, at)
+    busy = _with_actions_to_come(ready, at)
+    ready = [one for one in ready if one.finding_pk not in busy or rule.trigger != Trigger.FINDING]
+    if not ready:
+        return 0
+    known = Known.of(ready)
+    post = Post(at)
+    destinations = list(rule.destinations.present().order_by("pk"))
+    told_as: dict[str, list[int]] = defaultdict(list)
+    for alike in _grouped(rule, ready):
+        told, repeats, held = _without_repeats(rule, alike)
+        for key_before, pks in held.items():
+            told_as[key_before] += pks
+        if not told:
+            continue
+        keys = sorted({one.key for one in told})
+        key = keys[0] if len(keys) == 1 else digest(*keys)
+        told_as[key] += [one.pk for one in told] + told_as.pop("", [])
+        Hold.objects.filter(rule=rule, key__in=keys).update(told_as=key)
+        said = messages.of_group(rule, told, known, repeats=repeats)
+        post.add(said, destinations, rule=rule, key=key, window=told[0].at)
+    post.send()
+    for key, pks in told_as.items():
+        Notice.objects.filter(pk__in=pks).update(told_as=key)
+    _take(ready, at)
+    return len(ready)
+
+
+def _without_quiet(rule: Rule, notices: Sequence[Notice], at: datetime) -> list[Notice]:
+    """Returns the notices that quiet hours do not hold, and puts off the others until their end."""
+    end = rule.quiet_until(at)
+    if end is None:
+        return list(notices)
+    passing = [one for one in notices if _passes(one)]
+    later = [one.pk for one in notices if not _passes(one)]
+    Notice.objects.filter(pk__in=later).update(ready_at=end)
+    return passing
+
+
+def _passes(notice: Notice) -> bool:
+    return notice.severity == "CRITICAL" or notice.trigger == Trigger.BREAKER
+
+
+def _with_actions_to_come(notices: Iterable[Notice], at: datetime) -> set[int]:
+    """Returns the findings that are new and whose actions are not tried yet."""
+    new = {one.finding_pk for one in notices if one.at > at - FOR_ACTIONS and one.finding_pk}
+    to_come = Reaction.objects.filter(finding__in=new, state=ActionState.PENDING, started_at=None)
+    pks = to_come.exclude(kind=ReactionKind.NOTIFY).values_list("finding_id", flat=True)
+    return {pk for pk in pks if pk}
+
+
+def _grouped(rule: Rule, notices: Sequence[Notice]) -> list[list[Notice]]:
+    """Returns the notices of each message: those of one type and account."""
+    if rule.each or rule.trigger in OF_THE_PORTAL:
+        return [[one] for one in notices]
+    groups: dict[tuple[str, str], list[Notice]] = defaultdict(list)
+    for one in notices:
+        groups[one.what, one.account_id].append(one)
+    return list(groups.values())
+
+
+def _without_repeats(
+    rule: Rule, notices: Sequence[Notice]
+) -> tuple[list[Notice], int, dict[str, list[int]]]:
+    """Returns the notices to tell, how many repeats the message counts, and those that are held.
+
+    The latter by the key of the message that they repeat; "" for this one.
+    """
+    held: dict[str, list[int]] = defaultdict(list)
+    if rule.each or rule.trigger != Trigger.FINDING:
+        return list(notices), 0, held
+    keys = {one.key for one in notices}
+    holds = {one.key: one for one in Hold.objects.filter(rule=rule, key__in=keys)}
+    told, repeats = [], 0
+    told_now = set()
+    for one in notices:
+        hold = holds.get(one.key)
+        if hold and one.at < hold.until:
+            if one.key in told_now:
+                repeats += 1
+            else:
+                hold.held += 1
+            held["" if one.key in told_now else hold.told_as].append(one.pk)
+            continue
+        repeats += hold.held if hold else 0
+        until = one.at + HOLDS.get(one.severity, HOUR)
+        holds[one.key] = Hold(pk=hold.pk if hold else None, rule=rule, key=one.key, until=until)
+        told_now.add(one.key)
+        told.append(one)
+    Hold.objects.bulk_update([one for one in holds.values() if one.pk], ["until", "held"])
+    Hold.objects.bulk_create([one for one in holds.values() if not one.pk])
+    return told, repeats, held
+
+
+# Digests
+
+
+def _sum_up(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
+    end = rule.quiet_until(at)
+    mine = Notice.objects.filter(rule=rule, taken_at=None, ready_at__lte=at)
+    if end and rule.trigger != Trigger.BREAKER:
+        mine.update(ready_at=end)
+        return 0
+    # First: what is inserted meanwhile is neither counted nor taken.
+    taken = mine.update(taken_at=at)
+    counts = list(
+        Notice.objects.filter(rule=rule, taken_at=at)
+        .values("what", "account_id", "severity")
+        .annotate(count=Count("pk"))
+        .order_by("what")
+    )
+    post = Post(at)
+    destinations = rule.destinations.present().order_by("pk")
+    key = f"digest:{notices[0].pk}"
+    post.add(
+        messages.of_digest(rule, counts),
+        destinations,
+        rule=rule,
+        key=key,
+        window=notices[0].ready_at,
+    )
+    post.send()
+    return taken
+
+
+# Limits
+
+
+class Post:
+    """Addresses the messages of a round: to be sent, or held back by the limit of a destination."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.deliveries: list[Delivery] = []
+        self.rooms: dict[int, int] = {}
+
+    def add(
+        self,
+        said: Said,
+        destinations: Iterable[Destination],
+        *,
+        rule: Rule | None,
+        key: str,
+        window: datetime,
+    ) -> None:
+        """Adds a delivery to each destination. CRITICAL ones are never held back."""
+        for destination in destinations:
+            passes = self._room(destination) > 0 or said.severity == "CRITICAL"
+            self.rooms[destination.pk] -= 1
+            self.deliveries.append(
+                Delivery(
+                    destination=destination,
+                    rule=rule,
+                    key=key,
+                    window=window,
+                    title=said.title,
+                    text=said.text,
+                    url=said.url,
+                    severity=said.severity,
+                    data=said.data,
+                    state=State.PENDING if passes else State.HELD,
+                    created_at=self.at,
+                    due_at=self.at if passes else None,
+                )
+            )
+
+    def send(self) -> None:
+        """Stores them."""
+        Delivery.objects.bulk_create(self.deliveries)
+
+    def _room(self, destination: Destination) -> int:
+        if destination.pk not in self.rooms:
+            self.rooms[destination.pk] = room(destination, self.at)
+        return self.rooms[destination.pk]
+
+
+def room(destination: Destination, at: datetime) -> int:
+    """Returns how many messages the limit of a destination leaves for now."""
+    if not destination.per_hour:
+        return BATCH * 100  # no limit
+    sent = destination.deliveries.filter(created_at__gt=at - HOUR, is_test=False)
+    held = [State.HELD, State.SUMMED_UP]
+    return destination.per_hour - sent.exclude(state__in=held).count()
+
+
+def _tell_what_was_held_back(at: datetime) -> None:
+    """Sends one message about all that a limit held back, once the limit leaves room."""
+    held = Delivery.objects.filter(state=State.HELD)
+    counts: Mapping[int, int] = dict(
+        held.values_list("destination").annotate(count=Count("pk")).order_by()
+    )
+    post = Post(at)
+    for destination in Destination.objects.filter(pk__in=counts):
+        if room(destination, at) < 1:
+            continue
+        its = held.filter(destination=destination)
+        titles = list(its.order_by("pk").values_list("title", flat=True)[: messages.LISTED])
+        said = messages.of_held_back(titles, counts[destination.pk], per_hour=destination.per_hour)
+        its.settle(State.SUMMED_UP, at=at)
+        post.add(said, [destination], rule=None, key="held back", window=at)
+    post.send()
+
+
+def forget(at: datetime) -> None:
+    """Deletes what was taken from the outbox long ago, and holds that are over."""
+    Notice.objects.filter(taken_at__lt=at - KEPT).delete()
+    Hold.objects.filter(until__lt=at - KEPT).delete()
