@@ -166,7 +166,7 @@ def findings_by_action(now: datetime) -> QuerySet[Finding, tuple[str, int]]:
 def actions_by_state(now: datetime) -> QuerySet[Reaction, tuple[str, str, int]]:
     """How many of the last day's actions are in each state. A range of reaction_by_decision."""
     recent = Reaction.objects.filter(decided_at__gt=now - DAY)
-    return recent.values_list(Unindexed("kind"), "state").annotate(count=Count("pk"))
+    return recent.values_list(Unindexed("kind"), Unindexed("state")).annotate(count=Count("pk"))
 
 
 def pending() -> QuerySet[Reaction, tuple[str, int, datetime]]:
