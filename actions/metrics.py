@@ -170,7 +170,7 @@ def actions_by_state(now: datetime) -> QuerySet[Reaction, tuple[str, str, int]]:
 
 
 def pending() -> QuerySet[Reaction, tuple[str, int, datetime]]:
-    """How many actions of each kind are pending, and since when. The partial index pending."""
+    """How many actions of each kind are pending, and since when. An index of the pending ones."""
     # due_at is set as long as an action is pending; the condition lets the planner see it.
     waiting = Reaction.objects.filter(state=State.PENDING, due_at__isnull=False)
     return waiting.values_list(Unindexed("kind")).annotate(
