@@ -175,21 +175,28 @@ def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaE
     """
     table = model._meta.db_table
     AppendOnly(table).drop(schema_editor)
+    name = schema_editor.quote_name(table)
+    # One parameter for all rows: the migration keeps everyone from the table.
+    rows_of = {
+        "sqlite": "SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(%s)",
+        "postgresql": "SELECT (value ->> 0)::bigint, value ->> 1, value ->> 2"
+        " FROM json_array_elements(%s::json)",
+    }[schema_editor.connection.vendor]
     update = (
-        f"UPDATE {schema_editor.quote_name(table)}"  # noqa: S608  (a trusted name)
-        " SET previous_sha256 = %s, sha256 = %s WHERE id = %s"
+        f"WITH hashed (id, before, own) AS ({rows_of}) UPDATE {name}"  # noqa: S608  (trusted names)
+        f" SET previous_sha256 = before, sha256 = own FROM hashed WHERE hashed.id = {name}.id"
     )
     previous, last = NOTHING, None
     while True:
         rows = []
         for pk, _, _, content in _lines(model, after=last, limit=_BATCH):
             own = digest(table, previous, content)
-            rows.append((previous, own, pk))
+            rows.append((pk, previous, own))
             previous, last = own, pk
         if not rows:
             return
         with schema_editor.connection.cursor() as cursor:
-            cursor.executemany(update, rows)
+            cursor.execute(update, [json.dumps(rows)])
 
 
 def _plain(value: Any) -> Any:
