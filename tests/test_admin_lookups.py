@@ -54,27 +54,28 @@ def test_every_admin_is_closed() -> None:
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize("value", ["^eyJ", SLOW, "\0"])
 def test_any_other_parameter_is_refused(
-    superuser_client: Client, valid_license: License, path: str, value: str
+    superuser_client: Client, valid_license: License, path: str
 ) -> None:
     assert superuser_client.get(path).status_code == 200
     for name in [*LISTS[path], "no_such_field", "pk__regex"]:
-        assert superuser_client.get(path, {name: value}).status_code == 400, name
+        for value in ("^eyJ", SLOW, "\0"):
+            answer = superuser_client.get(path, {name: value})
+            assert answer.status_code == 400, (name, value)
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize(
-    "value",
-    ["(*%\\", "0", "9999", "\0", "9" * 40, "\ud800".encode("utf-8", "surrogatepass")],
-)
 def test_what_is_searched_and_filtered_for_may_be_anything(
-    superuser_client: Client, valid_license: License, path: str, value: str
+    superuser_client: Client, valid_license: License, path: str
 ) -> None:
     model_admin = next(a for a in admins() if f"/{a.opts.app_label}/{a.opts.model_name}/" in path)
     dates = [f"changed_at__{part}" for part in ("year", "month", "day")]
-    for name in [*dates, "q", "o", "p", "_facets", "_popup", "_to_field", *taken(model_admin)]:
-        assert superuser_client.get(path, {name: value}).status_code in {200, 302, 400}, name
+    names = [*dates, "q", "o", "p", "_facets", "_popup", "_to_field", *taken(model_admin)]
+    surrogate = "\ud800".encode("utf-8", "surrogatepass")
+    for value in ("(*%\\", "0", "9999", "\0", "9" * 40, surrogate):
+        for name in names:
+            answer = superuser_client.get(path, {name: value})
+            assert answer.status_code in {200, 302, 400}, (name, value)
 
 
 def test_a_search_tells_nothing_about_the_key(

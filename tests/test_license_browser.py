@@ -15,7 +15,8 @@ from tests.server import Server
 def test_the_preview_appears_as_the_key_is_pasted(page: Page, server: Server) -> None:
     server.install(make_license())
     sign_in(page, "ada")
-    page.goto("/license")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("navigation").get_by_role("link", name="License").click()
     page.get_by_label("License key").fill(make_license(days=3))
     expect(page.get_by_text("It expires before the license in force")).to_be_visible()
     assert accessibility_violations(page) == []
@@ -26,9 +27,13 @@ def test_the_preview_appears_as_the_key_is_pasted(page: Page, server: Server) ->
     expect(page.get_by_text("Paid license installed.")).to_be_visible()
 
 
-def test_a_file_can_be_dropped_on_the_form(page: Page) -> None:
+def test_the_account_is_copied_and_a_file_can_be_dropped_on_the_form(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     sign_in(page, "ada")
     page.goto("/license")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == keys.ACCOUNT
     expect(page.get_by_text("You can also drop a key file here.")).to_be_visible()
     dropped = page.evaluate_handle(
         """key => {
@@ -61,15 +66,6 @@ def test_a_refusal_on_a_phone_is_in_view_and_keeps_the_chosen_file(
     expect(page.get_by_label("License key")).to_have_value(quoted)
     assert not overflows(page)
     assert accessibility_violations(page) == []
-
-
-def test_the_account_is_copied_by_a_button(page: Page) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    sign_in(page, "ada")
-    page.goto("/license")
-    page.get_by_role("button", name="Copy").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == keys.ACCOUNT
 
 
 def test_without_scripts_the_preview_is_a_step(chromium: Browser, server: Server) -> None:

@@ -212,7 +212,7 @@ def test_an_aws_that_hangs_holds_up_no_finding(
 def test_two_workers_share_a_queue_and_lose_nothing(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    count = 2000
+    count = 600
     environment = environment | {"BLOCK_PREFIX_LISTS": ""}  # it takes 100 at a time
     sent = [attack(number) for number in range(count)]
     # Ten in each message, as moto's queue takes its time; and every seventh message twice.
