@@ -47,11 +47,11 @@ def states() -> list[str]:
 
 
 @pytest.mark.one_database  # it takes long, and the databases do the same
-def test_of_many_accounts_those_with_the_role_are_acted_in(
+def test_of_200_accounts_those_with_the_role_are_acted_in(
     cloud: Cloud, session: boto3.Session
 ) -> None:
-    accounts = [f"{number:012}" for number in range(1, 41)]  # several batches
-    without = accounts[::10]
+    accounts = [f"{number:012}" for number in range(1, 201)]
+    without = accounts[::20]
     for account_id in accounts:
         cloud.role_in(account_id, "deployer")
     cloud.more.members |= dict.fromkeys(set(accounts) - set(without), EXTERNAL_ID)
@@ -61,10 +61,10 @@ def test_of_many_accounts_those_with_the_role_are_acted_in(
     prevented = Reaction.objects.filter(state="prevented")
     assert set(prevented.values_list("account_id", flat=True)) == set(without)
     assert all("deploy/member.yaml" in one.outcome for one in prevented)
-    assert states().count("done") == 36
+    assert states().count("done") == 190
     assert all(denied_before(cloud, "deployer", account_id=one) for one in accounts[1:4])
     roles = MemberRole.objects
-    assert (roles.filter(problem="").count(), roles.exclude(problem="").count()) == (36, 4)
+    assert (roles.filter(problem="").count(), roles.exclude(problem="").count()) == (190, 10)
 
 
 def test_credentials_are_kept_until_they_end_and_their_account_is_asked_first(
