@@ -1,22 +1,26 @@
 """Moves old findings to the archive: first a verified file, then one transaction that deletes.
 
-A batch is findings of one account and day. Its file is named after its content. `ArchiveFile` knows
-of the file before it is written, and the transaction that deletes the findings finishes it. So a
-process that is killed at any point leaves a file whose findings are still here, and the next one
-empties that file first: each finding is either here or in the archive, and in the archive once.
+A batch is findings of one account and day. `ArchiveFile` knows of its file before the file is
+written, and the transaction that deletes the findings finishes it. So a process that is killed at
+any point leaves a file whose findings are still here, and the next one empties that file first:
+each finding is either here or in the archive, and in the archive once. No two batches have a file
+of the same name: a process that hangs while it empties a file can do so late, and harms no other.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.db import OperationalError, connection, transaction
+import duckdb
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -29,6 +33,8 @@ from findings import retention, sums
 from findings.models import Finding, TriageEntry
 from storage import bulk
 from storage.locks import only_one
+
+logger = logging.getLogger(__name__)
 
 LOCK = "actions.retention"
 LONGEST = 1.0  # seconds for which a transaction may hold its locks
@@ -146,14 +152,18 @@ def _archive(place: Place, old: QuerySet[Finding], pks: Sequence[int], result: R
         begun = time.monotonic()
         try:
             _delete(file, contents)
-        except (_Changed, OperationalError):  # or it would have waited too long for a lock
+        except (_Changed, OperationalError, IntegrityError) as error:
+            # It changed, or a lock would have taken too long, or a trigger refused.
+            if not isinstance(error, _Changed):
+                # The text of the error can quote a finding.
+                logger.warning("Old findings could not be deleted yet: %s", type(error).__name__)
             _empty_unfinished(place)
             continue
         result.archived += len(new)
         result.returned += len(there)
         result.files += bool(file)
         return time.monotonic() - begun
-    return 0  # another day
+    return LONGEST  # another day
 
 
 def _still_in(place: Place, contents: Mapping[int, Content]) -> set[int]:
@@ -173,40 +183,43 @@ def _still_in(place: Place, contents: Mapping[int, Content]) -> set[int]:
     return found
 
 
-def _identity(one: Content) -> tuple[str, str, str]:
+def _identity(one: Content) -> tuple[str, str, str, str]:
     finding = one.finding
-    return finding["account_id"], finding["region"], finding["finding_id"]
+    return finding["account_id"], finding["region"], finding["finding_id"], one.raw
 
 
-def read(place: Place, path: str) -> list[Content]:
-    """Returns the content of a file. Raises ArchiveError, or NotOfTheArchive if it is another."""
+def read(place: Place, path: str) -> Iterator[Content]:
+    """Yields the content of a file. Raises ArchiveError, or NotOfTheArchive if it is another."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "read.parquet"
         place.read(path, file)
-        try:
-            return [Content.loaded(*row) for row in parquet.read(file)]
-        except (ValueError, KeyError, TypeError):
-            raise parquet.NotOfTheArchive("It is not a file of the archive.") from None
+        for row in parquet.read(file):
+            try:
+                one = Content.loaded(*row)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                raise parquet.NotOfTheArchive("It is not a file of the archive.") from None
+            yield one
 
 
 def _write(place: Place, contents: Sequence[Content]) -> ArchiveFile:
     """Writes a file of the archive, and reads it again. Returns its row, which is unfinished."""
-    digest = content.digest(contents)
     first = contents[0]
     at = timezone.now()
-    path = f"account_id={first.account}/day={first.day}/{digest[:32]}.parquet"
-    if ArchiveFile.objects.filter(place=place.name, path=path).exists():
-        # The same was archived before, and is here again. A finished file is never written again.
-        path = path.replace(".parquet", f"-{at:%Y%m%dT%H%M%S%f}.parquet")
+    path = f"account_id={first.account}/day={first.day}/{uuid.uuid4().hex}.parquet"
     row = ArchiveFile.objects.create(
         place=place.name, path=path, findings=len(contents), begun_at=at
     )
     with TemporaryDirectory() as folder:
         file = Path(folder) / "new.parquet"
-        parquet.write((content.ocsf(one, at=at) for one in contents), file)
+        try:
+            parquet.write((content.ocsf(one, at=at) for one in contents), file)
+        except (OSError, duckdb.Error) as error:  # the disk is full, for example
+            # The text of an error of DuckDB can quote a finding.
+            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            raise ArchiveError(f"A temporary file could not be written: {reason}.") from None
         place.write(path, file)
     try:
-        is_right = content.digest(read(place, path)) == digest
+        is_right = content.digest(read(place, path)) == content.digest(contents)
     except parquet.NotOfTheArchive:
         is_right = False
     if not is_right:

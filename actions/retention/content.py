@@ -81,7 +81,10 @@ def of(pks: Sequence[int], *, is_locked: bool = False) -> dict[int, Content]:
     triage = _logs(TriageEntry.objects.filter(finding__in=pks), "finding_id")
     for entry in (entry for several in triage.values() for entry in several):
         del entry["id"]  # another one, when they come back
-    reactions = _logs(Reaction.objects.filter(finding__in=pks), "finding_id")
+    actions = Reaction.objects.filter(finding__in=pks)
+    # Their state changes, and their log grows, without a lock of the finding.
+    actions = actions.select_for_update(of=("self",)) if is_locked else actions
+    reactions = _logs(actions, "finding_id")
     done = [action for several in reactions.values() for action in several]
     for log, model in (("attempts", Attempt), ("verdicts", Verdict), ("memories", Memory)):
         rows_of = cast("Any", model).objects.filter(reaction__in=[action["id"] for action in done])

@@ -55,12 +55,16 @@ class Folder:
     def write(self, path: str, file: Path) -> None:
         with _told():
             whole = self.root / path
+            new = [one for one in (whole.parent, *whole.parent.parents) if not one.exists()]
             whole.parent.mkdir(parents=True, exist_ok=True)
             part = whole.with_suffix(".part")  # so that nobody reads a half of it
             shutil.copyfile(file, part)
             with part.open("rb") as written:
                 os.fsync(written.fileno())
             part.replace(whole)
+            # The file must outlive a loss of power, since its findings are deleted next.
+            for folder in {whole.parent, *(one.parent for one in new)}:
+                _sync(folder)
 
     def read(self, path: str, file: Path) -> None:
         with _told():
@@ -116,12 +120,21 @@ class Bucket:
                 yield key.removeprefix(self.prefix)
 
 
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArchiveError(f"{error.filename}: {error.strerror}.") from error
+        where = f"{error.filename}: " if error.filename else ""
+        raise ArchiveError(f"{where}{error.strerror or error}.") from error
     except (BotoCoreError, ClientError) as error:
         raise ArchiveError(str(error)) from error
 

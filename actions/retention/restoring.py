@@ -7,6 +7,8 @@ action that came back without the later ones on its target would be in force aga
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,12 +24,13 @@ from actions.retention.content import Content
 from actions.retention.places import ArchiveError, Place
 from findings import sums, titles
 from findings.ingest import IngestResult
-from findings.models import Finding, TriageEntry
+from findings.models import Entity, Finding, TriageEntry
 from findings.sums import Change, Counted
 from storage import bulk
 
 KEPT_FOR = timedelta(days=30)  # after which retention deletes the copies
 BATCH = 500  # findings in one transaction
+_BAD_VALUE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
 
 Refuse = Callable[[str, str], None]  # a file, and why
 _Identity = tuple[str, str, str]
@@ -42,9 +45,11 @@ def restore(name: str, *, now: datetime, session: boto3.Session, refuse: Refuse)
     """Brings back the findings in a file or a folder, or in those of a bucket ("s3://...").
 
     Those that are stored stay as they are. Calls `refuse` for each file that cannot be read, and
-    stores nothing of it. Raises ArchiveError if the folder or bucket cannot be read.
+    stores nothing of the batch with the bad row and of those after it; a file of the archive is one
+    batch. Raises ArchiveError if the folder or bucket cannot be read.
     """
     total = IngestResult()
+    archive = places.configured(session).name
     folder, slash, last = name.rpartition("/")
     if last.endswith(".parquet"):
         place: Place = places.named(folder + slash or ".", session)
@@ -56,19 +61,17 @@ def restore(name: str, *, now: datetime, session: boto3.Session, refuse: Refuse)
         whole = f"{place.name}/{path}"
         try:
             contents = archiving.read(place, path)
-            for begin in range(0, len(contents), BATCH):
-                part = contents[begin : begin + BATCH]
-                total += _restore(part, _origin(whole, place, path, session), now)
+            while part := list(itertools.islice(contents, BATCH)):
+                total += _restore(part, _origin(whole, place, path, archive), now)
         except (ArchiveError, parquet.NotOfTheArchive) as error:
             refuse(whole, str(error))
-        except (ValidationError, DatabaseError, LookupError, TypeError, ValueError):
+        except (ValidationError, DatabaseError, *_BAD_VALUE):
             refuse(whole, "It has a row that is none of a finding.")
     return total
 
 
-def _origin(whole: str, place: Place, path: str, session: boto3.Session) -> tuple[str, str]:
+def _origin(whole: str, place: Place, path: str, archive: str) -> tuple[str, str]:
     """Returns the place and the path of a file, in the archive if it is one of it."""
-    archive = places.configured(session).name
     if whole.startswith(f"{archive}/"):
         return archive, whole.removeprefix(f"{archive}/")
     return place.name, path
@@ -80,6 +83,7 @@ def _restore(contents: Sequence[Content], origin: tuple[str, str], now: datetime
     users = _users(contents)
     new: dict[_Identity, tuple[Finding, Content]] = {}
     for one in contents:
+        json.loads(one.raw)  # pages rely on it
         finding = _row(Finding, one.finding, users, raw=one.raw)
         identity = (finding.account_id, finding.region, finding.finding_id)
         if identity not in known:
@@ -130,6 +134,7 @@ _FINDING, _TRIAGE = (
     [field.attname for field in model._meta.concrete_fields if not field.primary_key]
     for model in (Finding, TriageEntry)
 )
+_KIND, _NAME = (Entity._meta.get_field(name) for name in ("kind", "name"))
 
 
 def _stored(finding_ids: Iterable[str]) -> dict[_Identity, int]:
@@ -182,5 +187,7 @@ def _named(one: Content) -> dict[tuple[str, str], bool]:
     """Returns the entities, each once, and whether they acted."""
     named: dict[tuple[str, str], bool] = {}
     for kind, name, is_actor in one.names:
+        _KIND.run_validators(kind)  # SQLite would store a name of any length
+        _NAME.run_validators(name)
         named[kind, name] = named.get((kind, name), False) or is_actor
     return named

@@ -134,7 +134,7 @@ def test_the_archive_has_the_counts_that_the_database_had(folder: Path) -> None:
 
 
 STEPS: dict[str, tuple[object, str]] = {
-    "before the file is begun": (content, "digest"),
+    "before the file is begun": (archiving, "_write"),
     "while it is written": (parquet, "write"),
     "before it is in the archive": (Folder, "write"),
     "before it is read again": (archiving, "read"),
@@ -199,6 +199,74 @@ def test_what_changes_between_the_file_and_the_deletion_is_judged_again(
     assert Finding.objects.exists() == is_seen_again
     counts = duckdb.execute(f"SELECT count FROM read_parquet('{folder}/**/*.parquet')").fetchall()  # noqa: S608
     assert counts == ([] if is_seen_again else [(7,)])
+
+
+@pytest.mark.django_db
+def test_a_process_that_empties_a_file_late_empties_no_finished_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost its connection, and with it the lock, while S3 did not answer."""
+    one = stored(1)
+    original = Folder.write
+
+    def last(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archiving, "_delete", last)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+
+    late: list[tuple[str, bytes]] = []
+
+    def hang(place: Folder, path: str, file: Path) -> None:
+        late.append((path, file.read_bytes()))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "write", hang)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert run().archived == 1
+    ((path, empty),) = late
+    again = folder.parent / "late.parquet"
+    again.write_bytes(empty)
+    original(Folder(folder), path, again)
+    assert archived(folder) == [one.finding_id]
+
+
+@pytest.mark.django_db
+def test_what_the_database_refuses_to_delete_stays_and_holds_up_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the triggers do if the clock of the database is behind."""
+    first, second = stored(1), stored(2, at=OLD + timedelta(days=1))
+    original = sums.mentioned
+
+    def refuse(pks: list[int]) -> sums.Forgotten:
+        if first.pk in pks:
+            raise IntegrityError("secret")
+        return original(pks)
+
+    monkeypatch.setattr(sums, "mentioned", refuse)
+    result = run()
+    assert (result.archived, result.kept) == (1, 1)
+    assert (ids(), archived(folder)) == ([first.finding_id], [second.finding_id])
+    assert "could not be deleted yet: IntegrityError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_full_disk_is_an_error_of_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(1)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parquet, "write", full)
+    with pytest.raises(ArchiveError, match="No space left on device"):
+        run()
+    assert Finding.objects.count() == 1
 
 
 @pytest.mark.django_db
@@ -422,6 +490,34 @@ def test_a_file_that_is_none_of_the_archive_is_refused(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change",
+    [
+        "'no JSON' AS raw_data",
+        "struct_update(unmapped, names := repeat('[', 100000)) AS unmapped",
+        "struct_update(unmapped, names := '[[\"user\", \"' || repeat('x', 513) || '\", true]]')"
+        " AS unmapped",
+        "struct_update(unmapped, finding := replace(unmapped.finding, '\"count\": 1',"
+        " '\"count\": Infinity')) AS unmapped",
+        "struct_update(unmapped, finding := replace(unmapped.finding, '2024-03-05T10:00:00+00:00',"
+        " '0001-01-01T00:00:00+14:00')) AS unmapped",
+    ],
+)
+def test_a_row_that_no_finding_can_have_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    stored(1)
+    run()
+    (file,) = folder.rglob("*.parquet")
+    forged = tmp_path / "forged.parquet"
+    duckdb.execute(f"COPY (SELECT * REPLACE ({change}) FROM '{file}') TO '{forged}'")  # noqa: S608
+    with pytest.raises(CommandError, match="Rejected: 1"):
+        call_command("importfindings", str(forged))
+    assert str(forged) in capsys.readouterr().err
+    assert not Finding.objects.exists() and not Entity.objects.exists()
+
+
+@pytest.mark.django_db
 def test_a_bucket_with_a_prefix(cloud: Cloud, session: boto3.Session, settings: Settings) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="history", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -480,7 +576,7 @@ def test_the_command_tells_what_it_does(capsys: pytest.CaptureFixture[str]) -> N
     assert Finding.objects.count() == 2
     call_command("archivefindings")
     told = capsys.readouterr().out
-    assert "Archived 1 findings" in told and "1 findings of before" in told
+    assert "Archived 1 findings" in told and "1 findings from before" in told
 
 
 @pytest.mark.django_db

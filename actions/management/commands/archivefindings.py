@@ -44,17 +44,18 @@ class Command(BaseCommand):
             return
         done = "Would archive" if dry_run else "Archived"
         self.stdout.write(
-            f"{done} {result.archived:,} findings of before {begin:%Y-%m-%d}"
+            f"{done} {result.archived:,} findings from before {begin:%Y-%m-%d}"
             f" in {result.files:,} files of {place.name}."
             if not dry_run
-            else f"{done} {result.archived:,} findings of before {begin:%Y-%m-%d}."
+            else f"{done} {result.archived:,} findings from before {begin:%Y-%m-%d}."
         )
         if result.returned:
-            self.stdout.write(f"{result.returned:,} copies went, which the archive still has.")
+            self.stdout.write(f"Deleted {result.returned:,} copies that the archive still has.")
         if stop.is_set():
             self.stdout.write("It was stopped. Run it again to go on.")
         elif result.kept:
             self.stdout.write(
-                f"{result.kept:,} findings of before stay: they are open cases, what was done about"
-                " them is in force, or something happened to them since."
+                f"{result.kept:,} findings from before stay: they are open cases, what was done"
+                " about them is in force, something happened to them since, or they could not be"
+                " deleted yet, of which the log tells."
             )
