@@ -134,7 +134,8 @@ _FINDING, _TRIAGE = (
     [field.attname for field in model._meta.concrete_fields if not field.primary_key]
     for model in (Finding, TriageEntry)
 )
-_KIND, _NAME = (Entity._meta.get_field(name) for name in ("kind", "name"))
+_KIND: Any = Entity._meta.get_field("kind")
+_NAME: Any = Entity._meta.get_field("name")
 
 
 def _stored(finding_ids: Iterable[str]) -> dict[_Identity, int]:
