@@ -111,7 +111,7 @@ def _spared(
     return frozenset(
         (name, principal)
         for name, principal in used
-        if allowed[name].items() & tags_of(principal).items()
+        if allowed[name] & tags_of(principal).items()
     )
 
 
