@@ -235,7 +235,8 @@ def test_the_session_of_an_instance_away_from_the_own_addresses_is_a_finding(
     settings.OWN_ADDRESSES = ["81.2.69.0/24"]
     bucket(first_event_at=None)
     take(record(by=role(), address="81.2.69.9"), record(by=role(), address="10.0.0.7"))
-    take(record(by=role(), address="athena.amazonaws.com"), record(by=role("x", session="i-smith")))
+    take(record(by=role(), address="athena.amazonaws.com"), record(by=role("x", session="ann")))
+    take(record(by=role("x", session="i-smith"), address="8.8.4.4"))
     assert found() == []
     take(record(by=role(), address="8.8.8.8"))
     assert found() == [UNAUTHORIZED]
