@@ -183,9 +183,10 @@ def test_the_restore_of_a_user_who_is_named_like_an_address_is_no_unblock() -> N
         arrive(attack(1, ADDRESS))
     settle()
     block = Reaction.objects.get(kind="BLOCK")
+    at = block.decided_at
     Reaction.objects.create(
-        kind="RESTORE", target_kind="user", target=ADDRESS, state="done", decided_at=block.decided_at,
-        settled_at=block.decided_at, requested_by_name="olga", why="x",
+        kind="RESTORE", target_kind="user", target=ADDRESS, state="done", decided_at=at,
+        settled_at=at, requested_by_name="olga", why="x",
     )  # fmt: skip
     with day(7):
         assert limits.lift(timezone.now()) == 1
