@@ -256,8 +256,12 @@ def contain(
         not_set_up = "" if paths.ISOLATION.is_set_up else paths.none_for(Kind.INSTANCE)
     elif kind == ReactionKind.DENY:
         use = BucketUse.of(target)
-        refused = members.against_account(parsed.account_id) or safeguards.against_denying(use)
-        prevented = prevented or refused
+        prevented = (
+            prevented
+            or members.against_account(parsed.account_id)
+            or safeguards.against_denying_actor(parsed)
+            or safeguards.against_denying(use)
+        )
         not_set_up = "" if paths.BUCKET_POLICIES.is_set_up else paths.none_for(Kind.BUCKET)
     elif target_kind == Kind.DOMAIN:
         prevented = prevented or safeguards.against_blocking_domain(target)

@@ -38,6 +38,7 @@ LOOK_AGAIN = timedelta(hours=25)
 
 _STANDING = (State.PENDING, State.DONE)
 _UNDO = [CONTAINMENTS[kind].undone_by for kind in WITH_AN_END]
+_ENDING = frozenset().union(*(CONTAINMENTS[kind].targets for kind in WITH_AN_END))
 _LOOKED_UP = 500  # targets in one query
 
 
@@ -164,7 +165,8 @@ def _what_followed(
         about = Reaction.objects.filter(target__in=part)
         states = about.outlasting(at).values_list("target", "state").distinct()
         outlasted |= {(target, state == State.DRY_RUN) for target, state in states}
-        rows = about.filter(kind__in=_UNDO).values_list("target", "state")
+        undone = about.filter(kind__in=_UNDO, target_kind__in=_ENDING)
+        rows = undone.values_list("target", "state")
         for target, state, newest in rows.annotate(newest=Max("pk")):
             unblocked[target, state] = newest
     return outlasted, unblocked

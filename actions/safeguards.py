@@ -158,6 +158,10 @@ def denied_by(principal: str) -> tuple[str, str | list[str]]:
     """
     if stranger := _STRANGER.fullmatch(principal):
         return "aws:userid", [stranger[1], f"{stranger[1]}:*"]
+    if "$" in principal:
+        # The path of a user can be "/${aws:username}/", which a policy would replace. The pattern
+        # matches no other principal: within an account, names are unique whatever the path.
+        return "aws:PrincipalArn", [principal.replace("$", "?")]
     return "aws:PrincipalArn", principal
 
 
@@ -182,11 +186,24 @@ def against_denying(use: BucketUse, *, caller: str = "") -> str:
     account_id, path, name = parsed[1], (parsed[2] or "").strip("/"), parsed[3]
     if name == members.ROLE:
         return "It is the role with which the portal contains findings."
+    if path.startswith("aws-service-role/"):
+        return "It is a service-linked role, with which only an AWS service can act."
     if account_id == settings.AWS_ACCOUNT_ID and caller:
-        ours = caller.rpartition(":")[2].split("/")[1:2]
+        kind, *names = caller.rpartition(":")[2].split("/")
+        ours = names[-1:] if kind == "user" else names[:1]  # a user has a path, a role a session
         # The roles of a stack have its path, and names that begin with it.
         if name in ours or (path and ours and ours[0].startswith(f"{path}-")):
             return "It is a role of the portal itself."
+    return ""
+
+
+def against_denying_actor(parsed: ParsedFinding) -> str:
+    """Returns why the actor of this finding must not be denied on a bucket, or ""."""
+    if parsed.federated:
+        return (
+            "The session of a federated user acted. The principal is the user that issued it, whose"
+            " denial would not stop the session. Revoke that user."
+        )
     return ""
 
 

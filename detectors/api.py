@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import parse_etags
@@ -224,17 +225,19 @@ def put_buckets(
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
     wanted = {one.name: one.settings() for one in body.buckets}
     try:
-        changes = buckets.set_buckets(
-            wanted,
-            by=caller,
-            at=timezone.now(),
-            if_match=None if if_match is None else parse_etags(if_match),
-        )
+        with transaction.atomic():
+            changes = buckets.set_buckets(
+                wanted,
+                by=caller,
+                at=timezone.now(),
+                if_match=None if if_match is None else parse_etags(if_match),
+            )
+            # Before the commit, so that it is not that of a later change, which nobody has read.
+            response["ETag"] = buckets.etag()
     except TooMany as refused:
         raise ValidationError(
             [{"loc": ("body", "body", "buckets"), "type": "value_error", "msg": str(refused)}]
         ) from refused
-    response["ETag"] = buckets.etag()
     response["Cache-Control"] = "no-store"
     return {
         "changed": sorted(one.bucket for one in changes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -22,6 +23,8 @@ from detectors.rules import DAY, HOUR, MEASURES, MINUTE, FindingType, Measure, S
 from findings import signals
 
 ANYBODY = bounds.ANONYMOUS  # a principal that is a stranger
+# "AROA...:i-0123456789abcdef0" is the session of an instance; "AROA...:i-smith" is a person's.
+_of_an_instance = re.compile(r":i-(?:[0-9a-f]{8}|[0-9a-f]{17})\Z")
 _SURE = (Operation.WRITE_SSE_C, Operation.WRITE_FOREIGN_KMS, Operation.WRITE_LOCKED)
 
 
@@ -191,6 +194,25 @@ def _together(series: Iterable[Series]) -> Series:
     return found
 
 
+def _sum_of(actors: Iterable[Actor], since: int, until: int) -> Series:
+    """Returns what the actors read together. The database adds: of strangers there can be many."""
+    found: Series = defaultdict(dict)
+    rows = (
+        Sum.objects.filter(
+            actor__in=list(actors),
+            operation=Operation.READ,
+            grain__lte=MINUTE,
+            at__gte=since,
+            at__lt=until,
+        )
+        .values_list("operation", "at")
+        .annotate(n=SumOf(past.COUNT), size=SumOf(past.BYTES))
+    )
+    for operation, at, count, size in rows:
+        found[operation][at] = count, size
+    return found
+
+
 def _measured(series: Series, measure: Measure) -> list[tuple[int, float]]:
     total: dict[int, float] = defaultdict(float)
     for operation, weight in measure.weights.items():
@@ -269,7 +291,7 @@ def _of_newcomers(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterab
     count = len({one.principal for one in recent} - {bounds.OTHERS})
     if count < 2:
         return
-    together = _together(_series(recent, before, until + HOUR).values())
+    together = _sum_of(recent, before, until + HOUR)
     situation = _situation(bucket, bounds.OTHERS)
     for measure in MEASURES:
         if measure.finding_type != FindingType.EXFILTRATION:
@@ -339,8 +361,7 @@ def _of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             sign = f"The access key was not used for {rested // DAY} days before."
             yield _unauthorized(sign, since, until)
             break
-    # "AROA...:i-0123456789abcdef0" is the session of an instance.
-    sessions = {one.source for one in active if ":i-" in one.principal_id}
+    sessions = {one.source for one in active if _of_an_instance.search(one.principal_id)}
     own = own_addresses()
     if own:
         away = [one for one in active if one.source in sessions and _is_away(one.address, own)]

@@ -109,9 +109,7 @@ def _spared(
     allowed = {name: one.allowed_tags for name, one in buckets.items() if one.allowed_tags}
     used = {(one.bucket, one.principal) for one in counted.tallies if one.bucket in allowed}
     return frozenset(
-        (name, principal)
-        for name, principal in used
-        if allowed[name].items() & tags_of(principal).items()
+        (name, principal) for name, principal in used if allowed[name] & tags_of(principal).items()
     )
 
 

@@ -75,11 +75,11 @@ class Bucket(models.Model):
         return is_name and _matches(f"{SERVICE}{source}", self.allowed)
 
     @property
-    def allowed_tags(self) -> dict[str, str]:
-        """The tags of the IAM users and roles that are allowed."""
+    def allowed_tags(self) -> frozenset[tuple[str, str]]:
+        """The keys and values of the tags of the IAM users and roles that are allowed."""
         lines = (line.strip() for line in self.allowed.splitlines())
         pairs = (one.removeprefix(TAG).split("=", 1) for one in lines if one.startswith(TAG))
-        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        return frozenset((pair[0], pair[1]) for pair in pairs if len(pair) == 2)
 
 
 class Actor(models.Model):

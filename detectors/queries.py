@@ -274,7 +274,8 @@ def with_canaries(sql: str, canaries: Canaries) -> str:
     return (
         sql.replace("$watched", among(canaries.watched, " AND requestParameters.key <> ''"))
         .replace("$touched", touched("bucket || '/' || requestParameters.key"))
-        .replace("$copied", touched(f"url_decode(split_part({source}, '?versionId=', 1))"))
+        # Of what is no UTF-8 when it is decoded, which any caller can send, TRY returns NULL.
+        .replace("$copied", touched(f"TRY(url_decode(split_part({source}, '?versionId=', 1)))"))
         .replace("$whole", among(canaries.buckets))
     )
 

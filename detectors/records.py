@@ -20,7 +20,7 @@ import duckdb
 
 from detectors import queries
 from detectors.bounds import ACCOUNT, ANONYMOUS, EARLY, LATE
-from detectors.log_files import split, unpack_array, write
+from detectors.log_files import Broken, split, unpack_array, write
 from detectors.queries import NO_CANARIES, Canaries
 
 _MEMORY = "256MB"  # of DuckDB, which then uses the temporary folder
@@ -119,11 +119,14 @@ def count_file(
     with TemporaryDirectory() as folder:
         array = Path(folder) / "array"
         unpack_array(packed, array)
-        with suppress(_NotOfOneForm):
-            return _count(queries.ARRAY, array, buckets, now, canaries)
-        lines = Path(folder) / "lines"
-        unreadable = split(array, lines)
-        return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
+        try:
+            with suppress(_NotOfOneForm):
+                return _count(queries.ARRAY, array, buckets, now, canaries)
+            lines = Path(folder) / "lines"
+            unreadable = split(array, lines)
+            return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
+        except duckdb.Error as error:  # such a file must not stop the others
+            raise Broken(f"It cannot be counted: {type(error).__name__}.") from None
 
 
 def count_records(

@@ -41,29 +41,38 @@ class Tags:
         )
         self._iam: Any = session.client("iam", config=config)
         self._kept: OrderedDict[str, tuple[float, Mapping[str, str]]] = OrderedDict()
+        self._silent_until = 0.0  # after a failure, nobody is asked about
 
     def __call__(self, principal: str) -> Mapping[str, str]:
-        """Returns the tags; none of other accounts, and none if IAM does not answer."""
+        """Returns the tags; none of other accounts.
+
+        If IAM does not answer, returns what it last told, and asks about nobody for FAILED_FOR: a
+        file can name hundreds of principals, whose events must be counted all the same.
+        """
         parsed = _PRINCIPAL.fullmatch(principal)
         if parsed is None or parsed[1] != settings.AWS_ACCOUNT_ID:
             return {}
         until, found = self._kept.get(principal, (0.0, {}))
-        if until > time.monotonic():
+        if max(until, self._silent_until) > time.monotonic():
             return found
-        lasts, found = KEPT_FOR, {}
         try:
             found = self._look_up(parsed[2], parsed[3])
         except (BotoCoreError, ClientError) as error:
-            lasts = FAILED_FOR
+            self._silent_until = time.monotonic() + FAILED_FOR
             logger.warning("IAM did not tell the tags of a principal: %s.", type(error).__name__)
-        self._kept[principal] = time.monotonic() + lasts, found
+            return found
+        self._kept[principal] = time.monotonic() + KEPT_FOR, found
+        self._kept.move_to_end(principal)
         if len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
         return found
 
     def _look_up(self, kind: str, name: str) -> Mapping[str, str]:
-        if kind == "role":  # IAM allows 50 tags, which is one page
-            tags = self._iam.list_role_tags(RoleName=name)["Tags"]
-        else:
-            tags = self._iam.list_user_tags(UserName=name)["Tags"]
+        try:
+            if kind == "role":  # IAM allows 50 tags, which is one page
+                tags = self._iam.list_role_tags(RoleName=name)["Tags"]
+            else:
+                tags = self._iam.list_user_tags(UserName=name)["Tags"]
+        except self._iam.exceptions.NoSuchEntityException:
+            return {}  # it was deleted
         return {one["Key"]: one["Value"] for one in tags}

@@ -39,6 +39,7 @@ CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"
 
 SCOPES = (
     "findings:read\nfindings:write\nfindings:triage\nactions:write\nbuckets:write\nsecurity:read"
+    "\nnotifications:read\nnotifications:write"
 )
 _POPULATE = f"""
 from django.contrib.auth.models import Group, User

@@ -165,6 +165,13 @@ def test_the_role_allows_all_that_is_needed_and_no_more(
         "ListRoleTags",
         "ListRoleTags",
     ]
+    cloud.fail("ListUserTags", "ServiceUnavailable", status=503)
+    for name in ("eve", "ann", "bob"):
+        assert tags_of(f"arn:aws:iam::{ACCOUNT}:user/new/{name}") == {}
+    # Two tries for the first of them, and none for the others.
+    assert cloud.asked[-2:] == ["ListUserTags"] * 2
+    assert cloud.asked.count("ListUserTags") == 2 + asked.count("ListUserTags")
+    assert tags_of(f"arn:aws:iam::{ACCOUNT}:role/path/app") == {"job": "backup"}
     # tests/test_database_secret.py shows that each process reads the password of the database.
     assert roles.permissions(roles.EVENTS) - made == {"secretsmanager:GetSecretValue"}
     cloud.client("s3").create_bucket(

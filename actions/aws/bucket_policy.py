@@ -101,7 +101,7 @@ def deny(access: Access, own: Access, reaction: Reaction) -> str:
         return changed
 
     document = policy.read()
-    if ours in statements(document):
+    if any(_is_same(one, ours) for one in statements(document)):
         return f"The policy of {use.bucket} already denies it everything."
     with_ours(document)
     memories.remember(reaction, f"policy/{use.bucket}", {"put": ours})
@@ -128,7 +128,7 @@ def restore(access: Access, reaction: Reaction) -> Restored:
         return Restored([f"The bucket {use.bucket} no longer exists."], [])
     if not found:
         return Restored([f"The policy of {use.bucket} no longer has the statement."], [])
-    if found != [ours]:
+    if not all(_is_same(one, ours) for one in found):
         return Restored(
             [],
             [
@@ -138,6 +138,8 @@ def restore(access: Access, reaction: Reaction) -> Restored:
         )
     with _alone(use.bucket):
         policy.change(lambda document: document | {"Statement": _others(document, ours)})
+        if any(_has_sid(one, ours) for one in statements(policy.read())):
+            raise ContainmentError("Somebody replaced the policy of the bucket at the same time.")
     return Restored([f"The policy of {use.bucket} no longer denies it."], [])
 
 
@@ -157,7 +159,21 @@ def _check(use: BucketUse, changed: dict[str, Any], ours: dict[str, Any]) -> Non
 
 
 def _others(document: dict[str, Any], ours: dict[str, Any]) -> list[Any]:
-    return [one for one in statements(document) if one != ours]
+    return [one for one in statements(document) if not _is_same(one, ours)]
+
+
+def _is_same(one: Any, ours: Any) -> bool:
+    """Whether a statement says the same: a list in another order does, and one value for a list.
+
+    AWS does not promise to return a policy letter by letter.
+    """
+    return bool(_in_order(one) == _in_order(ours))
+
+
+def _in_order(said: Any) -> Any:
+    if isinstance(said, dict):
+        return {key: _in_order(value) for key, value in said.items()}
+    return sorted(map(json.dumps, said if isinstance(said, list) else [said]))
 
 
 def _has_sid(one: Any, ours: dict[str, Any]) -> bool:
@@ -169,7 +185,8 @@ def _sid(principal: str) -> str:
 
 
 def _packed(document: dict[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"))
+    # An escape would take twice the room of a character.
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 @contextmanager

@@ -105,6 +105,7 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
             kind__in=[CONTAINMENTS[kind].undone_by for kind in WITH_AN_END],
             state__in=[State.DONE, State.DRY_RUN],
             target=OuterRef("target"),
+            target_kind=OuterRef("target_kind"),  # a user can be named like an address
             pk__gt=OuterRef("pk"),
         )
         return self.filter(

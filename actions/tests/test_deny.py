@@ -155,6 +155,72 @@ def test_what_was_not_restored_at_the_end_is_tried_again(
         at += limits.LOOK_AGAIN
 
 
+def test_another_spelling_of_the_statement_is_restored(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    arrive(emptied(cloud))
+    work(session)
+    [ours] = policy(cloud)["Statement"]
+    put(cloud, ours | {"Action": ["s3:*"], "Resource": ours["Resource"][::-1]}, THEIRS)
+    undo(denial(), operator)
+    work(session)
+    assert policy(cloud)["Statement"] == [THEIRS]
+
+
+def test_who_puts_the_statement_back_during_a_restore_is_noticed(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    arrive(emptied(cloud))
+    put(cloud, THEIRS)
+    work(session)
+    both = policy(cloud)["Statement"]
+    undo(denial(), operator)
+    writes = iter(range(9))
+
+    def intrude(**about: Any) -> None:
+        if next(writes) == 0:
+            put(cloud, *both)
+
+    session.events.register("after-call.s3.PutBucketPolicy", intrude)
+    carry_out_due(session)
+    restore = Reaction.objects.latest("pk")
+    assert (restore.state, len(policy(cloud)["Statement"])) == ("pending", 2)
+    Reaction.objects.all().postpone(timezone.now())
+    work(session)
+    assert policy(cloud)["Statement"] == [THEIRS]
+
+
+def test_one_statement_without_a_list_and_other_letters_are_kept(
+    cloud: Cloud, session: boto3.Session, operator: User
+) -> None:
+    finding = emptied(cloud)
+    theirs = {**THEIRS, "Resource": ["arn:aws:s3:::invoices/" + "請" * 5000]}  # 15 KB
+    alone = json.dumps({"Version": "2008-10-17", "Statement": theirs}, ensure_ascii=False)
+    cloud.client("s3").put_bucket_policy(Bucket="invoices", Policy=alone)
+    arrive(finding)
+    work(session)
+    assert denial().state == "done"
+    assert policy(cloud)["Statement"][0] == theirs
+    undo(denial(), operator)
+    work(session)
+    assert policy(cloud) == {"Version": "2008-10-17", "Statement": [theirs]}
+
+
+def test_a_path_like_a_variable_of_policies_is_matched_as_it_is() -> None:
+    principal = "arn:aws:iam::123456789012:user/${aws:username}/bob"
+    condition = bucket_policy.statement(BucketUse("invoices", principal), "aws")["Condition"]
+    pattern = "arn:aws:iam::123456789012:user/?{aws:username}/bob"
+    assert condition == {"StringLike": {"aws:PrincipalArn": [pattern]}}
+
+
+def test_the_user_who_issued_a_federated_session_is_not_denied(cloud: Cloud) -> None:
+    finding = emptied(cloud)
+    finding["resource"]["accessKeyDetails"]["userType"] = "FederatedUser"
+    arrive(finding)
+    assert denial().state == "prevented"
+    assert "would not stop the session" in denial().outcome
+
+
 def test_a_policy_without_room_is_not_changed(cloud: Cloud, session: boto3.Session) -> None:
     finding = emptied(cloud)
     put(cloud, THEIRS | {"Sid": "x" * (bucket_policy.SIZE_MAX - 400)})
@@ -212,6 +278,10 @@ def test_who_replaces_the_policy_at_the_same_time_is_noticed(
         ("(others)", "cannot name this actor"),
         ("arn:aws:iam::210987654321:role/ThreatReactionContainment", "contains findings"),
         ("arn:aws:iam::123456789012:user/" + "x" * 300, "was cut"),
+        (
+            "arn:aws:iam::123456789012:role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX",
+            "service-linked",
+        ),
     ],
 )
 def test_who_is_never_denied(cloud: Cloud, principal: str, told: str) -> None:
@@ -233,6 +303,11 @@ def test_the_portals_own_roles_are_never_denied(role: str, is_ours: bool) -> Non
     caller = "arn:aws:sts::123456789012:assumed-role/threatreaction-WorkerRole-1/x"
     use = BucketUse("invoices", f"arn:aws:iam::123456789012:role/{role}")
     assert bool(safeguards.against_denying(use, caller=caller)) is is_ours
+
+
+def test_the_portals_own_user_is_never_denied() -> None:
+    use = BucketUse("invoices", "arn:aws:iam::123456789012:user/ops/portal")
+    assert safeguards.against_denying(use, caller=use.principal)
 
 
 def test_an_actor_on_the_allowlist_is_not_denied(cloud: Cloud, operator: User) -> None:

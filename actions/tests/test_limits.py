@@ -178,6 +178,20 @@ def test_in_a_dry_run_real_blocks_stay_and_those_of_dry_runs_end(settings: Setti
         assert limits.lift(timezone.now()) == 1
 
 
+def test_the_restore_of_a_user_who_is_named_like_an_address_is_no_unblock() -> None:
+    with day(0):
+        arrive(attack(1, ADDRESS))
+    settle()
+    block = Reaction.objects.get(kind="BLOCK")
+    at = block.decided_at
+    Reaction.objects.create(
+        kind="RESTORE", target_kind="user", target=ADDRESS, state="done", decided_at=at,
+        settled_at=at, requested_by_name="olga", why="x",
+    )  # fmt: skip
+    with day(7):
+        assert limits.lift(timezone.now()) == 1
+
+
 def test_an_unblock_by_hand_is_no_end_and_is_not_lifted_again(operator_client: Client) -> None:
     with day(0):
         arrive(attack(1, ADDRESS))

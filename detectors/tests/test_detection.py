@@ -205,6 +205,13 @@ def test_each_use_of_a_canary_key_is_a_finding_that_names_it() -> None:
     assert Finding.objects.get().count == 2
 
 
+def test_the_source_of_a_copy_that_is_no_text_does_not_hide_the_file() -> None:
+    bucket(canary_keys="secret/*")
+    source = {"x-amz-copy-source": "invoices/%FF"}
+    take(record("CopyObject", bucket="loot", parameters=source), *many(120))
+    assert found() == [EXFILTRATION]
+
+
 def test_any_use_of_an_object_of_a_canary_bucket_counts() -> None:
     bucket(is_canary=True)
     take(record("GetBucketLocation", parameters={"key": None}))
@@ -229,13 +236,14 @@ def test_the_session_of_an_instance_away_from_the_own_addresses_is_a_finding(
     bucket(first_event_at=None)
     take(record(by=role(), address="81.2.69.9"), record(by=role(), address="10.0.0.7"))
     take(record(by=role(), address="athena.amazonaws.com"), record(by=role("x", session="ann")))
+    take(record(by=role("x", session="i-smith"), address="8.8.4.4"))
     assert found() == []
     take(record(by=role(), address="8.8.8.8"))
     assert found() == [UNAUTHORIZED]
 
 
 def test_who_has_an_allowed_tag_raises_nothing() -> None:
-    bucket(allowed="tag job=backup")
+    bucket(allowed="tag job=backup\ntag job=export")
     tags = {f"arn:aws:iam::{ACCOUNT}:role/app": {"job": "backup"}, EVE: {"job": "other"}}
 
     def taken(*some: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detectors import bounds, log_files
+from detectors import bounds, log_files, records
 from detectors.log_files import Broken
 from detectors.records import Counted, count_file, count_records
 from detectors.tests.traffic import ACCOUNT, NOW, packed, reader, record, role, seconds, user
@@ -168,6 +168,14 @@ def test_a_zip_bomb_is_refused_after_the_limit(monkeypatch: pytest.MonkeyPatch) 
     assert len(bomb) < 20_000
     with pytest.raises(Broken, match="larger"):
         count_file(reader(bomb), BUCKETS, now=seconds(NOW))
+
+
+def test_a_file_that_the_engine_refuses_is_broken_and_stops_no_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(records, "_MEMORY", "1MB")
+    with pytest.raises(Broken, match="It cannot be counted: OutOfMemoryException"):
+        count_file(reader(packed([record()])), ["invoices"], now=seconds(NOW))
 
 
 @pytest.mark.parametrize(
