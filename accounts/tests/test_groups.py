@@ -17,6 +17,7 @@ READ = {
     "actions.view_reaction",
     "license.view_license",
     "detectors.view_bucket",
+    "notifications.view_rule",
 }
 CHANGE = READ | {
     "findings.change_threatpolicy",
@@ -24,6 +25,7 @@ CHANGE = READ | {
     "findings.triage_finding",
     "actions.add_reaction",
     "detectors.change_bucket",
+    "notifications.change_rule",
 }
 ADMINISTER = CHANGE | {
     "license.add_license",
@@ -36,6 +38,7 @@ ADMINISTER = CHANGE | {
     "allauth_idp_oidc.change_client",
     "allauth_idp_oidc.delete_client",
     "accounts.view_securityevent",
+    "notifications.change_destination",
 }
 
 
