@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
@@ -83,10 +83,17 @@ def deliver_due() -> int:
 
 @transaction.atomic
 def claim(at: datetime, *, busy: Collection[int], limit: int) -> list[Delivery]:
-    """Takes a lease on the first due message of each destination that is not busy or paused."""
+    """Takes a lease on the first due message of each destination that is not busy or paused.
+
+    Messages with one key go in order, so that no incident is resolved before it is opened.
+    """
     if limit < 1:
         return []
-    first = Delivery.objects.due(at).filter(destination=OuterRef("pk")).order_by("due_at", "pk")
+    older = Delivery.objects.pending().filter(
+        destination=OuterRef("destination"), key=OuterRef("key"), pk__lt=OuterRef("pk")
+    )
+    in_order = Delivery.objects.due(at).filter(~Exists(older))
+    first = in_order.filter(destination=OuterRef("pk")).order_by("due_at", "pk")
     tests = first.filter(is_test=True)
     found = Destination.objects.exclude(pk__in=busy).annotate(
         first=Subquery(first.values("pk")[:1]), test=Subquery(tests.values("pk")[:1])

@@ -189,6 +189,29 @@ def test_two_workers_send_each_message_once(webhook_server: Receiver) -> None:
     assert states() == ["delivered"] * 6
 
 
+@pytest.mark.every_database
+def test_a_resolve_waits_for_its_trigger(webhook_server: Receiver) -> None:
+    add_webhook(webhook_server.url)
+    now = timezone.now()
+    for resolves, due_at in ((False, now + timedelta(minutes=1)), (True, now)):
+        Delivery.objects.create(
+            destination=Destination.objects.get(),
+            key="breaker",
+            window=now,
+            title="Trip",
+            text="Trip",
+            data={"resolves": resolves},
+            resolves=resolves,
+            created_at=now,
+            due_at=due_at,
+        )
+    assert delivery.deliver_due() == 0
+    with later(minutes=2):
+        assert delivery.deliver_due() == 2
+    told = [json.loads(one.body)["resolves"] for one in webhook_server.requests]
+    assert told == [False, True]
+
+
 def test_a_removed_destination_gets_nothing(webhook_server: Receiver) -> None:
     add_webhook(webhook_server.url)
     add_rule()
