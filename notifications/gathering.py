@@ -5,11 +5,13 @@ One transaction under a lock does it: any number of workers can call it, and a k
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count
 
 from actions.models import Reaction, ReactionKind
@@ -30,6 +32,8 @@ from notifications.models import (
 from notifications.outbox import digest
 from storage.locks import advisory_lock
 
+logger = logging.getLogger(__name__)
+
 LOCK = "notifications.gather"
 BATCH = 1000  # notices in one transaction
 # So long a finding waits until its actions are done, which the message then can tell.
@@ -37,17 +41,21 @@ FOR_ACTIONS = timedelta(seconds=15)
 HOUR = timedelta(hours=1)
 HOLDS = {"LOW": timedelta(hours=24), "MEDIUM": timedelta(hours=8)}  # all others for an hour
 KEPT = timedelta(days=30)  # what was taken from the outbox
+_T = TypeVar("_T")
 
 
 @transaction.atomic
 def gather(at: datetime) -> int:
-    """Makes messages of what is due. Returns how many notices it has looked at."""
+    """Makes messages of what is due. Returns how many notices it has looked at.
+
+    Notices of which no message can be made are logged and skipped: they stop no others.
+    """
     waiting = Notice.objects.filter(taken_at=None, ready_at__lte=at)
     held_back = Delivery.objects.filter(state=State.HELD)
     if not waiting.exists() and not held_back.exists():  # as nearly always, without the lock
         return 0
     advisory_lock(LOCK)
-    _tell_what_was_held_back(at)
+    _tried(lambda: _tell_what_was_held_back(at), "what was held back")
     due = list(waiting.order_by("ready_at", "pk")[:BATCH])
     rules = {rule.pk: rule for rule in Rule.objects.filter(pk__in={one.rule_id for one in due})}
     by_rule: dict[int, list[Notice]] = defaultdict(list)
@@ -55,14 +63,38 @@ def gather(at: datetime) -> int:
         by_rule[one.rule_id].append(one)
     count = 0
     for pk, notices in by_rule.items():
-        rule = rules[pk]
-        if not rule.tells:
-            _take(notices, at)
-        elif rule.when == When.NOW:
-            count += _at_once(rule, notices, at)
-        else:
-            count += _sum_up(rule, notices, at)
+        count += _told(rules[pk], notices, at)
     return count
+
+
+def _told(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
+    """Makes messages of the notices of a rule; one by one if that fails for all together."""
+    if not rule.tells:
+        _take(notices, at)
+        return 0
+    tell = _at_once if rule.when == When.NOW else _sum_up
+    about = f"{len(notices)} notices of rule {rule.pk}"
+    if (count := _tried(lambda: tell(rule, notices, at), about)) is not None:
+        return count
+    if rule.when == When.NOW and len(notices) > 1:
+        return sum(_told(rule, [one], at) for one in notices)
+    _take(notices, at)
+    return len(notices)
+
+
+def _tried(work: Callable[[], _T], about: str) -> _T | None:
+    """Returns the result of the work, or logs an error, undoes its changes and returns None.
+
+    Raises what only another try can mend: errors of the database itself.
+    """
+    try:
+        with transaction.atomic():
+            return work()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("Notifications: no message can be made of %s.", about)
+        return None
 
 
 def _take(notices: Collection[Notice], at: datetime) -> None:
@@ -258,7 +290,7 @@ def room(destination: Destination, at: datetime) -> int:
     return destination.per_hour - sent.exclude(state__in=held).count()
 
 
-def _tell_what_was_held_back(at: datetime) -> None:
+def _tell_what_was_held_back(at: datetime) -> int:
     """Sends one message about all that a limit held back, once the limit leaves room."""
     held = Delivery.objects.filter(state=State.HELD)
     counts: Mapping[int, int] = dict(
@@ -274,6 +306,7 @@ def _tell_what_was_held_back(at: datetime) -> None:
         its.settle(State.SUMMED_UP, at=at)
         post.add(said, [destination], rule=None, key="held back", window=at)
     post.send()
+    return len(post.deliveries)
 
 
 def forget(at: datetime) -> None:

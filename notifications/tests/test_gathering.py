@@ -213,6 +213,21 @@ def test_a_reset_breaker_ends_its_incident(operator: User) -> None:
     ]
 
 
+def test_a_bad_notice_stops_no_others(caplog: pytest.LogCaptureFixture) -> None:
+    add_webhook()
+    add_rule("breaker", name="breaker")
+    add_rule()
+    with at(NOON):
+        trip()
+        bad = Notice.objects.get()
+        bad.pk, bad.event, bad.about = None, "bad", {}  # as no version writes it
+        bad.save()
+        again(1)
+        assert gather() == ["The circuit breaker tripped: containment has stopped", ONE]
+    assert not Notice.objects.filter(taken_at=None).exists()
+    assert "KeyError" in caplog.text
+
+
 def test_what_a_rule_would_tell_that_is_off_now_is_dropped() -> None:
     add_webhook()
     add_rule()
