@@ -10,13 +10,14 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from accounts.api_auth import Caller
 from notifications import configuration
 from notifications.configuration import DestinationSettings, NotValid, RuleSettings
-from notifications.models import Destination, Rule, Trigger
+from notifications.models import Destination, NotificationChange, Rule, Trigger
 from storage.locks import advisory_lock
 
 logger = logging.getLogger(__name__)
@@ -27,14 +28,19 @@ KIND, FIELD = "sns", "topic_arn"
 
 
 def when_migrated(sender: object, using: str, **more: Any) -> None:
-    """Sets them up after `migrate`, in the default database."""
-    if using == "default":
+    """Sets them up after `migrate`, in the default database, once all tables are there."""
+    if using != "default" or not settings.NOTIFY_TOPIC_ARN:
+        return
+    loader = MigrationLoader(connection)
+    if set(loader.graph.leaf_nodes()) <= set(loader.applied_migrations):
         set_up()
 
 
 @transaction.atomic
 def set_up() -> None:
     """Adds the destination and the rule once. Later, the destination follows the setting.
+
+    It follows until a person changes its topic.
 
     Raises django.db.Error, and logs a setting that is not valid.
     """
@@ -43,7 +49,9 @@ def set_up() -> None:
         return
     advisory_lock("notifications.topic")
     made = Destination.objects.filter(follows_setting=True).first()
-    if made and (made.removed_at or made.open_settings() == {FIELD: topic}):
+    if made is None and _was_set_up():
+        return
+    if made and (made.removed_at or made.settings == {FIELD: topic}):
         return
     name = made.name if made else _free(Destination, NAME)
     wanted = DestinationSettings(KIND, {FIELD: topic}, made.per_hour if made else 0)
@@ -59,6 +67,11 @@ def set_up() -> None:
         logger.error("NOTIFY_TOPIC_ARN has no rule. %s", error)
         return
     Destination.objects.present().filter(name=name).update(follows_setting=True)
+
+
+def _was_set_up() -> bool:
+    by_this = NotificationChange.objects.filter(changed_by_name=NAME, changed_by=None, client_id="")
+    return by_this.exists()
 
 
 def _free(model: type[Destination] | type[Rule], name: str) -> str:
