@@ -18,6 +18,7 @@ from findings.policy import StalePolicy
 from notifications.destinations import KINDS, BadDestination, new_secret
 from notifications.models import (
     NAME_MAX_LENGTH,
+    NO_KEY,
     OF_THE_PORTAL,
     Destination,
     NotificationChange,
@@ -262,7 +263,7 @@ def _set_destination(
         raise ValueError("The kind of a destination cannot change. Add another one.")
     before, known = None, {}
     if one:
-        before, known = destination_as_json(one), one.open_settings()
+        before, known = destination_as_json(one), _known(one, wanted)
     plain = _merged(wanted, known, one.masked() if one else {})
     if wanted.kind == WEBHOOK and not plain.get(SECRET):
         plain[SECRET] = secrets[name] = new_secret()
@@ -272,6 +273,7 @@ def _set_destination(
     one = one or Destination(name=name, kind=wanted.kind)
     if plain != known:
         one.seal(plain)
+        one.follows_setting = False  # `topic.py` sets it again if it made the change
         one.failing_since = one.paused_until = None  # the new settings may work
         one.failures = 0
     one.per_hour = wanted.per_hour
@@ -283,6 +285,22 @@ def _set_destination(
     ]
     after = destination_as_json(one) | ({"new_secrets": hidden} if hidden else {})
     return log.change(NotificationChange.What.DESTINATION, name, before, after)
+
+
+def _known(one: Destination, wanted: DestinationSettings) -> dict[str, str]:
+    """Returns the stored settings, without those that no key decrypts if all of them are replaced.
+
+    Raises ValueError if one of them would be kept.
+    """
+    try:
+        return one.open_settings()
+    except encryption.NoKeyError:
+        masked = one.masked()
+        for each in KINDS[one.kind].fields:
+            is_new = wanted.settings.get(each.name, masked.get(each.name)) != masked.get(each.name)
+            if each.secret and each.name in masked and not is_new:
+                raise ValueError(NO_KEY) from None
+        return {}
 
 
 def _merged(

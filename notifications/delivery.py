@@ -19,11 +19,13 @@ from django.utils import timezone
 
 from notifications.destinations import KINDS, Answer, Message
 from notifications.models import (
+    NO_KEY,
     Delivery,
     DeliveryAttempt,
     Destination,
     State,
 )
+from storage.encryption import NoKeyError
 
 logger = logging.getLogger(__name__)
 
@@ -115,10 +117,15 @@ def send(delivery: Delivery) -> Answer:
     """Sends a message once. Uses no database."""
     destination = delivery.destination
     kind = KINDS.get(destination.kind)
-    if destination.removed_at or kind is None:
+    if destination.removed_at:
         return Answer(False, False, None, "The destination was removed.")
+    if kind is None:  # a worker of another version may know it
+        return Answer(False, True, None, "This version has no such destinations.")
     try:
         return kind.send(destination.open_settings(), message_of(delivery))
+    except NoKeyError:  # somebody can restore the key
+        logger.error("Message %s waits: %s", delivery.pk, NO_KEY)
+        return Answer(False, True, None, NO_KEY)
     except Exception as error:  # a bug must not stop the others
         logger.exception("Message %s could not be sent.", delivery.pk)
         return Answer(False, True, None, f"Internal error: {type(error).__name__}.")

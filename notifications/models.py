@@ -13,11 +13,13 @@ from django.db.models import Q
 
 from findings.catalogue import Severity
 from notifications.destinations import KINDS
+from notifications.destinations.contract import HIDDEN
 from storage import encryption
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from storage.journal import JournalModel, JournalQuerySet
 
 NAME_MAX_LENGTH = 100
+NO_KEY = "ENCRYPTION_KEYS cannot decrypt its secrets. Restore the key, or enter them again."
 RANKS = {severity: rank for rank, severity in enumerate(Severity.values)}  # the lowest is 0
 
 
@@ -114,9 +116,9 @@ class Destination(models.Model):
         return KINDS[self.kind].label if self.kind in KINDS else self.kind
 
     def open_settings(self) -> dict[str, str]:
-        """Returns the settings, decrypted."""
+        """Returns the settings, decrypted. Raises encryption.NoKeyError."""
         return {
-            name: encryption.decrypt(value) if name in self._secrets() else value
+            name: encryption.opened(value) if name in self._secrets() else value
             for name, value in self.settings.items()
         }
 
@@ -128,10 +130,16 @@ class Destination(models.Model):
         }
 
     def masked(self) -> dict[str, str]:
-        """Returns the settings with masked secrets."""
-        return KINDS[self.kind].masked(self.open_settings())
+        """Returns the settings with masked secrets; all of them if they cannot be read."""
+        try:
+            return KINDS[self.kind].masked(self.open_settings())
+        except KeyError:  # another version knows the kind
+            return dict.fromkeys(self.settings, HIDDEN)
+        except encryption.NoKeyError:
+            return self.settings | dict.fromkeys(self._secrets() & self.settings.keys(), HIDDEN)
 
     def _secrets(self) -> set[str]:
+        """Raises KeyError for a kind that this version does not know."""
         return {field.name for field in KINDS[self.kind].fields if field.secret}
 
 

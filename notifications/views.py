@@ -179,7 +179,8 @@ def _destination(
 
 
 def _labelled(one: Destination) -> list[tuple[str, str]]:
-    labels = {field.name: field.label for field in KINDS[one.kind].fields}
+    kind = KINDS.get(one.kind)
+    labels = {field.name: field.label for field in kind.fields} if kind else {}
     return [(labels.get(name, name), value) for name, value in one.masked().items()]
 
 
@@ -190,6 +191,8 @@ def _labelled(one: Destination) -> list[tuple[str, str]]:
 def change_destination(request: HttpRequest, pk: int) -> HttpResponse:
     """Changes the settings of a destination."""
     one = _present(pk)
+    if one.kind not in KINDS:
+        return redirect("notifications:destination", pk)
     form = DestinationForm(request.POST, kind=KINDS[one.kind], destination=one)
     if form.is_valid() and _is_saved(request, form, destinations={one.name: form.settings()}):
         messages.success(request, f"{one.name} is saved.")

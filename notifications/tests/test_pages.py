@@ -169,3 +169,20 @@ def test_mail_without_a_server_is_named(administrator_client: Client, settings: 
     add("email", {"to": "soc@example.com"}, name="Mail")
     settings.MAIL_IS_SET_UP = False
     assert "EMAIL_URL is not set" in page(administrator_client)
+
+
+def test_a_kind_that_this_version_does_not_know_is_shown_without_its_settings(
+    administrator_client: Client,
+) -> None:
+    one = Destination.objects.create(name="New", kind="later", settings={"token": "T0ken"})
+    here = f"/notifications/destinations/{one.pk}"
+    for path in ("/notifications", here):
+        told = page(administrator_client, path)
+        assert "no destinations of the kind later" in told
+        assert "T0ken" not in told
+    assert "T0ken" not in administrator_client.get("/notifications").content.decode()
+    url = reverse("notifications:change_destination", args=[one.pk])
+    assert administrator_client.post(url, {"per_hour": 1}).status_code == 302
+    assert Destination.objects.get().settings == {"token": "T0ken"}
+    assert administrator_client.post(f"{here}/remove").status_code == 302
+    assert not Destination.objects.present().exists()
