@@ -267,7 +267,9 @@ def _set_destination(
     plain = _merged(wanted, known, one.masked() if one else {})
     if wanted.kind == WEBHOOK and not plain.get(SECRET):
         plain[SECRET] = secrets[name] = new_secret()
-    plain = KINDS[wanted.kind].clean(plain)
+    plain = {key: text for key, value in plain.items() if (text := str(value or "").strip())}
+    if plain != known:
+        plain = KINDS[wanted.kind].clean(plain)  # that of Apprise starts a process
     if one and plain == known and one.per_hour == wanted.per_hour:
         return None
     one = one or Destination(name=name, kind=wanted.kind)
@@ -393,7 +395,13 @@ def _set_rule(name: str, wanted: RuleSettings | None, log: _Log) -> Notification
 
 
 def rotate(destination: Destination, *, by: Caller, at: datetime) -> str:
-    """Gives a webhook a new secret and returns it. The one before signs too, until `forget`."""
+    """Gives a webhook a new secret and returns it. The one before signs too, until `forget`.
+
+    Raises NotValid while an earlier rotation goes on: receivers may still use the secret before.
+    """
+    if destination.settings.get(PREVIOUS):
+        where = ("destinations", destination.name)
+        raise NotValid({where: "The secret is being rotated. End that rotation first."})
     secret = new_secret()
     settings = {SECRET: secret, PREVIOUS: destination.open_settings()[SECRET]}
     _change(destination, settings, by=by, at=at)
