@@ -137,7 +137,7 @@ def message_of(delivery: Delivery) -> Message:
     if delivery.rule and delivery.rule.each and "finding" in data:
         data = {"action_id": FIRST_ACTION_ID + delivery.pk, **data}
     return Message(
-        id=f"msg_{delivery.pk}",
+        id=delivery.message_id or f"msg_{delivery.pk}",
         title=delivery.title,
         text=delivery.text,
         url=delivery.url or None,
@@ -146,6 +146,7 @@ def message_of(delivery: Delivery) -> Message:
         resolved=delivery.resolves,
         at=delivery.created_at,
         data=data,
+        sums_up=delivery.sums_up,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Self, TypeVar
@@ -21,6 +22,17 @@ from storage.journal import JournalModel, JournalQuerySet
 NAME_MAX_LENGTH = 100
 NO_KEY = "ENCRYPTION_KEYS cannot decrypt its secrets. Restore the key, or enter them again."
 RANKS = {severity: rank for rank, severity in enumerate(Severity.values)}  # the lowest is 0
+
+
+# Keys of messages that sum up: no incident is opened for them, since nothing would end it.
+DIGEST = "digest:"
+HELD_BACK = "held back"
+REPEATS = "repeats:"
+
+
+def new_message_id() -> str:
+    """Returns an ID that is not used again, not even after a database was restored."""
+    return f"msg_{secrets.token_hex(16)}"
 
 
 class Trigger(models.TextChoices):
@@ -273,6 +285,9 @@ class Hold(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["rule", "key"], name="one_hold_for_each_key")
         ]
+        indexes = [
+            models.Index(fields=["until"], name="hold_to_tell", condition=Q(held__gt=0)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.held} held"
@@ -316,6 +331,8 @@ class Delivery(models.Model):
     )
     # Null for a test and for a message about what was held back.
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, null=True, related_name="deliveries")
+    # The same in each try. "" for messages of earlier versions.
+    message_id = models.CharField(max_length=40, default=new_message_id, db_default="")
     key = models.CharField(max_length=64)  # what it is about
     window = models.DateTimeField()  # the beginning of the time in which repeats are held
     title = models.TextField()
@@ -366,6 +383,11 @@ class Delivery(models.Model):
     def is_settled(self) -> bool:
         """Whether nothing more happens to it."""
         return self.settled_at is not None
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether it sums up what happened, so that nothing ends it."""
+        return self.key == HELD_BACK or self.key.startswith((DIGEST, REPEATS))
 
     @property
     def gives_up_at(self) -> datetime:
