@@ -148,7 +148,8 @@ class Destination(models.Model):
         except KeyError:  # another version knows the kind
             return dict.fromkeys(self.settings, HIDDEN)
         except encryption.NoKeyError:
-            return self.settings | dict.fromkeys(self._secrets() & self.settings.keys(), HIDDEN)
+            hidden = self._secrets()
+            return {k: HIDDEN if k in hidden else text for k, text in self.settings.items()}
 
     def _secrets(self) -> set[str]:
         """Raises KeyError for a kind that this version does not know."""

@@ -15,6 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from accounts.api_auth import Caller
+from actions.aws import probes
 from notifications import configuration
 from notifications.configuration import DestinationSettings, NotValid, RuleSettings
 from notifications.models import Destination, NotificationChange, Rule, Trigger
@@ -69,6 +70,13 @@ def set_up() -> None:
     Destination.objects.present().filter(name=name).update(follows_setting=True)
 
 
+def topics() -> list[str]:
+    """Returns the ARNs of all topics to which a rule that is on sends, for the self-test."""
+    rules = Rule.objects.present().filter(enabled=True)
+    found = Destination.objects.present().filter(kind=KIND, rules__in=rules).distinct()
+    return [arn for one in found if (arn := one.settings.get(FIELD))]
+
+
 def _was_set_up() -> bool:
     by_this = NotificationChange.objects.filter(changed_by_name=NAME, changed_by=None, client_id="")
     return by_this.exists()
@@ -79,3 +87,6 @@ def _free(model: type[Destination] | type[Rule], name: str) -> str:
     taken = set(model.objects.present().values_list("name", flat=True))
     names = (f"{name} {number}" if number else name for number in range(len(taken) + 1))
     return next(one for one in names if one not in taken)
+
+
+probes.topics.append(topics)

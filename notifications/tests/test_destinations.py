@@ -395,7 +395,7 @@ def test_sns_costs_a_bounded_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch)
     assert (answer.delivered, answer.retry) == (False, True)
 
 
-# --- Email --------------------------------------------------------------------------------------
+# --- E-mail ------------------------------------------------------------------------------------
 
 
 def test_each_address_gets_a_mail_of_its_own(smtp: MailServer) -> None:
@@ -438,7 +438,7 @@ def test_the_mail_server_costs_a_bounded_time(
 def test_without_a_mail_server_nothing_is_silently_dropped(settings: Settings) -> None:
     settings.MAIL_IS_SET_UP = False
     answer = KINDS["email"].send({"to": "soc@example.com"}, MESSAGE)
-    assert (answer.delivered, answer.text) == (False, "Email is not set up: EMAIL_URL is empty.")
+    assert (answer.delivered, answer.text) == (False, "E-mail is not set up: EMAIL_URL is empty.")
 
 
 # --- Apprise ------------------------------------------------------------------------------------

@@ -80,6 +80,10 @@ def test_a_topic_that_a_person_chose_stays(settings: Settings) -> None:
     settings.NOTIFY_TOPIC_ARN = f"{arn}-2"
     topic.set_up()
     assert Destination.objects.get().masked() == {"topic_arn": f"{arn}-chosen"}
+    assert topic.topics() == [f"{arn}-chosen"]  # which the self-test tries
+    rule = Rule.objects.get()
+    add_rule("finding", topic.NAME, name=rule.name, enabled=False)
+    assert topic.topics() == []
     assert Rule.objects.count() == 1
 
 
