@@ -17,11 +17,5 @@ class Migration(migrations.Migration):
                 db_default="", default=notifications.models.new_message_id, max_length=40
             ),
         ),
-        migrations.AddIndex(
-            model_name="hold",
-            index=models.Index(
-                condition=models.Q(("held__gt", 0)), fields=["until"], name="hold_to_tell"
-            ),
-        ),
         AppendOnly("notifications_deliveryattempt", retained=Retained("at")),
     ]
