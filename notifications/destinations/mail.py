@@ -23,7 +23,7 @@ from notifications.destinations.contract import (
     lines,
     printable,
 )
-from notifications.destinations.egress import TimedOut, within
+from serving.egress import TimedOut, within
 
 ADDRESSES = 20
 TEXT_LENGTH = 100_000  # characters
