@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -60,7 +61,12 @@ def test_the_filters_of_a_rule_select_findings(filters: dict[str, Any], is_told:
 
 def test_tags_are_read_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
-    monkeypatch.setattr(outbox, "tags_of", lambda finding: read.append(finding) or ())
+
+    def tags_of(finding: object) -> Sequence[str]:
+        read.append(finding)
+        return ()
+
+    monkeypatch.setattr(outbox, "tags_of", tags_of)
     add_webhook()
     add_rule(tags=["env=prod"])
     add_rule(name="other", tags=["env=dev"])

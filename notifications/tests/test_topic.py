@@ -99,7 +99,7 @@ def test_nothing_is_set_up_before_all_tables_are_there(settings: Settings) -> No
 
 def _newest() -> str:
     [(_, name)] = MigrationLoader(connection).graph.leaf_nodes("notifications")
-    return name
+    return str(name)
 
 
 def test_without_the_setting_nothing_is_set_up() -> None:
