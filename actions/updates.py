@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from django.core.cache import cache
 from packaging.version import InvalidVersion, Version
 
 from actions.metrics import version
+from serving import egress
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +127,7 @@ def fetched(url: str) -> bytes:
         host, port = parts.hostname, parts.port
         if not url.startswith("https://") or not host:
             raise ValueError
-        connection = http.client.HTTPSConnection(
-            host, port, timeout=TIMEOUT, context=ssl.create_default_context()
-        )
+        connection = _Connection(host, port)
     except (ValueError, http.client.InvalidURL):
         raise UpdateError("UPDATE_URL must be a valid URL that begins with https://.") from None
     timer, is_over = None, threading.Event()
@@ -143,6 +143,9 @@ def fetched(url: str) -> bytes:
             if response.status != 200:
                 raise UpdateError(f"The server answered with status {response.status}.")
             body = response.read(MAX_BYTES + 1)
+    except egress.Refused:
+        text = "UPDATE_URL leads to a private address that NOTIFY_ALLOWED_NETWORKS does not allow,"
+        raise UpdateError(f"{text} or to a port below 1024 other than 443.") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if is_over.is_set():
             raise UpdateError("The server took too long.") from None
@@ -157,6 +160,27 @@ def fetched(url: str) -> bytes:
     if len(body) > MAX_BYTES:
         raise UpdateError(f"The answer has more than {MAX_BYTES // 1024} KiB.")
     return body
+
+
+class _Connection(http.client.HTTPSConnection):
+    """A connection that cannot be led inside: `egress` checks the address, after DNS."""
+
+    def connect(self) -> None:
+        """Connects. Raises egress.Refused and other OSErrors."""
+        plain = egress.connect(
+            self.host,
+            self.port,
+            allowed=egress.networks(settings.NOTIFY_ALLOWED_NETWORKS),
+            is_encrypted=True,
+            deadline=time.monotonic() + TIMEOUT,
+        )
+        try:
+            plain.settimeout(TIMEOUT)
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
 
 
 def _cut(connected: socket.socket, is_over: threading.Event) -> None:

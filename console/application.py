@@ -22,6 +22,7 @@ from actions.models import MemberRole
 from actions.updates import Update
 from detectors.models import Bucket
 from findings.guardduty.links import console_of
+from notifications.models import Destination, Rule
 
 LISTED = 20  # roles that do not answer
 DAY = timedelta(days=1)
@@ -120,7 +121,7 @@ def path_states() -> list[PathState]:
     """Returns the paths of containment, and what else the portal uses in AWS."""
     others = {
         "Saved findings": ("SAVE_BUCKET", bool(settings.SAVE_BUCKET)),
-        "Notifications": ("NOTIFY_TOPIC_ARN", bool(settings.NOTIFY_TOPIC_ARN)),
+        "Notifications": ("notification rules", _notifies()),
         "Archive in GuardDuty": ("ARCHIVE_FINDINGS", settings.ARCHIVE_FINDINGS == "on"),
         "Member accounts": ("MEMBER_ACCOUNTS", _acts_in_others()),
     }
@@ -128,6 +129,12 @@ def path_states() -> list[PathState]:
         *(PathState(path.name, path.setting, path.is_set_up) for path in paths.PATHS),
         *(PathState(name, setting, is_up) for name, (setting, is_up) in others.items()),
     ]
+
+
+def _notifies() -> bool:
+    """Returns whether a rule that is on has a destination."""
+    rules = Rule.objects.present().filter(enabled=True)
+    return Destination.objects.present().filter(rules__in=rules).exists()
 
 
 def _acts_in_others() -> bool:

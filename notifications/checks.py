@@ -11,7 +11,8 @@ from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError
 
 from notifications.destinations import KINDS
-from notifications.models import Destination, Rule
+from notifications.models import NO_KEY, Destination, Rule
+from storage.encryption import NoKeyError
 
 
 @register(Tags.database)
@@ -47,6 +48,10 @@ def problem_of(destination: Destination) -> str:
     """Returns which setting of the portal keeps a destination from working, or ""."""
     if destination.kind not in KINDS:
         return f"This version has no destinations of the kind {destination.kind}."
+    try:
+        destination.open_settings()
+    except NoKeyError:
+        return NO_KEY
     if destination.kind == "email" and not settings.MAIL_IS_SET_UP:
         return "EMAIL_URL is not set, so the portal sends no e-mail."
     return ""

@@ -18,6 +18,7 @@ from findings.policy import StalePolicy
 from notifications.destinations import KINDS, BadDestination, new_secret
 from notifications.models import (
     NAME_MAX_LENGTH,
+    NO_KEY,
     OF_THE_PORTAL,
     Destination,
     NotificationChange,
@@ -262,16 +263,19 @@ def _set_destination(
         raise ValueError("The kind of a destination cannot change. Add another one.")
     before, known = None, {}
     if one:
-        before, known = destination_as_json(one), one.open_settings()
+        before, known = destination_as_json(one), _known(one, wanted)
     plain = _merged(wanted, known, one.masked() if one else {})
     if wanted.kind == WEBHOOK and not plain.get(SECRET):
         plain[SECRET] = secrets[name] = new_secret()
-    plain = KINDS[wanted.kind].clean(plain)
+    plain = {key: text for key, value in plain.items() if (text := str(value or "").strip())}
+    if plain != known:
+        plain = KINDS[wanted.kind].clean(plain)  # that of Apprise starts a process
     if one and plain == known and one.per_hour == wanted.per_hour:
         return None
     one = one or Destination(name=name, kind=wanted.kind)
     if plain != known:
         one.seal(plain)
+        one.follows_setting = False  # `topic.py` sets it again if it made the change
         one.failing_since = one.paused_until = None  # the new settings may work
         one.failures = 0
     one.per_hour = wanted.per_hour
@@ -283,6 +287,22 @@ def _set_destination(
     ]
     after = destination_as_json(one) | ({"new_secrets": hidden} if hidden else {})
     return log.change(NotificationChange.What.DESTINATION, name, before, after)
+
+
+def _known(one: Destination, wanted: DestinationSettings) -> dict[str, str]:
+    """Returns the stored settings, without those that no key decrypts if all of them are replaced.
+
+    Raises ValueError if one of them would be kept.
+    """
+    try:
+        return one.open_settings()
+    except encryption.NoKeyError:
+        masked = one.masked()
+        for each in KINDS[one.kind].fields:
+            is_new = wanted.settings.get(each.name, masked.get(each.name)) != masked.get(each.name)
+            if each.secret and each.name in masked and not is_new:
+                raise ValueError(NO_KEY) from None
+        return {}
 
 
 def _merged(
@@ -375,7 +395,13 @@ def _set_rule(name: str, wanted: RuleSettings | None, log: _Log) -> Notification
 
 
 def rotate(destination: Destination, *, by: Caller, at: datetime) -> str:
-    """Gives a webhook a new secret and returns it. The one before signs too, until `forget`."""
+    """Gives a webhook a new secret and returns it. The one before signs too, until `forget`.
+
+    Raises NotValid while an earlier rotation goes on: receivers may still use the secret before.
+    """
+    if destination.settings.get(PREVIOUS):
+        where = ("destinations", destination.name)
+        raise NotValid({where: "The secret is being rotated. End that rotation first."})
     secret = new_secret()
     settings = {SECRET: secret, PREVIOUS: destination.open_settings()[SECRET]}
     _change(destination, settings, by=by, at=at)

@@ -13,17 +13,19 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
 from notifications.destinations import KINDS, Answer, Message
 from notifications.models import (
+    NO_KEY,
     Delivery,
     DeliveryAttempt,
     Destination,
     State,
 )
+from storage.encryption import NoKeyError
 
 logger = logging.getLogger(__name__)
 
@@ -83,10 +85,17 @@ def deliver_due() -> int:
 
 @transaction.atomic
 def claim(at: datetime, *, busy: Collection[int], limit: int) -> list[Delivery]:
-    """Takes a lease on the first due message of each destination that is not busy or paused."""
+    """Takes a lease on the first due message of each destination that is not busy or paused.
+
+    Messages with one key go in order, so that no incident is resolved before it is opened.
+    """
     if limit < 1:
         return []
-    first = Delivery.objects.due(at).filter(destination=OuterRef("pk")).order_by("due_at", "pk")
+    older = Delivery.objects.pending().filter(
+        destination=OuterRef("destination"), key=OuterRef("key"), pk__lt=OuterRef("pk")
+    )
+    in_order = Delivery.objects.due(at).filter(~Exists(older))
+    first = in_order.filter(destination=OuterRef("pk")).order_by("due_at", "pk")
     tests = first.filter(is_test=True)
     found = Destination.objects.exclude(pk__in=busy).annotate(
         first=Subquery(first.values("pk")[:1]), test=Subquery(tests.values("pk")[:1])
@@ -108,10 +117,15 @@ def send(delivery: Delivery) -> Answer:
     """Sends a message once. Uses no database."""
     destination = delivery.destination
     kind = KINDS.get(destination.kind)
-    if destination.removed_at or kind is None:
+    if destination.removed_at:
         return Answer(False, False, None, "The destination was removed.")
+    if kind is None:  # a worker of another version may know it
+        return Answer(False, True, None, "This version has no such destinations.")
     try:
         return kind.send(destination.open_settings(), message_of(delivery))
+    except NoKeyError:  # somebody can restore the key
+        logger.error("Message %s waits: %s", delivery.pk, NO_KEY)
+        return Answer(False, True, None, NO_KEY)
     except Exception as error:  # a bug must not stop the others
         logger.exception("Message %s could not be sent.", delivery.pk)
         return Answer(False, True, None, f"Internal error: {type(error).__name__}.")
@@ -123,7 +137,7 @@ def message_of(delivery: Delivery) -> Message:
     if delivery.rule and delivery.rule.each and "finding" in data:
         data = {"action_id": FIRST_ACTION_ID + delivery.pk, **data}
     return Message(
-        id=f"msg_{delivery.pk}",
+        id=delivery.message_id or f"msg_{delivery.pk}",
         title=delivery.title,
         text=delivery.text,
         url=delivery.url or None,
@@ -132,6 +146,7 @@ def message_of(delivery: Delivery) -> Message:
         resolved=delivery.resolves,
         at=delivery.created_at,
         data=data,
+        sums_up=delivery.sums_up,
     )
 
 

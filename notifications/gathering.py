@@ -5,20 +5,27 @@ One transaction under a lock does it: any number of workers can call it, and a k
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from django.db import transaction
-from django.db.models import Count
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Count, QuerySet
 
 from actions.models import Reaction, ReactionKind
 from actions.models import State as ActionState
+from findings import retention
 from notifications import messages
 from notifications.messages import Known, Said
 from notifications.models import (
+    DIGEST,
+    HELD_BACK,
     OF_THE_PORTAL,
+    REPEATS,
     Delivery,
+    DeliveryAttempt,
     Destination,
     Hold,
     Notice,
@@ -28,7 +35,10 @@ from notifications.models import (
     When,
 )
 from notifications.outbox import digest
+from storage import bulk
 from storage.locks import advisory_lock
+
+logger = logging.getLogger(__name__)
 
 LOCK = "notifications.gather"
 BATCH = 1000  # notices in one transaction
@@ -37,17 +47,23 @@ FOR_ACTIONS = timedelta(seconds=15)
 HOUR = timedelta(hours=1)
 HOLDS = {"LOW": timedelta(hours=24), "MEDIUM": timedelta(hours=8)}  # all others for an hour
 KEPT = timedelta(days=30)  # what was taken from the outbox
+_T = TypeVar("_T")
 
 
 @transaction.atomic
 def gather(at: datetime) -> int:
-    """Makes messages of what is due. Returns how many notices it has looked at."""
+    """Makes messages of what is due. Returns how many notices it has looked at.
+
+    Notices of which no message can be made are logged and skipped: they stop no others.
+    """
     waiting = Notice.objects.filter(taken_at=None, ready_at__lte=at)
     held_back = Delivery.objects.filter(state=State.HELD)
-    if not waiting.exists() and not held_back.exists():  # as nearly always, without the lock
+    repeats = Hold.objects.filter(held__gt=0, until__lte=at)
+    # As nearly always, without the lock.
+    if not (waiting.exists() or held_back.exists() or repeats.exists()):
         return 0
     advisory_lock(LOCK)
-    _tell_what_was_held_back(at)
+    _tried(lambda: _tell_what_was_held_back(at), "what was held back")
     due = list(waiting.order_by("ready_at", "pk")[:BATCH])
     rules = {rule.pk: rule for rule in Rule.objects.filter(pk__in={one.rule_id for one in due})}
     by_rule: dict[int, list[Notice]] = defaultdict(list)
@@ -55,14 +71,40 @@ def gather(at: datetime) -> int:
         by_rule[one.rule_id].append(one)
     count = 0
     for pk, notices in by_rule.items():
-        rule = rules[pk]
-        if not rule.tells:
-            _take(notices, at)
-        elif rule.when == When.NOW:
-            count += _at_once(rule, notices, at)
-        else:
-            count += _sum_up(rule, notices, at)
+        count += _told(rules[pk], notices, at)
+    if len(due) < BATCH:  # or a later message may count them
+        _tried(lambda: _tell_repeats(repeats, at), "repeats")
     return count
+
+
+def _told(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
+    """Makes messages of the notices of a rule; one by one if that fails for all together."""
+    if not rule.tells:
+        _take(notices, at)
+        return 0
+    tell = _at_once if rule.when == When.NOW else _sum_up
+    about = f"{len(notices)} notices of rule {rule.pk}"
+    if (count := _tried(lambda: tell(rule, notices, at), about)) is not None:
+        return count
+    if rule.when == When.NOW and len(notices) > 1:
+        return sum(_told(rule, [one], at) for one in notices)
+    _take(notices, at)
+    return len(notices)
+
+
+def _tried(work: Callable[[], _T], about: str) -> _T | None:
+    """Returns the result of the work, or logs an error, undoes its changes and returns None.
+
+    Raises what only another try can mend: errors of the database itself.
+    """
+    try:
+        with transaction.atomic():
+            return work()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("Notifications: no message can be made of %s.", about)
+        return None
 
 
 def _take(notices: Collection[Notice], at: datetime) -> None:
@@ -167,6 +209,29 @@ def _without_repeats(
     return told, repeats, held
 
 
+def _tell_repeats(over: QuerySet[Hold], at: datetime) -> int:
+    """Tells how many repeats were held in a time that is over, if no message has counted them."""
+    post = Post(at)
+    counts: dict[tuple[Rule, str, str, str], int] = defaultdict(int)
+    for hold in over.select_related("rule").order_by("pk")[:BATCH]:
+        rule = hold.rule
+        if rule.tells and (end := rule.quiet_until(at)):
+            hold.until = end
+        else:
+            last = Notice.objects.filter(rule=rule, key=hold.key).order_by("pk").last()
+            if last and rule.tells:
+                counts[rule, last.what, last.account_id, last.severity] += hold.held
+            hold.held = 0
+        hold.save(update_fields=["held", "until"])
+    for (rule, what, account_id, severity), count in counts.items():
+        said = messages.of_repeats(rule, what, account_id, severity, count)
+        key = REPEATS + digest(what, account_id, severity)
+        destinations = rule.destinations.present().order_by("pk")
+        post.add(said, destinations, rule=rule, key=key, window=at)
+    post.send()
+    return len(post.deliveries)
+
+
 # Digests
 
 
@@ -186,7 +251,7 @@ def _sum_up(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
     )
     post = Post(at)
     destinations = rule.destinations.present().order_by("pk")
-    key = f"digest:{notices[0].pk}"
+    key = f"{DIGEST}{notices[0].pk}"
     post.add(
         messages.of_digest(rule, counts),
         destinations,
@@ -258,7 +323,7 @@ def room(destination: Destination, at: datetime) -> int:
     return destination.per_hour - sent.exclude(state__in=held).count()
 
 
-def _tell_what_was_held_back(at: datetime) -> None:
+def _tell_what_was_held_back(at: datetime) -> int:
     """Sends one message about all that a limit held back, once the limit leaves room."""
     held = Delivery.objects.filter(state=State.HELD)
     counts: Mapping[int, int] = dict(
@@ -272,11 +337,22 @@ def _tell_what_was_held_back(at: datetime) -> None:
         titles = list(its.order_by("pk").values_list("title", flat=True)[: messages.LISTED])
         said = messages.of_held_back(titles, counts[destination.pk], per_hour=destination.per_hour)
         its.settle(State.SUMMED_UP, at=at)
-        post.add(said, [destination], rule=None, key="held back", window=at)
+        post.add(said, [destination], rule=None, key=HELD_BACK, window=at)
     post.send()
+    return len(post.deliveries)
 
 
 def forget(at: datetime) -> None:
-    """Deletes what was taken from the outbox long ago, and holds that are over."""
+    """Deletes what was taken from the outbox long ago, holds that are over, and old messages.
+
+    Messages, with their tries, are kept for as long as findings: RETENTION_DAYS.
+    """
     Notice.objects.filter(taken_at__lt=at - KEPT).delete()
     Hold.objects.filter(until__lt=at - KEPT).delete()
+    if (begin := retention.shown_begin(at)) is None:
+        return
+    old = Delivery.objects.filter(created_at__lt=begin, settled_at__lt=begin).order_by("created_at")
+    while pks := list(old.values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            bulk.delete(DeliveryAttempt, "delivery_id", pks)
+            bulk.delete(Delivery, "id", pks)

@@ -24,6 +24,10 @@ class Facts(Protocol):
         """The names of all entities that it names."""
 
     @property
+    def tags(self) -> Iterable[str]:
+        """The tags of its resources, as key=value."""
+
+    @property
     def account_id(self) -> str:
         """The AWS account; "" if it is in none."""
 
@@ -37,7 +41,7 @@ def matches(rule: Rule, facts: Facts) -> bool:
         _any(rule.types, [finding.finding_type if finding else ""])
         and _any(rule.accounts, [facts.account_id])
         and (not rule.entities or _any(rule.entities, facts.entities))
-        and (not rule.tags or _any(map(_as_pair, rule.tags), tags_of(finding)))
+        and (not rule.tags or _any(map(_as_pair, rule.tags), facts.tags))
     )
 
 

@@ -214,6 +214,20 @@ def of_digest(rule: Rule, counts: Sequence[Mapping[str, Any]]) -> Said:
     return Said(f"{rule.name}: {title}", "\n".join(lines), url, severity, data)
 
 
+def of_repeats(rule: Rule, what: str, account_id: str, severity: str, count: int) -> Said:
+    """Returns the word about repeats that were held, and that no other message has counted."""
+    parts = [severity, what or "Unparsed finding", f"in {account_id}" if account_id else ""]
+    title = f"{count} more: {' '.join(filter(None, parts))}"
+    query = urlencode({k: v for k, v in {"type": what, "account": account_id}.items() if v})
+    url = f"{settings.PORTAL_URL}{reverse('findings:events')}?{query}"
+    data = _data(rule, severity, count, url) | {
+        "repeats": count,
+        "finding_type": what,
+        "account_id": account_id,
+    }
+    return Said(title, f"{count} repeats were held since the last message.", url, severity, data)
+
+
 def of_held_back(titles: Sequence[str], count: int, *, per_hour: int) -> Said:
     """Returns the word about messages that the limit of a destination held back."""
     messages = "1 message was" if count == 1 else f"{count} messages were"

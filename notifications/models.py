@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Self, TypeVar
@@ -13,12 +14,25 @@ from django.db.models import Q
 
 from findings.catalogue import Severity
 from notifications.destinations import KINDS
+from notifications.destinations.contract import HIDDEN
 from storage import encryption
 from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 from storage.journal import JournalModel, JournalQuerySet
 
 NAME_MAX_LENGTH = 100
+NO_KEY = "ENCRYPTION_KEYS cannot decrypt its secrets. Restore the key, or enter them again."
 RANKS = {severity: rank for rank, severity in enumerate(Severity.values)}  # the lowest is 0
+
+
+# Keys of messages that sum up: no incident is opened for them, since nothing would end it.
+DIGEST = "digest:"
+HELD_BACK = "held back"
+REPEATS = "repeats:"
+
+
+def new_message_id() -> str:
+    """Returns an ID that is not used again, not even after a database was restored."""
+    return f"msg_{secrets.token_hex(16)}"
 
 
 class Trigger(models.TextChoices):
@@ -114,9 +128,9 @@ class Destination(models.Model):
         return KINDS[self.kind].label if self.kind in KINDS else self.kind
 
     def open_settings(self) -> dict[str, str]:
-        """Returns the settings, decrypted."""
+        """Returns the settings, decrypted. Raises encryption.NoKeyError."""
         return {
-            name: encryption.decrypt(value) if name in self._secrets() else value
+            name: encryption.opened(value) if name in self._secrets() else value
             for name, value in self.settings.items()
         }
 
@@ -128,10 +142,17 @@ class Destination(models.Model):
         }
 
     def masked(self) -> dict[str, str]:
-        """Returns the settings with masked secrets."""
-        return KINDS[self.kind].masked(self.open_settings())
+        """Returns the settings with masked secrets; all of them if they cannot be read."""
+        try:
+            return KINDS[self.kind].masked(self.open_settings())
+        except KeyError:  # another version knows the kind
+            return dict.fromkeys(self.settings, HIDDEN)
+        except encryption.NoKeyError:
+            hidden = self._secrets()
+            return {k: HIDDEN if k in hidden else text for k, text in self.settings.items()}
 
     def _secrets(self) -> set[str]:
+        """Raises KeyError for a kind that this version does not know."""
         return {field.name for field in KINDS[self.kind].fields if field.secret}
 
 
@@ -265,6 +286,9 @@ class Hold(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["rule", "key"], name="one_hold_for_each_key")
         ]
+        indexes = [
+            models.Index(fields=["until"], name="hold_to_tell", condition=Q(held__gt=0)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.held} held"
@@ -308,6 +332,8 @@ class Delivery(models.Model):
     )
     # Null for a test and for a message about what was held back.
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, null=True, related_name="deliveries")
+    # The same in each try. "" for messages of earlier versions.
+    message_id = models.CharField(max_length=40, default=new_message_id, db_default="")
     key = models.CharField(max_length=64)  # what it is about
     window = models.DateTimeField()  # the beginning of the time in which repeats are held
     title = models.TextField()
@@ -358,6 +384,11 @@ class Delivery(models.Model):
     def is_settled(self) -> bool:
         """Whether nothing more happens to it."""
         return self.settled_at is not None
+
+    @property
+    def sums_up(self) -> bool:
+        """Whether it sums up what happened, so that nothing ends it."""
+        return self.key == HELD_BACK or self.key.startswith((DIGEST, REPEATS))
 
     @property
     def gives_up_at(self) -> datetime:

@@ -20,7 +20,7 @@ from actions.models import State as ActionState
 from findings.guardduty.parser import ParsedFinding
 from findings.ingest import New
 from findings.models import Finding
-from notifications.matching import matches
+from notifications.matching import matches, tags_of
 from notifications.models import OF_ACTIONS, Notice, Rule, Trigger
 from storage import bulk
 from storage.instants import human
@@ -62,6 +62,10 @@ class OfFinding:
     def account_id(self) -> str:
         return self.new.finding.account_id
 
+    @cached_property
+    def tags(self) -> Sequence[str]:
+        return tags_of(self.finding)
+
     @property
     def entities(self) -> Iterable[str]:
         return [one.name for one in self.new.parsed.entities] if self.new.parsed else ()
@@ -87,6 +91,10 @@ class OfAction:
     @property
     def account_id(self) -> str:
         return self.finding.account_id if self.finding else self.reaction.account_id
+
+    @cached_property
+    def tags(self) -> Sequence[str]:
+        return tags_of(self.finding)
 
     @cached_property
     def entities(self) -> Iterable[str]:

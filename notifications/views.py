@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import messages
@@ -33,6 +34,7 @@ may_change_destinations = permission_required(
 
 HERE = "api:get_notifications"  # the page and the API resource share a URL
 SHOWN = 25
+WAITS = timedelta(minutes=1)  # for the answer to a test
 
 
 @require_safe
@@ -156,6 +158,8 @@ def _destination(
 ) -> HttpResponse:
     kind: Kind | None = KINDS.get(one.kind)
     newest = _newest(destination=one)
+    waiting = [each for each in newest if each.is_test and not each.is_settled]
+    late = bool(waiting) and waiting[0].created_at < timezone.now() - WAITS
     context = {
         "destination": one,
         "masked": _labelled(one),
@@ -167,10 +171,9 @@ def _destination(
         "has_previous": bool(one.settings.get(configuration.PREVIOUS)),
         "may_change": request.user.has_perm("notifications.change_destination") and kind,
         "form": form or (DestinationForm(kind=kind, destination=one) if kind else None),
-        # Without a script, the page asks again until a test is answered.
-        "waits": not secret
-        and request.method != "POST"
-        and any(each.is_test and not each.is_settled for each in newest),
+        # Without a script, the page asks again until a test is answered, for a minute.
+        "waits": waiting and not late and not secret and request.method != "POST",
+        "late": late,
     }
     response = render(request, "notifications/destination.html", context)
     if secret:
@@ -179,7 +182,8 @@ def _destination(
 
 
 def _labelled(one: Destination) -> list[tuple[str, str]]:
-    labels = {field.name: field.label for field in KINDS[one.kind].fields}
+    kind = KINDS.get(one.kind)
+    labels = {field.name: field.label for field in kind.fields} if kind else {}
     return [(labels.get(name, name), value) for name, value in one.masked().items()]
 
 
@@ -190,6 +194,8 @@ def _labelled(one: Destination) -> list[tuple[str, str]]:
 def change_destination(request: HttpRequest, pk: int) -> HttpResponse:
     """Changes the settings of a destination."""
     one = _present(pk)
+    if one.kind not in KINDS:
+        return redirect("notifications:destination", pk)
     form = DestinationForm(request.POST, kind=KINDS[one.kind], destination=one)
     if form.is_valid() and _is_saved(request, form, destinations={one.name: form.settings()}):
         messages.success(request, f"{one.name} is saved.")
@@ -213,7 +219,11 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     one = _present(pk)
     if one.kind != WEBHOOK:
         return redirect("notifications:destination", pk)
-    secret = configuration.rotate(one, by=_caller(request), at=timezone.now())
+    try:
+        secret = configuration.rotate(one, by=_caller(request), at=timezone.now())
+    except NotValid as refused:
+        messages.error(request, str(refused))
+        return redirect("notifications:destination", pk)
     return _destination(request, _present(pk), secret=secret)
 
 

@@ -29,6 +29,10 @@ PREFIX = "fernet:"
 others: dict[str, Callable[[], int]] = {}
 
 
+class NoKeyError(Exception):
+    """No key in ENCRYPTION_KEYS decrypts a stored secret. It can come back, so nothing is lost."""
+
+
 @sensitive_variables()
 def encrypt(text: str) -> str:
     """Return the text encrypted with the first key. The result starts with `PREFIX`."""
@@ -41,13 +45,22 @@ def decrypt(stored: str) -> str:
 
     If no key decrypts it, logs an error and returns a random secret, which matches no code.
     """
+    try:
+        return opened(stored)
+    except NoKeyError:
+        logger.error("ENCRYPTION_KEYS cannot decrypt a stored secret. Restore the key.")
+        return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+@sensitive_variables()
+def opened(stored: str) -> str:
+    """Return the decrypted text as `decrypt` does. Raises NoKeyError if no key decrypts it."""
     if not stored.startswith(PREFIX):
         return stored
     try:
         return _fernet().decrypt(stored.removeprefix(PREFIX)).decode()
     except InvalidToken:
-        logger.error("ENCRYPTION_KEYS cannot decrypt a stored secret. Restore the key.")
-        return base64.b32encode(secrets.token_bytes(20)).decode()
+        raise NoKeyError from None
 
 
 @sensitive_variables()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from serving import sqs
 
 # One attempt, so that a service that does not respond delays the others little.
 QUICK = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
+TOPICS = 20
 ROLES = 200  # member accounts, the most that one test tries
 
 # The permission that an operation needs, by the operation as boto3 names it.
@@ -42,6 +43,10 @@ PERMISSIONS = {
 }
 _DENIED = re.compile(r"AccessDenied|AuthorizationError|Unauthorized|Forbidden|^403$")
 _NAMED = re.compile(r"not authorized to perform:? ([a-z0-9-]+:\w+)", re.IGNORECASE)
+
+
+# Of apps above: functions that return the ARNs of topics to which they send.
+topics: list[Callable[[], Iterable[str]]] = []
 
 
 class _Try(NamedTuple):
@@ -116,7 +121,9 @@ def _tries(session: boto3.Session) -> Iterator[_Try]:
     archive = settings.ARCHIVE_BUCKET.partition("/")[0]
     for name, bucket in (("saved findings", settings.SAVE_BUCKET), ("the archive", archive)):
         yield _Try(f"Bucket of {name}", bucket, partial(_bucket, session, bucket))
-    yield _Try("Topic of notifications", settings.NOTIFY_TOPIC_ARN, lambda: _topic(session))
+    arns = sorted({arn for found in topics for arn in found()})
+    for arn in arns[:TOPICS] or [""]:
+        yield _Try("Topic of notifications", arn, partial(_topic, session, arn))
     ids = list(islice(_member_accounts(), ROLES))
     for account_id in ids:
         yield _Try(f"Role {members.ROLE}", account_id, role(account_id))
@@ -138,8 +145,7 @@ def _bucket(session: boto3.Session, name: str) -> str:
     return f"It is in {answer.get('LocationConstraint') or 'us-east-1'}."
 
 
-def _topic(session: boto3.Session) -> str:
-    arn = settings.NOTIFY_TOPIC_ARN
+def _topic(session: boto3.Session, arn: str) -> str:
     client: Any = session.client("sns", region_name=region_of(arn) or None, config=QUICK)
     attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
     return f"{attributes.get('SubscriptionsConfirmed', 0)} subscriptions are confirmed."

@@ -35,7 +35,7 @@ READS = {
 
 
 @pytest.fixture
-def deployment(cloud: Cloud, settings: Settings) -> Settings:
+def deployment(cloud: Cloud, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings of a deployment with all that the portal uses in AWS."""
     place = {"LocationConstraint": aws.REGION}
     for name in ("evidence", "history"):
@@ -45,7 +45,8 @@ def deployment(cloud: Cloud, settings: Settings) -> Settings:
     settings.BLOCK_DOMAIN_LISTS = [cloud.domain_list()]
     settings.SAVE_BUCKET = "evidence"
     settings.ARCHIVE_BUCKET = "history/of/findings"
-    settings.NOTIFY_TOPIC_ARN, _ = cloud.topic_with_queue()
+    settings.NOTIFY_TOPIC_ARN = topic = cloud.topic_with_queue()[0]
+    monkeypatch.setattr(probes, "topics", [lambda: [topic]])
     settings.FINDINGS_QUEUE_URL = cloud.queue()
     settings.MEMBER_ACCOUNTS = [MEMBER]
     cloud.more.members[MEMBER] = "threatreaction-123456789012"

@@ -112,6 +112,7 @@ def vendor(
 ) -> Iterator[Vendor]:
     """A server that the worker trusts, at UPDATE_URL."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    settings.NOTIFY_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     server = Vendor(("127.0.0.1", 0), Answers)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -152,6 +153,13 @@ def test_a_slow_answer_is_cut_off(vendor: Vendor, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(updates, "LONGEST", 0.3)
     with pytest.raises(UpdateError, match="The server took too long"):
         fetched(at(vendor, "/slow"))
+
+
+def test_a_private_address_is_not_reached(vendor: Vendor, settings: Settings) -> None:
+    settings.NOTIFY_ALLOWED_NETWORKS = []
+    with pytest.raises(UpdateError, match="private address"):
+        fetched(at(vendor, "/latest.json"))
+    assert vendor.asked == 0
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from notifications.destinations.egress import Network, Refused, may_connect, networks
 from notifications.destinations.https import failure, of_status, status_line
+from serving.egress import Network, Refused, may_connect, networks
 
 MEMORY = 2 * 1024**3  # bytes of address space, which an answer without end cannot exceed
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -31,6 +31,7 @@ class Message:
     `id` is the same for each attempt. `key` is what the message is about: an incident has one key.
     `severity` is CRITICAL, HIGH, MEDIUM, LOW or "". `url` is the page of the portal about it.
     `resolved` ends an incident. `data` is JSON: the whole body for a webhook and an SNS topic.
+    `sums_up` says that no incident is opened, since nothing would end it.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Message:
     resolved: bool
     at: datetime
     data: Mapping[str, Any]
+    sums_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from notifications.destinations.contract import (
     printable,
     without_secrets,
 )
-from notifications.destinations.egress import (
+from serving.egress import (
     Network,
     Refused,
     TimedOut,

@@ -23,7 +23,7 @@ from notifications.destinations.contract import (
     lines,
     printable,
 )
-from notifications.destinations.egress import TimedOut, within
+from serving.egress import TimedOut, within
 
 ADDRESSES = 20
 TEXT_LENGTH = 100_000  # characters
@@ -34,7 +34,7 @@ class Mail(Kind):
     """Sends each address a mail of its own, so that no reader sees the others."""
 
     name = "email"
-    label = "Email"
+    label = "E-mail"
     fields = (Field("to", "Addresses", f"Up to {ADDRESSES} addresses, separated by commas."),)
 
     def cleaned(self, name: str, value: str) -> str:
@@ -49,7 +49,7 @@ class Mail(Kind):
                     raise ValidationError("")
                 validate_email(address)
             except ValidationError:
-                msg = f"Address {number} is not an email address."
+                msg = f"Address {number} is not an e-mail address."
                 raise ValueError(msg) from None
         return ", ".join(addresses)
 
@@ -59,7 +59,7 @@ class Mail(Kind):
         Another attempt sends mails with the same Message-ID.
         """
         if not django_settings.MAIL_IS_SET_UP:
-            return failed("Email is not set up: EMAIL_URL is empty.", retry=True)
+            return failed("E-mail is not set up: EMAIL_URL is empty.", retry=True)
         addresses = settings["to"].split(", ")
         try:
             return within(SEND_FOR, lambda: _send(addresses, message))

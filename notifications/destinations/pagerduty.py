@@ -37,7 +37,7 @@ _ROUTING_KEY = re.compile(r"[A-Za-z0-9]{32}")
 
 
 class PagerDuty(Kind):
-    """Opens an incident for each key, and resolves it."""
+    """Opens an incident for each key, and resolves it. What sums up is sent as a change event."""
 
     name = "pagerduty"
     label = "PagerDuty"
@@ -69,13 +69,29 @@ class PagerDuty(Kind):
         return value
 
     def send(self, settings: Mapping[str, str], message: Message) -> Answer:
-        """Triggers or resolves the incident of `message.key`."""
+        """Triggers or resolves the incident of `message.key`, or sends a change event."""
         key = settings["routing_key"]
-        return post_json(
-            ENDPOINTS[settings.get("region", "us")],
-            json.dumps(_event(key, message)),
-            secrets=[key],
-        )
+        url = ENDPOINTS[settings.get("region", "us")]
+        if message.sums_up:
+            url = url.replace("/v2/enqueue", "/v2/change/enqueue")
+        body = _change(key, message) if message.sums_up else _event(key, message)
+        return post_json(url, json.dumps(body), secrets=[key])
+
+
+def _change(routing_key: str, message: Message) -> dict[str, Any]:
+    """Returns an event that shows on the service, and opens nothing."""
+    return {
+        "routing_key": routing_key,
+        "payload": {
+            "summary": printable(message.title, SUMMARY_LENGTH) or "Threat Reaction",
+            "source": str(urlsplit(django_settings.PORTAL_URL).hostname),
+            "timestamp": iso(message.at, timespec="milliseconds"),
+            "custom_details": {"text": lines(message.text, TEXT_LENGTH)},
+        },
+        "links": [
+            {"href": message.url or django_settings.PORTAL_URL, "text": "Open in Threat Reaction"}
+        ],
+    }
 
 
 def _event(routing_key: str, message: Message) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from notifications.destinations.contract import (
     delivered,
     failed,
 )
-from notifications.destinations.egress import TimedOut, within
+from serving.egress import TimedOut, within
 
 BODY_LENGTH = 250_000  # bytes; SNS accepts 256 KiB with the attributes
 _ARN = re.compile(

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from license.models import License
-from notifications.destinations import new_secret
+from notifications import configuration
+from notifications.configuration import DestinationSettings
+from notifications.destinations import by_apprise, new_secret
 from notifications.models import Delivery, Destination, NotificationChange, Rule
+from notifications.tests.telling import PROGRAM
 from storage import journal
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +140,16 @@ def test_secrets_survive_a_rotation_of_the_encryption_keys(
     call_command("rotateencryptionkey")
     settings.ENCRYPTION_KEYS = ["new"]
     assert Destination.objects.get().open_settings()["url"] == URL
+
+
+def test_a_repeated_change_does_not_start_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Destination(name="Chat", kind="apprise")
+    one.seal({"url": "ntfys://ntfy.example.com/topic"})
+    one.save()
+    monkeypatch.setattr(by_apprise, "_run", None)  # an error if it is called
+    same = DestinationSettings("apprise", {"url": "ntfys://ntfy.example.com/topic "})
+    for wanted in (same, DestinationSettings("apprise", {})):
+        changes = configuration.set_notifications(
+            rules={}, destinations={"Chat": wanted}, by=PROGRAM, at=timezone.now()
+        )
+        assert changes.changed == []

@@ -16,13 +16,17 @@ import time_machine
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
 
 from actions.tests.attacks import arrive, attack
 from findings.models import Finding
 from notifications import delivery
+from notifications.checks import problem_of
+from notifications.configuration import NotValid
 from notifications.delivery import Sender
-from notifications.models import Delivery, DeliveryAttempt, Destination, Notice
+from notifications.destinations.contract import HIDDEN
+from notifications.models import NO_KEY, Delivery, DeliveryAttempt, Destination, Notice
 from notifications.tests.receiver import Receiver, receiver
 from notifications.tests.telling import add_rule, add_webhook, deliver, gather
 from tests.at_once import at_once
@@ -187,6 +191,53 @@ def test_two_workers_send_each_message_once(webhook_server: Receiver) -> None:
     assert len(told) == 6
     assert len(set(told)) == 6
     assert states() == ["delivered"] * 6
+
+
+@pytest.mark.every_database
+def test_a_resolve_waits_for_its_trigger(webhook_server: Receiver) -> None:
+    add_webhook(webhook_server.url)
+    now = timezone.now()
+    for resolves, due_at in ((False, now + timedelta(minutes=1)), (True, now)):
+        Delivery.objects.create(
+            destination=Destination.objects.get(),
+            key="breaker",
+            window=now,
+            title="Trip",
+            text="Trip",
+            data={"resolves": resolves},
+            resolves=resolves,
+            created_at=now,
+            due_at=due_at,
+        )
+    assert delivery.deliver_due() == 0
+    with later(minutes=2):
+        assert delivery.deliver_due() == 2
+    told = [json.loads(one.body)["resolves"] for one in webhook_server.requests]
+    assert told == [False, True]
+
+
+def test_without_its_key_a_message_waits_and_the_destination_says_why(
+    webhook_server: Receiver, settings: Settings
+) -> None:
+    add_webhook(webhook_server.url)
+    add_rule()
+    arrive(attack(1))
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = ["another"]
+    deliver()
+    assert not webhook_server.requests
+    assert states() == ["pending"]
+    assert NO_KEY in DeliveryAttempt.objects.get().answer
+    one = Destination.objects.get()
+    assert one.failing_since
+    assert problem_of(one) == NO_KEY  # on the pages, and in `manage.py check`
+    assert set(one.masked().values()) == {HIDDEN}
+    with pytest.raises(NotValid, match="Restore the key"):
+        add_webhook("https://other.example")
+    settings.ENCRYPTION_KEYS = keys
+    with later(seconds=6):
+        deliver()
+    assert states() == ["delivered"]
 
 
 def test_a_removed_destination_gets_nothing(webhook_server: Receiver) -> None:

@@ -328,6 +328,18 @@ def test_pagerduty_opens_and_resolves_one_incident(
     assert kind.send(settings, MESSAGE).text == "HTTP 400 Bad Request."
 
 
+def test_what_sums_up_opens_no_incident(
+    loopback: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pagerduty.ENDPOINTS, "us", loopback.url + "/v2/enqueue")
+    loopback.status = 202
+    digest = replace(MESSAGE, key="digest:1", sums_up=True)
+    assert KINDS["pagerduty"].send({"routing_key": ROUTING_KEY}, digest).delivered
+    assert loopback.requests[0].path == "/v2/change/enqueue"
+    assert posted(loopback)["payload"]["summary"] == MESSAGE.title
+    assert "event_action" not in posted(loopback)
+
+
 def test_a_long_key_of_an_incident_stays_the_same(
     loopback: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,7 +395,7 @@ def test_sns_costs_a_bounded_time(cloud: Cloud, monkeypatch: pytest.MonkeyPatch)
     assert (answer.delivered, answer.retry) == (False, True)
 
 
-# --- Email --------------------------------------------------------------------------------------
+# --- E-mail ------------------------------------------------------------------------------------
 
 
 def test_each_address_gets_a_mail_of_its_own(smtp: MailServer) -> None:
@@ -426,7 +438,7 @@ def test_the_mail_server_costs_a_bounded_time(
 def test_without_a_mail_server_nothing_is_silently_dropped(settings: Settings) -> None:
     settings.MAIL_IS_SET_UP = False
     answer = KINDS["email"].send({"to": "soc@example.com"}, MESSAGE)
-    assert (answer.delivered, answer.text) == (False, "Email is not set up: EMAIL_URL is empty.")
+    assert (answer.delivered, answer.text) == (False, "E-mail is not set up: EMAIL_URL is empty.")
 
 
 # --- Apprise ------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pytest_django.fixtures import Settings
 
-from notifications.destinations import KINDS, egress, https
-from notifications.destinations.egress import may_connect, networks
+from notifications.destinations import KINDS, https
 from notifications.tests.receiver import Receiver, receiver
 from notifications.tests.test_destinations import MESSAGE
+from serving import egress
+from serving.egress import may_connect, networks
 
 PUBLIC = "93.184.215.14"
 

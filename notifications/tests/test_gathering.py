@@ -16,7 +16,8 @@ from actions.models import Reaction, State, Trip
 from actions.tests.attacks import arrive, attack, set_action
 from findings import triage
 from findings.models import Finding, TriageEntry
-from notifications.models import Delivery, Notice
+from notifications import gathering
+from notifications.models import Delivery, DeliveryAttempt, Destination, Notice
 from notifications.tests.telling import PROGRAM, add, add_rule, add_webhook, deliver, gather
 
 pytestmark = pytest.mark.django_db
@@ -211,6 +212,55 @@ def test_a_reset_breaker_ends_its_incident(operator: User) -> None:
         ("breaker", False),
         ("breaker", True),
     ]
+
+
+def test_repeats_are_counted_when_their_time_ends() -> None:
+    add_webhook()
+    add_rule()
+    for minutes in (0, 1, 2):
+        with at(NOON + timedelta(minutes=minutes)):
+            again(minutes)
+            gather()
+    assert told_at(NOON + 0.9 * HOUR) == [ONE]
+    assert told_at(NOON + HOUR, NOON + 2 * HOUR) == [ONE, f"2 more: {ONE}"]
+    assert Delivery.objects.latest("pk").sums_up
+    assert told_at(NOON + 9 * HOUR) == [ONE, f"2 more: {ONE}"]
+
+
+@pytest.mark.every_database
+def test_old_messages_go_with_their_tries_and_no_id_comes_twice(settings: Settings) -> None:
+    settings.RETENTION_DAYS = "90"
+    add_webhook()
+    one, now = Destination.objects.get(), timezone.now()
+    for days in (92, 92, 80):
+        then = now - timedelta(days=days)
+        told = Delivery.objects.create(
+            destination=one, key="test", window=then, title="T", text="T", is_test=True,
+            state="delivered", created_at=then, settled_at=then,
+        )  # fmt: skip
+        DeliveryAttempt.objects.create(delivery=told, at=then, delivered=True, answer="HTTP 200")
+    ids = set(Delivery.objects.values_list("message_id", flat=True))
+    assert len(ids) == 3
+    gathering.forget(now)
+    assert Delivery.objects.get().created_at == DeliveryAttempt.objects.get().at == then
+    settings.RETENTION_DAYS = "0"
+    gathering.forget(now + timedelta(days=1000))
+    assert Delivery.objects.exists()
+
+
+def test_a_bad_notice_stops_no_others(caplog: pytest.LogCaptureFixture) -> None:
+    add_webhook()
+    add_rule("breaker", name="breaker")
+    add_rule()
+    with at(NOON):
+        trip()
+        bad = Notice.objects.get()
+        bad.pk, bad.event, bad.about = None, "bad", {}  # as no version writes it
+        bad.save()
+        again(1)
+        assert gather() == ["The circuit breaker tripped: containment has stopped", ONE]
+    assert not Notice.objects.filter(taken_at=None).exists()
+    assert "KeyError" in caplog.text
 
 
 def test_what_a_rule_would_tell_that_is_off_now_is_dropped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from actions import breaker
 from actions.models import Reaction, State
 from actions.tests.attacks import arrive, attack, set_action
 from findings.models import Finding
+from notifications import outbox
 from notifications.models import Notice
 from notifications.tests.telling import add_rule, add_webhook
 
@@ -55,6 +57,21 @@ def test_the_filters_of_a_rule_select_findings(filters: dict[str, Any], is_told:
     resource = {"instanceDetails": {"instanceId": "i-0123456789abcdef0", "tags": tags}}
     arrive(attack(1, resource=resource))
     assert Notice.objects.exists() == is_told
+
+
+def test_tags_are_read_once_for_all_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+
+    def tags_of(finding: object) -> Sequence[str]:
+        read.append(finding)
+        return ()
+
+    monkeypatch.setattr(outbox, "tags_of", tags_of)
+    add_webhook()
+    add_rule(tags=["env=prod"])
+    add_rule(name="other", tags=["env=dev"])
+    arrive(attack(1))
+    assert len(read) == 1
 
 
 def statements() -> list[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -76,6 +77,10 @@ def test_a_test_shows_the_answer(administrator_client: Client, webhook_server: R
     here = f"/notifications/destinations/{one.pk}"
     administrator_client.post(f"{here}/test")
     assert 'http-equiv="refresh"' in page(administrator_client, here)
+    with time_machine.travel(timezone.now() + timedelta(seconds=70)):
+        told = page(administrator_client, here)
+        assert 'http-equiv="refresh"' not in told
+        assert "No worker has sent the test" in told
     delivery.deliver_due()
     told = page(administrator_client, here)
     assert 'http-equiv="refresh"' not in told
@@ -101,6 +106,10 @@ def test_a_secret_is_rotated_without_losing_a_message(
         request = webhook_server.requests[-1]
         return [key for key in (old, new) if _verifies(key, request)]
 
+    assert signed_with() == [old, new]
+    answer = administrator_client.post(f"{here}/rotate", follow=True)  # would drop `old`
+    assert "End that rotation first" in answer.content.decode()
+    assert "Make a new secret" not in answer.content.decode()
     assert signed_with() == [old, new]
     administrator_client.post(f"{here}/forget-previous")
     assert signed_with() == [new]
@@ -169,3 +178,20 @@ def test_mail_without_a_server_is_named(administrator_client: Client, settings: 
     add("email", {"to": "soc@example.com"}, name="Mail")
     settings.MAIL_IS_SET_UP = False
     assert "EMAIL_URL is not set" in page(administrator_client)
+
+
+def test_a_kind_that_this_version_does_not_know_is_shown_without_its_settings(
+    administrator_client: Client,
+) -> None:
+    one = Destination.objects.create(name="New", kind="later", settings={"token": "T0ken"})
+    here = f"/notifications/destinations/{one.pk}"
+    for path in ("/notifications", here):
+        told = page(administrator_client, path)
+        assert "no destinations of the kind later" in told
+        assert "T0ken" not in told
+    assert "T0ken" not in administrator_client.get("/notifications").content.decode()
+    url = reverse("notifications:change_destination", args=[one.pk])
+    assert administrator_client.post(url, {"per_hour": 1}).status_code == 302
+    assert Destination.objects.get().settings == {"token": "T0ken"}
+    assert administrator_client.post(f"{here}/remove").status_code == 302
+    assert not Destination.objects.present().exists()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -13,7 +16,7 @@ from findings.models import Finding
 from notifications import topic
 from notifications.delivery import FIRST_ACTION_ID
 from notifications.models import Delivery, Destination, NotificationChange, Rule
-from notifications.tests.telling import add_rule, deliver
+from notifications.tests.telling import add, add_rule, deliver
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +69,37 @@ def test_migrate_sets_it_up_once_and_people_have_the_last_word(settings: Setting
     topic.set_up()
     assert not Rule.objects.present().exists()
     assert not Destination.objects.present().exists()
+
+
+def test_a_topic_that_a_person_chose_stays(settings: Settings) -> None:
+    arn = "arn:aws:sns:eu-central-1:123456789012:notices"
+    settings.NOTIFY_TOPIC_ARN = arn
+    topic.set_up()
+    add("sns", {"topic_arn": f"{arn}-chosen"}, name=topic.NAME)
+    topic.set_up()
+    settings.NOTIFY_TOPIC_ARN = f"{arn}-2"
+    topic.set_up()
+    assert Destination.objects.get().masked() == {"topic_arn": f"{arn}-chosen"}
+    assert topic.topics() == [f"{arn}-chosen"]  # which the self-test tries
+    rule = Rule.objects.get()
+    add_rule("finding", topic.NAME, name=rule.name, enabled=False)
+    assert topic.topics() == []
+    assert Rule.objects.count() == 1
+
+
+def test_nothing_is_set_up_before_all_tables_are_there(settings: Settings) -> None:
+    settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:notices"
+    MigrationRecorder(connection).record_unapplied("notifications", _newest())
+    topic.when_migrated(None, "default")
+    assert not Destination.objects.exists()
+    MigrationRecorder(connection).record_applied("notifications", _newest())
+    topic.when_migrated(None, "default")
+    assert Destination.objects.exists()
+
+
+def _newest() -> str:
+    [(_, name)] = MigrationLoader(connection).graph.leaf_nodes("notifications")
+    return str(name)
 
 
 def test_without_the_setting_nothing_is_set_up() -> None:

@@ -1,8 +1,8 @@
 """Connections to the internet that cannot be led inside.
 
-A destination is a URL that a user enters. So that it cannot reach the metadata service, the VPC or
-the portal itself, the address is checked that the socket connects to, after DNS: a name that
-resolves to another address a moment later gains nothing. Standard library only.
+A user enters the URL of a destination of notifications. So that it cannot reach the metadata
+service, the VPC or the portal itself, the address is checked that the socket connects to, after
+DNS: a name that resolves to another address a moment later gains nothing. Standard library only.
 """
 
 from __future__ import annotations
