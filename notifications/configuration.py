@@ -402,8 +402,12 @@ def rotate(destination: Destination, *, by: Caller, at: datetime) -> str:
     if destination.settings.get(PREVIOUS):
         where = ("destinations", destination.name)
         raise NotValid({where: "The secret is being rotated. End that rotation first."})
+    try:
+        before = destination.open_settings()[SECRET]
+    except encryption.NoKeyError:
+        raise NotValid({("destinations", destination.name): NO_KEY}) from None
     secret = new_secret()
-    settings = {SECRET: secret, PREVIOUS: destination.open_settings()[SECRET]}
+    settings = {SECRET: secret, PREVIOUS: before}
     _change(destination, settings, by=by, at=at)
     return secret
 

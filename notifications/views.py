@@ -233,8 +233,11 @@ def forget_previous(request: HttpRequest, pk: int) -> HttpResponse:
     """Ends the rotation: only the new secret signs."""
     one = _present(pk)
     if one.kind == WEBHOOK:
-        configuration.forget_previous(one, by=_caller(request), at=timezone.now())
-        messages.success(request, "Only the new secret signs messages.")
+        try:
+            configuration.forget_previous(one, by=_caller(request), at=timezone.now())
+            messages.success(request, "Only the new secret signs messages.")
+        except NotValid as refused:
+            messages.error(request, str(refused))
     return redirect("notifications:destination", pk)
 
 

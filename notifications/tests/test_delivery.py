@@ -21,14 +21,14 @@ from standardwebhooks import Webhook
 
 from actions.tests.attacks import arrive, attack
 from findings.models import Finding
-from notifications import delivery
+from notifications import configuration, delivery
 from notifications.checks import problem_of
 from notifications.configuration import NotValid
 from notifications.delivery import Sender
 from notifications.destinations.contract import HIDDEN
 from notifications.models import NO_KEY, Delivery, DeliveryAttempt, Destination, Notice
 from notifications.tests.receiver import Receiver, receiver
-from notifications.tests.telling import add_rule, add_webhook, deliver, gather
+from notifications.tests.telling import PROGRAM, add_rule, add_webhook, deliver, gather
 from tests.at_once import at_once
 
 pytestmark = pytest.mark.django_db
@@ -234,6 +234,8 @@ def test_without_its_key_a_message_waits_and_the_destination_says_why(
     assert set(one.masked().values()) == {HIDDEN}
     with pytest.raises(NotValid, match="Restore the key"):
         add_webhook("https://other.example")
+    with pytest.raises(NotValid, match="Restore the key"):
+        configuration.rotate(one, by=PROGRAM, at=timezone.now())
     settings.ENCRYPTION_KEYS = keys
     with later(seconds=6):
         deliver()
