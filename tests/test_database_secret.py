@@ -299,13 +299,14 @@ def test_a_new_password_fails_no_request(
     for one in clients:
         one.result()
     assert set(answers) == {200}
-    # Each process has its own role, which allows web and one-off tasks nothing else.
+    # Each process has its own role, which allows web nothing else, and one-off tasks the archive.
     calls = Path(portal.environment["TEST_AWS_CALLS"]).read_text().splitlines()
     read = "secretsmanager:GetSecretValue"
     assert set(calls) == {f"{one} {read}" for one in (roles.WEB, roles.WORKER, roles.MAINTENANCE)}
     assert roles.permissions(roles.WEB) == {read}
     of_ecs_exec = {one for one in roles.permissions(roles.MAINTENANCE) if "ssmmessages:" in one}
-    assert roles.permissions(roles.MAINTENANCE) == {read} | of_ecs_exec
+    archive = {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+    assert roles.permissions(roles.MAINTENANCE) == {read} | of_ecs_exec | archive
     worker_log = portal.log_path.with_suffix(".worker").read_text()
     assert "Retrying" not in worker_log
     assert "hunter2" not in portal.log + worker_log

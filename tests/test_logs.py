@@ -183,7 +183,8 @@ def test_each_line_of_a_worker_is_json_and_it_tells_the_license(
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     first, *told, last = [line["message"] for line in lines]
     assert first.startswith("Queue: none")
-    assert [one[:15] for one in told] == ["Writes are off."]
+    assert told.pop(0).startswith("Writes are off.")
+    assert all(one.startswith("Journal ") for one in told)  # the heads, if it got that far
     assert last == "Stopped."
 
 
