@@ -1,4 +1,4 @@
-"""The CI workflow, the pre-commit hooks and Dependabot match the Makefile."""
+"""The CI workflow, the pre-commit hooks and Dependabot match the Makefile; the image gets all apps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.apps import apps
 
 from tests.server import ROOT
 
@@ -75,3 +76,10 @@ def test_updates_are_proposed_for_packages_and_actions(ecosystem: str) -> None:
     found = updates[ecosystem]
     for directory in found.get("directories", [found.get("directory")]):
         assert (ROOT / directory.lstrip("/")).is_dir()
+
+
+def test_the_image_gets_each_app() -> None:
+    copied = set((ROOT / ".dockerignore").read_text().splitlines())
+    own = {config.name for config in apps.get_app_configs() if (ROOT / config.name).is_dir()}
+    assert len(own) > 5
+    assert [name for name in sorted(own) if f"!{name}" not in copied] == []
