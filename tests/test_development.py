@@ -1,4 +1,4 @@
-"""The CI workflow, the pre-commit hooks and Dependabot match the Makefile; the image gets all apps."""
+"""CI, hooks and Dependabot match the Makefile, and the image gets all apps."""
 
 from __future__ import annotations
 
