@@ -187,7 +187,7 @@ def pages_of_findings(operator: User, folder: Path, *, many: int = MANY, rounds:
         middle = newest_first[count // 2 : count // 2 + events.PAGER.size + 1]
         page = events.PAGER.page(Finding.objects.filter(pk__in=[row.pk for row in middle]))
         entity = Entity.objects.get(kind=Kind.INSTANCE, name="i-filled-0")  # in half of them
-        address = Entity.objects.get(kind=Kind.ADDRESS, name="filled 5")  # in four
+        address = Entity.objects.get(kind=Kind.ADDRESS, name=f"filled {count // 4 - 1}")  # in four
         paths = {
             "first page": "/events",
             "middle page": f"/events?after={page.next}",
