@@ -79,8 +79,8 @@ bench: .venv/development
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m benchmarks
 
-# Measure the pages with 10 million findings on PostgreSQL, and with one million on SQLite. It takes
-# the better part of an hour and 16 GB. ARGS="--rows 1000000" measures with fewer.
+# Measure the pages with 10 million findings on PostgreSQL, and with one million on SQLite. By the sizes
+# of smaller runs, it takes an hour or more and 18 GB. ARGS="--rows 1000000" measures with fewer.
 bench-large: .venv/development
 	scripts/install-test-tools postgresql
 	$(BIN)/python -m benchmarks.large $(ARGS)

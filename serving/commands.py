@@ -31,9 +31,8 @@ def session_and_queue(queue_url: str, heard: Heard) -> tuple[boto3.Session, Queu
     """Returns the session of a worker, and its queue; None without a URL.
 
     Most services get their region from a URL or an ARN. The rest use the region of the queue:
-    containers set AWS_REGION, which boto3 does not read. Calls `heard` with the times in answers of
-    AWS. Raises CommandError if the AWS
-    configuration is invalid.
+    containers set AWS_REGION, which boto3 does not read. Calls `heard` with the times in
+    answers of AWS. Raises CommandError if the AWS configuration is invalid.
     """
     try:
         region = boto3.Session().region_name or region_of(queue_url)

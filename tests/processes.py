@@ -12,10 +12,12 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.reduction import DupFd
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +50,30 @@ class File(Protocol):
     """What has a file descriptor."""
 
     def fileno(self) -> int: ...
+
+
+class Files:
+    """The stdin of a program, and what it writes to stdout and stderr."""
+
+    def __init__(self, *files: Any) -> None:
+        self.stdin, self.stdout, self.stderr = files
+
+    def completed(self, arguments: Sequence[str], status: int) -> subprocess.CompletedProcess[str]:
+        """Return the result of a program that has ended with this exit status."""
+        texts = []
+        for file in (self.stdout, self.stderr):
+            file.seek(0)
+            texts.append(file.read().decode())
+        return subprocess.CompletedProcess(arguments, status, *texts)
+
+
+@contextmanager
+def files(stdin: str) -> Iterator[Files]:
+    """Make the files of a program that reads this text."""
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        yield Files(given, out, err)
 
 
 class Program:

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +31,7 @@ from license.tests import keys
 from tests import processes
 from tests.shell import Shell, shell
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = processes.ROOT
 PASSWORD = "correct horse battery staple"
 PEOPLE = {"vera": "viewers", "oscar": "operators", "ada": "administrators", "stella": ""}
 CLIENT_ID, CLIENT_SECRET = "pipeline", "a secret for the pipeline of the tests"
@@ -121,21 +120,20 @@ def manage(
     environment: Mapping[str, str], *arguments: str, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a manage.py command and return its exit status and output."""
-    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
-        given.write(stdin.encode())
-        given.seek(0)
+    with processes.files(stdin) as files:
         program = processes.start(
-            "manage.py", *arguments, environment=environment, stdin=given, stdout=out, stderr=err
+            "manage.py",
+            *arguments,
+            environment=environment,
+            stdin=files.stdin,
+            stdout=files.stdout,
+            stderr=files.stderr,
         )
         try:
             status = program.wait(60)
         finally:
             program.kill()
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode())
-    return subprocess.CompletedProcess(["manage.py", *arguments], status, *texts)
+        return files.completed(["manage.py", *arguments], status)
 
 
 class Databases:

@@ -15,10 +15,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
-from tempfile import TemporaryFile
 
-_ROOT = Path(__file__).resolve().parent.parent
+from tests import processes
+
 _LONGEST = 64 * 1024  # bytes of arguments
 
 
@@ -30,17 +29,11 @@ class Shell:
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command and return its exit status and output."""
-        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
-            given.write(stdin.encode())
-            given.seek(0)
-            files = [file.fileno() for file in (given, out, err)]
-            socket.send_fds(self._channel, [json.dumps(arguments).encode()], files)
+        with processes.files(stdin) as files:
+            numbers = [file.fileno() for file in (files.stdin, files.stdout, files.stderr)]
+            socket.send_fds(self._channel, [json.dumps(arguments).encode()], numbers)
             status = int(self._channel.recv(16))
-            texts = []
-            for file in (out, err):
-                file.seek(0)
-                texts.append(file.read().decode())
-        return subprocess.CompletedProcess(["manage.py", *arguments], status, *texts)
+            return files.completed(["manage.py", *arguments], status)
 
 
 @contextmanager
@@ -50,7 +43,7 @@ def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.shell", str(theirs.fileno())],
-            cwd=_ROOT,
+            cwd=processes.ROOT,
             env=environment,
             pass_fds=[theirs.fileno()],
         )

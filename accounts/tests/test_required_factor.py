@@ -80,7 +80,7 @@ def test_the_setting_says_of_whom(
 
 
 @pytest.mark.usefixtures("valid_license")
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_until_then_every_route_is_closed_unless_listed(
     superuser: User, settings: Settings, method: str
 ) -> None:
