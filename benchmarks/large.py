@@ -1,6 +1,6 @@
 """Compares the pages with 10 million findings with those with 10,000: `make bench-large`.
 
-On SQLite with one million. It takes the better part of an hour, and 1.5 GB for each million.
+On SQLite with one million. It takes an hour or more, and some 1.8 GB for each million.
 """
 
 from __future__ import annotations
