@@ -23,8 +23,7 @@ from actions.models import Reaction
 from actions.retention import archiving, places
 from actions.self_test import Result
 from actions.tests.attacks import EMPTIED, STOLEN, attack, emptied, set_action, stolen, undo
-from actions.tests.test_isolation import MINING, an_instance, mining
-from actions.tests.test_revoke import (
+from actions.tests.credentials import (
     KEY,
     RUNTIME,
     a_cluster,
@@ -34,6 +33,7 @@ from actions.tests.test_revoke import (
     called_by,
     trusted,
 )
+from actions.tests.test_isolation import MINING, an_instance, mining
 from actions.tests.test_worker import event, send
 from findings.models import Finding
 from findings.tests.findings import BRUTE_FORCE, finding

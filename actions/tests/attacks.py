@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import time_machine
 from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -16,7 +17,7 @@ from actions import undo as undoing
 from actions.models import Reaction
 from findings import policy
 from findings.ingest import IngestResult
-from findings.models import PolicyChange, Target
+from findings.models import Finding, PolicyChange, Target
 from findings.policy import Setting
 from findings.tests.findings import BRUTE_FORCE, finding
 from tests.aws import REGION, Cloud
@@ -85,3 +86,28 @@ def undo(reaction: Reaction, by: User) -> Reaction | None:
 
 def arrive(*findings: Any) -> IngestResult:
     return ingest.ingest(findings, at=timezone.now())
+
+
+def later(**by: float) -> time_machine.travel:
+    """Travels so many seconds, minutes or hours ahead of now."""
+    return time_machine.travel(timezone.now() + timedelta(**by))
+
+
+def of_an_earlier_version(topic: str) -> None:
+    """Adds the notice of the only finding, as versions did that had no rules for notifications."""
+    now = timezone.now()
+    Reaction.objects.create(
+        finding=Finding.objects.get(),
+        kind="NOTIFY",
+        target_kind="topic",
+        target=topic,
+        why="BLOCK is set.",
+        state="pending",
+        decided_at=now,
+        due_at=now,
+    )
+
+
+def states() -> list[str]:
+    """Returns the states of all actions, oldest first."""
+    return list(Reaction.objects.order_by("pk").values_list("state", flat=True))

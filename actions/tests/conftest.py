@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
+from actions.tests.attacks import STOLEN, set_action
+from actions.tests.credentials import RUNTIME
 from serving import sqs
 from serving.sqs import Queue
 from tests import aws, roles
@@ -43,3 +47,17 @@ def ip_set(cloud: Cloud, settings: Settings) -> str:
     settings.CONTAINMENT = "on"
     settings.BLOCK_IP_SETS = [arn]
     return arn
+
+
+@pytest.fixture
+def revokes(ip_set: str) -> None:
+    """Turns containment on, with REVOKE for findings about credentials and workloads."""
+    set_action("REVOKE", finding_type=STOLEN)
+    set_action("REVOKE", finding_type=RUNTIME)
+
+
+@pytest.fixture
+def folder(settings: Settings, tmp_path: Path) -> Path:
+    """The folder of the archive, which the first file creates."""
+    settings.ARCHIVE_FOLDER = tmp_path / "archive"
+    return tmp_path / "archive"

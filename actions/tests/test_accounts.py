@@ -17,8 +17,8 @@ from actions.aws.accounts import Access
 from actions.by_hand import NotPossible, Request
 from actions.execution import carry_out_due
 from actions.models import MemberRole, Reaction, State
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen, undo
-from actions.tests.test_execution import denied_before, later
+from actions.tests.attacks import STOLEN, arrive, attack, later, set_action, states, stolen, undo
+from actions.tests.credentials import denied_before
 from findings.models import AccountName, Finding
 from license.models import License
 from tests.aws import Cloud
@@ -40,10 +40,6 @@ def theft(account_id: str, *, number: int = 1) -> dict[str, object]:
     """Returns a finding about stolen sessions of the role "deployer" in an account."""
     found = stolen("", number=number, name="deployer", kind="AssumedRole")
     return {**found, "accountId": account_id}
-
-
-def states() -> list[str]:
-    return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
 
 
 @pytest.mark.one_database  # it takes long, and the databases do the same

@@ -13,7 +13,7 @@ from actions import archive
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
-from actions.tests.test_execution import iam_key
+from actions.tests.credentials import iam_key
 from findings.models import Finding, Status, TriageEntry
 from findings.triage import Change, triage
 from tests.aws import Cloud

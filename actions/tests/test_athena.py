@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from sqlglot import exp
 
 from actions.retention import parquet
-from actions.tests.test_retention import OLD, run, stored
+from actions.tests.old_findings import OLD, run, stored
 from findings.models import Finding
 from tests.server import ROOT
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 
 import boto3
 import pytest
@@ -13,29 +12,26 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts.api_auth import Caller
-from actions import breaker, execution, undo
-from actions.aws import firewall, lists, wafv2
+from actions import execution
+from actions.aws import lists, wafv2
 from actions.execution import carry_out_due
-from actions.models import AT_THE_FIREWALL, Attempt, Reaction, Trip
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.models import AT_THE_FIREWALL, Attempt, Reaction
+from actions.tests.attacks import (
+    STOLEN,
+    arrive,
+    attack,
+    later,
+    of_an_earlier_version,
+    set_action,
+    states,
+    stolen,
+    undo,
+)
+from actions.tests.credentials import denied_before, iam_key, role
 from findings.models import Finding
 from tests.aws import Cloud
 
 pytestmark = pytest.mark.django_db
-
-
-def states() -> list[str]:
-    return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
-
-
-def unblock(block: Reaction, by: User) -> Reaction | None:
-    caller = Caller(name=by.get_username(), user=by)
-    return undo.undo(block, why="Requested: a mistake", by=caller, at=timezone.now())
-
-
-def later(**by: float) -> time_machine.travel:
-    return time_machine.travel(timezone.now() + timedelta(**by))
 
 
 def test_addresses_are_blocked_in_one_update(
@@ -163,12 +159,6 @@ def test_what_a_dead_worker_had_claimed_is_taken_over(
     assert states() == ["done"]
 
 
-def iam_key(cloud: Cloud, user: str = "bob") -> str:
-    iam = cloud.client("iam")
-    iam.create_user(UserName=user)
-    return str(iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"])
-
-
 def test_an_access_key_is_made_inactive(cloud: Cloud, ip_set: str, session: boto3.Session) -> None:
     key = iam_key(cloud)
     other = cloud.client("iam").create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
@@ -191,17 +181,6 @@ def test_a_key_that_is_no_more_has_failed_for_good(
     arrive(stolen("AKIAIOSFODNN7EXAMPLE"))
     carry_out_due(session)
     assert states() == ["failed"]
-
-
-def role(cloud: Cloud, name: str) -> None:
-    cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-
-
-def denied_before(cloud: Cloud, name: str, *, account_id: str = "123456789012") -> str:
-    policy = cloud.role_policy(account_id, name)
-    (statement,) = policy["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", ["*"])
-    return str(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
 
 
 def test_the_sessions_of_a_role_are_denied_and_never_less_than_before(
@@ -254,21 +233,6 @@ def test_a_finding_is_saved_as_it_came(
     assert json.loads(saved) == attack(1, title="Zürich")
 
 
-def of_an_earlier_version(topic: str) -> None:
-    """Adds the notice of the only finding, as versions did that had no rules for notifications."""
-    now = timezone.now()
-    Reaction.objects.create(
-        finding=Finding.objects.get(),
-        kind="NOTIFY",
-        target_kind="topic",
-        target=topic,
-        why="BLOCK is set.",
-        state="pending",
-        decided_at=now,
-        due_at=now,
-    )
-
-
 def test_a_notice_of_an_earlier_version_is_still_sent(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
@@ -296,8 +260,8 @@ def test_unblock_takes_the_address_out_again(
     arrive(attack(1), attack(2))
     carry_out_due(session)
     block = Reaction.objects.earliest("pk")
-    assert unblock(block, operator)
-    assert unblock(block, operator) is None
+    assert undo(block, operator)
+    assert undo(block, operator) is None
     (waiting,) = Reaction.objects.in_force().filter(target=block.target)
     assert waiting.is_being_undone
     carry_out_due(session)
@@ -315,7 +279,7 @@ def test_who_acts_decides_about_an_unblock_and_not_who_asks(
     arrive(attack(1))
     carry_out_due(session)
     settings.CONTAINMENT = "dry-run"  # in the portal process; the worker has "on"
-    assert unblock(Reaction.objects.get(), operator)
+    assert undo(Reaction.objects.get(), operator)
     settings.CONTAINMENT = "on"
     carry_out_due(session)
     assert states() == ["done", "done"]
@@ -347,86 +311,13 @@ def test_an_unblock_waits_for_the_block_before_it(
     set_action("BLOCK")
     arrive(attack(1))
     execution._claim(AT_THE_FIREWALL, at=timezone.now(), limit=9)  # by another, slow worker
-    unblock(Reaction.objects.get(), operator)
+    undo(Reaction.objects.get(), operator)
     assert carry_out_due(session) == 0
     with later(minutes=6):
         carry_out_due(session)
         carry_out_due(session)
     assert states() == ["done", "done"]
     assert cloud.addresses(ip_set) == set()
-
-
-def test_the_circuit_breaker_stops_containment_until_it_is_reset(
-    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User
-) -> None:
-    settings.MAX_CONTAINMENTS_PER_HOUR = 3
-    set_action("BLOCK")
-    arrive(*(attack(number, f"81.2.69.{number % 3}") for number in range(9)))
-    carry_out_due(session)
-    assert breaker.tripped() is None  # three addresses, each with several findings
-    arrive(attack(20), attack(21))
-    for _ in range(3):
-        carry_out_due(session)
-    assert breaker.tripped()
-    assert len(cloud.addresses(ip_set)) == 3
-    assert breaker.waiting() == 2
-    with later(hours=2):
-        carry_out_due(session)
-    assert len(cloud.addresses(ip_set)) == 3  # time alone does not reset it
-    breaker.reset(by=operator, at=timezone.now(), drop=False)
-    carry_out_due(session)
-    assert len(cloud.addresses(ip_set)) == 5
-    assert breaker.tripped() is None
-
-
-def test_while_the_breaker_is_open_addresses_are_unblocked(
-    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings, operator: User,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(execution, "_AT_ONCE", [(AT_THE_FIREWALL, 3, firewall.carry_out)])
-    settings.MAX_CONTAINMENTS_PER_HOUR = 2
-    set_action("BLOCK")
-    arrive(*(attack(number) for number in range(9)))  # more than one batch is pending
-    carry_out_due(session)
-    carry_out_due(session)
-    assert breaker.tripped()
-    done, waiting = Reaction.objects.earliest("pk"), Reaction.objects.latest("pk")
-    for one in (done, waiting):
-        unblock(one, operator)
-    carry_out_due(session)
-    assert cloud.addresses(ip_set) == {"81.2.0.2/32"}
-    breaker.reset(by=operator, at=timezone.now(), drop=False)
-    settings.MAX_CONTAINMENTS_PER_HOUR = 100
-    while carry_out_due(session):
-        pass
-    assert f"{waiting.target}/32" not in cloud.addresses(ip_set)  # its block was decided earlier
-
-
-def test_what_waits_can_be_dropped(
-    ip_set: str, session: boto3.Session, settings: Settings, operator: User
-) -> None:
-    settings.MAX_CONTAINMENTS_PER_HOUR = 1
-    set_action("BLOCK")
-    arrive(attack(1), attack(2), attack(3))
-    carry_out_due(session)
-    assert breaker.reset(by=operator, at=timezone.now(), drop=True) == 2
-    assert breaker.reset(by=operator, at=timezone.now(), drop=True) == 0
-    assert states() == ["done", "prevented", "prevented"]
-    assert "oscar" in Reaction.objects.latest("pk").outcome
-    assert Trip.objects.get().reset_by == operator
-
-
-def test_a_breaker_that_is_open_holds_back_no_notice(
-    cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
-) -> None:
-    settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
-    Trip.objects.create(tripped_at=timezone.now(), limit=1)
-    set_action("BLOCK")
-    arrive(attack(1))
-    of_an_earlier_version(settings.NOTIFY_TOPIC_ARN)
-    carry_out_due(session)
-    assert states() == ["pending", "done"]
-    assert len(cloud.messages(queue)) == 1
 
 
 def test_what_was_decided_before_a_dry_run_is_not_done(

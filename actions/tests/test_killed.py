@@ -26,9 +26,9 @@ from actions.tests.attacks import (
     stolen,
     undo,
 )
+from actions.tests.credentials import keys, user_policies
 from actions.tests.test_deny import THEIRS, policy
 from actions.tests.test_isolation import MINING, an_instance, mining
-from actions.tests.test_revoke import keys, user_policies
 from tests.aws import REGION, Cloud
 
 pytestmark = pytest.mark.django_db
