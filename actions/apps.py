@@ -22,10 +22,10 @@ class ActionsConfig(AppConfig):
 
     def ready(self) -> None:
         # They register the checks and the problem types.
-        from actions import archive, checks, ingest, problems  # noqa: F401
+        from actions import checks, guardduty_archive, ingest, problems  # noqa: F401
         from findings import bulk, signals
 
-        signals.closed.connect(archive.when_closed)
+        signals.closed.connect(guardduty_archive.when_closed)
         signals.detected.connect(ingest.when_detected)
 
         bulk.register(

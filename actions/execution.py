@@ -12,7 +12,7 @@ import boto3
 from django.db import transaction
 from django.utils import timezone
 
-from actions import archive, breaker, containment, limits
+from actions import breaker, containment, guardduty_archive, limits
 from actions.aws import accounts, firewall, guardduty, in_account, s3, sns
 from actions.aws.lists import ListsFull
 from actions.aws.outcome import CarryOut, Outcome
@@ -133,7 +133,7 @@ def _write_down(outcomes: Sequence[Outcome], *, at: datetime) -> None:
             if failed:
                 _after_a_failure(outcome, at=at)
     done = {one.reaction.finding_id for one in outcomes if one.reaction.kind in CONTAINMENT}
-    archive.contained(done, at=at)
+    guardduty_archive.contained(done, at=at)
 
 
 def _log(outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Max, QuerySet
 
-from actions import fill, heartbeat, members, paths
+from actions import fill, guardduty_archive, heartbeat, members, paths
 from actions.fill import Level
 from actions.heartbeat import ALIVE, Loop
 from actions.models import MemberRole
@@ -122,7 +122,7 @@ def path_states() -> list[PathState]:
     others = {
         "Saved findings": ("SAVE_BUCKET", bool(settings.SAVE_BUCKET)),
         "Notifications": ("notification rules", _notifies()),
-        "Archive in GuardDuty": ("ARCHIVE_FINDINGS", settings.ARCHIVE_FINDINGS == "on"),
+        "Archive in GuardDuty": ("ARCHIVE_FINDINGS", guardduty_archive.is_on()),
         "Member accounts": ("MEMBER_ACCOUNTS", _acts_in_others()),
     }
     return [

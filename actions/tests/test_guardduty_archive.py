@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.api_auth import Caller
-from actions import archive
+from actions import guardduty_archive
 from actions.execution import carry_out_due
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
@@ -40,7 +40,7 @@ def test_what_was_contained_is_archived_once(
 ) -> None:
     arrive(attack(1), stolen(iam_key(cloud), number=2))
     assert archived(cloud, session) == {f"{1:032x}", f"{2:032x}"}
-    archive.closed(Finding.objects.values_list("pk", flat=True), at=timezone.now())
+    guardduty_archive.closed(Finding.objects.values_list("pk", flat=True), at=timezone.now())
     assert Reaction.objects.filter(kind="ARCHIVE").count() == 2
 
 
