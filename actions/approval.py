@@ -10,8 +10,8 @@ from django.db import transaction
 from accounts.api_auth import Caller
 from actions import by_hand
 from actions.by_hand import Request
-from actions.decisions import Rules
 from actions.models import Reaction, State, Verdict
+from actions.wishes import Rules
 from storage.locks import advisory_lock
 
 LOCK = "actions.approval"

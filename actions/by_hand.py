@@ -14,8 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.api_auth import Caller
-from actions import containment, decisions, limits, signals, undo
-from actions.decisions import Rules
+from actions import containment, limits, signals, undo
 from actions.models import (
     BUCKET_USE,
     CONTAINMENTS,
@@ -26,6 +25,7 @@ from actions.models import (
     State,
 )
 from actions.undo import NO_KEY, Key
+from actions.wishes import Rules, prevented_by_hand
 from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
@@ -270,12 +270,12 @@ def _prevented(
 ) -> str:
     if finding:
         parsed = finding.parsed
-        return decisions.prevented_by_hand(kind, target_kind, target, parsed, rules)
+        return prevented_by_hand(kind, target_kind, target, parsed, rules)
     for mention in _mentions(target_kind, target)[:_LOOKED_AT]:
         parsed = mention.finding.parsed
         if parsed and target in parsed.own_addresses:
-            return decisions.prevented_by_hand(kind, target_kind, target, parsed, rules)
-    return decisions.prevented_by_hand(kind, target_kind, target, None, rules)
+            return prevented_by_hand(kind, target_kind, target, parsed, rules)
+    return prevented_by_hand(kind, target_kind, target, None, rules)
 
 
 def _end(wanted: Request, rules: Rules, at: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from actions import decisions
-from actions.decisions import Rules
+from actions.wishes import Rules
 from findings import plan, policy
 from findings.guardduty.parser import Unparsed
 from findings.ingest import judged

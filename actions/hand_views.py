@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from actions import by_hand
 from actions.by_hand import ALLOW, NotPossible, Offer, Request
-from actions.decisions import Rules
 from actions.forms import HandForm
 from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.views import HERE, caller_of
+from actions.wishes import Rules
 from findings import bulk
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention

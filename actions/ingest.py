@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from actions import decisions
-from actions.decisions import Rules
+from actions.wishes import Rules
 from findings import ingest as findings_ingest
 from findings.guardduty.parser import Unparsed
 from findings.ingest import IngestResult

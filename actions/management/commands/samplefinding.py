@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from actions import ingest
-from actions.decisions import Rules
+from actions.wishes import Rules
 from findings import catalogue
 from findings.catalogue import Severity
 from findings.guardduty.lenient_json import address_in
