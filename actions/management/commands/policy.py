@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from accounts.api_auth import Caller
-from actions.decisions import Rules
 from actions.explanation import explain
+from actions.wishes import Rules
 from findings import plan, policy, policy_file, policy_fixtures
 from findings.guardduty.files import read_findings
 from findings.models import PolicyChange, ThreatPolicy
@@ -25,11 +25,12 @@ from findings.preview import with_settings
 from findings.schemas import PolicyUpdate
 from license import status
 from problems.yaml_body import MAX_BYTES
+from serving.answers import AnsweringCommand
 
 _CHANGES = 2  # the exit status of a plan that would change something
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     """Keeps the threat policy in a file."""
 
     help = (
@@ -38,14 +39,7 @@ class Command(BaseCommand):
         " of the license, or a failed test; 2 a plan would change something."
     )
 
-    has_answered = False
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        try:
-            super().run_from_argv(argv)
-        except SystemExit as ended:
-            is_usage_error = ended.code == 2 and not self.has_answered  # argparse's status
-            sys.exit(1 if is_usage_error else ended.code)
+    failed = 1
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -122,9 +116,8 @@ class Command(BaseCommand):
         for line in found.lines():
             self.stdout.write(line)
         self.stdout.write(f"The version of the policy is {found.etag}.")
-        self.has_answered = True
         if found.changes:
-            sys.exit(_CHANGES)
+            self.answer(_CHANGES)
 
     def _apply(self, name: str, *, if_match: str | None, by: str) -> None:
         update = _load(name)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from license import report as reports
 from license import status
 from license.status import Kind
+from serving.answers import AnsweringCommand
 from storage.instants import iso
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     """Shows the license status of this deployment."""
 
     help = (
@@ -26,14 +26,7 @@ class Command(BaseCommand):
     )
     requires_system_checks = []  # works even if checks fail, so that a license can be fixed
 
-    has_answered = False
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        try:
-            super().run_from_argv(argv)
-        except SystemExit as ended:
-            is_usage_error = ended.code == 2 and not self.has_answered  # argparse's status
-            sys.exit(3 if is_usage_error else ended.code)
+    failed = 3
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -54,10 +47,8 @@ class Command(BaseCommand):
             self.stdout.write(_as_lines(found))
             if report:
                 self.stdout.write(f"\n{reports.as_text(reports.report(now))}")
-        self.has_answered = True
-        exit_status = {Kind.VALID: 0, Kind.EXPIRING_SOON: 1}.get(found.kind, 2)
-        if exit_status:
-            sys.exit(exit_status)
+        if exit_status := {Kind.VALID: 0, Kind.EXPIRING_SOON: 1}.get(found.kind, 2):
+            self.answer(exit_status)
 
 
 def _as_json(members: dict[str, Any]) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
+from serving.answers import AnsweringCommand
 from storage import journal
 from storage.instants import iso
 
 COULD_NOT_TELL = 3
 
 
-class Command(BaseCommand):
+class Command(AnsweringCommand):
     """Verifies the journals."""
 
     help = (
@@ -27,14 +27,7 @@ class Command(BaseCommand):
     )
     requires_system_checks = []  # for auditors, even if checks fail
 
-    has_answered = False
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        try:
-            super().run_from_argv(argv)
-        except SystemExit as ended:
-            is_answer = self.has_answered or not ended.code
-            sys.exit(ended.code if is_answer else COULD_NOT_TELL)
+    failed = COULD_NOT_TELL
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -65,6 +58,5 @@ class Command(BaseCommand):
                 f"MISSING: head {sha256}. The database was restored from an older backup, or lines"
                 " were removed or rewritten."
             )
-        self.has_answered = True
         if missing or any(broken for _, broken in proofs):
-            sys.exit(1)
+            self.answer(1)
