@@ -17,6 +17,7 @@ from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery
 from actions import containment, durations
 from actions.models import (
     CONTAINMENTS,
+    LIFTS,
     WITH_AN_END,
     Memory,
     Reaction,
@@ -37,7 +38,6 @@ BATCH = 1000  # blocks in one transaction
 LOOK_AGAIN = timedelta(hours=25)
 
 _STANDING = (State.PENDING, State.DONE)
-_UNDO = [CONTAINMENTS[kind].undone_by for kind in WITH_AN_END]
 _ENDING = frozenset().union(*(CONTAINMENTS[kind].targets for kind in WITH_AN_END))
 _LOOKED_UP = 500  # targets in one query
 
@@ -87,7 +87,7 @@ def _reached_their_end(actions: ReactionQuerySet) -> ReactionQuerySet:
         target=OuterRef("target"),
         pk__lt=OuterRef("pk"),
     ).order_by("-pk")
-    by_itself: Any = actions.filter(kind__in=_UNDO, requested_by_name="")
+    by_itself: Any = actions.filter(kind__in=LIFTS, requested_by_name="")
     ended = by_itself.annotate(end=Subquery(before.values("ends_at")[:1]))
     found: ReactionQuerySet = ended.filter(end__lte=F("decided_at"))
     return found
@@ -165,7 +165,7 @@ def _what_followed(
         about = Reaction.objects.filter(target__in=part)
         states = about.outlasting(at).values_list("target", "state").distinct()
         outlasted |= {(target, state == State.DRY_RUN) for target, state in states}
-        undone = about.filter(kind__in=_UNDO, target_kind__in=_ENDING)
+        undone = about.filter(kind__in=LIFTS, target_kind__in=_ENDING)
         rows = undone.values_list("target", "state")
         for target, state, newest in rows.annotate(newest=Max("pk")):
             unblocked[target, state] = newest

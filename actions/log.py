@@ -18,19 +18,13 @@ from storage.paging import CursorPager, Rows
 
 PAGER = CursorPager(25)
 
-_SHOWN_NOW = (
-    ("", "All"),
-    ("blocked", "Currently blocked"),
-    ("revoked", "Currently revoked"),
-    ("isolated", "Currently isolated"),
-    ("denied", "Currently denied"),
-)
 _KINDS_SHOWN_NOW = {
     "blocked": ReactionKind.BLOCK,
     "revoked": ReactionKind.REVOKE,
     "isolated": ReactionKind.ISOLATE,
     "denied": ReactionKind.DENY,
 }
+_SHOWN_NOW = (("", "All"), *((now, f"Currently {now}") for now in _KINDS_SHOWN_NOW))
 
 
 class ActionSort(TextChoices):

@@ -42,7 +42,6 @@ PAUSE = 5.0  # seconds to wait after an error of AWS or the database
 IDLE = 1.0  # seconds to wait if no action is due
 LOOK_EVERY = 2.0  # seconds between looks at what the Application page asks for
 LAST_ROUND = 20.0  # seconds to wait at the end for a reconciliation, which can be cut off
-
 LAST_BATCH = 5.0  # seconds to wait at the end for a batch of the archive, which can be cut off
 
 AFTER_AN_UPGRADE = 15 * 60.0  # seconds after which the processes of the version before are gone
@@ -75,20 +74,16 @@ def run(
     acting = threading.Thread(
         target=_until, args=(stop, heart, lambda: act(session, stop, heart.move))
     )
-    mending = threading.Thread(
-        target=_until, args=(stop, None, lambda: mend(session, stop)), daemon=True
-    )
-    keeping = threading.Thread(
-        target=_until, args=(stop, None, lambda: archive(session, stop)), daemon=True
-    )
-    others = [
+    mending, keeping, *others = (
         threading.Thread(target=_until, args=(stop, None, work), daemon=True)
-        for work in (lambda: recount(stop), lambda: look(session, stop))
-    ]
-    acting.start()
-    mending.start()
-    keeping.start()
-    for one in others:
+        for work in (
+            lambda: mend(session, stop),
+            lambda: archive(session, stop),
+            lambda: recount(stop),
+            lambda: look(session, stop),
+        )
+    )
+    for one in (acting, mending, keeping, *others):
         one.start()
     if queue:
         _until(stop, hearts[Loop.RECEIVE], lambda: receive(queue, stop))

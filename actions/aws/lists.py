@@ -44,6 +44,11 @@ class Ref(NamedTuple):
         """What people call it."""
         return self.name or self.id
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is in the worker's own account, or no account is known to be that."""
+        return settings.AWS_ACCOUNT_ID in {self.account_id, ""}
+
 
 @dataclass(slots=True)
 class Content:
@@ -321,13 +326,12 @@ def _version(entry: str, kind: str) -> int:
 def _told(ref: Ref) -> str:
     """Returns where the list is, for people: a region or CloudFront, and another account."""
     where = "CloudFront" if ref.scope == "CLOUDFRONT" else ref.region
-    is_own = settings.AWS_ACCOUNT_ID in {ref.account_id, ""}
-    return where if is_own else f"{where} of {ref.account_id}"
+    return where if ref.is_own else f"{where} of {ref.account_id}"
 
 
 def _client(session: boto3.Session, service: str, ref: Ref) -> Any:
     """Returns a client in the account and region of a list. Raises ContainmentError."""
-    if settings.AWS_ACCOUNT_ID in {ref.account_id, ""}:
+    if ref.is_own:
         return session.client(service, region_name=ref.region, config=CONFIG)
     try:
         access = accounts_of(session).access(ref.account_id, session_name="lists")

@@ -170,7 +170,7 @@ def _fail(text: str) -> str:
 
 def _read(session: boto3.Session, accounts: Accounts, lists: Lists, ref: Ref) -> Callable[[], str]:
     def read() -> str:
-        if ref.account_id == settings.AWS_ACCOUNT_ID:
+        if ref.is_own:
             client = session.client(lists.service, region_name=ref.region, config=QUICK)
         else:
             access = accounts.access(ref.account_id, session_name="self-test")

@@ -70,5 +70,6 @@ IN_AN_ACCOUNT = (
     ReactionKind.RESTORE,
 )
 WITH_AN_END = (ReactionKind.BLOCK, ReactionKind.DENY)  # BLOCK_FOR limits them
+LIFTS = tuple(CONTAINMENTS[kind].undone_by for kind in WITH_AN_END)  # what undoes them
 # Of these, a later one for the same target waits for an earlier one.
 IN_ORDER = (*CONTAINMENT, *(one.undone_by for one in CONTAINMENTS.values()))

@@ -14,6 +14,7 @@ from actions.models.kinds import (
     CONTAINMENTS,
     IN_AN_ACCOUNT,
     IN_ORDER,
+    LIFTS,
     WITH_AN_END,
     ReactionKind,
     State,
@@ -102,7 +103,7 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
     def outlasting(self, at: datetime) -> Self:
         """Returns the blocks that were not undone since and end after this time, or never."""
         undone = Reaction.objects.filter(
-            kind__in=[CONTAINMENTS[kind].undone_by for kind in WITH_AN_END],
+            kind__in=LIFTS,
             state__in=[State.DONE, State.DRY_RUN],
             target=OuterRef("target"),
             target_kind=OuterRef("target_kind"),  # a user can be named like an address

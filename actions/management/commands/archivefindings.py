@@ -43,12 +43,9 @@ class Command(BaseCommand):
             self.stdout.write("Another process archives findings now.")
             return
         done = "Would archive" if dry_run else "Archived"
-        self.stdout.write(
-            f"{done} {result.archived:,} findings from before {begin:%Y-%m-%d}"
-            f" in {result.files:,} files of {place.name}."
-            if not dry_run
-            else f"{done} {result.archived:,} findings from before {begin:%Y-%m-%d}."
-        )
+        where = "" if dry_run else f" in {result.files:,} files of {place.name}"
+        before = f"from before {begin:%Y-%m-%d}"
+        self.stdout.write(f"{done} {result.archived:,} findings {before}{where}.")
         if result.returned:
             self.stdout.write(f"Deleted {result.returned:,} copies that the archive still has.")
         if stop.is_set():
