@@ -21,6 +21,7 @@ from accounts.tests.browser import PASSWORD
 from license import clock, refused_writes
 from license.models import License
 from license.tests import keys
+from tests import tls
 from tests.tampering import flushes_past_triggers
 
 if TYPE_CHECKING:
@@ -208,6 +209,14 @@ def program(db: None) -> Callable[[str], Client]:
         return Client(headers={"Authorization": f"Bearer token for {scopes}"})
 
     return with_scopes
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a certificate for 127.0.0.1, signed by itself, and its key."""
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(tls.self_signed())
+    return path
 
 
 @pytest.fixture(scope="session")
