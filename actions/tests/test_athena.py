@@ -5,34 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-import sqlglot
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
-from sqlglot import exp
 
 from actions.retention import parquet
 from actions.tests.old_findings import OLD, run, stored
 from findings.models import Finding
-from tests.server import ROOT
-
-FOLDER = ROOT / "deploy/athena"
-
-
-def parsed(name: str) -> Any:
-    (statement,) = sqlglot.parse((FOLDER / name).read_text(), dialect="athena")
-    assert not isinstance(statement, exp.Command)  # what the parser does not know
-    return statement
+from tests import athena
 
 
 def declared() -> str:
     """Returns the columns of the table in the words of DuckDB."""
-    found = [one for one in parsed("findings.sql").this.expressions if one.find(exp.DataType)]
-    columns = [one for one in found if isinstance(one, exp.ColumnDef)]
+    columns = athena.columns(athena.parsed("findings.sql"))
     return ", ".join(f'"{one.name}" {one.args["kind"].sql("duckdb")}' for one in columns)
 
 
@@ -47,20 +35,14 @@ def test_the_table_has_the_columns_of_the_files(tmp_path: Path) -> None:
 
 
 def test_the_partitions_are_those_of_the_paths() -> None:
-    table = parsed("findings.sql")
-    properties = {
-        one.name: one.args["value"].name
-        for one in table.args["properties"].expressions
-        if type(one) is exp.Property
-    }
-    (partitions,) = table.find_all(exp.PartitionedByProperty)
-    assert [one.name for one in partitions.this.expressions] == ["account_id", "day"]
+    table = athena.parsed("findings.sql")
+    properties = athena.properties(table)
+    assert athena.partitions(table) == ["account_id", "day"]
     assert properties["projection.enabled"] == "true"
     assert properties["projection.account_id.values"] == "ACCOUNTS,unknown"
     assert properties["projection.day.format"] == "yyyy-MM-dd"
-    (location,) = table.find_all(exp.LocationProperty)
     template = properties["storage.location.template"]
-    assert template == location.this.name + "account_id=${account_id}/day=${day}/"
+    assert template == athena.location(table) + "account_id=${account_id}/day=${day}/"
 
 
 @pytest.mark.one_database(reason="It is about the files.")
@@ -83,5 +65,5 @@ def test_the_query_counts_each_finding_once(settings: Settings, tmp_path: Path) 
             f" read_parquet('{tmp_path}/**/*.parquet', hive_partitioning = true,"
             " hive_types = {account_id: VARCHAR, day: VARCHAR})"
         )
-        rows = engine.execute(parsed("findings-by-type.sql").sql("duckdb")).fetchall()
+        rows = engine.execute(athena.parsed("findings-by-type.sql").sql("duckdb")).fetchall()
     assert {row[:4]: row[4] for row in rows} == before

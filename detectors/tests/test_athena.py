@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from detectors import queries, records
 from detectors.records import Operation
@@ -23,9 +21,8 @@ from detectors.tests.traffic import (
     seconds,
     user,
 )
-from tests.server import ROOT
+from tests import athena
 
-FOLDER = ROOT / "deploy/athena"
 BUCKETS = {"invoices", "backups"}  # as in the query
 ANONYMOUS = {"type": "Unknown", "principalId": "", "accountId": "anonymous"}
 STRANGER = {"type": "AWSAccount", "principalId": "AROAX:session", "accountId": "999988887777"}
@@ -72,8 +69,7 @@ def day() -> Iterator[dict[str, Any]]:
 
 def by_athena(of: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Runs the table and the query in DuckDB on what Athena's reader of CloudTrail gives."""
-    table = parsed("table.sql")
-    columns = [one for one in table.this.expressions if isinstance(one, exp.ColumnDef)]
+    columns = athena.columns(athena.parsed("table.sql"))
     types = {one.name: one.args["kind"].sql("duckdb") for one in columns}
     lines = [
         {name: value for name, value in _lower(each).items() if name in types}
@@ -94,13 +90,7 @@ def by_athena(of: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
                 " FROM (SELECT ?::JSON AS v)",
                 [json.dumps(line)],
             )
-        return engine.execute(parsed("sums.sql").sql("duckdb")).fetchall()
-
-
-def parsed(name: str) -> Any:
-    (statement,) = sqlglot.parse((FOLDER / name).read_text(), dialect="athena")
-    assert not isinstance(statement, exp.Command)  # what the parser does not know
-    return statement
+        return engine.execute(athena.parsed("sums.sql").sql("duckdb")).fetchall()
 
 
 def _lower(value: Any) -> Any:
@@ -119,19 +109,13 @@ def test_athena_gives_the_same_sums() -> None:
 
 
 def test_the_partitions_are_the_days_of_the_path() -> None:
-    table = parsed("table.sql")
-    properties = {
-        one.name: one.args["value"].name
-        for one in table.args["properties"].expressions
-        if type(one) is exp.Property
-    }
-    (partition,) = table.find(exp.PartitionedByProperty).this.expressions
-    assert partition.name == "day"
+    table = athena.parsed("table.sql")
+    properties = athena.properties(table)
+    assert athena.partitions(table) == ["day"]
     assert properties["projection.enabled"] == "true"
     assert properties["projection.day.format"] == "yyyy/MM/dd"
-    (location,) = table.find_all(exp.LocationProperty)
     template = properties["storage.location.template"]
-    assert template == location.this.name + "${day}"
+    assert template == athena.location(table) + "${day}"
     path = template.replace("ACCOUNT", ACCOUNT).replace("REGION", "eu-central-1")
     folder = path.replace("${day}", "2026/11/23").removeprefix("s3://BUCKET/")
     assert file_key().startswith(f"{folder}/")
