@@ -38,7 +38,7 @@ def again(number: int, severity: float = 8) -> None:
 
 
 def trip() -> None:
-    """Has the circuit breaker trip, as actions/tests/test_execution.py shows that it does."""
+    """Has the circuit breaker trip, as actions/tests/test_breaker.py shows that it does."""
     row = Trip.objects.create(tripped_at=timezone.now(), limit=5)
     signals.tripped.send(Trip, trip=row)
 
