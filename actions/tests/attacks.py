@@ -111,3 +111,9 @@ def of_an_earlier_version(topic: str) -> None:
 def states() -> list[str]:
     """Returns the states of all actions, oldest first."""
     return list(Reaction.objects.order_by("pk").values_list("state", flat=True))
+
+
+def end_in_days() -> float | None:
+    """Returns how many days the newest block lasts."""
+    block = Reaction.objects.filter(kind="BLOCK").latest("pk")
+    return (block.ends_at - block.decided_at) / timedelta(days=1) if block.ends_at else None

@@ -1,26 +1,23 @@
-"""What operators and programs request: on an event, an entity, many events, and POST /actions."""
+"""What operators request: on an event, an entity and many events."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import IntegrityError, connection
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from actions import breaker, heartbeat
+from actions import breaker
 from actions.execution import carry_out_due
-from actions.heartbeat import Heart, Loop
 from actions.models import Allowance, Reaction
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, end_in_days, set_action, stolen
 from findings.models import Entity, Finding
 from license.models import License
 from tests.aws import Cloud
@@ -28,8 +25,6 @@ from tests.aws import Cloud
 HTML = {"Accept": "text/html"}
 ADDRESS = "81.2.0.2"  # of attack(1)
 KEY = "AKIAIOSFODNN7EXAMPLE"
-
-Program = Callable[[str], Client]
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +49,6 @@ def ask(client: Client, path: str, what: str, *, lasts: str = "policy", reason: 
     return answer.content.decode()
 
 
-def days() -> float | None:
-    block = Reaction.objects.get(kind="BLOCK")
-    return (block.ends_at - block.decided_at) / timedelta(days=1) if block.ends_at else None
-
-
 @pytest.mark.parametrize(("lasts", "lasted"), [("policy", 7), ("1d", 1), ("", None)])
 def test_a_block_by_hand_goes_the_way_of_all_others(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator_client: Client,
@@ -72,7 +62,7 @@ def test_a_block_by_hand_goes_the_way_of_all_others(
     block = Reaction.objects.get()
     assert block.finding == Finding.objects.get()
     assert (block.why, block.requested_by_name) == ("Requested by oscar: Bad", "oscar")
-    assert days() == lasted
+    assert end_in_days() == lasted
     shown = operator_client.get(f"/entities/{Entity.objects.get(name=ADDRESS).pk}")
     assert "Unblock 81.2.0.2" in shown.content.decode()
     assert "Unblock" in ask(operator_client, entity(ADDRESS), f"UNBLOCK:address:{ADDRESS}")
@@ -239,105 +229,6 @@ def test_who_may_act_and_not_see_events_sees_none_here(
     selected = {"finding": Finding.objects.get().pk, "show": "yes"}
     assert client.post("/actions/by-hand/events", selected).status_code == 403
     assert client.post(path, {"what": f"BLOCK:address:{ADDRESS}"}).status_code == 403
-
-
-BLOCK = {"action": "BLOCK", "target_kind": "address", "target": "81.2.69.1", "reason": "Feed"}
-
-
-def post(client: Client, body: Any, key: str = "") -> Any:
-    headers = {"Idempotency-Key": key} if key else {}
-    return client.post("/actions", body, content_type="application/json", headers=headers)
-
-
-def test_a_program_blocks_an_address_that_no_finding_names(
-    cloud: Cloud, ip_set: str, session: boto3.Session, program: Program, valid_license: License,
-    viewer_client: Client,
-) -> None:  # fmt: skip
-    client = program("actions:write findings:read")
-    answer = post(client, BLOCK | {"duration": "12h"})
-    assert answer.status_code == 201
-    stored = answer.json()
-    assert (stored["finding_id"], stored["state"]) == (None, "pending")
-    assert stored["why"] == "Requested by pipeline: Feed"
-    assert days() == 0.5
-    carry_out_due(session)
-    assert cloud.addresses(ip_set) == {"81.2.69.1/32"}
-    assert client.get("/actions").json()["actions"][0]["state"] == "done"
-    page = viewer_client.get("/actions", headers=HTML).content.decode()
-    assert "By hand, without a finding" in page
-    undone = post(client, BLOCK | {"action": "UNBLOCK"})
-    assert (undone.status_code, undone.json()["state"]) == (201, "pending")
-    again = post(client, BLOCK | {"action": "UNBLOCK"})
-    assert (again.status_code, again.json()["code"]) == (409, "nothing_in_force")
-
-
-def test_the_same_request_again_acts_once(program: Program, valid_license: License) -> None:
-    client = program("actions:write")
-    first, again = post(client, BLOCK, "a"), post(client, BLOCK, "a")
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert first.json() == again.json()
-    other = post(client, BLOCK | {"duration": None}, "a")
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    assert post(client, BLOCK, "b").status_code == 201
-    assert Reaction.objects.count() == 2
-    with pytest.raises(IntegrityError):
-        Reaction.objects.create(
-            kind="BLOCK", target_kind="address", target="x", why="x", state="pending",
-            decided_at=timezone.now(), due_at=timezone.now(), requested_by_name="x",
-            request_key=Reaction.objects.earliest("pk").request_key,
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"reason": " "}, "/reason"),
-        ({"reason": "a\0b"}, "/reason"),
-        ({"action": "REVOKE", "target_kind": "access key", "target": "A\0B"}, "/target"),
-        ({"target": "81.2.69"}, "/target"),
-        ({"target_kind": "instance"}, "/target"),
-        ({"action": "SAVE"}, "/action"),
-        ({"duration": "1 week"}, "/duration"),
-        ({"duration": "99999d"}, ""),
-        ({"finding_id": 987654}, "/finding_id"),
-        ({"action": "REVOKE", "target_kind": "access key", "target": KEY}, "/target"),
-        ({"action": "UNBLOCK", "duration": "1d"}, ""),
-    ],
-)
-def test_a_request_that_cannot_be_is_told_where(
-    program: Program, valid_license: License, change: Any, pointer: str
-) -> None:
-    answer = post(program("actions:write"), BLOCK | change)
-    assert answer.status_code == 422
-    assert pointer in [error["pointer"] for error in answer.json()["errors"]]
-    assert not Reaction.objects.exists()
-
-
-def test_a_program_needs_the_scope_and_the_license(
-    program: Program, expired_license: License
-) -> None:
-    assert post(program("actions:write"), BLOCK).json()["code"] == "license_expired"
-
-
-def test_the_scope_is_its_own(program: Program, valid_license: License) -> None:
-    assert post(program("findings:write"), BLOCK).json()["code"] == "insufficient_scope"
-
-
-def test_a_shell_in_a_dry_run_leaves_it_to_a_worker_that_acts(settings: Settings) -> None:
-    set_action("BLOCK")
-    Heart(Loop.ACT).beat()
-    settings.CONTAINMENT = "dry-run"
-    arrive(attack(1))
-    assert Reaction.objects.get().state == "pending"
-
-
-def test_a_worker_that_acts_no_more_decides_nothing(settings: Settings) -> None:
-    set_action("BLOCK")
-    Heart(Loop.ACT).beat()
-    settings.CONTAINMENT = "dry-run"
-    assert not heartbeat.acts(timezone.now() + heartbeat.ALIVE)
-    Heart(Loop.ACT).beat()  # a worker in a dry run
-    assert heartbeat.acts(timezone.now())  # the other may still live
 
 
 def test_the_page_of_an_entity_tells_what_is_known(viewer_client: Client) -> None:

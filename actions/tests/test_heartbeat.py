@@ -12,9 +12,12 @@ from botocore.exceptions import EndpointConnectionError
 from django.core.cache import cache
 from django.db import connections
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
-from actions import worker
+from actions import heartbeat, worker
 from actions.heartbeat import Heart, Loop, last_beats
+from actions.models import Reaction
+from actions.tests.attacks import arrive, attack, set_action
 from license import clock
 from storage import journal
 
@@ -65,3 +68,22 @@ def test_a_beat_stores_the_time_of_aws_and_logs_the_heads_of_the_journals(
     assert clock.seen()[clock.Source.AWS] == noon
     told = [text for text in caplog.messages if text.startswith("Journal ")]
     assert len(told) == len(journal.journals()) >= 3
+
+
+def test_a_shell_in_a_dry_run_leaves_it_to_a_worker_that_acts(settings: Settings) -> None:
+    set_action("BLOCK")
+    settings.CONTAINMENT = "on"
+    Heart(Loop.ACT).beat()
+    settings.CONTAINMENT = "dry-run"
+    arrive(attack(1))
+    assert Reaction.objects.get().state == "pending"
+
+
+def test_a_worker_that_acts_no_more_decides_nothing(settings: Settings) -> None:
+    set_action("BLOCK")
+    settings.CONTAINMENT = "on"
+    Heart(Loop.ACT).beat()
+    settings.CONTAINMENT = "dry-run"
+    assert not heartbeat.acts(timezone.now() + heartbeat.ALIVE)
+    Heart(Loop.ACT).beat()  # a worker in a dry run
+    assert heartbeat.acts(timezone.now())  # the other may still live

@@ -20,7 +20,7 @@ from actions import fill, limits
 from actions.aws import domain_lists, wafv2
 from actions.execution import carry_out_due
 from actions.models import Reaction
-from actions.tests.attacks import NOW, arrive, attack, set_action
+from actions.tests.attacks import NOW, arrive, attack, end_in_days, set_action
 from actions.tests.test_paths import DGA, asked_for
 from findings.models import Finding
 from tests.at_once import at_once
@@ -41,12 +41,6 @@ def _policy(settings: Settings) -> None:
 
 def day(number: float) -> time_machine.travel:
     return time_machine.travel(NOW + timedelta(days=number), tick=False)
-
-
-def end_in_days() -> float | None:
-    """Returns how many days the newest block lasts."""
-    block = Reaction.objects.filter(kind="BLOCK").latest("pk")
-    return (block.ends_at - block.decided_at) / timedelta(days=1) if block.ends_at else None
 
 
 def work(session: boto3.Session) -> None:
