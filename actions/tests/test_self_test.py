@@ -167,6 +167,14 @@ def test_one_worker_does_it_and_what_is_not_set_up_is_told(
     assert cloud.asked == ["GetCallerIdentity"]
 
 
+def test_without_an_account_of_its_own_it_reads_lists_as_the_worker_does(
+    cloud: Cloud, settings: Settings, ip_set: str
+) -> None:
+    settings.AWS_ACCOUNT_ID = ""
+    found = probed(boto3.Session(region_name=aws.REGION))
+    assert found["IP set"].text == "0 of 10000 entries."
+
+
 def test_a_bug_is_told_and_ends_the_test(
     cloud: Cloud, session: boto3.Session, settings: Settings
 ) -> None:
