@@ -58,6 +58,11 @@ def against_account(account_id: str) -> str:
     )
 
 
+def is_member(account_id: str) -> bool:
+    """Returns whether the portal acts in this account with a role that it assumes."""
+    return account_id != settings.AWS_ACCOUNT_ID and not against_account(account_id)
+
+
 def tried(account_id: str, problem: str, *, at: datetime) -> None:
     """Notes whether the role of an account answered; `problem` is "" if it did."""
     outcome = {"asked_at": None, "tried_at": at, "problem": problem}
@@ -68,7 +73,7 @@ def tried(account_id: str, problem: str, *, at: datetime) -> None:
 
 def ask(account_id: str, *, at: datetime) -> None:
     """Asks a worker to try the role of an account. Raises ValueError if the portal may not."""
-    if account_id == settings.AWS_ACCOUNT_ID or against_account(account_id):
+    if not is_member(account_id):
         raise ValueError(account_id)
     MemberRole.objects.update_or_create(account_id=account_id, defaults={"asked_at": at})
 
@@ -93,8 +98,7 @@ class Reach:
     def of(self, account_id: str) -> AccountReach:
         """Returns what the Accounts page says about one account."""
         is_own = account_id == settings.AWS_ACCOUNT_ID
-        against = against_account(account_id)
-        return AccountReach(is_own, not is_own and not against, self.known.get(account_id))
+        return AccountReach(is_own, is_member(account_id), self.known.get(account_id))
 
 
 class AccountReach(NamedTuple):

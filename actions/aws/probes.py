@@ -189,5 +189,5 @@ def _member_accounts() -> Iterator[str]:
         found = AccountSum.objects.values_list("account_id", flat=True)
         named = sorted({*known, *found})
     for account_id in named:
-        if account_id != settings.AWS_ACCOUNT_ID and not members.against_account(account_id):
+        if members.is_member(account_id):
             yield account_id
