@@ -17,8 +17,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from panel.customers import Refused
 from panel.forms import ReasonForm
-from panel.issuing import Refused
 from panel.payments import PaymentError
 from panel.signing import SigningError
 from storage.admin_filters import OwnFiltersOnly

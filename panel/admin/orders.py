@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from panel import issuing, payments, selling
+from panel import ordering, payments, selling
 from panel.admin.base import ByInvoiceNumber, me
 from panel.forms import ReasonForm, ToldReasonForm
 from panel.models import Invoice, Order
@@ -143,7 +143,7 @@ class OrderAdmin(ByInvoiceNumber[Order]):
         """Marks the selected orders paid by invoice and issues their licenses."""
 
         def do(order: Order, said: dict[str, Any]) -> None:
-            settled = issuing.settle(
+            settled = ordering.settle(
                 order,
                 paid_by=Order.Payment.INVOICE,
                 by=me(request),
@@ -166,7 +166,7 @@ class OrderAdmin(ByInvoiceNumber[Order]):
         """Makes the selected paid orders unpaid, if their licenses were not issued."""
 
         def do(order: Order, said: dict[str, Any]) -> None:
-            issuing.undo_payment(order, by=me(request), why=said["why"], at=timezone.now())
+            ordering.undo_payment(order, by=me(request), why=said["why"], at=timezone.now())
 
         return self.act_on_each(
             request, queryset, ToldReasonForm, "Undo payments", do, self._described

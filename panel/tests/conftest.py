@@ -23,7 +23,7 @@ from time_machine import Traveller, travel
 
 import tests.server
 from license.tests import keys
-from panel import account_proof, issuing, second_factor
+from panel import account_proof, customers, issuing, ordering, second_factor
 from panel.models import Customer, IssuedLicense, Order
 from panel.selling import Billing
 from panel.tests import server as servers
@@ -104,13 +104,13 @@ def browser(user: User) -> Client:
 
 @pytest.fixture
 def alice(db: None) -> Customer:
-    return issuing.customer_of(person("alice@example.com"))
+    return customers.customer_of(person("alice@example.com"))
 
 
 @pytest.fixture
 def bob(db: None) -> Customer:
     """Another customer, who must not see Alice's data."""
-    return issuing.customer_of(person("bob@example.com"))
+    return customers.customer_of(person("bob@example.com"))
 
 
 @pytest.fixture
@@ -153,10 +153,10 @@ def buy(staff: User) -> Buy:
         customer: Customer, *, months: int = 12, account: str = ACCOUNT, at: datetime | None = None
     ) -> IssuedLicense:
         at = at or timezone.now()
-        order = issuing.place_order(
+        order = ordering.place_order(
             customer, account_id=account, months=months, name="", billing=BILLING, at=at
         )
-        paid = issuing.settle(
+        paid = ordering.settle(
             order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 1", at=at
         )
         return paid.license

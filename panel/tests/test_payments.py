@@ -25,7 +25,7 @@ from pytest_django.fixtures import Settings
 
 from license import token
 from license.tests import keys
-from panel import issuing, payments
+from panel import issuing, ordering, payments
 from panel.models import Act, Customer, IssuedLicense, Order, OutgoingMail
 from panel.tests.conftest import ACCOUNT, BILLING
 
@@ -113,7 +113,7 @@ def stripe_api(settings: Settings) -> Iterator[StripeApi]:
 @pytest.fixture
 def order(stripe_api: StripeApi, alice: Customer) -> Order:
     """Alice's order, with a session at Stripe."""
-    placed = issuing.place_order(
+    placed = ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
     )
     payments.checkout_url(placed)
@@ -220,7 +220,7 @@ def test_an_undone_payment_leads_to_a_new_session(
     issuing.suspend(alice, by=staff, why="checking", at=timezone.now())
     assert send(event(order)) == 204
     stripe_api.sessions["cs_test_1"] |= {"status": "complete", "payment_status": "paid"}
-    issuing.undo_payment(order, by=staff, why="refunded", at=timezone.now())
+    ordering.undo_payment(order, by=staff, why="refunded", at=timezone.now())
     assert payments.checkout_url(Order.objects.get()).endswith("cs_test_2")
 
 
@@ -322,7 +322,7 @@ def test_an_event_that_fits_no_order_whole_settles_none(
     order: Order, changed: dict[str, Any], status: int
 ) -> None:
     """It must not match an order without a session."""
-    waiting = issuing.place_order(
+    waiting = ordering.place_order(
         order.customer, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=timezone.now()
     )
     assert waiting.stripe_session is None
@@ -443,7 +443,7 @@ def test_what_a_suspended_customer_pays_is_kept_on_hold(
 def test_an_order_that_is_paid_in_two_ways_issues_once_and_staff_are_told(
     order: Order, staff: User
 ) -> None:
-    issuing.settle(
+    ordering.settle(
         order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 8", at=timezone.now()
     )
     assert send(event(order)) == 204
