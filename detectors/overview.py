@@ -11,7 +11,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Mod
 
-from detectors import detection, past, rules
+from detectors import past, rules, situations
 from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
 from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
 from findings.models import Finding
@@ -46,7 +46,7 @@ def state_of(bucket: Bucket, now: int) -> str:
     """Returns "Waiting for events", "Learning" or "Watching"."""
     if bucket.first_event_at is None:
         return "Waiting for events"
-    return "Learning" if detection.is_learning(bucket, now) else "Watching"
+    return "Learning" if situations.is_learning(bucket, now) else "Watching"
 
 
 def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
@@ -225,7 +225,7 @@ def _episodes(
     for one in hours:
         situation = Situation(
             sensitivity,
-            is_learning=detection.is_learning(bucket, one.at),
+            is_learning=situations.is_learning(bucket, one.at),
             floors=bucket.floors or {},
         )
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}

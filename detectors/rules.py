@@ -284,7 +284,7 @@ def _severity(ratio: float) -> float:
     return 7.0 if ratio >= 3 else 5.0
 
 
-_SURE = {
+SURE = {
     Operation.WRITE_SSE_C: (1, "written with a key that only the caller has (SSE-C)."),
     Operation.WRITE_FOREIGN_KMS: (1, "written with a KMS key of another account."),
     Operation.WRITE_LOCKED: (MANY, "written with an extension of ransomware."),
@@ -294,7 +294,7 @@ _SURE = {
 def sure(counts: Mapping[str, float], *, first_at: int, last_at: int) -> Signal | None:
     """Returns the signal of writes that no usual traffic contains; `counts` are of one hour."""
     signs, most = [], 0.0
-    for operation, (least, words) in _SURE.items():
+    for operation, (least, words) in SURE.items():
         if (count := counts.get(operation, 0)) >= least:
             signs.append(f"{_objects(count)} {words}")
             most = max(most, count)
@@ -339,6 +339,11 @@ def many_buckets(count: int, situation: Situation, *, first_at: int, last_at: in
         least,
         HOUR,
     )
+
+
+def unauthorized(sign: str, *, first_at: int, last_at: int) -> Signal:
+    """Returns the signal of a use that nobody should make."""
+    return Signal(FindingType.UNAUTHORIZED_USE, 8.0, first_at, last_at, sign, "events", 1, 0, 1, 0)
 
 
 class Use(NamedTuple):
