@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db.models import F, OuterRef, Subquery
@@ -13,7 +13,7 @@ from django.db.models.functions import Mod
 
 from detectors import past, rules, situations
 from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
-from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
+from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure
 from findings.models import Finding
 
 WIDTH, HEIGHT = 336, 60  # of a chart
@@ -207,27 +207,25 @@ def preview(bucket: Bucket, now: int) -> dict[str, int]:
     """
     busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
     raised = dict.fromkeys(Sensitivity.values, 0)
-    for history in past.of_principals(bucket, busiest, now + 1).values():
+    for principal, history in past.of_principals(bucket, busiest, now + 1).items():
         for measure in MEASURES:
             hours = past.hours_of(history, measure)
             for sensitivity in raised:
-                raised[sensitivity] += _episodes(bucket, measure, hours, sensitivity)
+                raised[sensitivity] += _episodes(bucket, principal, measure, hours, sensitivity)
     return raised
 
 
 def _episodes(
-    bucket: Bucket, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
+    bucket: Bucket, principal: str, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
         return [one for one in hours if one.at < now.at - past.RECENT]
 
     raised, last = 0, None
     for one in hours:
-        situation = Situation(
-            sensitivity,
-            is_learning=situations.is_learning(bucket, one.at),
-            floors=bucket.floors or {},
-        )
+        learning = situations.is_learning(bucket, one.at)
+        situation = situations.of(bucket, principal, is_learning=learning)
+        situation = replace(situation, sensitivity=sensitivity)
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
         if any(
             # A cheap look first: the past can only raise the threshold.

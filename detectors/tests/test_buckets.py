@@ -168,9 +168,11 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     for days, count in ((9, 150), (6, 450), (3, 60)):
         at = NOW - timedelta(days=days)
         take(*many(count, at=at, by=user(f"user{days}")), at=at)
+    at = NOW - timedelta(days=12)
+    take(*many(60, at=at, by={"type": "AWSAccount", "accountId": "anonymous"}), at=at)  # a stranger
     folding.fold(seconds(NOW))
-    assert Sum.objects.filter(grain=3600).count() == 3
-    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 2, "HIGH": 3}
+    assert Sum.objects.filter(grain=3600).count() == 4
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 3, "HIGH": 4}
     of.floors = {"read": 2000}  # 200 in a minute
     assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
 
