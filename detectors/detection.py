@@ -36,23 +36,24 @@ def judge(
     """
     raised: list[dict[str, Any]] = []
     for one in added:
-        found = [
-            (principal, signal)
-            for principal, signal in _signals(one, counted)
-            if not one.bucket.allows(principal) and (one.bucket.name, principal) not in spared
-        ]
-        raised += episodes.findings(one.bucket, found, counted)
+        of_bucket = {principal for name, principal in spared if name == one.bucket.name}
+        raised += episodes.findings(one.bucket, _signals(one, counted, of_bucket), counted)
     # Together: ingest locks sums of findings until the commit, in an order of its own.
     if raised:
         signals.detected.send(None, findings=raised, at=at)
     return len(raised)
 
 
-def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
+def _signals(added: Added, counted: Counted, spared: Collection[str]) -> list[tuple[str, Signal]]:
     bucket, since, until = added.bucket, added.since, added.until
+
+    def is_allowed(principal: str) -> bool:
+        return principal in spared or bucket.allows(principal)
+
     found = []
     for change in counted.changes:
-        if change.bucket == bucket.name and (signal := changes.signal_of(change)):
+        is_ours = change.bucket == bucket.name and not is_allowed(change.principal)
+        if is_ours and (signal := changes.signal_of(change)):
             found.append((change.principal, signal))
     actors: dict[str, list[Actor]] = defaultdict(list)
     for actor in Actor.objects.filter(bucket=bucket, principal__in=added.principals):
@@ -61,7 +62,7 @@ def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
     judged = {
         principal: rows
         for principal, rows in sorted(actors.items())
-        if any(one.pk in added.actors for one in rows) and not bucket.allows(principal)
+        if any(one.pk in added.actors for one in rows) and not is_allowed(principal)
     }
     listed = _listed_buckets(added, judged)
     for principal, rows in judged.items():
@@ -76,7 +77,7 @@ def _signals(added: Added, counted: Counted) -> list[tuple[str, Signal]]:
         found += [(principal, signal) for signal in of_credential(added, rows)]
     found += of_volumes(added, judged)
     if not any(signal.finding_type == FindingType.EXFILTRATION for _, signal in found):
-        found += [(bounds.OTHERS, signal) for signal in of_newcomers(added, judged)]
+        found += [(bounds.OTHERS, signal) for signal in of_newcomers(added, judged, is_allowed)]
     return found
 
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from detectors import counting, detection, records, tags
-from detectors.models import Bucket
+from detectors.models import Actor, Bucket
 from detectors.queries import Canaries
 from detectors.records import Counted
+from detectors.rules import HOUR
 from detectors.tags import TagsOf
 
 logger = logging.getLogger(__name__)
@@ -105,9 +106,20 @@ def take_records(
 def _spared(
     counted: Counted, buckets: Mapping[str, Bucket], tags_of: TagsOf
 ) -> frozenset[tuple[str, str]]:
-    """Returns the buckets with the principals that their tags allow there."""
+    """Returns the buckets with the principals that their tags allow there.
+
+    They are those of `counted`, and newcomers, which are judged together with these.
+    """
     allowed = {name: one.allowed_tags for name, one in buckets.items() if one.allowed_tags}
-    used = {(one.bucket, one.principal) for one in counted.tallies if one.bucket in allowed}
+    tallies = [one for one in counted.tallies if one.bucket in allowed]
+    if not tallies:
+        return frozenset()
+    newcomers = Actor.objects.filter(
+        bucket__name__in={one.bucket for one in tallies},
+        first_at__gt=min(one.at for one in tallies) - HOUR,
+    )
+    used = {(one.bucket, one.principal) for one in tallies}
+    used |= set(newcomers.values_list("bucket__name", "principal"))
     return frozenset(
         (name, principal) for name, principal in used if allowed[name] & tags_of(principal).items()
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from django.db.models import Sum as SumOf
@@ -66,7 +66,9 @@ def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[
                 yield name, signal._replace(sign=sign)
 
 
-def of_newcomers(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[Signal]:
+def of_newcomers(
+    added: Added, judged: Mapping[str, Sequence[Actor]], is_allowed: Callable[[str], bool]
+) -> Iterable[Signal]:
     """Yields what principals that are all new to the bucket read together, each below the floor.
 
     Without anonymous callers, who are new every day.
@@ -84,7 +86,7 @@ def of_newcomers(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterabl
         for one in rows.filter(first_at__gt=before, first_at__lte=until + SLOT).exclude(
             principal__in=old.values("principal")
         )
-        if not bucket.allows(one.principal) and not bucket.allows_source(one.source)
+        if not is_allowed(one.principal) and not bucket.allows_source(one.source)
     ]
     count = len({one.principal for one in recent} - {bounds.OTHERS})
     if count < 2:
