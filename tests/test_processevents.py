@@ -22,7 +22,7 @@ from detectors import detection, worker
 from detectors.meter import EventsCollector, Meter, Outcome
 from detectors.models import Mark, Sum
 from detectors.tags import Tags
-from detectors.tests.test_detection import EXFILTRATION, found, many, take
+from detectors.tests.taking import EXFILTRATION, found, many, take
 from detectors.tests.traffic import ACCOUNT, NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
 from serving import metrics, sqs

@@ -13,7 +13,7 @@ from django.test import Client
 from conftest import _browser as browser
 from detectors import buckets, folding, overview
 from detectors.models import Bucket, BucketChange, Sum
-from detectors.tests.test_detection import many, take
+from detectors.tests.taking import many, take
 from detectors.tests.traffic import NOW, bucket, record, role, seconds, user
 from findings.models import Finding
 from findings.tests.api import assert_problem, pointers
