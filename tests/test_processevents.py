@@ -181,7 +181,7 @@ def test_the_role_allows_all_that_is_needed_and_no_more(
         s3.get_object(Bucket="other", Key="x")
 
 
-@pytest.mark.one_database
+@pytest.mark.one_database  # metrics
 def test_its_health_and_counts_are_told(
     cloud: Cloud, queue: Queue, s3: Any, settings: Settings
 ) -> None:

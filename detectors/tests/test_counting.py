@@ -26,7 +26,7 @@ from detectors.tests.traffic import (
 )
 from findings.models import Finding
 
-pytestmark = [pytest.mark.django_db, pytest.mark.every_database]
+pytestmark = pytest.mark.django_db
 
 
 def test_a_file_twice_counts_once_and_raises_once() -> None:

@@ -35,7 +35,7 @@ from detectors.tests.traffic import (
 )
 from findings.models import Finding
 
-pytestmark = [pytest.mark.django_db, pytest.mark.every_database]
+pytestmark = pytest.mark.django_db
 
 
 def test_a_flood_of_reads_is_one_finding_that_names_who_what_and_which_keys() -> None:

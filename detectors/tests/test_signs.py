@@ -29,7 +29,7 @@ from detectors.tests.traffic import (
 )
 from findings.models import Finding
 
-pytestmark = [pytest.mark.django_db, pytest.mark.every_database]
+pytestmark = pytest.mark.django_db
 
 
 def test_the_recorded_batch_deletion_is_found() -> None:
