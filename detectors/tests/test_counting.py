@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from detectors import bounds, counting, folding, intake, past, rules
+from detectors import bounds, counting, folding, intake, marks, past, rules
 from detectors.models import Actor, Bucket, Episode, Mark, Sum
 from detectors.tests.taking import (
     EVE,
@@ -57,7 +57,7 @@ def test_single_events_that_also_come_by_file_count_once(is_file_first: bool) ->
 def test_single_events_beyond_the_limit_are_left_to_the_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counting, "SINGLES_MAX", 5)
+    monkeypatch.setattr(marks, "SINGLES_MAX", 5)
     bucket()
     for _ in range(2):
         intake.take_records(many(4), at=NOW)
