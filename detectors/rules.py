@@ -134,7 +134,7 @@ class Situation:
 
 
 def usual(
-    hours: Sequence[Hour], window: int, deviations: float, *, at: int = 0
+    hours: Sequence[Hour], window: int, sensitivity: str, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past and the most that is usual, both 0 without a past.
 
@@ -147,6 +147,7 @@ def usual(
     values = [one.amount for one in past if one.amount]
     if not values:
         return 0, 0
+    _, deviations = _SENSITIVITY[sensitivity]
     middle = median(values)
     spread = max(median(abs(value - middle) for value in values), _LEAST_SPREAD * middle)
     busiest = sorted(_by_day(past).values())
@@ -199,12 +200,12 @@ def threshold(
     measure: Measure, window: int, hours: Sequence[Hour], situation: Situation, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past, and the amount in a window from which a finding is raised."""
-    _, deviations = _SENSITIVITY[situation.sensitivity]
     floor = _floor(measure, window, situation)
     if situation.is_learning:
         return 0, floor
     # Of bytes, no peaks of minutes are kept: the whole hour is usual in a minute too.
-    middle, most = usual(hours, HOUR if measure.is_bytes else window, deviations, at=at)
+    unit = HOUR if measure.is_bytes else window
+    middle, most = usual(hours, unit, situation.sensitivity, at=at)
     return middle, max(floor, most)
 
 

@@ -177,6 +177,15 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
 
 
+def test_the_band_of_a_chart_depends_on_the_sensitivity() -> None:
+    of = bucket(sensitivity="HIGH")
+    at = NOW - timedelta(days=2)
+    take(*many(60, at=at), at=at)
+    high = overview.charts(of, seconds(NOW))[0].usual
+    of.sensitivity = "LOW"
+    assert overview.charts(of, seconds(NOW))[0].usual > 2 * high
+
+
 def test_a_bucket_that_is_removed_takes_its_sums_along() -> None:
     of = bucket()
     take(*many(3))
