@@ -30,11 +30,12 @@ _MINUTES_AGO = {
     "postgresql": f"date_trunc('milliseconds', now() - make_interval(mins => {_MINUTES}::int))",
 }
 _A_DAY_AGO = {"sqlite": "datetime('now', '-1 day')", "postgresql": "now() - interval '1 day'"}
-_FINDINGS = (
+FINDINGS = (
     "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, tactic, severity,"
     " score, title, description, count, first_seen_at, seen_at, received_at, action, set_at,"
     " problem, raw) "
 )
+_NUMBER = "CAST(substr(finding_id, 8) AS INTEGER)"
 _ACTIONS = (
     "INSERT INTO actions_reaction (finding_id, kind, target_kind, target, why, outcome, state,"
     " decided_at, started_at, settled_at, requested_by_name)"
@@ -56,7 +57,7 @@ def fill_up_to(count: int) -> None:
         at = _MINUTES_AGO[connection.vendor]
         types = " ".join(f"WHEN {n} THEN '{name}'" for n, name in enumerate(_TYPES))
         cursor.execute(
-            f"{_FINDINGS} SELECT CASE value % 2 WHEN 0 THEN '123456789012'"
+            f"{FINDINGS} SELECT CASE value % 2 WHEN 0 THEN '123456789012'"
             " ELSE CAST(111111111111 + value / 2 % 100 AS VARCHAR(12)) END, 'eu-central-1',"
             f" 'filled ' || value, CASE value % 2 WHEN 0 THEN 'Recon:EC2/Portscan' ELSE"
             f" CASE value / 2 % {len(_TYPES)} {types} END END, 'Reconnaissance',"
@@ -66,34 +67,17 @@ def fill_up_to(count: int) -> None:
         )
         # The oldest of all, which no search of the newest finds.
         cursor.execute(
-            f"{_FINDINGS} SELECT '123456789012', 'eu-central-1', 'old {count} ' || value,"
+            f"{FINDINGS} SELECT '123456789012', 'eu-central-1', 'old {count} ' || value,"
             " 'Impact:EC2/AbusedDomainRequest.Reputation', 'Impact', 'MEDIUM', 5,"
             " 'An abused site', '', 1, '2020-01-01 00:00:00', '2020-01-01 00:00:00',"
             " '2020-01-01 00:00:00', 'REPORT', '', '', '{}'"
             f" FROM {_numbers(1, 30)}"
         )
         cursor.execute("ANALYZE")
-        number = "CAST(substr(finding_id, 8) AS INTEGER)"
-        new = f"findings_finding WHERE finding_id LIKE 'filled %' AND {number} > {stored}"
+        new = f"findings_finding WHERE finding_id LIKE 'filled %' AND {_NUMBER} > {stored}"
         address = "'filled ' || (number / 4)"
-        for kind, is_actor, name in (
-            (Kind.ADDRESS, "true", address),
-            (Kind.INSTANCE, "false", "'i-filled-' || ((number % 50) * (number % 2))"),
-        ):
-            named = f"(SELECT id, seen_at, {number} AS number FROM {new}) f"
-            cursor.execute(
-                "INSERT INTO findings_entity (kind, name)"
-                f" SELECT DISTINCT '{kind.value}', {name} FROM {named} WHERE true"
-                " ON CONFLICT DO NOTHING"
-            )
-            cursor.execute("ANALYZE findings_entity")
-            cursor.execute(
-                "INSERT INTO findings_mention (finding_id, entity_id, is_actor, seen_at)"
-                f" SELECT f.id, e.id, {is_actor}, f.seen_at FROM"
-                f" (SELECT id, seen_at, {name} AS name FROM {named}) f"
-                " JOIN findings_entity e ON e.name = f.name"
-                f" WHERE e.kind = '{kind.value}' ORDER BY f.id"
-            )
+        mention(Kind.ADDRESS, address, new, is_actor=True)
+        mention(Kind.INSTANCE, "'i-filled-' || ((number % 50) * (number % 2))", new, is_actor=False)
         done = "CASE number % 1000 WHEN 0 THEN 'failed' ELSE 'done' END"
         a_day_ago = _A_DAY_AGO[connection.vendor]
         for reaction, target_kind, target, state, which in (
@@ -108,7 +92,7 @@ def fill_up_to(count: int) -> None:
                     target=target,
                     state=state,
                     which=which,
-                    number=number,
+                    number=_NUMBER,
                     new=new,
                 )
             )
@@ -121,6 +105,25 @@ def fill_up_to(count: int) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+
+
+def mention(kind: Kind, name: str, new: str, *, is_actor: bool) -> None:
+    """Lets each of the findings `new` name an entity; `name` is an expression of their number."""
+    named = f"(SELECT id, seen_at, {_NUMBER} AS number FROM {new}) f"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO findings_entity (kind, name)"
+            f" SELECT DISTINCT '{kind.value}', {name} FROM {named} WHERE true"
+            " ON CONFLICT DO NOTHING"
+        )
+        cursor.execute("ANALYZE findings_entity")
+        cursor.execute(
+            "INSERT INTO findings_mention (finding_id, entity_id, is_actor, seen_at)"
+            f" SELECT f.id, e.id, {str(is_actor).lower()}, f.seen_at FROM"
+            f" (SELECT id, seen_at, {name} AS name FROM {named}) f"
+            " JOIN findings_entity e ON e.name = f.name"
+            f" WHERE e.kind = '{kind.value}' ORDER BY f.id"
+        )
 
 
 def _numbers(first: int, last: int) -> str:

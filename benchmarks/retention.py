@@ -1,8 +1,8 @@
-"""Archives a month of old findings while 8 clients read and write.
+"""Archives old findings while 8 clients read and write.
 
 `python -m tests.postgresql python -m benchmarks.retention [COUNT]`, with 100,000 findings by
-default, of which the oldest month of 14 goes. Prints how long deleting transactions and the
-requests of clients took, and fails if one failed.
+default, spread over 420 days, of which all go that are older than RETENTION_DAYS: 20 days. Prints
+how long deleting transactions and the requests of clients took, and fails if one failed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ if __name__ == "__main__":
     import tests.environment  # noqa: F401  (must precede Django's settings)
 
     os.environ.setdefault("TEST_STATIC_ROOT", tempfile.mkdtemp())
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "threatreaction.settings")
     django.setup()
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection, connections
-from django.test.utils import override_settings, setup_databases, teardown_databases
 from django.utils import timezone
 
 from accounts.api_auth import Caller
@@ -38,8 +37,11 @@ from actions import ingest
 from actions.models import ArchiveFile
 from actions.retention import archiving
 from actions.retention.places import Folder
+from benchmarks import portal
+from benchmarks.filling import FINDINGS, mention
 from benchmarks.people import browser
 from findings import retention, sums, triage
+from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Status, TriageEntry
 from findings.tests.findings import finding
 from storage.instants import iso
@@ -101,7 +103,7 @@ class _Client(threading.Thread):
         triage.triage(
             newest,
             triage.Change(status=Status.IN_PROGRESS if turn % 2 else Status.NEW, note="x"),
-            by=Caller(name="oscar", user=self.user),
+            by=Caller(name="operator", user=self.user),
             source=TriageEntry.Source.PAGE,
             at=timezone.now(),
         )
@@ -112,11 +114,9 @@ def _read(client: Any, path: str) -> None:
     assert answer.status_code == 200, (path, answer.status_code)  # noqa: S101
 
 
-def measure(count: int) -> bool:
-    """Makes findings, archives a month of them, and prints what it took. Returns whether the goals
-    are met."""
-    user = User.objects.create_user("oscar", "oscar@example.com", "only for a benchmark")
-    user.groups.add(Group.objects.get(name="operators"))
+def measure(user: User, count: int) -> bool:
+    """Makes findings, archives the old ones, and prints what it took. Returns whether the goals are
+    met."""
     began = time.perf_counter()
     _fill(count, timezone.now())
     print(f"  {count:,} findings of {MONTHS} months made in {time.perf_counter() - began:.0f} s")
@@ -197,10 +197,8 @@ def _fill(count: int, now: datetime) -> None:
     days = MONTHS * MONTH
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO findings_finding (account_id, region, finding_id, finding_type, tactic,"  # noqa: S608
-            " severity, score, title, description, count, first_seen_at, seen_at, received_at,"
-            " action, set_at, problem, raw)"
-            " SELECT lpad((value %% 3)::text, 12, '1'), 'eu-central-1', 'filled ' || value,"
+            f"{FINDINGS} SELECT lpad((value %% 3)::text, 12, '1'), 'eu-central-1',"  # noqa: S608
+            " 'filled ' || value,"
             " 'Recon:EC2/Portscan', 'Reconnaissance', 'MEDIUM', 5, 'A scan', 'Ports.', 1, at, at,"
             f" at, 'REPORT', '', '', '{{\"id\":\"' || value || repeat('x', {_RAW}) || '\"}}'"
             " FROM (SELECT value,"
@@ -208,23 +206,8 @@ def _fill(count: int, now: datetime) -> None:
             f" FROM generate_series(1, {count}) AS n(value)) AS filled",
             [now],
         )
-        for kind, acted, name in (
-            ("address", "true", "'10.' || (n / 3 % 65536)"),
-            ("instance", "false", "'i-' || (n % 50)"),
-        ):
-            numbered = (
-                "(SELECT id, seen_at, substr(finding_id, 8)::int AS n FROM findings_finding) f"
-            )
-            cursor.execute(
-                "INSERT INTO findings_entity (kind, name)"  # noqa: S608
-                f" SELECT DISTINCT '{kind}', {name} FROM {numbered} ON CONFLICT DO NOTHING"
-            )
-            cursor.execute("ANALYZE findings_entity")
-            cursor.execute(
-                "INSERT INTO findings_mention (finding_id, entity_id, is_actor, seen_at)"  # noqa: S608
-                f" SELECT f.id, e.id, {acted}, f.seen_at FROM {numbered}"
-                f" JOIN findings_entity e ON e.kind = '{kind}' AND e.name = {name}"
-            )
+        mention(Kind.ADDRESS, "'10.' || (number / 3 % 65536)", "findings_finding", is_actor=True)
+        mention(Kind.INSTANCE, "'i-' || (number % 50)", "findings_finding", is_actor=False)
         cursor.execute("ANALYZE")
     sums.recount()
     with connection.cursor() as cursor:
@@ -238,13 +221,8 @@ def main() -> int:
         return 0
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     print("Retention on PostgreSQL")
-    databases = setup_databases(verbosity=0, interactive=False)
-    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    try:
-        with override_settings(STORAGES={"staticfiles": {"BACKEND": plain}}):
-            return 0 if measure(count) else 1
-    finally:
-        teardown_databases(databases, verbosity=0)
+    with portal.database() as (operator, _):
+        return 0 if measure(operator, count) else 1
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.http import parse_etags
 from ninja import HeaderEx, P, Router
 from ninja.errors import ValidationError
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from accounts.api_auth import Caller, callers_who
 from detectors import buckets, overview
@@ -76,23 +76,16 @@ class BucketSetting(BaseModel):
             raise ValueError(problem)
         return name
 
-    @field_validator("allowed")
+    @field_validator("allowed", "canary_keys")
     @classmethod
-    def _allowed(cls, allowed: list[str]) -> list[str]:
-        if any(len(one.splitlines()) > 1 for one in allowed):
-            raise ValueError("A pattern has one line.")
-        if problem := buckets.problem_of_allowed(buckets.normalized(allowed)):
+    def _lines(cls, lines: list[str], of: ValidationInfo) -> list[str]:
+        if any(len(one.splitlines()) > 1 for one in lines):
+            raise ValueError("A pattern or key has one line.")
+        is_allowed = of.field_name == "allowed"
+        problem_of = buckets.problem_of_allowed if is_allowed else buckets.problem_of_canary_keys
+        if problem := problem_of(buckets.normalized(lines)):
             raise ValueError(problem)
-        return allowed
-
-    @field_validator("canary_keys")
-    @classmethod
-    def _canary_keys(cls, keys: list[str]) -> list[str]:
-        if any(len(one.splitlines()) > 1 for one in keys):
-            raise ValueError("A key has one line.")
-        if problem := buckets.problem_of_canary_keys(buckets.normalized(keys)):
-            raise ValueError(problem)
-        return keys
+        return lines
 
     def settings(self) -> BucketSettings | None:
         """Returns the settings; None if the bucket is to be removed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -68,26 +68,30 @@ def problem_of_name(name: str) -> str:
 
 
 def problem_of_allowed(allowed: str) -> str:
-    """Returns what is wrong with the patterns of allowed principals, or ""."""
-    lines = [line.strip() for line in allowed.splitlines() if line.strip()]
-    if len(lines) > PATTERNS_MAX or any(len(line) > PATTERN_MAX_LENGTH for line in lines):
-        return f"At most {PATTERNS_MAX} lines of {PATTERN_MAX_LENGTH} characters."
+    """Returns what is wrong with the normalized patterns of allowed principals, or ""."""
+    lines = allowed.splitlines()
+    if problem := _problem_of_lines(lines, PATTERN_MAX_LENGTH):
+        return problem
     if any(not line.removeprefix(SERVICE).strip("*? ") for line in lines):
         return "A pattern of only * or ? would allow everyone. Remove the bucket instead."
     if any(line.startswith(TAG) and not _tag.fullmatch(line) for line in lines):
         return "A tag is written as: tag KEY=VALUE, without patterns."
-    if any(not line.isprintable() for line in lines):
-        return "A line contains characters that cannot be displayed."
     return ""
 
 
 def problem_of_canary_keys(keys: str) -> str:
-    """Returns what is wrong with the keys that nobody should use, or ""."""
+    """Returns what is wrong with the normalized keys that nobody should use, or ""."""
     lines = keys.splitlines()
-    if len(lines) > PATTERNS_MAX or any(len(line) > KEY_MAX_LENGTH for line in lines):
-        return f"At most {PATTERNS_MAX} lines of {KEY_MAX_LENGTH} characters."
+    if problem := _problem_of_lines(lines, KEY_MAX_LENGTH):
+        return problem
     if any(not line.strip("*") for line in lines):
         return "A line of only * would mean every key. Make the bucket a canary instead."
+    return ""
+
+
+def _problem_of_lines(lines: Sequence[str], max_length: int) -> str:
+    if len(lines) > PATTERNS_MAX or any(len(line) > max_length for line in lines):
+        return f"At most {PATTERNS_MAX} lines of {max_length} characters."
     if any(not line.isprintable() for line in lines):
         return "A line contains characters that cannot be displayed."
     return ""

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, register
 
-from detectors import detection
+from detectors import credentials
 
 
 @register
 def check_own_addresses(**kwargs: Any) -> Iterator[CheckMessage]:
     """Yields an error if OWN_ADDRESSES is invalid, with which nothing could be judged."""
     try:
-        detection.own_addresses()
+        credentials.own_addresses()
     except ValueError as error:
         yield Error(
             f"OWN_ADDRESSES contains an invalid network: {error}.",

@@ -1,8 +1,7 @@
-"""Adds what was counted to the sums, each file and single event once."""
+"""Adds what was counted to the sums, within limits."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,60 +11,18 @@ from django.db.models import Count, F
 from django.db.models.functions import Coalesce, Greatest, Least
 
 from detectors import bounds, records
-from detectors.models import Actor, Bucket, KeyUse, Mark, Sum
+from detectors.models import Actor, Bucket, KeyUse, Sum
 from detectors.records import Counted, Facts, Operation, Tally
-from detectors.rules import HOUR
 from storage import bulk
-
-# SQS keeps a message for at most 14 days.
-FILE_MARK = 15 * 24 * 60 * 60  # seconds
-# A record that is older is late, and not counted.
-SINGLE_MARK = bounds.LATE + bounds.EARLY
 
 # Of a bucket. Strangers (see records.is_stranger) get at most half of them.
 ACTORS_MAX = 2000
 SOURCES_MAX = 20  # of one principal; its others are summed as the source ""
-SINGLES_MAX = 100_000  # single events of one hour, in all; further ones come only by file
 KEYS_MAX = 100_000
 
 AT_ONCE = 500  # rows in one statement
 
 Pair = tuple[str, str]  # principal and source
-
-
-def is_new(name: str, *, at: int, lasts: int) -> bool:
-    """Marks a file or an event as counted, in the current transaction. False if it already was."""
-    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
-    table = connection.ops.quote_name(Mark._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (digest, expires_at) VALUES (%s, %s)"  # noqa: S608
-            " ON CONFLICT DO NOTHING",
-            [digest, at + lasts],
-        )
-        return bool(cursor.rowcount == 1)
-
-
-def is_marked(name: str) -> bool:
-    """Whether the file or event was counted."""
-    return Mark.objects.filter(pk=hashlib.sha256(name.encode("utf-8", "replace")).digest()).exists()
-
-
-def room_for_singles(now: int) -> int:
-    """Returns how many single events can be marked; SINGLES_MAX in each hour, about."""
-    since = now + SINGLE_MARK - HOUR
-    marked = Mark.objects.filter(expires_at__gt=since, expires_at__lte=now + SINGLE_MARK).count()
-    return max(SINGLES_MAX - marked, 0)
-
-
-def name_of_file(bucket: str, key: str, etag: str) -> str:
-    """Returns the name of this content of a log file."""
-    return f"file {bucket} {etag} {key}"
-
-
-def name_of_single(event_id: str) -> str:
-    """Returns the name of a single event."""
-    return f"event {event_id}"
 
 
 class Added(NamedTuple):
@@ -163,7 +120,7 @@ def _actors(
                 # Nothing is said of many actors together.
                 *(
                     getattr(facts.get(pair, empty) if row[0] != bounds.OTHERS else empty, said)
-                    for said in _FACTS.values()
+                    for said in _FACTS
                 ),
                 min(wanted[pair]),
                 max(wanted[pair]),
@@ -179,17 +136,18 @@ def _actors(
     return found
 
 
-_FACTS = {
-    "principal_type": "principal_type",
-    "principal_id": "principal_id",
-    "name": "name",
-    "account_id": "account_id",
-    "access_key": "access_key",
-    "address": "address",
-    "user_agent": "user_agent",
-    "region": "region",
-    "bucket_account": "bucket_account",
-}  # columns of Actor by the field of Facts
+# Columns of Actor, and fields of Facts.
+_FACTS = (
+    "principal_type",
+    "principal_id",
+    "name",
+    "account_id",
+    "access_key",
+    "address",
+    "user_agent",
+    "region",
+    "bucket_account",
+)
 
 
 def _stored(bucket: Bucket, principals: Iterable[str]) -> dict[Pair, Actor]:
@@ -229,10 +187,10 @@ def _update(
         if last_at > actor.last_at:
             actor.last_at = last_at
             if (fact := facts.get(pair)) and actor.principal != bounds.OTHERS:
-                for column, said in _FACTS.items():
+                for column in _FACTS:
                     # Some records, such as those of copies, do not name the bucket's account.
                     if column != "bucket_account" or fact.bucket_account:
-                        setattr(actor, column, getattr(fact, said))
+                        setattr(actor, column, getattr(fact, column))
             changed[actor.pk] = actor
     rows = [changed[pk] for pk in sorted(changed)]
     Actor.objects.bulk_update(rows, [*_FACTS, "first_at", "last_at"], batch_size=200)

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from detectors import counting, detection, records, tags
-from detectors.models import Bucket
+from detectors import counting, detection, marks, records, tags
+from detectors.models import Actor, Bucket
 from detectors.queries import Canaries
 from detectors.records import Counted
+from detectors.rules import HOUR
 from detectors.tags import TagsOf
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,11 @@ class Taken(NamedTuple):
 def take_file(
     name: str, read: Callable[[int], bytes], *, at: datetime, tags_of: TagsOf = tags.none_of
 ) -> Taken:
-    """Counts a log file once. `name` is that of `counting.name_of_file`. Raises Broken."""
+    """Counts a log file once. `name` is that of `marks.name_of_file`. Raises Broken."""
     buckets = {one.name: one for one in Bucket.objects.all()}
     if not buckets:
         return Taken()
-    if counting.is_marked(name):
+    if marks.is_marked(name):
         return Taken(is_repeated=True)
     counted = records.count_file(
         read, buckets, now=int(at.timestamp()), canaries=_canaries(buckets.values())
@@ -52,8 +53,7 @@ def take_file(
         return Taken(unreadable=counted.unreadable)
     spared = _spared(counted, buckets, tags_of)  # not in the transaction: it can ask AWS
     with transaction.atomic():
-        lasts = counting.FILE_MARK
-        if not counting.is_new(name, at=int(at.timestamp()), lasts=lasts):
+        if not marks.is_new(name, at=int(at.timestamp()), lasts=marks.FILE_MARK):
             return Taken(is_repeated=True)
         return add(counted, buckets, at, single=False, spared=spared)
 
@@ -88,13 +88,11 @@ def take_records(
     every = records.count_records(by_id.values(), buckets, now=now) if tagged else None
     spared = _spared(every, buckets, tags_of) if every else frozenset()
     with transaction.atomic():
-        room = counting.room_for_singles(now)
+        room = marks.room_for_singles(now)
         new = [
             by_id[event_id]
             for event_id in sorted(by_id)[:room]
-            if counting.is_new(
-                counting.name_of_single(event_id), at=now, lasts=counting.SINGLE_MARK
-            )
+            if marks.is_new(marks.name_of_single(event_id), at=now, lasts=marks.SINGLE_MARK)
         ]
         if room < len(by_id):
             logger.warning("%s single events were left to the log files.", len(by_id) - room)
@@ -105,9 +103,20 @@ def take_records(
 def _spared(
     counted: Counted, buckets: Mapping[str, Bucket], tags_of: TagsOf
 ) -> frozenset[tuple[str, str]]:
-    """Returns the buckets with the principals that their tags allow there."""
+    """Returns the buckets with the principals that their tags allow there.
+
+    They are those of `counted`, and newcomers, which are judged together with these.
+    """
     allowed = {name: one.allowed_tags for name, one in buckets.items() if one.allowed_tags}
-    used = {(one.bucket, one.principal) for one in counted.tallies if one.bucket in allowed}
+    tallies = [one for one in counted.tallies if one.bucket in allowed]
+    if not tallies:
+        return frozenset()
+    newcomers = Actor.objects.filter(
+        bucket__name__in={one.bucket for one in tallies},
+        first_at__gt=min(one.at for one in tallies) - HOUR,
+    )
+    used = {(one.bucket, one.principal) for one in tallies}
+    used |= set(newcomers.values_list("bucket__name", "principal"))
     return frozenset(
         (name, principal) for name, principal in used if allowed[name] & tags_of(principal).items()
     )

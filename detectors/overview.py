@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db.models import F, OuterRef, Subquery
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Mod
 
-from detectors import detection, past, rules
+from detectors import past, rules, situations
 from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
-from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
+from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure
 from findings.models import Finding
 
 WIDTH, HEIGHT = 336, 60  # of a chart
@@ -46,7 +46,7 @@ def state_of(bucket: Bucket, now: int) -> str:
     """Returns "Waiting for events", "Learning" or "Watching"."""
     if bucket.first_event_at is None:
         return "Waiting for events"
-    return "Learning" if detection.is_learning(bucket, now) else "Watching"
+    return "Learning" if situations.is_learning(bucket, now) else "Watching"
 
 
 def rows(now: int, *, names: Sequence[str] | None = None) -> list[Row]:
@@ -126,13 +126,14 @@ def charts(bucket: Bucket, now: int) -> list[Chart]:
     )
     for operation, hour, count in rows:
         history[operation][hour][2] += count
-    return [_chart(one, history, now) for one in MEASURES if not one.is_bytes]
+    return [_chart(one, history, bucket.sensitivity, now) for one in MEASURES if not one.is_bytes]
 
 
-def _chart(measure: Measure, history: past.Past, now: int) -> Chart:
+def _chart(measure: Measure, history: past.Past, sensitivity: str, now: int) -> Chart:
     hours = past.hours_of(history, measure)
     amounts = {one.at: one.total for one in hours}
-    middle, usual = rules.usual([one for one in hours if one.at < now - past.RECENT], HOUR, 6)
+    before = [one for one in hours if one.at < now - past.RECENT]
+    middle, usual = rules.usual(before, HOUR, sensitivity)
     first = now - now % HOUR - (WIDTH - 1) * HOUR
     highest = max([*amounts.values(), usual, 1])
     scale = HEIGHT / highest
@@ -207,27 +208,25 @@ def preview(bucket: Bucket, now: int) -> dict[str, int]:
     """
     busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
     raised = dict.fromkeys(Sensitivity.values, 0)
-    for history in past.of_principals(bucket, busiest, now + 1).values():
+    for principal, history in past.of_principals(bucket, busiest, now + 1).items():
         for measure in MEASURES:
             hours = past.hours_of(history, measure)
             for sensitivity in raised:
-                raised[sensitivity] += _episodes(bucket, measure, hours, sensitivity)
+                raised[sensitivity] += _episodes(bucket, principal, measure, hours, sensitivity)
     return raised
 
 
 def _episodes(
-    bucket: Bucket, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
+    bucket: Bucket, principal: str, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
         return [one for one in hours if one.at < now.at - past.RECENT]
 
     raised, last = 0, None
     for one in hours:
-        situation = Situation(
-            sensitivity,
-            is_learning=detection.is_learning(bucket, one.at),
-            floors=bucket.floors or {},
-        )
+        learning = situations.is_learning(bucket, one.at)
+        situation = situations.of(bucket, principal, is_learning=learning)
+        situation = replace(situation, sensitivity=sensitivity)
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
         if any(
             # A cheap look first: the past can only raise the threshold.

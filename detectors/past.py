@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Greatest
 
 from detectors import rules
@@ -27,27 +27,27 @@ def of_actors(actors: Iterable[Actor], until: int) -> dict[str, Past]:
 
     It has peak_1, peak_5, count and bytes of each hour of the last 14 days, by operation.
     """
-    return _pasts(Sum.objects.filter(actor__in=list(actors)), until, F("actor__principal"))
+    return _pasts(Sum.objects.filter(actor__in=list(actors)), until)
 
 
 def of_principals(bucket: Bucket, principals: Sequence[str], until: int) -> dict[str, Past]:
     """Returns the past of each of the principals of a bucket."""
     rows = Sum.objects.filter(actor__bucket=bucket, actor__principal__in=principals)
-    return _pasts(rows, until, F("actor__principal"))
+    return _pasts(rows, until)
 
 
-def _pasts(rows: QuerySet[Sum], until: int, who: F) -> dict[str, Past]:
+def _pasts(rows: QuerySet[Sum], until: int) -> dict[str, Past]:
     found: dict[str, Past] = defaultdict(lambda: defaultdict(dict))
     rows = rows.filter(at__gte=until - HISTORY, at__lt=until)
     hours = rows.filter(grain=HOUR).values_list(
-        who, "operation", "at", "peak_1", "peak_5", COUNT, BYTES
+        "actor__principal", "operation", "at", "peak_1", "peak_5", COUNT, BYTES
     )
     for principal, operation, at, *amounts in hours:
         _add(found[principal][operation], at, amounts)
     by_hour: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(dict)
     smaller = rows.filter(grain__lte=MINUTE)
     for principal, operation, at, count, size in smaller.values_list(
-        who, "operation", "at", COUNT, BYTES
+        "actor__principal", "operation", "at", COUNT, BYTES
     ):
         row = by_hour[principal, operation, at - at % HOUR].setdefault(at - at % MINUTE, [0, 0])
         row[0] += count

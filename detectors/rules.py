@@ -134,7 +134,7 @@ class Situation:
 
 
 def usual(
-    hours: Sequence[Hour], window: int, deviations: float, *, at: int = 0
+    hours: Sequence[Hour], window: int, sensitivity: str, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past and the most that is usual, both 0 without a past.
 
@@ -147,6 +147,7 @@ def usual(
     values = [one.amount for one in past if one.amount]
     if not values:
         return 0, 0
+    _, deviations = _SENSITIVITY[sensitivity]
     middle = median(values)
     spread = max(median(abs(value - middle) for value in values), _LEAST_SPREAD * middle)
     busiest = sorted(_by_day(past).values())
@@ -199,12 +200,12 @@ def threshold(
     measure: Measure, window: int, hours: Sequence[Hour], situation: Situation, *, at: int = 0
 ) -> tuple[float, float]:
     """Returns the median of the past, and the amount in a window from which a finding is raised."""
-    _, deviations = _SENSITIVITY[situation.sensitivity]
     floor = _floor(measure, window, situation)
     if situation.is_learning:
         return 0, floor
     # Of bytes, no peaks of minutes are kept: the whole hour is usual in a minute too.
-    middle, most = usual(hours, HOUR if measure.is_bytes else window, deviations, at=at)
+    unit = HOUR if measure.is_bytes else window
+    middle, most = usual(hours, unit, situation.sensitivity, at=at)
     return middle, max(floor, most)
 
 
@@ -284,7 +285,7 @@ def _severity(ratio: float) -> float:
     return 7.0 if ratio >= 3 else 5.0
 
 
-_SURE = {
+SURE = {
     Operation.WRITE_SSE_C: (1, "written with a key that only the caller has (SSE-C)."),
     Operation.WRITE_FOREIGN_KMS: (1, "written with a KMS key of another account."),
     Operation.WRITE_LOCKED: (MANY, "written with an extension of ransomware."),
@@ -294,7 +295,7 @@ _SURE = {
 def sure(counts: Mapping[str, float], *, first_at: int, last_at: int) -> Signal | None:
     """Returns the signal of writes that no usual traffic contains; `counts` are of one hour."""
     signs, most = [], 0.0
-    for operation, (least, words) in _SURE.items():
+    for operation, (least, words) in SURE.items():
         if (count := counts.get(operation, 0)) >= least:
             signs.append(f"{_objects(count)} {words}")
             most = max(most, count)
@@ -339,6 +340,11 @@ def many_buckets(count: int, situation: Situation, *, first_at: int, last_at: in
         least,
         HOUR,
     )
+
+
+def unauthorized(sign: str, *, first_at: int, last_at: int) -> Signal:
+    """Returns the signal of a use that nobody should make."""
+    return Signal(FindingType.UNAUTHORIZED_USE, 8.0, first_at, last_at, sign, "events", 1, 0, 1, 0)
 
 
 class Use(NamedTuple):

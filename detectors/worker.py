@@ -21,7 +21,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from detectors import counting, folding, intake, messages, tags
+from detectors import folding, intake, marks, messages, tags
 from detectors.intake import Taken
 from detectors.log_files import Broken
 from detectors.messages import LogFile, Poison
@@ -140,7 +140,7 @@ def _read_file(s3: Any, file: LogFile, tags_of: TagsOf) -> Taken:
             raise Broken(f"The log file {_named(file)} does not exist.") from None
         raise
     body = answer["Body"]
-    name = counting.name_of_file(file.bucket, file.key, answer["ETag"])
+    name = marks.name_of_file(file.bucket, file.key, answer["ETag"])
     try:
         result = intake.take_file(name, body.read, at=timezone.now(), tags_of=tags_of)
     except Broken as reason:

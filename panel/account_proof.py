@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from license import account_proof
 from license.account_proof import MalformedProof, Proof
+from panel import customers
 from panel.models import AccountProof, Act, Customer
 
 logger = logging.getLogger(__name__)
@@ -130,9 +131,9 @@ def _record(
     customer: Customer, account_id: str, *, challenge: str | None, by: User, at: datetime, why: str
 ) -> None:
     AccountProof.objects.create(customer=customer, aws_account_id=account_id, challenge=challenge)
-    Act.objects.create(
-        kind=Act.Kind.PROVEN if challenge else Act.Kind.APPROVED,
-        customer=customer,
+    customers.record(
+        Act.Kind.PROVEN if challenge else Act.Kind.APPROVED,
+        customer,
         by=by,
         at=at,
         why=f"AWS account {account_id}: {why}",

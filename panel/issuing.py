@@ -1,47 +1,32 @@
-"""Takes orders, issues, replaces and revokes licenses, and suspends customers.
+"""Issues, replaces and revokes licenses, and suspends customers.
 
-Each function runs in one transaction that first locks the customer's row, so that concurrent
-requests wait for each other. On SQLite a transaction takes the write lock when it begins
-(transaction_mode in settings.py). Each function adds an Act to the journal and writes the mails
-that tell of it. It raises Refused if the request is not allowed, or SigningError if the key cannot
-sign; nothing is changed then.
+Each function runs in one transaction that first locks the customer's row (panel.customers), adds an
+Act to the journal, and writes the mails that tell of it. It raises Refused if the request is not
+allowed, or SigningError if the key cannot sign; nothing is changed then.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from license import token
 from license.claims import Plan
 from license.reasons import LicenseError
-from panel import account_proof, invoicing, mail, selling, term
-from panel.models import (
-    Act,
-    Customer,
-    IssuedLicense,
-    Member,
-    Order,
-    Revocation,
-    Role,
-)
+from panel import account_proof, customers, mail, term
+from panel.customers import Refused
+from panel.models import Act, Customer, IssuedLicense, Order, Revocation
 from panel.signing import signing_key
 
 MAX_REPLACEMENTS = (
     5  # per license, by its customer, within LATELY; each adds to the revocation list
 )
 LATELY = timedelta(days=30)
-
-
-class Refused(Exception):
-    """The request is not allowed. The text is shown to people and never names another customer."""
 
 
 class TrialTaken(Refused):
@@ -61,41 +46,6 @@ class NotProven(Refused):
         super().__init__(f"Prove that AWS account {account_id} is yours before its trial starts.")
 
 
-class Suspended(Refused):
-    """The customer is suspended."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            "This account is on hold; existing licenses keep working. Contact us to resolve this."
-            f" Reason: {why}"
-        )
-
-
-def customer_of(user: User) -> Customer:
-    """Returns the customer that the user acts for. A new user becomes the owner of a new one."""
-    return member_of(user).customer
-
-
-def member_of(user: User) -> Member:
-    """Returns the user's membership. A new user becomes the owner of a new customer."""
-    members = Member.objects.select_related("customer__user", "user")
-    member = members.filter(user=user).first()
-    if member is None:
-        with transaction.atomic():
-            customer, _ = Customer.objects.get_or_create(user=user)
-            member, _ = members.get_or_create(
-                user=user,
-                defaults={"customer": customer, "role": Role.OWNER, "joined_at": timezone.now()},
-            )
-    return member
-
-
-def locked(customer: Customer) -> Customer:
-    """Returns the customer as it is now, and locks it until the transaction ends."""
-    # Without its user: PostgreSQL leaves out a joined row whose user changed while it waited.
-    return Customer.objects.select_for_update().get(pk=customer.pk)
-
-
 @transaction.atomic
 def start_trial(
     customer: Customer, *, account_id: str, name: str, at: datetime, by: User | None = None
@@ -106,11 +56,11 @@ def start_trial(
 
     Raises NotProven, TrialTaken if the AWS account ever had a Trial, and Suspended.
     """
-    customer = locked(customer)
-    _insist_on_good_standing(customer)
+    customer = customers.locked(customer)
+    customers.insist_on_good_standing(customer)
     if not account_proof.is_proven(customer, account_id):
         raise NotProven(account_id)
-    _rename(customer, name)
+    customers.rename(customer, name)
     # A trial that was moved to this account counts too. The database's constraint handles
     # concurrent requests.
     if IssuedLicense.objects.filter(aws_account_id=account_id, plan=Plan.TRIAL).exists():
@@ -131,125 +81,29 @@ def start_trial(
         raise TrialTaken(account_id) from None
 
 
-@transaction.atomic
-def place_order(
-    customer: Customer,
-    *,
-    account_id: str,
-    months: int,
-    name: str,
-    billing: selling.Billing,
-    at: datetime,
-    by: User | None = None,
-) -> Order:
-    """Returns the customer's unpaid order for this account and term; creates it if there is none.
+def fulfil(order: Order, customer: Customer, *, by: User | None, at: datetime) -> None:
+    """Issues the license of a paid order of the locked customer.
 
-    The order keeps today's price. If customers pay by bank transfer, its invoice is issued now.
-
-    Raises Suspended, or Refused if nothing can be ordered, or if the unpaid order has another
-    price, name or address.
+    It starts when the customer's last Paid license for the account ends, so that no day is lost.
+    Without one, for example after a Trial, it starts at `at`.
     """
-    customer = locked(customer)
-    _insist_on_good_standing(customer)
-    if not selling.is_open():
-        msg = "Paid licenses cannot be ordered at the moment. Contact us."
-        raise Refused(msg)
-    quote = selling.quote(months, country=billing.country, vat_id=billing.vat_id)
-    agreed = {"company": name, **asdict(billing), **asdict(quote)}
-    order = customer.order_set.filter(
-        aws_account_id=account_id, months=months, paid_at=None, cancelled_at=None
-    ).first()
-    if order:
-        if any(getattr(order, field) != value for field, value in agreed.items()):
-            msg = (
-                f"{order} for this AWS account and term awaits payment, with another price or"
-                " other billing details. Pay it, or cancel it to order again."
-            )
-            raise Refused(msg)
-        return order
-    _rename(customer, name)
-    order = Order.objects.create(
-        customer=customer, aws_account_id=account_id, months=months, placed_at=at, **agreed
+    present = (
+        customer.issuedlicense_set.unrevoked()
+        .filter(aws_account_id=order.aws_account_id, plan=Plan.PAID, expires_at__gt=at)
+        .order_by("-expires_at")
+        .first()
     )
-    _record(Act.Kind.ORDERED, customer, by=by or customer.user, at=at, order=order)
-    mail.order_received(order, None if selling.by_card() else invoicing.issue(order, at=at))
-    return order
-
-
-@transaction.atomic
-def settle(
-    order: Order, *, paid_by: Order.Payment, by: User | None, why: str, at: datetime
-) -> Order:
-    """Marks an order paid and issues its license. Idempotent.
-
-    Invoices and Stripe both end here. For a suspended customer, the license is issued by
-    `reinstate`. Returns the order. Raises Refused if it is cancelled.
-    """
-    customer = locked(order.customer)
-    order = _read_again(order)
-    if order.cancelled_at:
-        msg = f"{order} is cancelled."
-        raise Refused(msg)
-    is_new = order.paid_at is None
-    if is_new:
-        order.paid_at, order.paid_by = at, paid_by
-        order.save(update_fields=["paid_at", "paid_by"])
-        invoicing.issue(order, at=at)
-        _record(Act.Kind.PAID, customer, by=by, at=at, order=order, why=why)
-    if order.status is Order.Status.ON_HOLD and not customer.is_suspended:
-        _fulfil(order, customer, by=by, at=at)
-    elif is_new:
-        mail.order_on_hold(order)
-    return order
-
-
-@transaction.atomic
-def undo_payment(order: Order, *, by: User, why: str, at: datetime) -> None:
-    """Makes a paid order unpaid, until its license is issued: while its customer is suspended.
-
-    Raises Refused otherwise.
-    """
-    customer = locked(order.customer)
-    order = _read_again(order)
-    if order.status is Order.Status.DONE:
-        msg = f"The key of {order} was issued. Revoke the license {order.license} instead."
-        raise Refused(msg)
-    if order.status is not Order.Status.ON_HOLD:
-        msg = f"{order} is not paid."
-        raise Refused(msg)
-    order.paid_at, order.paid_by = None, ""
-    order.stripe_session = None  # it is complete, and cannot be paid again
-    try:
-        with transaction.atomic():
-            order.save(update_fields=["paid_at", "paid_by", "stripe_session"])
-    except IntegrityError:
-        msg = f"{customer} has another unpaid order for this AWS account and term. Cancel it first."
-        raise Refused(msg) from None
-    _record(Act.Kind.UNPAID, customer, by=by, at=at, order=order, why=why)
-    mail.payment_undone(order, why)
-
-
-@transaction.atomic
-def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
-    """Cancels an unpaid order for good, and its invoice with a credit note.
-
-    The caller has closed `order.stripe_session`: see panel.payments.cancel. Raises Refused if the
-    order is paid or cancelled, or if another session was opened meanwhile.
-    """
-    customer = locked(order.customer)
-    session, order = order.stripe_session, _read_again(order)
-    if order.status is not Order.Status.OPEN:
-        msg = f"{order} cannot be cancelled: it is {order.status.value}."
-        raise Refused(msg)
-    if order.stripe_session != session:
-        msg = f"A payment of {order} was started meanwhile. Try again."
-        raise Refused(msg)
-    order.cancelled_at = at
-    order.save(update_fields=["cancelled_at"])
-    invoice = order.invoice
-    credit_note = invoicing.credit(invoice, at=at) if invoice else None
-    _record(Act.Kind.CANCELLED, customer, by=by, at=at, order=order, why=why)
-    mail.order_cancelled(order, why, credit_note)
+    begins = present.expires_at if present else at.replace(microsecond=0)
+    _issue(
+        customer,
+        account_id=order.aws_account_id,
+        plan=Plan.PAID,
+        begins=begins,
+        ends=term.paid_until(begins, order.months),
+        by=by,
+        at=at,
+        order=order,
+    )
 
 
 @transaction.atomic
@@ -263,8 +117,8 @@ def replace(
     Raises Suspended, or Refused if the license is revoked or expired, or if its customer has
     replaced it too often.
     """
-    customer = locked(old.customer)
-    _insist_on_good_standing(customer)
+    customer = customers.locked(old.customer)
+    customers.insist_on_good_standing(customer)
     _insist_on_unrevoked(old)
     if not by.is_staff and _replaced_lately(old, at) >= MAX_REPLACEMENTS:
         msg = (
@@ -287,7 +141,7 @@ def replace(
         why=why,
     )
     Revocation.objects.create(license=old, revoked_at=at)
-    _record(Act.Kind.REPLACED, customer, by=by, at=at, license=old, why=why)
+    customers.record(Act.Kind.REPLACED, customer, by=by, at=at, license=old, why=why)
     return new
 
 
@@ -297,10 +151,10 @@ def revoke(license: IssuedLicense, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if it is already revoked.
     """
-    customer = locked(license.customer)
+    customer = customers.locked(license.customer)
     _insist_on_unrevoked(license)
     Revocation.objects.create(license=license, revoked_at=at)
-    _record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
+    customers.record(Act.Kind.REVOKED, customer, by=by, at=at, license=license, why=why)
     mail.revoked(license, why)
 
 
@@ -310,13 +164,13 @@ def suspend(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is already suspended.
     """
-    customer = locked(customer)
+    customer = customers.locked(customer)
     if customer.is_suspended:
         msg = f"{customer} is already suspended."
         raise Refused(msg)
     customer.is_suspended = True
     customer.save(update_fields=["is_suspended"])
-    _record(Act.Kind.SUSPENDED, customer, by=by, at=at, why=why)
+    customers.record(Act.Kind.SUSPENDED, customer, by=by, at=at, why=why)
     mail.suspended(customer, why)
 
 
@@ -326,67 +180,22 @@ def reinstate(customer: Customer, *, by: User, why: str, at: datetime) -> None:
 
     Raises Refused if the customer is not suspended.
     """
-    customer = locked(customer)
+    customer = customers.locked(customer)
     if not customer.is_suspended:
         msg = f"{customer} is not suspended."
         raise Refused(msg)
     customer.is_suspended = False
     customer.save(update_fields=["is_suspended"])
-    _record(Act.Kind.REINSTATED, customer, by=by, at=at, why=why)
+    customers.record(Act.Kind.REINSTATED, customer, by=by, at=at, why=why)
     mail.reinstated(customer, why)
     for order in customer.order_set.filter(license=None).exclude(paid_at=None).order_by("paid_at"):
-        _fulfil(order, customer, by=by, at=at)
-
-
-def _read_again(order: Order) -> Order:
-    """Returns the order as it is now that its customer is locked, and locks it as well.
-
-    panel.payments writes the order's session without the customer's lock: it waits then.
-    """
-    rows = Order.objects.select_for_update(of=("self",))
-    return rows.select_related("license", "customer__user").get(pk=order.pk)
-
-
-def _rename(customer: Customer, name: str) -> None:
-    if customer.name != name:
-        customer.name = name
-        customer.save(update_fields=["name"])
-
-
-def _insist_on_good_standing(customer: Customer) -> None:
-    if customer.is_suspended:
-        raise Suspended(customer.why_suspended)
+        fulfil(order, customer, by=by, at=at)
 
 
 def _insist_on_unrevoked(license: IssuedLicense) -> None:
     if Revocation.objects.filter(license=license).exists():
         msg = f"The license {license.jti} is already revoked."
         raise Refused(msg)
-
-
-def _fulfil(order: Order, customer: Customer, *, by: User | None, at: datetime) -> None:
-    """Issues the license of a paid order.
-
-    It starts when the customer's last Paid license for the account ends, so that no day is lost.
-    Without one, for example after a Trial, it starts at `at`.
-    """
-    present = (
-        customer.issuedlicense_set.unrevoked()
-        .filter(aws_account_id=order.aws_account_id, plan=Plan.PAID, expires_at__gt=at)
-        .order_by("-expires_at")
-        .first()
-    )
-    begins = present.expires_at if present else at.replace(microsecond=0)
-    _issue(
-        customer,
-        account_id=order.aws_account_id,
-        plan=Plan.PAID,
-        begins=begins,
-        ends=term.paid_until(begins, order.months),
-        by=by,
-        at=at,
-        order=order,
-    )
 
 
 @sensitive_variables()
@@ -430,7 +239,7 @@ def _issue(
         order=order,
         replaces=replaces,
     )
-    _record(Act.Kind.ISSUED, customer, by=by, at=at, license=issued, order=order, why=why)
+    customers.record(Act.Kind.ISSUED, customer, by=by, at=at, license=issued, order=order, why=why)
     mail.license_issued(issued)
     return issued
 
@@ -445,18 +254,3 @@ def _ancestors(replaced: IssuedLicense | None) -> Iterable[str]:
     while replaced:
         yield replaced.jti
         replaced = replaced.replaces
-
-
-def _record(
-    kind: Act.Kind,
-    customer: Customer,
-    *,
-    by: User | None,
-    at: datetime,
-    license: IssuedLicense | None = None,
-    order: Order | None = None,
-    why: str = "",
-) -> None:
-    Act.objects.create(
-        kind=kind, customer=customer, by=by, at=at, license=license, order=order, why=why
-    )

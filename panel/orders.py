@@ -15,9 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from panel import documents, issuing, payments, pdf, roles, selling
+from panel import customers, documents, payments, pdf, roles, selling
+from panel.customers import Refused
 from panel.documents import Document
-from panel.issuing import Refused
 from panel.models import Customer, Invoice, Order
 from panel.payments import ForgedEvent, PaymentError
 from panel.roles import Power
@@ -48,7 +48,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
         "invoice": invoice,
         "invoices": placed.invoice_set.order_by("sequence"),
         "why_suspended": placed.customer.why_suspended,
-        "may_order": roles.may(issuing.member_of(cast(User, request.user)), Power.ORDERS),
+        "may_order": roles.may(customers.member_of(cast(User, request.user)), Power.ORDERS),
     }
     return render(request, "panel/order.html", context)
 
@@ -146,7 +146,8 @@ def to_stripe(request: HttpRequest, placed: Order) -> HttpResponse:
 
 
 def _customer(request: HttpRequest) -> Customer:
-    return issuing.customer_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
+    # LoginRequiredMiddleware requires sign-in.
+    return customers.customer_of(cast(User, request.user))
 
 
 def _order_of(request: HttpRequest, pk: int) -> Order:

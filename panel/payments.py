@@ -1,4 +1,4 @@
-"""Payment with Stripe Checkout, if Stripe's keys are set. panel.issuing handles paid orders."""
+"""Payment with Stripe Checkout, if Stripe's keys are set. panel.ordering handles paid orders."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stripe.checkout import Session
 
-from panel import issuing, mail, selling
-from panel.issuing import Refused
+from panel import mail, ordering, selling
+from panel.customers import Refused
 from panel.models import Act, Order
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def receive(payload: bytes, signature: str) -> None:
         _report(event, session, f"is not the total of {order}, {order.total_shown}")
         return
     try:
-        settled = issuing.settle(
+        settled = ordering.settle(
             order,
             paid_by=Order.Payment.STRIPE,
             by=None,
@@ -102,7 +102,7 @@ def cancel(order: Order, *, by: User, at: datetime, why: str = "") -> None:
             logger.error("Stripe failed for order %d: %s", order.pk, type(error).__name__)
             msg = "The payment page cannot be closed. The order is not cancelled; try again later."
             raise PaymentError(msg) from None
-    issuing.cancel(order, by=by, why=why, at=at)
+    ordering.cancel(order, by=by, why=why, at=at)
 
 
 class _Session(BaseModel):

@@ -104,7 +104,7 @@ TEMPLATES = templates(
 
 # --- Data -------------------------------------------------------------------------------------
 
-# panel.issuing relies on writers waiting for each other.
+# panel.customers relies on writers waiting for each other.
 DATABASES = database(
     env.db_url("PANEL_DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'panel.sqlite3'}")
 )

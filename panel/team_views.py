@@ -15,9 +15,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from panel import issuing, roles, teams
+from panel import customers, roles, teams
+from panel.customers import Refused
 from panel.forms import InvitationForm, RoleForm
-from panel.issuing import Refused
 from panel.models import Member, Role
 from panel.roles import POWERS, Power
 
@@ -26,7 +26,7 @@ RATES = {"invite": "20/h/user,60/h/ip"}  # mail to any address
 
 def insist(request: HttpRequest, power: Power) -> Member:
     """Returns the membership of the signed-in user. Raises PermissionDenied without the power."""
-    member = issuing.member_of(cast(User, request.user))
+    member = customers.member_of(cast(User, request.user))
     if not roles.may(member, power):
         owners = ", ".join(roles.addresses(member.customer, Power.TEAM))
         msg = (
@@ -107,7 +107,7 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Removes a member. Every member can remove themselves."""
-    member = issuing.member_of(cast(User, request.user))
+    member = customers.member_of(cast(User, request.user))
     if pk != member.pk:
         insist(request, Power.TEAM)
     other = get_object_or_404(member.customer.members.select_related("user"), pk=pk)
@@ -130,7 +130,7 @@ def _done(request: HttpRequest, do: Callable[[], object], said: str) -> HttpResp
 
 def _page(request: HttpRequest, form: InvitationForm) -> HttpResponse:
     user, at = cast(User, request.user), timezone.now()
-    member = issuing.member_of(user)
+    member = customers.member_of(user)
     rows = member.customer.members.select_related("user").order_by("user__email")
     context = {
         "member": member,

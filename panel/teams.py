@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import ProtectedError, QuerySet
 
-from panel import issuing, mail
-from panel.issuing import Refused
+from panel import customers, mail
+from panel.customers import Refused
 from panel.models import Act, Customer, Invitation, Member, Role
 
 INVITATION_LASTS = timedelta(days=14)
@@ -36,7 +36,7 @@ def invite(
 
     Raises Refused if the address is a member, or if the team is too large.
     """
-    customer = issuing.locked(customer)
+    customer = customers.locked(customer)
     email = email.lower()
     if customer.members.filter(user__email__iexact=email).exists():
         msg = f"{email} is a member already."
@@ -50,7 +50,7 @@ def invite(
         email=email,
         defaults={"role": role, "invited_by": by, "sent_at": at},
     )
-    _record(Act.Kind.INVITED, customer, by=by, at=at, why=_said(email, role, why))
+    customers.record(Act.Kind.INVITED, customer, by=by, at=at, why=_said(email, role, why))
     mail.invited(invitation)
     return invitation
 
@@ -58,9 +58,9 @@ def invite(
 @transaction.atomic
 def withdraw(invitation: Invitation, *, by: User, at: datetime) -> None:
     """Withdraws or declines an invitation."""
-    customer = issuing.locked(invitation.customer)
+    customer = customers.locked(invitation.customer)
     if Invitation.objects.filter(pk=invitation.pk).delete()[0]:
-        _record(Act.Kind.WITHDRAWN, customer, by=by, at=at, why=invitation.email)
+        customers.record(Act.Kind.WITHDRAWN, customer, by=by, at=at, why=invitation.email)
 
 
 @transaction.atomic
@@ -69,7 +69,7 @@ def accept(invitation: Invitation, *, user: User, at: datetime) -> None:
 
     Raises Refused if the invitation has ended, or if the user acts for another customer.
     """
-    own = issuing.member_of(user)
+    own = customers.member_of(user)
     # In the order of their keys, so that two requests cannot wait for each other.
     both = Customer.objects.select_for_update().order_by("pk")
     teams = both.in_bulk([invitation.customer_id, own.customer_id])
@@ -82,13 +82,13 @@ def accept(invitation: Invitation, *, user: User, at: datetime) -> None:
     Member.objects.create(customer=customer, user=user, role=invitation.role, joined_at=at)
     Invitation.objects.filter(pk=invitation.pk).delete()
     why = _said(user.email, Role(invitation.role), "")
-    _record(Act.Kind.JOINED, customer, by=user, at=at, why=why)
+    customers.record(Act.Kind.JOINED, customer, by=user, at=at, why=why)
 
 
 @transaction.atomic
 def set_role(member: Member, role: Role, *, by: User, at: datetime, why: str = "") -> None:
     """Changes the role of a member. Raises Refused for the last owner."""
-    customer = issuing.locked(member.customer)
+    customer = customers.locked(member.customer)
     member = _current(member, customer)
     if member.role == role:
         return
@@ -96,7 +96,7 @@ def set_role(member: Member, role: Role, *, by: User, at: datetime, why: str = "
         _replace_owner(customer, member)
     member.role = role
     member.save(update_fields=["role"])
-    _record(Act.Kind.ROLE, customer, by=by, at=at, why=_said(member.user.email, role, why))
+    customers.record(Act.Kind.ROLE, customer, by=by, at=at, why=_said(member.user.email, role, why))
 
 
 @transaction.atomic
@@ -112,13 +112,13 @@ def make_owner(customer: Customer, *, email: str, by: User, why: str, at: dateti
 @transaction.atomic
 def remove(member: Member, *, by: User, at: datetime) -> None:
     """Removes a member, or lets them leave. Raises Refused for the last owner."""
-    customer = issuing.locked(member.customer)
+    customer = customers.locked(member.customer)
     member = _current(member, customer)
     if member.role == Role.OWNER:
         _replace_owner(customer, member)
     email = member.user.email
     member.delete()
-    _record(Act.Kind.LEFT, customer, by=by, at=at, why=email)
+    customers.record(Act.Kind.LEFT, customer, by=by, at=at, why=email)
 
 
 def _current(member: Member, customer: Customer) -> Member:
@@ -158,7 +158,3 @@ def _dissolve(customer: Customer, member: Member) -> None:
 
 def _said(email: str, role: Role, why: str) -> str:
     return f"{email}, {role.label}{f': {why}' if why else ''}"
-
-
-def _record(kind: Act.Kind, customer: Customer, *, by: User, at: datetime, why: str) -> None:
-    Act.objects.create(kind=kind, customer=customer, by=by, at=at, why=why)

@@ -19,10 +19,11 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_safe
 
 from license.claims import Plan
-from panel import account_proof, issuing, orders, roles, selling, teams, term
+from panel import account_proof, customers, issuing, ordering, orders, roles, selling, teams, term
 from panel.account_proof import ProofRefused
+from panel.customers import Refused
 from panel.forms import OrderForm, ReasonForm, RequestForm, TrialForm, normalized
-from panel.issuing import Refused, TrialTaken
+from panel.issuing import TrialTaken
 from panel.models import Customer, IssuedLicense, Member, Order
 from panel.roles import Power
 from panel.selling import Billing
@@ -146,7 +147,7 @@ def _trial(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> H
 def _order(
     request: HttpRequest, customer: Customer, asked: dict[str, Any], billing: Billing
 ) -> HttpResponse:
-    placed = issuing.place_order(
+    placed = ordering.place_order(
         customer,
         account_id=asked["account_id"],
         months=asked["months"],
@@ -231,7 +232,7 @@ def _usual_plan(request: HttpRequest) -> Plan:
 
 
 def _member(request: HttpRequest) -> Member:
-    return issuing.member_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
+    return customers.member_of(cast(User, request.user))  # LoginRequiredMiddleware requires sign-in
 
 
 def _license(request: HttpRequest, jti: UUID) -> IssuedLicense:

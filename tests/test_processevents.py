@@ -22,7 +22,7 @@ from detectors import detection, worker
 from detectors.meter import EventsCollector, Meter, Outcome
 from detectors.models import Mark, Sum
 from detectors.tags import Tags
-from detectors.tests.test_detection import EXFILTRATION, found, many, take
+from detectors.tests.taking import EXFILTRATION, found, many, take
 from detectors.tests.traffic import ACCOUNT, NOW, bucket, file_key, packed, record, role
 from findings.models import Finding
 from serving import metrics, sqs
@@ -181,7 +181,7 @@ def test_the_role_allows_all_that_is_needed_and_no_more(
         s3.get_object(Bucket="other", Key="x")
 
 
-@pytest.mark.one_database
+@pytest.mark.one_database  # metrics
 def test_its_health_and_counts_are_told(
     cloud: Cloud, queue: Queue, s3: Any, settings: Settings
 ) -> None:

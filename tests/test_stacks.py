@@ -30,7 +30,7 @@ PORTAL = template("threatreaction.yaml")
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    from tests.cloudformation.resource_types import account  # slow: in the process that needs it
+    from tests.cloudformation.account import account  # slow: in the process that needs it
 
     with account():
         yield

@@ -13,7 +13,7 @@ from django.test import Client
 from conftest import _browser as browser
 from detectors import buckets, folding, overview
 from detectors.models import Bucket, BucketChange, Sum
-from detectors.tests.test_detection import many, take
+from detectors.tests.taking import many, take
 from detectors.tests.traffic import NOW, bucket, record, role, seconds, user
 from findings.models import Finding
 from findings.tests.api import assert_problem, pointers
@@ -168,11 +168,22 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     for days, count in ((9, 150), (6, 450), (3, 60)):
         at = NOW - timedelta(days=days)
         take(*many(count, at=at, by=user(f"user{days}")), at=at)
+    at = NOW - timedelta(days=12)
+    take(*many(60, at=at, by={"type": "AWSAccount", "accountId": "anonymous"}), at=at)  # a stranger
     folding.fold(seconds(NOW))
-    assert Sum.objects.filter(grain=3600).count() == 3
-    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 2, "HIGH": 3}
+    assert Sum.objects.filter(grain=3600).count() == 4
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 3, "HIGH": 4}
     of.floors = {"read": 2000}  # 200 in a minute
     assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
+
+
+def test_the_band_of_a_chart_depends_on_the_sensitivity() -> None:
+    of = bucket(sensitivity="HIGH")
+    at = NOW - timedelta(days=2)
+    take(*many(60, at=at), at=at)
+    high = overview.charts(of, seconds(NOW))[0].usual
+    of.sensitivity = "LOW"
+    assert overview.charts(of, seconds(NOW))[0].usual > 2 * high
 
 
 def test_a_bucket_that_is_removed_takes_its_sums_along() -> None:

@@ -1,4 +1,4 @@
-"""The Django admin for staff. Data is read-only; actions call panel.issuing."""
+"""The Django admin for staff. Data is read-only; actions call panel.ordering and panel.issuing."""
 
 # These register their models when imported; only then can they be unregistered.
 import allauth.account.admin

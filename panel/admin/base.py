@@ -11,14 +11,14 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from panel.customers import Refused
 from panel.forms import ReasonForm
-from panel.issuing import Refused
 from panel.payments import PaymentError
 from panel.signing import SigningError
 from storage.admin_filters import OwnFiltersOnly
@@ -109,6 +109,22 @@ class ReadOnlyAdmin(OwnFiltersOnly, admin.ModelAdmin[_M]):
             else:
                 messages.success(request, f"Done: {row}.")
         return None
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """Filters by a status that is no column: `statuses` has its label and its rows, by value."""
+
+    title = parameter_name = "status"
+    statuses: ClassVar[dict[str, tuple[str, Q]]]
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        return [(value, label) for value, (label, _) in self.statuses.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[_M]) -> QuerySet[_M]:
+        found = self.statuses.get(self.value() or "")
+        return queryset.filter(found[1]) if found else queryset
 
 
 class ByInvoiceNumber(ReadOnlyAdmin[_M]):

@@ -5,40 +5,28 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from panel import issuing, payments, selling
-from panel.admin.base import ByInvoiceNumber, me
+from panel import ordering, payments, selling
+from panel.admin.base import ByInvoiceNumber, StatusFilter, me
 from panel.forms import ReasonForm, ToldReasonForm
 from panel.models import Invoice, Order
 from panel.selling import money
 
 
-class OrderStatusFilter(admin.SimpleListFilter):
+class OrderStatusFilter(StatusFilter):
     """Orders by the status that the list shows."""
 
-    title = parameter_name = "status"
-
-    def lookups(
-        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
-        return [(status.name.lower(), status.value) for status in Order.Status]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        match self.value():
-            case "open":
-                return queryset.filter(paid_at=None, cancelled_at=None)
-            case "on_hold":
-                return queryset.filter(paid_at__isnull=False, license=None)
-            case "done":
-                return queryset.filter(license__isnull=False)
-            case "cancelled":
-                return queryset.filter(cancelled_at__isnull=False)
-        return queryset
+    statuses: ClassVar = {
+        "open": (Order.Status.OPEN.value, Q(paid_at=None, cancelled_at=None)),
+        "on_hold": (Order.Status.ON_HOLD.value, Q(paid_at__isnull=False, license=None)),
+        "done": (Order.Status.DONE.value, Q(license__isnull=False)),
+        "cancelled": (Order.Status.CANCELLED.value, Q(cancelled_at__isnull=False)),
+    }
 
 
 @admin.register(Order)
@@ -143,7 +131,7 @@ class OrderAdmin(ByInvoiceNumber[Order]):
         """Marks the selected orders paid by invoice and issues their licenses."""
 
         def do(order: Order, said: dict[str, Any]) -> None:
-            settled = issuing.settle(
+            settled = ordering.settle(
                 order,
                 paid_by=Order.Payment.INVOICE,
                 by=me(request),
@@ -166,7 +154,7 @@ class OrderAdmin(ByInvoiceNumber[Order]):
         """Makes the selected paid orders unpaid, if their licenses were not issued."""
 
         def do(order: Order, said: dict[str, Any]) -> None:
-            issuing.undo_payment(order, by=me(request), why=said["why"], at=timezone.now())
+            ordering.undo_payment(order, by=me(request), why=said["why"], at=timezone.now())
 
         return self.act_on_each(
             request, queryset, ToldReasonForm, "Undo payments", do, self._described

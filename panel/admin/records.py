@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Q
 
-from panel.admin.base import ReadOnlyAdmin
+from panel.admin.base import ReadOnlyAdmin, StatusFilter
 from panel.models import Act, OutgoingMail
 
 
@@ -34,25 +33,13 @@ class ActAdmin(ReadOnlyAdmin[Act]):
     fields: ClassVar = ["at", "kind", "customer", "license", "order", "by", "why"]
 
 
-class MailStatusFilter(admin.SimpleListFilter):
+class MailStatusFilter(StatusFilter):
     """E-mails that wait, or that were sent."""
 
-    title = parameter_name = "status"
-
-    def lookups(
-        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
-        return [("waiting", "Waiting"), ("sent", "Sent")]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[OutgoingMail]
-    ) -> QuerySet[OutgoingMail]:
-        match self.value():
-            case "waiting":
-                return queryset.filter(sent_at=None)
-            case "sent":
-                return queryset.filter(sent_at__isnull=False)
-        return queryset
+    statuses: ClassVar = {
+        "waiting": ("Waiting", Q(sent_at=None)),
+        "sent": ("Sent", Q(sent_at__isnull=False)),
+    }
 
 
 @admin.register(OutgoingMail)

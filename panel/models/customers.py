@@ -29,7 +29,7 @@ def refuse_example_account(account_id: str) -> None:
 
 
 class Customer(models.Model):
-    """A person who has signed up and can get licenses. panel.issuing locks this row."""
+    """A person who has signed up and can get licenses. panel.customers locks this row."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     name = models.CharField(

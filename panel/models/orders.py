@@ -11,7 +11,7 @@ from storage.append_only import AppendOnlyModel, AppendOnlyQuerySet
 
 
 class Order(models.Model):
-    """An order for a term for an AWS account. When it is paid, panel.issuing issues the license."""
+    """An order for a term for an AWS account. When it is paid, its license is issued."""
 
     class Payment(models.TextChoices):
         """How an order was paid."""

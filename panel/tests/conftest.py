@@ -23,11 +23,12 @@ from time_machine import Traveller, travel
 
 import tests.server
 from license.tests import keys
-from panel import account_proof, issuing, second_factor
+from panel import account_proof, customers, issuing, ordering, payments, second_factor
 from panel.models import Customer, IssuedLicense, Order
 from panel.selling import Billing
+from panel.tests import fake_stripe, sts
 from panel.tests import server as servers
-from panel.tests import sts
+from panel.tests.fake_stripe import StripeApi
 from panel.tests.server import PanelDatabases
 from panel.tests.sts import Sts
 from tests.server import Databases, Server
@@ -104,13 +105,13 @@ def browser(user: User) -> Client:
 
 @pytest.fixture
 def alice(db: None) -> Customer:
-    return issuing.customer_of(person("alice@example.com"))
+    return customers.customer_of(person("alice@example.com"))
 
 
 @pytest.fixture
 def bob(db: None) -> Customer:
     """Another customer, who must not see Alice's data."""
-    return issuing.customer_of(person("bob@example.com"))
+    return customers.customer_of(person("bob@example.com"))
 
 
 @pytest.fixture
@@ -153,15 +154,35 @@ def buy(staff: User) -> Buy:
         customer: Customer, *, months: int = 12, account: str = ACCOUNT, at: datetime | None = None
     ) -> IssuedLicense:
         at = at or timezone.now()
-        order = issuing.place_order(
+        order = ordering.place_order(
             customer, account_id=account, months=months, name="", billing=BILLING, at=at
         )
-        paid = issuing.settle(
+        paid = ordering.settle(
             order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 1", at=at
         )
         return paid.license
 
     return bought
+
+
+@pytest.fixture
+def stripe_api(settings: Settings) -> Iterator[StripeApi]:
+    """A fake of Stripe's API, by which customers pay."""
+    settings.STRIPE_SECRET_KEY = fake_stripe.SECRET_KEY
+    settings.STRIPE_WEBHOOK_SECRET = fake_stripe.WEBHOOK_SECRET
+    with fake_stripe.running() as server:
+        settings.STRIPE_API_URL = server.url
+        yield server
+
+
+@pytest.fixture
+def stripe_order(stripe_api: StripeApi, alice: Customer) -> Order:
+    """Alice's order, with a session at Stripe."""
+    placed = ordering.place_order(
+        alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
+    )
+    payments.checkout_url(placed)
+    return placed
 
 
 def start_trial(

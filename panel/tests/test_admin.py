@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
-from panel import issuing
+from panel import issuing, ordering
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT, Buy, browser, person, start_trial
 from tests.test_secrets import traces
@@ -49,7 +49,7 @@ def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) 
         return buy(alice)
     if action == "mark_paid":
         now = timezone.now()
-        return issuing.place_order(
+        return ordering.place_order(
             alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=now
         )
     if action == "reinstate":
@@ -59,7 +59,7 @@ def row(request: pytest.FixtureRequest, alice: Customer, staff: User, buy: Buy) 
 
 @pytest.fixture
 def order(alice: Customer) -> Order:
-    return issuing.place_order(
+    return ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
     )
 

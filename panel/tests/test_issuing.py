@@ -17,8 +17,9 @@ from license import token
 from license.claims import LicenseClaims, Plan
 from license.reasons import LicenseRevoked
 from license.tests import keys
-from panel import issuing
-from panel.issuing import NotProven, Refused, Suspended, TrialTaken
+from panel import issuing, ordering
+from panel.customers import Refused, Suspended
+from panel.issuing import NotProven, TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order
 from panel.signing import SigningError
 from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT, Buy, approve, start_trial
@@ -77,16 +78,16 @@ def test_a_trial_is_mailed_at_once_without_its_key(
 
 
 def test_an_order_issues_nothing_until_it_is_paid(alice: Customer, staff: User) -> None:
-    order = issuing.place_order(
+    order = ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=NOW
     )
     assert not IssuedLicense.objects.exists()
-    again = issuing.place_order(
+    again = ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=NOW
     )
     assert again == order
     for _ in range(2):  # said twice, it issues once
-        settled = issuing.settle(
+        settled = ordering.settle(
             order, paid_by=Order.Payment.INVOICE, by=staff, why="invoice 7", at=NOW
         )
     issued = IssuedLicense.objects.get()
@@ -214,20 +215,20 @@ def test_for_a_suspended_customer_nothing_more_is_issued(
     alice: Customer, buy: Buy, staff: User
 ) -> None:
     present = buy(alice, at=NOW)
-    order = issuing.place_order(
+    order = ordering.place_order(
         alice, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=NOW
     )
     issuing.suspend(alice, by=staff, why="card declined", at=NOW)
     for attempt in (
         lambda: start_trial(alice, account=OTHER_ACCOUNT),
-        lambda: issuing.place_order(
+        lambda: ordering.place_order(
             alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=NOW
         ),
         lambda: issuing.replace(present, by=alice.user, why="lost", at=NOW),
     ):
         with pytest.raises(Suspended):
             attempt()
-    settled = issuing.settle(order, paid_by=Order.Payment.INVOICE, by=staff, why="", at=NOW)
+    settled = ordering.settle(order, paid_by=Order.Payment.INVOICE, by=staff, why="", at=NOW)
     assert settled.status is Order.Status.ON_HOLD
     assert IssuedLicense.objects.get().status(NOW) is Status.ACTIVE  # it is no revocation
     issuing.reinstate(alice, by=staff, why="paid again", at=NOW)

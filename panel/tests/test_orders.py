@@ -17,8 +17,8 @@ from django.utils import timezone
 from pypdf import PdfReader
 from pytest_django.fixtures import Settings
 
-from panel import issuing, payments, selling
-from panel.issuing import Refused
+from panel import issuing, ordering, payments, selling
+from panel.customers import Refused
 from panel.models import Act, Customer, Invoice, IssuedLicense, Order
 from panel.selling import Billing
 from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT
@@ -32,7 +32,7 @@ ASKED = {"account_id": ACCOUNT, "name": "Łódź Ελλάς GmbH", "months": "12
 def place(
     customer: Customer, *, account: str = ACCOUNT, months: int = 12, billing: Billing = BILLING
 ) -> Order:
-    return issuing.place_order(
+    return ordering.place_order(
         customer,
         account_id=account,
         months=months,
@@ -43,7 +43,7 @@ def place(
 
 
 def pay(order: Order, staff: User) -> Order:
-    return issuing.settle(
+    return ordering.settle(
         order, paid_by=Order.Payment.INVOICE, by=staff, why="statement 3", at=timezone.now()
     )
 
@@ -144,7 +144,7 @@ def test_a_paid_order_has_a_receipt_and_the_history_keeps_all(
 ) -> None:
     first, second = place(alice), place(alice, months=1)
     pay(first, staff)
-    issuing.cancel(second, by=alice.user, at=timezone.now())
+    ordering.cancel(second, by=alice.user, at=timezone.now())
     for said in (
         text(alice_client, f"/panel/orders/{first.pk}/receipt"),
         pdf(alice_client, f"/panel/orders/{first.pk}/receipt.pdf"),
@@ -173,7 +173,7 @@ def test_an_open_order_is_not_changed_by_another_address(alice: Customer) -> Non
     assert place(alice) == order
     with pytest.raises(Refused, match=f"{order} .* awaits payment"):
         place(alice, billing=replace(BILLING, street="Elsewhere 2"))
-    issuing.cancel(order, by=alice.user, at=timezone.now())
+    ordering.cancel(order, by=alice.user, at=timezone.now())
     assert place(alice, billing=replace(BILLING, street="Elsewhere 2")) != order
 
 

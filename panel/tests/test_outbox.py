@@ -19,7 +19,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django.fixtures import Settings
 from time_machine import travel
 
-from panel import issuing, outbox
+from panel import issuing, ordering, outbox
 from panel.models import Customer, IssuedLicense, Order, OutgoingMail
 from panel.tests.conftest import ACCOUNT, start_trial
 from panel.tests.test_orders import ASKED, PAID, pay, place
@@ -49,8 +49,8 @@ def test_every_step_is_mailed_to_the_customer_and_orders_to_staff(
     issued = pay(order, staff).license
     issuing.suspend(alice, by=staff, why="The transfer bounced.", at=now)
     pay(other, staff)
-    issuing.undo_payment(other, by=staff, why="Not yours.", at=now)
-    issuing.cancel(other, by=staff, why="As you asked.", at=now)
+    ordering.undo_payment(other, by=staff, why="Not yours.", at=now)
+    ordering.cancel(other, by=staff, why="As you asked.", at=now)
     issuing.reinstate(alice, by=staff, why="It arrived.", at=now)
     new = issuing.replace(issued, by=alice.user, why="lost", at=now)
     issuing.revoke(new, by=staff, why="The license was resold.", at=now)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from panel import issuing
+from panel import issuing, ordering
 from panel.models import Customer, IssuedLicense, Order
 from panel.tests.conftest import (
     ACCOUNT,
@@ -140,7 +140,7 @@ def test_a_customer_reaches_nothing_of_anothers(
     alice: Customer, bob_client: Client, buy: Buy
 ) -> None:
     issued = buy(alice)
-    placed = issuing.place_order(
+    placed = ordering.place_order(
         alice, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=timezone.now()
     )
     assert issued.key not in text(bob_client, "/panel/licenses")

@@ -17,7 +17,7 @@ from time_machine import travel
 from license.tests import keys
 from license.token import RevocationList, read_revocations
 from panel import issuing
-from panel.issuing import Refused
+from panel.customers import Refused
 from panel.models import Customer, IssuedLicense, Revocation
 from panel.publishing import KEPT, MAX_LISTED
 from panel.tests.conftest import Buy

@@ -23,7 +23,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from time_machine import Traveller
 
-from panel import issuing
+from panel import customers, ordering
 from panel.models import Act, Customer, Order
 from panel.tests.conftest import ACCOUNT, BILLING, approve, browser, start_trial
 from panel.tests.signing_in import (
@@ -47,7 +47,7 @@ MINUTE = 60
 
 @pytest.fixture
 def order(alice: Customer) -> Order:
-    return issuing.place_order(
+    return ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
     )
 
@@ -431,7 +431,7 @@ def test_the_log_tells_of_sign_ins_and_factors_without_a_secret(
 def test_a_license_of_their_own_is_held_too(staff: User, client: Client, clock: Traveller) -> None:
     """The limit on replacements does not apply to staff."""
     with_app(client)
-    issued = start_trial(issuing.customer_of(staff))
+    issued = start_trial(customers.customer_of(staff))
     clock.shift(11 * MINUTE)
     path = f"/panel/licenses/{issued.jti}/replace"
     assert client.post(path, {"why": "lost"})["Location"].startswith(SHOW)

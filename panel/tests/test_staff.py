@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from time_machine import travel
 
-from panel import issuing, numbers, teams
+from panel import issuing, numbers, ordering, teams
 from panel.models import Customer, Order, Role
 from panel.tests.conftest import (
     ACCOUNT,
@@ -63,7 +63,7 @@ def test_one_search_finds_everything(
         alice, email="tess@example.com", role=Role.TECHNICAL, by=alice.user, at=timezone.now()
     )
     teams.accept(invitation, user=person("tess@example.com"), at=timezone.now())
-    order = issuing.place_order(
+    order = ordering.place_order(
         alice,
         account_id="432109876543",
         months=1,
@@ -94,7 +94,7 @@ def test_orders_are_filtered_by_the_status_that_is_shown(
     now = timezone.now()
     done, cancelled, held, _ = (place(alice, account=f"21098765432{n}") for n in range(4))
     pay(done, staff)
-    issuing.cancel(cancelled, by=staff, at=now)
+    ordering.cancel(cancelled, by=staff, at=now)
     issuing.suspend(alice, by=staff, why="x", at=now)
     pay(held, staff)
     for status in Order.Status:
@@ -148,7 +148,7 @@ def test_what_is_due_and_overdue_is_listed_until_it_is_renewed(
     ending = buy(alice, months=1, at=begins)
     buy(bob, at=begins)  # for a year
     start_trial(bob, account=OTHER_ACCOUNT, at=begins)  # a trial is not renewed
-    unpaid = issuing.place_order(
+    unpaid = ordering.place_order(
         bob, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=begins
     )
     assert list(numbers.renewals_due(begins)) == []
@@ -163,7 +163,7 @@ def test_what_is_due_and_overdue_is_listed_until_it_is_renewed(
         assert "Renewals overdue: ended in the last 30 days: 1" in page
         assert ending.jti in page
         assert f"Order {unpaid.pk}" in page
-    issuing.cancel(unpaid, by=bob.user, at=begins + timedelta(days=14))
+    ordering.cancel(unpaid, by=bob.user, at=begins + timedelta(days=14))
     assert list(numbers.payments_overdue(begins + timedelta(days=14))) == []
     buy(alice, months=1, at=ending.expires_at - timedelta(days=1))
     assert list(numbers.renewals_due(ending.expires_at - timedelta(hours=1))) == []

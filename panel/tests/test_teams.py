@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from time_machine import travel
 
-from panel import issuing, teams
+from panel import issuing, ordering, teams
 from panel.models import Act, Customer, IssuedLicense, Member, OutgoingMail, Role
 from panel.roles import POWERS
 from panel.tests.conftest import ACCOUNT, BILLING, Buy, approve, browser, person, start_trial
@@ -132,7 +132,7 @@ def test_each_role_may_do_what_its_powers_say(alice: Customer, buy: Buy, role: R
     assert set(POWERS) == set(Role)
     issued = buy(alice)
     now = timezone.now()
-    order = issuing.place_order(
+    order = ordering.place_order(
         alice, account_id=ACCOUNT, months=1, name="", billing=BILLING, at=now
     )
     invitation = teams.invite(alice, email="x@example.com", role=role, by=alice.user, at=now)

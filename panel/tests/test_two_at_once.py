@@ -10,8 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from panel import issuing, teams
-from panel.issuing import Refused, TrialTaken
+from panel import customers, issuing, ordering, teams
+from panel.customers import Refused
+from panel.issuing import TrialTaken
 from panel.models import Act, Customer, IssuedLicense, Order, Revocation, Role
 from panel.tests.conftest import ACCOUNT, BILLING, Buy, person, start_trial
 from tests.at_once import at_once
@@ -39,13 +40,13 @@ def test_of_two_who_ask_for_an_accounts_trial_one_gets_it(alice: Customer, bob: 
 
 
 def test_an_order_that_is_paid_twice_at_once_issues_once(alice: Customer, staff: User) -> None:
-    order = issuing.place_order(
+    order = ordering.place_order(
         alice, account_id=ACCOUNT, months=12, name="", billing=BILLING, at=timezone.now()
     )
     at_once(
         *(
             partial(
-                issuing.settle,
+                ordering.settle,
                 Order.objects.get(pk=order.pk),  # each with its own, as two requests have
                 paid_by=Order.Payment.INVOICE,
                 by=staff,
@@ -61,7 +62,7 @@ def test_an_order_that_is_paid_twice_at_once_issues_once(alice: Customer, staff:
 
 def test_two_orders_for_the_same_thing_are_one(alice: Customer) -> None:
     place = partial(
-        issuing.place_order,
+        ordering.place_order,
         alice,
         account_id=ACCOUNT,
         months=1,
@@ -75,7 +76,7 @@ def test_two_orders_for_the_same_thing_are_one(alice: Customer) -> None:
 def test_two_renewals_at_once_follow_one_another(alice: Customer, staff: User, buy: Buy) -> None:
     present = buy(alice)
     orders = [
-        issuing.place_order(
+        ordering.place_order(
             alice, account_id=ACCOUNT, months=months, name="", billing=BILLING, at=timezone.now()
         )
         for months in (1, 12)
@@ -83,7 +84,7 @@ def test_two_renewals_at_once_follow_one_another(alice: Customer, staff: User, b
     at_once(
         *(
             partial(
-                issuing.settle,
+                ordering.settle,
                 order,
                 paid_by=Order.Payment.INVOICE,
                 by=staff,
@@ -115,7 +116,7 @@ def test_of_two_replacements_at_once_one_is_made(alice: Customer, staff: User, b
 
 
 def test_of_two_invitations_accepted_at_once_one_is(alice: Customer, bob: Customer) -> None:
-    now, carol = timezone.now(), issuing.customer_of(person("carol@example.com")).user
+    now, carol = timezone.now(), customers.customer_of(person("carol@example.com")).user
     invitations = [
         teams.invite(team, email=carol.email, role=Role.BILLING, by=team.user, at=now)
         for team in (alice, bob)
