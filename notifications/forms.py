@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -95,6 +95,12 @@ class RuleForm(forms.Form):
             self.fields["name"].disabled = True
         for name in ("daily_at", "quiet_from", "quiet_to"):
             self.fields[name].widget.format = "%H:%M"
+
+    def parts(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
+        """Yields the headings of the page, each with its fields."""
+        yield "What", [self[name] for name in ("name", "enabled", "trigger", "severity", *PATTERNS)]
+        told = ("destinations", "when", "daily_at", "quiet_from", "quiet_to", "time_zone")
+        yield "To whom, when and how", [self[name] for name in (*told, "detail", "each")]
 
     def settings(self) -> RuleSettings:
         """Returns the validated settings."""
