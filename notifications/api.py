@@ -16,6 +16,7 @@ from accounts.api_auth import Caller, callers_who
 from findings.catalogue import Severity
 from notifications import configuration
 from notifications.configuration import DestinationSettings, NotValid, RuleSettings
+from notifications.destinations.contract import SETTING_LENGTH
 from notifications.models import NAME_MAX_LENGTH, Detail, Trigger, When
 from problems.schemas import Problem
 
@@ -89,7 +90,7 @@ class DestinationSetting(BaseModel):
     name: Name
     present: bool = Field(True, description="false removes the destination.")
     kind: str = Field("webhook", max_length=16, description="It cannot change.")
-    settings: dict[str, Annotated[str, Field(max_length=4000)]] = Field(
+    settings: dict[str, Annotated[str, Field(max_length=SETTING_LENGTH)]] = Field(
         {},
         max_length=20,
         description="A secret that is absent, or masked as GET shows it, stays as it is. A webhook"

@@ -19,6 +19,7 @@ from notifications.configuration import (
     RuleSettings,
 )
 from notifications.destinations import Kind
+from notifications.destinations.contract import SETTING_LENGTH
 from notifications.models import NAME_MAX_LENGTH, Destination, Detail, Rule, Trigger, When
 
 
@@ -143,7 +144,7 @@ class DestinationForm(forms.Form):
                 label=field.label,
                 help_text=f"{field.help}{told}",
                 required=field.required and not is_kept,
-                max_length=4000,
+                max_length=SETTING_LENGTH,
                 initial="" if field.secret else masked.get(field.name, ""),
                 widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
             )
