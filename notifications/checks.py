@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
 from django.db import DatabaseError
@@ -52,6 +51,4 @@ def problem_of(destination: Destination) -> str:
         destination.open_settings()
     except NoKeyError:
         return NO_KEY
-    if destination.kind == "email" and not settings.MAIL_IS_SET_UP:
-        return "EMAIL_URL is not set, so the portal sends no e-mail."
-    return ""
+    return KINDS[destination.kind].problem()

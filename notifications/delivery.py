@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifications.destinations import KINDS, Answer, Message
+from notifications.destinations.contract import failed
 from notifications.models import (
     NO_KEY,
     Delivery,
@@ -118,17 +119,17 @@ def send(delivery: Delivery) -> Answer:
     destination = delivery.destination
     kind = KINDS.get(destination.kind)
     if destination.removed_at:
-        return Answer(False, False, None, "The destination was removed.")
+        return failed("The destination was removed.", retry=False)
     if kind is None:  # a worker of another version may know it
-        return Answer(False, True, None, "This version has no such destinations.")
+        return failed("This version has no such destinations.", retry=True)
     try:
         return kind.send(destination.open_settings(), message_of(delivery))
     except NoKeyError:  # somebody can restore the key
         logger.error("Message %s waits: %s", delivery.pk, NO_KEY)
-        return Answer(False, True, None, NO_KEY)
+        return failed(NO_KEY, retry=True)
     except Exception as error:  # a bug must not stop the others
         logger.exception("Message %s could not be sent.", delivery.pk)
-        return Answer(False, True, None, f"Internal error: {type(error).__name__}.")
+        return failed(f"Internal error: {type(error).__name__}.", retry=True)
 
 
 def message_of(delivery: Delivery) -> Message:

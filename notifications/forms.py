@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -19,6 +19,7 @@ from notifications.configuration import (
     RuleSettings,
 )
 from notifications.destinations import Kind
+from notifications.destinations.contract import SETTING_LENGTH
 from notifications.models import NAME_MAX_LENGTH, Destination, Detail, Rule, Trigger, When
 
 
@@ -96,6 +97,12 @@ class RuleForm(forms.Form):
         for name in ("daily_at", "quiet_from", "quiet_to"):
             self.fields[name].widget.format = "%H:%M"
 
+    def parts(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
+        """Yields the headings of the page, each with its fields."""
+        yield "What", [self[name] for name in ("name", "enabled", "trigger", "severity", *PATTERNS)]
+        told = ("destinations", "when", "daily_at", "quiet_from", "quiet_to", "time_zone")
+        yield "To whom, when and how", [self[name] for name in (*told, "detail", "each")]
+
     def settings(self) -> RuleSettings:
         """Returns the validated settings."""
         return RuleSettings(
@@ -137,7 +144,7 @@ class DestinationForm(forms.Form):
                 label=field.label,
                 help_text=f"{field.help}{told}",
                 required=field.required and not is_kept,
-                max_length=4000,
+                max_length=SETTING_LENGTH,
                 initial="" if field.secret else masked.get(field.name, ""),
                 widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
             )

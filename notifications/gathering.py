@@ -1,4 +1,4 @@
-"""Makes messages of what is in the outbox: holds repeats, groups, sums up, and limits.
+"""Makes messages of what is in the outbox: holds repeats, groups, and sums up.
 
 One transaction under a lock does it: any number of workers can call it, and a kill loses nothing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -18,15 +18,14 @@ from actions.models import Reaction, ReactionKind
 from actions.models import State as ActionState
 from findings import retention
 from notifications import messages
-from notifications.messages import Known, Said
+from notifications.limits import Post, tell_what_was_held_back
+from notifications.messages import Known
 from notifications.models import (
     DIGEST,
-    HELD_BACK,
     OF_THE_PORTAL,
     REPEATS,
     Delivery,
     DeliveryAttempt,
-    Destination,
     Hold,
     Notice,
     Rule,
@@ -63,7 +62,7 @@ def gather(at: datetime) -> int:
     if not (waiting.exists() or held_back.exists() or repeats.exists()):
         return 0
     advisory_lock(LOCK)
-    _tried(lambda: _tell_what_was_held_back(at), "what was held back")
+    _tried(lambda: tell_what_was_held_back(at), "what was held back")
     due = list(waiting.order_by("ready_at", "pk")[:BATCH])
     rules = {rule.pk: rule for rule in Rule.objects.filter(pk__in={one.rule_id for one in due})}
     by_rule: dict[int, list[Notice]] = defaultdict(list)
@@ -261,85 +260,6 @@ def _sum_up(rule: Rule, notices: Sequence[Notice], at: datetime) -> int:
     )
     post.send()
     return taken
-
-
-# Limits
-
-
-class Post:
-    """Addresses the messages of a round: to be sent, or held back by the limit of a destination."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-        self.deliveries: list[Delivery] = []
-        self.rooms: dict[int, int] = {}
-
-    def add(
-        self,
-        said: Said,
-        destinations: Iterable[Destination],
-        *,
-        rule: Rule | None,
-        key: str,
-        window: datetime,
-    ) -> None:
-        """Adds a delivery to each destination. CRITICAL ones are never held back."""
-        for destination in destinations:
-            passes = self._room(destination) > 0 or said.severity == "CRITICAL"
-            self.rooms[destination.pk] -= 1
-            self.deliveries.append(
-                Delivery(
-                    destination=destination,
-                    rule=rule,
-                    key=key,
-                    window=window,
-                    title=said.title,
-                    text=said.text,
-                    url=said.url,
-                    severity=said.severity,
-                    data=said.data,
-                    state=State.PENDING if passes else State.HELD,
-                    created_at=self.at,
-                    due_at=self.at if passes else None,
-                )
-            )
-
-    def send(self) -> None:
-        """Stores them."""
-        Delivery.objects.bulk_create(self.deliveries)
-
-    def _room(self, destination: Destination) -> int:
-        if destination.pk not in self.rooms:
-            self.rooms[destination.pk] = room(destination, self.at)
-        return self.rooms[destination.pk]
-
-
-def room(destination: Destination, at: datetime) -> int:
-    """Returns how many messages the limit of a destination leaves for now."""
-    if not destination.per_hour:
-        return BATCH * 100  # no limit
-    sent = destination.deliveries.filter(created_at__gt=at - HOUR, is_test=False)
-    held = [State.HELD, State.SUMMED_UP]
-    return destination.per_hour - sent.exclude(state__in=held).count()
-
-
-def _tell_what_was_held_back(at: datetime) -> int:
-    """Sends one message about all that a limit held back, once the limit leaves room."""
-    held = Delivery.objects.filter(state=State.HELD)
-    counts: Mapping[int, int] = dict(
-        held.values_list("destination").annotate(count=Count("pk")).order_by()
-    )
-    post = Post(at)
-    for destination in Destination.objects.filter(pk__in=counts):
-        if room(destination, at) < 1:
-            continue
-        its = held.filter(destination=destination)
-        titles = list(its.order_by("pk").values_list("title", flat=True)[: messages.LISTED])
-        said = messages.of_held_back(titles, counts[destination.pk], per_hour=destination.per_hour)
-        its.settle(State.SUMMED_UP, at=at)
-        post.add(said, [destination], rule=None, key=HELD_BACK, window=at)
-    post.send()
-    return len(post.deliveries)
 
 
 def forget(at: datetime) -> None:

@@ -92,11 +92,10 @@ def _of_findings(rule: Rule, notices: Sequence[Notice], known: Known, repeats: i
         title = f"{severity} {what}{where}".strip()
         lines = _lines(found[0], known) if found and rule.detail == Detail.FULL else []
     else:
-        url = _list_url(first)
+        url = _list_url(first.what, first.account_id)
         title = f"{count} x {what}{where}, up to {severity}" if severity else f"{count} x {what}"
         lines = [_line(one, known) for one in found] if rule.detail == Detail.FULL else []
-        if lines and count > len(lines):
-            lines.append(f"And {count - len(lines)} more.")
+        lines += _and_more(lines, count)
     if repeats:
         title += f" (x {repeats} more)"
     if rule.each and found and rule.detail == Detail.FULL:
@@ -163,23 +162,13 @@ def _of_actions(rule: Rule, notices: Sequence[Notice], known: Known) -> Said:
     else:
         url = f"{settings.PORTAL_URL}{path}?{urlencode({'action': first.what})}"
     lines = [_of_action(one) for one in done] if is_full else []
-    if lines and count > len(lines):
-        lines.append(f"And {count - len(lines)} more.")
+    lines += _and_more(lines, count)
     data = _data(rule, severity, count, url) | {
         "action": first.what,
         "account_id": first.account_id,
     }
     if is_full:
-        data["actions"] = [
-            {
-                "action": one.kind,
-                "target": one.target,
-                "state": one.state,
-                "why": one.why,
-                "outcome": one.outcome,
-            }
-            for one in done
-        ]
+        data["actions"] = [sns.of_action(one) for one in done]
     return Said(title, "\n".join(lines) or title, url, severity, data)
 
 
@@ -218,8 +207,7 @@ def of_repeats(rule: Rule, what: str, account_id: str, severity: str, count: int
     """Returns the word about repeats that were held, and that no other message has counted."""
     parts = [severity, what or "Unparsed finding", f"in {account_id}" if account_id else ""]
     title = f"{count} more: {' '.join(filter(None, parts))}"
-    query = urlencode({k: v for k, v in {"type": what, "account": account_id}.items() if v})
-    url = f"{settings.PORTAL_URL}{reverse('findings:events')}?{query}"
+    url = _list_url(what, account_id)
     data = _data(rule, severity, count, url) | {
         "repeats": count,
         "finding_type": what,
@@ -233,8 +221,7 @@ def of_held_back(titles: Sequence[str], count: int, *, per_hour: int) -> Said:
     messages = "1 message was" if count == 1 else f"{count} messages were"
     title = f"{messages} held back by the limit of {per_hour} an hour"
     lines = list(titles[:LISTED])
-    if count > len(lines):
-        lines.append(f"And {count - len(lines)} more.")
+    lines += _and_more(lines, count)
     url = settings.PORTAL_URL + reverse("api:get_notifications")
     data = {"trigger": "held back", "count": count, "url": url, "titles": lines}
     return Said(title, "\n".join(lines), url, "", data)
@@ -260,7 +247,12 @@ def _event_url(pk: int) -> str:
     return f"{settings.PORTAL_URL}{reverse('console:event', args=[pk])}"
 
 
-def _list_url(notice: Notice) -> str:
-    asked = {"type": notice.what, "account": notice.account_id}
+def _and_more(lines: Sequence[str], count: int) -> list[str]:
+    """Returns the line about what the lines leave out, if they say anything."""
+    return [f"And {count - len(lines)} more."] if 0 < len(lines) < count else []
+
+
+def _list_url(finding_type: str, account_id: str) -> str:
+    asked = {"type": finding_type, "account": account_id}
     query = urlencode({name: value for name, value in asked.items() if value})
     return f"{settings.PORTAL_URL}{reverse('findings:events')}?{query}"

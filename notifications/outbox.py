@@ -178,31 +178,54 @@ def tell(
 ) -> None:
     """Tells of something in the portal, once for each `event`, to the rules of this trigger."""
     what, said = str(trigger.label), json.dumps(about)
-    rows: list[_Row] = []
-    for rule in rules_of(trigger):
-        ready = rule.ready_at(at)
-        row = (rule.pk, event, key, trigger.value, severity, what, "", None, None, said, at, ready)
-        rows.append((*row, ""))
-    _insert(rows)
+    _insert(
+        _row(rule, event=event, key=key, at=at, severity=severity, what=what, about=said)
+        for rule in rules_of(trigger)
+    )
+
+
+def _row(
+    rule: Rule,
+    *,
+    event: str,
+    key: str,
+    at: datetime,
+    severity: str,
+    what: str,
+    account_id: str = "",
+    finding_pk: int | None = None,
+    reaction_pk: int | None = None,
+    about: str = "{}",
+) -> _Row:
+    """Returns the columns of a notice, in the order of _COLUMNS."""
+    return (
+        rule.pk,
+        event,
+        key,
+        rule.trigger,
+        severity,
+        what,
+        account_id,
+        finding_pk,
+        reaction_pk,
+        about,
+        at,
+        rule.ready_at(at),
+        "",
+    )
 
 
 def _finding_row(rule: Rule, facts: OfFinding, event: str) -> _Row:
     finding = facts.finding
-    at = finding.received_at
-    return (
-        rule.pk,
-        event,
-        digest(event) if rule.each else facts.key,
-        Trigger.FINDING.value,
-        finding.severity,
-        finding.finding_type,
-        finding.account_id,
-        finding.pk,
-        None,
-        "{}",
-        at,
-        rule.ready_at(at),
-        "",
+    return _row(
+        rule,
+        event=event,
+        key=digest(event) if rule.each else facts.key,
+        at=finding.received_at,
+        severity=finding.severity,
+        what=finding.finding_type,
+        account_id=finding.account_id,
+        finding_pk=finding.pk,
     )
 
 
@@ -214,20 +237,16 @@ def _of_actions(rules: Sequence[Rule], reactions: Iterable[Reaction]) -> Iterato
         for rule in rules:
             if rule.trigger == trigger and matches(rule, facts):
                 event = f"action:{reaction.pk}:{reaction.state}"
-                yield (
-                    rule.pk,
-                    event,
-                    digest(event),
-                    trigger.value,
-                    reaction.finding.severity if reaction.finding else "",
-                    reaction.kind,
-                    facts.account_id,
-                    reaction.finding_id,
-                    reaction.pk,
-                    "{}",
-                    at,
-                    rule.ready_at(at),
-                    "",
+                yield _row(
+                    rule,
+                    event=event,
+                    key=digest(event),
+                    at=at,
+                    severity=reaction.finding.severity if reaction.finding else "",
+                    what=reaction.kind,
+                    account_id=facts.account_id,
+                    finding_pk=reaction.finding_id,
+                    reaction_pk=reaction.pk,
                 )
 
 

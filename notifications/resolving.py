@@ -8,9 +8,10 @@ from datetime import datetime
 from django.db import transaction
 
 from findings.models import Finding
+from notifications.destinations import KINDS
 from notifications.models import Delivery, Destination, Notice, Trigger
 
-RESOLVING = ("pagerduty",)  # the kinds whose incidents can be resolved
+RESOLVING = [kind.name for kind in KINDS.values() if kind.has_incidents]
 
 
 def when_closed(sender: object, pks: Collection[int], at: datetime, **more: object) -> None:

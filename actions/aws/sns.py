@@ -1,6 +1,7 @@
-"""NOTIFY: publishes one JSON message per finding to an SNS topic.
+"""What subscribers are told of a finding, and NOTIFY, which publishes it to an SNS topic.
 
-Only for actions of earlier versions: now notifications/ tells, with the same message.
+`carry_out` is only for NOTIFY actions that an earlier version has left pending: now notifications/
+tells, with the same message.
 """
 
 from __future__ import annotations
@@ -84,16 +85,18 @@ def about(finding: Finding, actions: Iterable[Reaction]) -> dict[str, Any]:
             "problem": finding.problem,
         },
         "policy": {"action": finding.action, "set_at": finding.set_at},
-        "actions": [
-            {
-                "action": action.kind,
-                "target": action.target,
-                "state": action.state,
-                "why": action.why,
-                "outcome": action.outcome,
-            }
-            for action in actions
-        ],
+        "actions": [of_action(action) for action in actions],
+    }
+
+
+def of_action(action: Reaction) -> dict[str, str]:
+    """Returns what subscribers are told of an action."""
+    return {
+        "action": action.kind,
+        "target": action.target,
+        "state": action.state,
+        "why": action.why,
+        "outcome": action.outcome,
     }
 
 

@@ -22,6 +22,7 @@ from notifications.destinations.contract import (
     failed,
     lines,
     printable,
+    timed_out,
 )
 
 TITLE_LENGTH = 250
@@ -96,8 +97,8 @@ def _run(order: Mapping[str, Any]) -> dict[str, Any]:
         )
         result = json.loads(process.stdout)
     except subprocess.TimeoutExpired:
-        text = f"The destination did not answer within {SEND_FOR:.0f} seconds."
-        return {"error": text, "retry": True}
+        late = timed_out("The destination")
+        return {"error": late.text, "retry": late.retry}
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         return {"error": f"Apprise could not be run: {type(error).__name__}.", "retry": True}
     return result if isinstance(result, dict) else {}

@@ -70,6 +70,11 @@ def failed(text: str, *, retry: bool, retry_after: float | None = None) -> Answe
     return Answer(False, retry, retry_after, printable(text))
 
 
+def timed_out(who: str) -> Answer:
+    """Returns the answer to an attempt that took longer than SEND_FOR."""
+    return failed(f"{who} did not answer within {SEND_FOR:.0f} seconds.", retry=True)
+
+
 @dataclass(frozen=True)
 class Field:
     """A setting of a destination, for its form. `secret` is never shown again in full."""
@@ -90,11 +95,15 @@ class BadDestination(ValueError):
 
 
 class Kind(ABC):
-    """A kind of destination. `name` is stored with the settings, `label` is for people."""
+    """A kind of destination. `name` is stored with the settings, `label` is for people.
+
+    `has_incidents` says whether a message with `resolved` ends what an earlier one has opened.
+    """
 
     name: ClassVar[str]
     label: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
+    has_incidents: ClassVar[bool] = False
 
     def clean(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Returns the settings to store: trimmed, and without optional ones that are empty.
@@ -122,6 +131,10 @@ class Kind(ABC):
         if errors:
             raise BadDestination(errors)
         return kept
+
+    def problem(self) -> str:
+        """Returns which setting of the portal keeps all destinations of this kind from working."""
+        return ""
 
     @abstractmethod
     def cleaned(self, name: str, value: str) -> str:

@@ -23,6 +23,7 @@ from notifications.destinations.contract import (
     delivered,
     failed,
     printable,
+    timed_out,
     without_secrets,
 )
 from serving.egress import (
@@ -193,7 +194,7 @@ def failure(error: Exception, host: str, *, is_over: bool) -> Answer:
     if isinstance(error, UnicodeError):  # the host is not a name that DNS knows
         return failed(f"{host} is not a valid host name.", retry=False)
     if is_over or isinstance(error, TimeoutError | TimedOut):
-        return failed(f"{host} did not answer within {SEND_FOR:.0f} seconds.", retry=True)
+        return timed_out(host)
     if isinstance(error, ssl.SSLCertVerificationError):
         return failed(f"TLS: {host}: {error.verify_message}", retry=True)
     if isinstance(error, ssl.SSLError):

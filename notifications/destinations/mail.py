@@ -22,6 +22,7 @@ from notifications.destinations.contract import (
     header_id,
     lines,
     printable,
+    timed_out,
 )
 from serving.egress import TimedOut, within
 
@@ -36,6 +37,12 @@ class Mail(Kind):
     name = "email"
     label = "E-mail"
     fields = (Field("to", "Addresses", f"Up to {ADDRESSES} addresses, separated by commas."),)
+
+    def problem(self) -> str:
+        """Returns that the portal has no mail server, or ""."""
+        if django_settings.MAIL_IS_SET_UP:
+            return ""
+        return "EMAIL_URL is not set, so the portal sends no e-mail."
 
     def cleaned(self, name: str, value: str) -> str:
         """Returns the addresses, each once. Raises ValueError."""
@@ -58,15 +65,13 @@ class Mail(Kind):
 
         Another attempt sends mails with the same Message-ID.
         """
-        if not django_settings.MAIL_IS_SET_UP:
-            return failed("E-mail is not set up: EMAIL_URL is empty.", retry=True)
+        if problem := self.problem():
+            return failed(problem, retry=True)
         addresses = settings["to"].split(", ")
         try:
             return within(SEND_FOR, lambda: _send(addresses, message))
         except TimedOut:
-            return failed(
-                f"The mail server did not answer within {SEND_FOR:.0f} seconds.", retry=True
-            )
+            return timed_out("The mail server")
         except SMTPResponseException as error:
             is_final = 500 <= error.smtp_code < 600 and error.smtp_code not in _AUTHENTICATION
             return failed(_reply(error.smtp_code, error.smtp_error), retry=not is_final)

@@ -41,6 +41,7 @@ class PagerDuty(Kind):
 
     name = "pagerduty"
     label = "PagerDuty"
+    has_incidents = True
     fields = (
         Field(
             "routing_key",

@@ -16,6 +16,7 @@ from notifications.destinations.contract import (
     body,
     delivered,
     failed,
+    timed_out,
 )
 from serving.egress import TimedOut, within
 
@@ -76,7 +77,7 @@ class Topic(Kind):
         try:
             return delivered(within(SEND_FOR, publish))
         except TimedOut:
-            return failed(f"SNS did not answer within {SEND_FOR:.0f} seconds.", retry=True)
+            return timed_out("SNS")
         except (BotoCoreError, ClientError) as error:
             problem = failure(error)
             return failed(str(problem), retry=not problem.permanent)

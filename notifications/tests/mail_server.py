@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from notifications.tests.receiver import serving
+
 
 @dataclass
 class MailServer:
@@ -53,10 +55,5 @@ def mail_server() -> Iterator[MailServer]:
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     told.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
-    try:
+    with serving(server, told.over):
         yield told
-    finally:
-        told.over.set()
-        server.shutdown()
-        server.server_close()

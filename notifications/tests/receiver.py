@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import Any
 
 
@@ -74,11 +75,24 @@ def receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     told.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
-    thread.start()
-    try:
+    with serving(server, told.over):
         yield told
+
+
+@contextmanager
+def serving(server: BaseServer, over: threading.Event) -> Iterator[None]:
+    """Serves in a thread, and ends it. `over` ends handlers that wait."""
+    threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+    try:
+        yield
     finally:
-        told.over.set()
+        over.set()
         server.shutdown()
         server.server_close()
+
+
+def drip(handler: BaseHTTPRequestHandler, over: threading.Event) -> None:
+    """Writes a byte of a header now and then, so that no single read waits for long."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not over.wait(0.02):
+        handler.wfile.write(b"x")

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from notifications.destinations import KINDS, https
 from notifications.tests.receiver import Receiver, receiver
-from notifications.tests.test_destinations import MESSAGE
+from notifications.tests.sending import MESSAGE
 from serving import egress
 from serving.egress import may_connect, networks
 

@@ -109,10 +109,8 @@ def test_a_brief_rule_tells_neither_title_nor_entities() -> None:
     assert message.text == message.title == ONE
 
 
-def test_a_finding_waits_for_its_actions_but_not_for_long(settings: Settings) -> None:
-    settings.CONTAINMENT, settings.BLOCK_IP_SETS = "on", [
-        "arn:aws:wafv2:eu-central-1:123456789012:regional/ipset/blocked/1f-2e"
-    ]  # fmt: skip
+@pytest.mark.usefixtures("_containment")
+def test_a_finding_waits_for_its_actions_but_not_for_long() -> None:
     add_webhook()
     add_rule()
     set_action("BLOCK")

@@ -113,11 +113,8 @@ def test_a_finding_that_guardduty_archived_is_not_told() -> None:
     assert not Notice.objects.exists()
 
 
-def test_each_trigger_of_actions_is_told_once(settings: Settings) -> None:
-    settings.CONTAINMENT = "on"
-    settings.BLOCK_IP_SETS = [
-        "arn:aws:wafv2:eu-central-1:123456789012:regional/ipset/blocked/1f-2e"
-    ]
+@pytest.mark.usefixtures("_containment")
+def test_each_trigger_of_actions_is_told_once() -> None:
     add_webhook()
     for trigger in ("done", "failed", "waiting", "prevented", "lifted"):
         add_rule(trigger, name=trigger, types=["UnauthorizedAccess:*"])

@@ -22,10 +22,8 @@ from tests.aws import Cloud
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.usefixtures("_containment")
 def test_each_new_finding_is_told_as_before(cloud: Cloud, settings: Settings) -> None:
-    settings.CONTAINMENT, settings.BLOCK_IP_SETS = "on", [
-        "arn:aws:wafv2:eu-central-1:123456789012:regional/ipset/blocked/1f-2e"
-    ]  # fmt: skip
     settings.NOTIFY_TOPIC_ARN, queue = cloud.topic_with_queue()
     topic.set_up()
     set_action("BLOCK", severity="HIGH")
