@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.http import parse_etags
-from ninja import HeaderEx, P, Router
+from ninja import Router
 from ninja.errors import ValidationError
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -17,11 +16,12 @@ from findings.catalogue import Severity
 from notifications import configuration
 from notifications.configuration import DestinationSettings, NotValid, RuleSettings
 from notifications.models import NAME_MAX_LENGTH, Detail, Trigger, When
+from problems import etags
 from problems.schemas import Problem
 
 router = Router(tags=["Notifications"])
 
-_ETAG = {"ETag": {"description": "Of all rules and destinations.", "schema": {"type": "string"}}}
+_ETAG = etags.header("all rules and destinations")
 _TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 TimeOfDay = Annotated[str, Field(pattern=_TIME, examples=["22:00"])]
 Patterns = Annotated[
@@ -255,14 +255,7 @@ def put_notifications(
     request: HttpRequest,
     response: HttpResponse,
     body: NotificationsUpdate,
-    if_match: HeaderEx[
-        str | None,
-        P(
-            alias="If-Match",
-            description="The ETag of the state that this change is based on. If it has changed"
-            " since, the response is 412 and nothing is changed.",
-        ),
-    ] = None,
+    if_match: etags.IfMatch = None,
 ) -> dict[str, Any]:
     """Sets the listed rules and destinations, all or none. Repeating the request changes nothing.
 
@@ -277,7 +270,7 @@ def put_notifications(
             destinations={one.name: one.wanted() for one in body.destinations},
             by=caller,
             at=timezone.now(),
-            if_match=None if if_match is None else parse_etags(if_match),
+            if_match=etags.tags(if_match),
         )
     except NotValid as refused:
         raise ValidationError(list(_errors(body, refused))) from refused
