@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db.models import Count
 
-from findings import policy
+from findings import counts, policy
 from findings.guardduty.entities import Kind
 from findings.models import Action, Finding, Mention, ThreatPolicy
 from findings.policy import Policy, Setting
@@ -119,7 +119,7 @@ def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None 
     if before is None:
         before = ThreatPolicy.objects.actions()
     after = with_settings(before, settings)
-    kinds = _kinds(since)
+    kinds = counts.by_kind(since)
     changed = effect(kinds, before, after)
     return Preview(
         days=DAYS,
@@ -165,14 +165,6 @@ def _uncovers(settings: Iterable[Setting], before: Policy, after: Policy) -> boo
         and policy.resolve(after, **target._asdict()).action != Action.IGNORE
         for target, _ in settings
     )
-
-
-def _kinds(since: datetime) -> Kinds:
-    rows = Finding.objects.seen_since(since).values_list("finding_type", "severity")
-    return {
-        (finding_type, severity): count
-        for finding_type, severity, count in rows.annotate(count=Count("*"))
-    }
 
 
 def _addresses(kinds: Kinds, since: datetime) -> Addresses:
