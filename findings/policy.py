@@ -135,6 +135,17 @@ def whole(policy: Policy, settings: Iterable[Setting]) -> list[Setting]:
     return settings + [Setting(target, "") for target in sorted(policy) if target not in listed]
 
 
+def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
+    """Returns a copy of the policy with these settings applied."""
+    after = dict(saved)
+    for target, action in settings:
+        if action:
+            after[target] = action
+        else:
+            after.pop(target, None)
+    return after
+
+
 def changes(policy: Policy, settings: Iterable[Setting]) -> list[Change]:
     """Returns what these settings change in the policy."""
     return [
@@ -176,16 +187,11 @@ def set_policies(
         changed = changes(policy, settings)
         _write(changed)
         _log(changed, by=by, source=source, at=at)
-    for target, _, after in changed:
-        if after:
-            policy[target] = after
-        else:
-            del policy[target]
     return PolicyChanges(
         changed=changed,
         unchanged=len(settings) - len(changed),
         not_in_catalogue=not_in_catalogue(settings),
-        etag=etag(policy),
+        etag=etag(with_settings(policy, settings)),
     )
 
 

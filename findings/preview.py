@@ -118,7 +118,7 @@ def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None 
     since = at - timedelta(days=DAYS)
     if before is None:
         before = ThreatPolicy.objects.actions()
-    after = with_settings(before, settings)
+    after = policy.with_settings(before, settings)
     kinds = counts.by_kind(since)
     changed = effect(kinds, before, after)
     return Preview(
@@ -128,17 +128,6 @@ def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None 
         addresses=_addresses(changed.newly_blocked, since),
         is_partial=_uncovers(settings, before, after),
     )
-
-
-def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
-    """Returns a copy of the policy with these settings applied."""
-    after = dict(saved)
-    for target, action in settings:
-        if action:
-            after[target] = action
-        else:
-            after.pop(target, None)
-    return after
 
 
 def effect(kinds: Kinds, before: Policy, after: Policy) -> Effect:

@@ -210,7 +210,6 @@ def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaE
             cursor.execute(update, [json.dumps(rows)])
 
 
-
 def _is_time(field: models.Field[Any, Any]) -> bool:
     return isinstance(field, models.DateTimeField) and "untrusted" not in field.name
 
