@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 
 from actions.models import Reaction
-from findings import sums, titles
+from findings import titles, true_sums
 from findings.catalogue import FINDING_TYPES
 from findings.guardduty.parser import Kind
 from findings.models import Entity, Finding, Mention
@@ -132,12 +132,12 @@ def _numbers(first: int, last: int) -> str:
 
 def _count_from_nothing() -> None:
     # Without a look at what is wrong first, as in sums.recount: that is as long again.
-    wrong = {sums._kind(model): 1 for model in sums._EXPECTED if model is not Mention}
-    wrong[sums._kind(Mention)] = 0
+    wrong = {true_sums.kind(model): 1 for model in true_sums.EXPECTED if model is not Mention}
+    wrong[true_sums.kind(Mention)] = 0
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL work_mem = '256MB'")
-        for statement in sums._repairs(wrong):
+        for statement in true_sums.repairs(wrong):
             cursor.execute(statement)
 
 

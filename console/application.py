@@ -15,8 +15,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Max, QuerySet
 
-from actions import fill, guardduty_archive, heartbeat, members, paths
-from actions.fill import Level
+from actions import guardduty_archive, heartbeat, members, paths
 from actions.heartbeat import ALIVE, Loop
 from actions.models import MemberRole
 from actions.updates import Update
@@ -143,11 +142,6 @@ def _acts_in_others() -> bool:
     except ValueError:
         return False
     return accounts is None or bool(accounts)
-
-
-def levels() -> list[Level]:
-    """Returns how full the lists are."""
-    return fill.levels()
 
 
 def roles() -> Roles:

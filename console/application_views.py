@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from actions import containment, heartbeat, self_test, updates
+from actions import containment, fill, heartbeat, self_test, updates
 from actions.metrics import version
 from console import application, database, support
 from console.lapse import DAYS, lapse
@@ -48,7 +48,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "is_on": containment.is_on(),
         "acts_anyway": not containment.is_on() and heartbeat.acts(now),
         "paths": application.path_states(),
-        "levels": application.levels(),
+        "levels": fill.levels(),
         "roles": application.roles(),
         "retention_begin": retention.shown_begin(now),
         "retention_days": settings.RETENTION_DAYS,

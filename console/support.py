@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max
 
-from actions import heartbeat, self_test
+from actions import fill, heartbeat, self_test
 from actions.metrics import version
 from actions.models import Attempt
 from console import application, database
@@ -107,7 +107,7 @@ def bundle(now: datetime) -> dict[str, Any]:
         if lag
         else None,
         "paths": {one.setting: one.is_set_up for one in application.path_states()},
-        "lists": [one._asdict() for one in application.levels()],
+        "lists": [one._asdict() for one in fill.levels()],
         "self_test": [asdict(one) for one in test.probes] if test else [],
         "errors": _errors(),
     }

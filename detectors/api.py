@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.http import parse_etags
-from ninja import HeaderEx, P, Router
+from ninja import Router
 from ninja.errors import ValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -17,19 +16,12 @@ from accounts.api_auth import Caller, callers_who
 from detectors import buckets, overview
 from detectors.buckets import BucketSettings, TooMany
 from detectors.models import Sensitivity
+from problems import etags
 from problems.schemas import Problem
 
 router = Router(tags=["Buckets"])
 
-_ETAG = {
-    "ETag": {
-        "description": "The version of the settings of all registered buckets."
-        " Send it as If-Match with the next PUT.",
-        "schema": {"type": "string"},
-        "example": '"5d41402abc4b2a76b9719d911017c592"',
-    }
-}
-
+_ETAG = etags.header("the settings of all registered buckets")
 
 Floor = Annotated[int | None, Field(ge=1, le=buckets.FLOOR_MAX)]
 
@@ -205,14 +197,7 @@ def put_buckets(
     request: HttpRequest,
     response: HttpResponse,
     body: BucketsUpdate,
-    if_match: HeaderEx[
-        str | None,
-        P(
-            alias="If-Match",
-            description="The ETag of the buckets that this change is based on. If their settings"
-            " have changed since, the response is 412 and nothing is changed.",
-        ),
-    ] = None,
+    if_match: etags.IfMatch = None,
 ) -> dict[str, Any]:
     """Sets the listed buckets, all or none. The same request again changes nothing."""
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
@@ -223,7 +208,7 @@ def put_buckets(
                 wanted,
                 by=caller,
                 at=timezone.now(),
-                if_match=None if if_match is None else parse_etags(if_match),
+                if_match=etags.tags(if_match),
             )
             # Before the commit, so that it is not that of a later change, which nobody has read.
             response["ETag"] = buckets.etag()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from django.db import transaction
 from accounts.api_auth import Caller
 from detectors.models import SERVICE, TAG, Bucket, BucketChange, Sensitivity
 from detectors.rules import MEASURES
+from problems import etags
 from storage.locks import advisory_lock
 
 BUCKETS_MAX = 1000
@@ -104,19 +103,17 @@ class TooMany(Exception):
         super().__init__(f"At most {BUCKETS_MAX} buckets can be registered.")
 
 
-class StaleBuckets(Exception):
-    """The buckets have changed since the caller read them. `etag` is current."""
+class StaleBuckets(etags.Stale):
+    """The buckets have changed since the caller read them. Nothing was changed."""
 
-    def __init__(self, *, etag: str) -> None:
-        super().__init__("The registered buckets have changed since you read them.")
-        self.etag = etag
+    code = "stale_buckets"
+    said = "The registered buckets have changed since you read them."
 
 
 def etag() -> str:
     """Returns a strong entity tag of the settings of all buckets."""
     every = Bucket.objects.order_by("name")
-    content = json.dumps([[one.name, asdict(BucketSettings.of(one))] for one in every])
-    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+    return etags.etag([[one.name, asdict(BucketSettings.of(one))] for one in every])
 
 
 @transaction.atomic
@@ -133,8 +130,8 @@ def set_buckets(
     none of the entity tags of `if_match` is "*" or that of the buckets.
     """
     advisory_lock("detectors.buckets")
-    if if_match is not None and not {"*", present := etag()}.intersection(if_match):
-        raise StaleBuckets(etag=present)
+    if if_match is not None:
+        etags.insist(if_match, etag(), StaleBuckets)
     known = {one.name: one for one in Bucket.objects.filter(name__in=wanted)}
     changes = []
     for name, settings in wanted.items():

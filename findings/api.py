@@ -22,7 +22,7 @@ from findings.events import EventFilter, EventQuery
 from findings.models import Finding, PolicyChange, Target, ThreatPolicy, TriageEntry
 from findings.policy import Change, Policy, PolicyChanges, UnconditionalReplacement
 from findings.schemas import PolicyFilter, PolicyList, PolicyUpdate, PolicyUpdated
-from problems import yaml_body
+from problems import etags, yaml_body
 from problems.parameters import refuse_unknown
 from problems.schemas import Problem
 from storage.filters import FilterForm
@@ -32,15 +32,7 @@ router = Router(tags=["Findings"])
 
 YAML_PATHS = {"/findings", "/findings/plan"}  # whose bodies can be YAML
 
-ETAG = {
-    "ETag": {
-        "description": "The version of the whole policy, regardless of filters."
-        " Send it as If-Match with the next PUT.",
-        "schema": {"type": "string"},
-        "example": '"5d41402abc4b2a76b9719d911017c592"',
-    }
-}
-
+ETAG = etags.header("the whole policy, regardless of filters")
 
 AS_YAML = {"schema": {"$ref": "#/components/schemas/PolicyUpdate"}}
 
@@ -126,24 +118,17 @@ def put_findings(
     request: HttpRequest,
     response: HttpResponse,
     body: PolicyUpdate,
-    if_match: HeaderEx[
-        str | None,
-        P(
-            alias="If-Match",
-            description="The ETag of the policy that this change is based on. If the policy has"
-            " changed since, the response is 412 and nothing is changed. Required with `replace`.",
-        ),
-    ] = None,
+    if_match: etags.IfMatch = None,
 ) -> dict[str, Any]:
     """Applies the settings in the body and leaves all others unchanged. Applies all or none.
 
-    With `replace`, the body is the whole policy, and all others are removed.
+    With `replace`, the body is the whole policy, and all others are removed. If-Match is required.
 
     The request is idempotent: repeating it changes nothing. The most specific setting applies to a
     finding: type and severity, type, service and severity, service. The default is REPORT.
     """
     caller: Caller = request.auth  # type: ignore[attr-defined]  # Ninja sets it
-    tags = None if if_match is None else parse_etags(if_match)
+    tags = etags.tags(if_match)
     if body.replace and (not tags or "*" in tags):
         raise UnconditionalReplacement
     changes = policy.set_policies(

@@ -35,6 +35,31 @@ def by_severity(begin: datetime, end: datetime) -> Counter[str]:
     return found
 
 
+def by_kind(begin: datetime) -> Counter[tuple[str, str]]:
+    """Returns the number of findings last seen since `begin`, by finding type and severity.
+
+    Reads days, the hours before them, and the findings of the first hour, which can be a part of
+    one.
+    """
+    first_hour = begin.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    first_hour += timedelta(hours=1)
+    first_day = first_hour.replace(hour=0)
+    first_day += timedelta(days=first_day < first_hour)
+    sums = PeriodSum.objects.filter(
+        Q(is_day=True, begin__gte=first_day)
+        | Q(is_day=False, begin__gte=first_hour, begin__lt=first_day)
+    )
+    rest = Finding.objects.filter(seen_at__gte=begin, seen_at__lt=first_hour)
+    kind = ("finding_type", "severity")
+    rows = sums.values_list(*kind).annotate(count=Sum("findings"))
+    found = Counter[tuple[str, str]]()
+    for finding_type, severity, count in rows.union(
+        rest.values_list(*kind).annotate(count=Count("pk")), all=True
+    ):
+        found[finding_type, severity] += count
+    return +found  # without sums of 0
+
+
 def top_entities(first: date, end: date, size: int) -> list[tuple[str, str, int]]:
     """Returns the entities that the most findings name that were last seen on some days (UTC).
 

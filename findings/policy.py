@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from django.db import connection, transaction
 
 from findings import catalogue
 from findings.models import Action, PolicyChange, Target, ThreatPolicy
+from problems import etags
 from storage import journal
 from storage.locks import advisory_lock
 
@@ -77,12 +77,11 @@ class PolicyChanges:
     etag: str  # of the new policy
 
 
-class StalePolicy(Exception):
-    """The policy has changed since the caller read it. Nothing was changed. `etag` is current."""
+class StalePolicy(etags.Stale):
+    """The policy has changed since the caller read it. Nothing was changed."""
 
-    def __init__(self, *, etag: str) -> None:
-        super().__init__("The policy has changed since you read it.")
-        self.etag = etag
+    code = "stale_policy"
+    said = "The policy has changed since you read it."
 
 
 class UnconditionalReplacement(Exception):
@@ -125,9 +124,8 @@ def name_of(target: Target) -> str:
 
 
 def etag(policy: Policy) -> str:
-    """Returns a strong entity tag (RFC 9110, 8.8.3) of the whole policy."""
-    content = json.dumps(sorted((*target, action) for target, action in policy.items()))
-    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
+    """Returns a strong entity tag of the whole policy."""
+    return etags.etag(sorted((*target, action) for target, action in policy.items()))
 
 
 def whole(policy: Policy, settings: Iterable[Setting]) -> list[Setting]:
@@ -135,6 +133,17 @@ def whole(policy: Policy, settings: Iterable[Setting]) -> list[Setting]:
     settings = list(settings)
     listed = {target for target, _ in settings}
     return settings + [Setting(target, "") for target in sorted(policy) if target not in listed]
+
+
+def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
+    """Returns a copy of the policy with these settings applied."""
+    after = dict(saved)
+    for target, action in settings:
+        if action:
+            after[target] = action
+        else:
+            after.pop(target, None)
+    return after
 
 
 def changes(policy: Policy, settings: Iterable[Setting]) -> list[Change]:
@@ -172,24 +181,17 @@ def set_policies(
         advisory_lock("findings.policy")
         policy = ThreatPolicy.objects.actions()
         if if_match is not None:
-            present = etag(policy)
-            if not {"*", present}.intersection(if_match):
-                raise StalePolicy(etag=present)
+            etags.insist(if_match, etag(policy), StalePolicy)
         if replace:
             settings = whole(policy, settings)
         changed = changes(policy, settings)
         _write(changed)
         _log(changed, by=by, source=source, at=at)
-    for target, _, after in changed:
-        if after:
-            policy[target] = after
-        else:
-            del policy[target]
     return PolicyChanges(
         changed=changed,
         unchanged=len(settings) - len(changed),
         not_in_catalogue=not_in_catalogue(settings),
-        etag=etag(policy),
+        etag=etag(with_settings(policy, settings)),
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db.models import Count
 
-from findings import policy
+from findings import counts, policy
 from findings.guardduty.entities import Kind
 from findings.models import Action, Finding, Mention, ThreatPolicy
 from findings.policy import Policy, Setting
@@ -118,8 +118,8 @@ def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None 
     since = at - timedelta(days=DAYS)
     if before is None:
         before = ThreatPolicy.objects.actions()
-    after = with_settings(before, settings)
-    kinds = _kinds(since)
+    after = policy.with_settings(before, settings)
+    kinds = counts.by_kind(since)
     changed = effect(kinds, before, after)
     return Preview(
         days=DAYS,
@@ -128,17 +128,6 @@ def preview(settings: Iterable[Setting], *, at: datetime, before: Policy | None 
         addresses=_addresses(changed.newly_blocked, since),
         is_partial=_uncovers(settings, before, after),
     )
-
-
-def with_settings(saved: Policy, settings: Iterable[Setting]) -> Policy:
-    """Returns a copy of the policy with these settings applied."""
-    after = dict(saved)
-    for target, action in settings:
-        if action:
-            after[target] = action
-        else:
-            after.pop(target, None)
-    return after
 
 
 def effect(kinds: Kinds, before: Policy, after: Policy) -> Effect:
@@ -165,14 +154,6 @@ def _uncovers(settings: Iterable[Setting], before: Policy, after: Policy) -> boo
         and policy.resolve(after, **target._asdict()).action != Action.IGNORE
         for target, _ in settings
     )
-
-
-def _kinds(since: datetime) -> Kinds:
-    rows = Finding.objects.seen_since(since).values_list("finding_type", "severity")
-    return {
-        (finding_type, severity): count
-        for finding_type, severity, count in rows.annotate(count=Count("*"))
-    }
 
 
 def _addresses(kinds: Kinds, since: datetime) -> Addresses:

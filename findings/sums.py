@@ -8,7 +8,7 @@ worker recounts every day.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ from django.db import connection, models, transaction
 from django.db.models import Count, Exists, F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
+from findings import true_sums
 from findings.models import AccountSum, Entity, EntitySum, Finding, Mention, PeriodSum
+from findings.true_sums import ENTITY, PERIOD
 from storage import bulk
 from storage.locks import advisory_lock
 
 _LOCK = "sums of findings"
-_PERIOD = ("is_day", "begin", "finding_type", "severity", "action")
-_ENTITY = ("entity_id", "day", "finding_type")
 
 Name = tuple[str, str]  # the kind and the name of an entity
 Counts = Counter[tuple[Any, ...]]  # how many findings more or fewer, by the key of a sum
@@ -66,11 +66,16 @@ def change(changes: Sequence[Change]) -> None:
         kinds[seen_at, *kind] += sign
         accounts[account_id,] += sign
     for (seen_at, *kind), count in kinds.items():
-        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        periods[False, hour, *kind] += count
-        periods[True, hour.replace(hour=0), *kind] += count
-    _add(PeriodSum, _PERIOD, periods)
+        for period in _periods(seen_at):
+            periods[*period, *kind] += count
+    _add(PeriodSum, PERIOD, periods)
     _add(AccountSum, ("account_id",), accounts)
+
+
+def _periods(seen_at: datetime) -> tuple[tuple[bool, datetime], ...]:
+    """Returns the hour and the day, as in the key of a PeriodSum."""
+    hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return (False, hour), (True, hour.replace(hour=0))
 
 
 def _add(model: type[models.Model], key: Sequence[str], counts: Counts) -> None:
@@ -127,7 +132,7 @@ def _change_entities(changes: Sequence[Change]) -> None:
             for name in known[one.pk]:
                 counts[ids[name], one.before.day, one.before.finding_type] -= 1
                 counts[ids[name], one.after.day, one.after.finding_type] += 1
-    _add(EntitySum, _ENTITY, counts)
+    _add(EntitySum, ENTITY, counts)
 
 
 def _newest_mention() -> Subquery:
@@ -231,9 +236,8 @@ def forget(forgotten: Forgotten) -> None:
         for pk in said:
             of_entities[entity_id, found[pk].day, found[pk].finding_type] -= 1
     for account_id, *columns, seen_at in found.values():
-        hour = seen_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        periods[False, hour, *columns] -= 1
-        periods[True, hour.replace(hour=0), *columns] -= 1
+        for period in _periods(seen_at):
+            periods[*period, *columns] -= 1
         accounts[account_id,] -= 1
     ids = [entity_id for *_, entity_id in named]
     advisory_lock(_LOCK, shared=True)
@@ -249,7 +253,7 @@ def forget(forgotten: Forgotten) -> None:
                 for acted in (sum(said.values()),)
             ],
         )
-    _add(EntitySum, _ENTITY, of_entities)
+    _add(EntitySum, ENTITY, of_entities)
     days = {day for _, day, _ in of_entities}
     EntitySum.objects.filter(entity__in=ids, day__in=days, findings=0).delete()
     kinds = EntitySum.objects.filter(entity=OuterRef("pk"), findings__gt=0).order_by()
@@ -261,7 +265,7 @@ def forget(forgotten: Forgotten) -> None:
     unnamed = Entity.objects.filter(~Exists(mentions), pk__in=ids, findings=0)
     bulk.delete(EntitySum, "entity_id", gone := list(unnamed.values_list("pk", flat=True)))
     bulk.delete(Entity, "id", gone)
-    _add(PeriodSum, _PERIOD, periods)
+    _add(PeriodSum, PERIOD, periods)
     hours = {begin for _, begin, *_ in periods}
     PeriodSum.objects.filter(begin__in=hours, findings=0).delete()
     _add(AccountSum, ("account_id",), accounts)
@@ -273,100 +277,10 @@ def recount(*, repair: bool = True) -> dict[str, int]:
     Repairs the kinds of which some are wrong, and no finding is stored meanwhile. Blocks nothing if
     all are right.
     """
-    wrong = _wrong()
+    wrong = true_sums.wrong()
     if repair and any(wrong.values()):
         with transaction.atomic(), connection.cursor() as cursor:
             advisory_lock(_LOCK)
-            for statement in _repairs(wrong):
+            for statement in true_sums.repairs(wrong):
                 cursor.execute(statement)
     return wrong
-
-
-# By table: its columns, and a query for what they must be.
-_EXPECTED = {
-    PeriodSum: (
-        [*_PERIOD, "findings"],
-        "SELECT false, {hour}, finding_type, severity, action, count(*) FROM findings_finding"
-        " GROUP BY 1, 2, 3, 4, 5 UNION ALL"
-        " SELECT true, {midnight}, finding_type, severity, action, count(*) FROM findings_finding"
-        " GROUP BY 1, 2, 3, 4, 5",
-    ),
-    AccountSum: (
-        ["account_id", "findings"],
-        "SELECT account_id, count(*) FROM findings_finding GROUP BY account_id",
-    ),
-    EntitySum: (
-        [*_ENTITY, "findings"],
-        "SELECT entity_id, {day}, finding_type, count(DISTINCT f.id) FROM findings_mention m"
-        " JOIN findings_finding f ON f.id = m.finding_id GROUP BY 1, 2, 3",
-    ),
-    Entity: (
-        ["id", "findings", "acted", "types", "last_seen_at"],
-        "SELECT e.id, count(DISTINCT f.id), count(DISTINCT CASE WHEN is_actor THEN f.id END),"
-        " count(DISTINCT finding_type), max(f.seen_at) FROM findings_entity e"
-        " LEFT JOIN findings_mention m ON m.entity_id = e.id"
-        " LEFT JOIN findings_finding f ON f.id = m.finding_id GROUP BY e.id",
-    ),
-    Mention: (
-        ["id", "seen_at"],
-        "SELECT m.id, f.seen_at FROM findings_mention m"
-        " JOIN findings_finding f ON f.id = m.finding_id",
-    ),
-}
-_IN_PLACE = {Entity, Mention}  # their rows are more than sums
-_UTC = {
-    "sqlite": {
-        "hour": "substr(seen_at, 1, 13) || ':00:00'",
-        "midnight": "substr(seen_at, 1, 10) || ' 00:00:00'",
-        "day": "substr(f.seen_at, 1, 10)",
-    },
-    "postgresql": {
-        "hour": "date_trunc('hour', seen_at, 'UTC')",
-        "midnight": "date_trunc('day', seen_at, 'UTC')",
-        "day": "(f.seen_at AT TIME ZONE 'UTC')::date",
-    },
-}
-
-
-def _expected() -> Iterator[tuple[type[models.Model], str, list[str], str]]:
-    for model, (columns, query) in _EXPECTED.items():
-        yield model, model._meta.db_table, columns, query.format(**_UTC[connection.vendor])
-
-
-def _wrong() -> dict[str, int]:
-    wrong = {}
-    with connection.cursor() as cursor:
-        for model, table, columns, query in _expected():
-            names = ", ".join(columns)
-            only = "" if model in _IN_PLACE else " WHERE findings <> 0"
-            # In one statement, so that findings that arrive meanwhile are in both or in neither.
-            cursor.execute(
-                f"WITH expected AS ({query}), stored AS (SELECT {names} FROM {table}{only})"  # noqa: S608
-                " SELECT (SELECT count(*) FROM (SELECT * FROM expected EXCEPT SELECT * FROM stored)"
-                " AS missing), (SELECT count(*) FROM (SELECT * FROM stored EXCEPT SELECT * FROM"
-                " expected) AS surplus)"
-            )
-            wrong[_kind(model)] = max(cursor.fetchone())
-    return wrong
-
-
-def _kind(model: type[models.Model]) -> str:
-    return str(model._meta.verbose_name_plural)
-
-
-def _repairs(wrong: Mapping[str, int]) -> Iterator[str]:
-    for model, table, columns, query in _expected():
-        if not wrong[_kind(model)]:
-            continue
-        names = ", ".join(columns)
-        if model not in _IN_PLACE:
-            yield f"DELETE FROM {table}"  # noqa: S608  (trusted names)
-            yield f"INSERT INTO {table} ({names}) {query}"
-            continue
-        key, *counted = columns
-        differs = " OR ".join(f"{table}.{name} IS DISTINCT FROM e.{name}" for name in counted)
-        yield (
-            f"WITH expected ({names}) AS ({query})"  # noqa: S608
-            f" UPDATE {table} SET {', '.join(f'{name} = e.{name}' for name in counted)}"
-            f" FROM expected e WHERE e.{key} = {table}.{key} AND ({differs})"
-        )

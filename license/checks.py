@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from license import revocations, routes, validation
 from license.keyring import KeyringError
-from license.token import RevocationsError
+from license.token import RevocationsError, read_revocations
 
 MIDDLEWARE = "license.middleware.LicenseMiddleware"
 
@@ -78,7 +78,9 @@ def check_account_id(**kwargs: Any) -> list[CheckMessage]:
 def check_revocations(**kwargs: Any) -> list[CheckMessage]:
     """Return license.E003 if the revocation list exists but cannot be read or trusted."""
     try:
-        revocations.published(validation.load_keyring())
+        keyring = validation.load_keyring()
+        if (text := revocations.published()) is not None:
+            read_revocations(text, keyring)
     except KeyringError:
         return []  # license.E001 reports it
     except RevocationsError as error:

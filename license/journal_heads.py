@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.core.cache import cache
-
+from license.notices import is_first
 from storage import journal
 
 logger = logging.getLogger(__name__)
-
-KEPT = timedelta(days=2)  # longer than the day for which it is remembered that they were logged
 
 
 def tell(at: datetime) -> None:
@@ -20,6 +17,6 @@ def tell(at: datetime) -> None:
     `manage.py verifyjournal --expect` finds out whether a logged head is still in its journal.
     """
     heads = [journal.head(model) for model in journal.journals()]  # first, as it can fail
-    if cache.add(f"journal-heads-told-{at:%Y-%m-%d}", True, timeout=KEPT.total_seconds()):
+    if is_first("journal-heads", at):
         for table, lines, sha256 in heads:
             logger.info("Journal %s: %d lines, head %s.", table, lines, sha256)

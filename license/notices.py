@@ -26,15 +26,19 @@ def tell(at: datetime) -> None:
     """Logs how the license stands, once a UTC day for any number of processes, and once more on
     a day on which it gets worse; and that the clock was set back. Raises django.db.Error."""
     found = status.current(at)
-    if found.clock_note and cache.add(f"clock-told-{at:%Y-%m-%d}", True, KEPT.total_seconds()):
+    if found.clock_note and is_first("clock", at):
         logger.error("%s", found.clock_note)
     level = level_of(found)
     if level is None:
         return
-    # The cache is a table with a unique key: of all that add this one, one succeeds.
-    told = f"license-told-{at:%Y-%m-%d}-{level}"
-    if cache.add(told, True, timeout=KEPT.total_seconds()):
+    if is_first(f"license-{level}", at):
         logger.log(level, "%s", _sentences(found))
+
+
+def is_first(what: str, at: datetime) -> bool:
+    """Whether no process has asked this before on the same UTC day."""
+    # The cache is a table with a unique key: of all that add this one, one succeeds.
+    return cache.add(f"told-{what}-{at:%Y-%m-%d}", True, timeout=KEPT.total_seconds())
 
 
 def level_of(found: LicenseStatus) -> int | None:

@@ -20,10 +20,10 @@ from license.token import RevocationList, RevocationsError, read_revocations
 logger = logging.getLogger(__name__)
 
 
-def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
-    """Return the text and the parsed content of public/revocations.jwt; None without the file.
+def published() -> str | None:
+    """Return the text of public/revocations.jwt without white space; None without the file.
 
-    Raises RevocationsError if the list cannot be read or trusted.
+    Raises RevocationsError if the file cannot be read.
     """
     try:
         text = settings.LICENSE_REVOCATIONS_PATH.read_text(encoding="ascii")
@@ -32,7 +32,7 @@ def published(keyring: Keyring) -> tuple[str, RevocationList] | None:
     except (OSError, ValueError) as error:
         msg = f"The revocation list cannot be read: {error.__class__.__name__}."
         raise RevocationsError(msg) from None
-    return text, read_revocations(text, keyring)
+    return "".join(text.split())
 
 
 def in_force(keyring: Keyring, *, remembered: str | None, at: datetime) -> RevocationList | None:
@@ -43,14 +43,17 @@ def in_force(keyring: Keyring, *, remembered: str | None, at: datetime) -> Revoc
     """
     stored = _stored(keyring, newest=remembered) if remembered else None
     try:
-        found = published(keyring)
+        text = published()
+        if text is None or text == remembered:  # verified above, and a list can be long
+            return stored
+        found = read_revocations(text, keyring)
     except RevocationsError as error:  # also reported by a system check; see docs/decisions/0003
         logger.error("Ignoring public/revocations.jwt. %s", error)
-        found = None
-    if found and (stored is None or found[1].seq > stored.seq):
-        _remember(*found, at=at)
-        stored = found[1]
-    return stored
+        return stored
+    if stored and stored.seq >= found.seq:
+        return stored
+    _remember(text, found, at=at)
+    return found
 
 
 def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
@@ -72,7 +75,7 @@ def _remember(text: str, found: RevocationList, *, at: datetime) -> None:
     try:
         with transaction.atomic():  # a savepoint if the caller is in a transaction
             SeenRevocations.objects.get_or_create(
-                seq=found.seq, defaults={"token": "".join(text.split()), "seen_at": at}
+                seq=found.seq, defaults={"token": text, "seen_at": at}
             )
     except DatabaseError:  # such as a read-only database; the list in the file is still used
         logger.exception("The revocation list %d could not be stored.", found.seq)

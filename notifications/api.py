@@ -6,19 +6,19 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from django.utils.http import parse_etags
-from ninja import HeaderEx, P, Router
+from ninja import Router
 from ninja.errors import ValidationError
 
 from accounts.api_auth import Caller, callers_who
 from notifications import configuration
 from notifications.configuration import NotValid
 from notifications.schemas import Notifications, NotificationsUpdate, NotificationsUpdated
+from problems import etags
 from problems.schemas import Problem
 
 router = Router(tags=["Notifications"])
 
-_ETAG = {"ETag": {"description": "Of all rules and destinations.", "schema": {"type": "string"}}}
+_ETAG = etags.header("all rules and destinations")
 
 
 @router.get(
@@ -75,14 +75,7 @@ def put_notifications(
     request: HttpRequest,
     response: HttpResponse,
     body: NotificationsUpdate,
-    if_match: HeaderEx[
-        str | None,
-        P(
-            alias="If-Match",
-            description="The ETag of the state that this change is based on. If it has changed"
-            " since, the response is 412 and nothing is changed.",
-        ),
-    ] = None,
+    if_match: etags.IfMatch = None,
 ) -> dict[str, Any]:
     """Sets the listed rules and destinations, all or none. Repeating the request changes nothing.
 
@@ -97,7 +90,7 @@ def put_notifications(
             destinations={one.name: one.wanted() for one in body.destinations},
             by=caller,
             at=timezone.now(),
-            if_match=None if if_match is None else parse_etags(if_match),
+            if_match=etags.tags(if_match),
         )
     except NotValid as refused:
         raise ValidationError(list(_errors(body, refused))) from refused

@@ -27,6 +27,7 @@ class NotificationsConfig(AppConfig):
             checks,
             metrics,
             outbox,
+            problems,
             resolving,
             topic,
             worker,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from accounts.api_auth import Caller
-from findings.policy import StalePolicy
 from notifications.destinations import KINDS, BadDestination, new_secret
 from notifications.models import (
     NAME_MAX_LENGTH,
@@ -27,6 +25,7 @@ from notifications.models import (
     Trigger,
     When,
 )
+from problems import etags
 from storage import encryption
 from storage.locks import advisory_lock
 
@@ -90,6 +89,13 @@ class NotValid(Exception):
         self.errors = errors
 
 
+class StaleNotifications(etags.Stale):
+    """The rules or destinations have changed since the caller read them. Nothing was changed."""
+
+    code = "stale_notifications"
+    said = "The notification rules or destinations have changed since you read them."
+
+
 def etag() -> str:
     """Returns a strong entity tag of all rules and destinations, with their secrets."""
     content = [
@@ -99,8 +105,7 @@ def etag() -> str:
         ),
         sorted(([one.name, rule_as_json(one)] for one in rules()), key=lambda one: str(one[0])),
     ]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return f'"{digest[:32]}"'
+    return etags.etag(content)
 
 
 def rules() -> list[Rule]:
@@ -161,11 +166,11 @@ def set_notifications(
 ) -> Changes:
     """Adds or changes what is listed, and removes what is None; all or nothing.
 
-    Raises NotValid, and StalePolicy if the entity tag is none of `if_match`.
+    Raises NotValid, and StaleNotifications if the entity tag is none of `if_match`.
     """
     advisory_lock("notifications.configuration")
-    if if_match is not None and "*" not in if_match and (current := etag()) not in if_match:
-        raise StalePolicy(etag=current)
+    if if_match is not None:
+        etags.insist(if_match, etag(), StaleNotifications)
     errors: dict[tuple[str, ...], str] = {}
     changed: list[NotificationChange] = []
     secrets: dict[str, str] = {}

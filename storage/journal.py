@@ -98,10 +98,21 @@ def digest(table: str, previous: str, content: Mapping[str, Any]) -> str:
     primary key and the hashes, in the order of their names. Empty and NULL columns are left out, so
     that a later version can add columns. Times are in UTC with microseconds and "+00:00".
     """
-    line = {name: _plain(value) for name, value in content.items() if value not in (None, "")}
+    line = {name: value for name, value in content.items() if value not in (None, "")}
     members = {"line": line, "previous_sha256": previous, "table": table}
-    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_encode(members).encode("ascii")).hexdigest()
+
+
+def _plain(value: object) -> str:
+    """Return the text of a time, for JSON."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    msg = f"A line of a journal contains {type(value).__name__}."
+    raise TypeError(msg)
+
+
+# Made once: json.dumps makes an encoder for each call, and a line takes microseconds.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain).encode
 
 
 def journals() -> list[type[models.Model]]:
@@ -197,12 +208,6 @@ def chain_existing(model: type[models.Model], schema_editor: BaseDatabaseSchemaE
             return
         with schema_editor.connection.cursor() as cursor:
             cursor.execute(update, [json.dumps(rows)])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    return value
 
 
 def _is_time(field: models.Field[Any, Any]) -> bool:

@@ -28,16 +28,16 @@ from actions.api import router as actions_router
 from actions.by_hand import NothingInForce
 from actions.views import action_list
 from detectors.api import router as buckets_router
-from detectors.buckets import StaleBuckets
 from detectors.views import bucket_list
 from findings.api import YAML_PATHS
 from findings.api import router as findings_router
 from findings.plan_api import router as plan_router
-from findings.policy import StalePolicy, UnconditionalReplacement
+from findings.policy import UnconditionalReplacement
 from license.api import router as license_router
 from notifications.api import router as notifications_router
 from notifications.views import notification_list
 from problems import json_body, responses, yaml_body
+from problems.etags import Stale
 
 logger = logging.getLogger(__name__)
 
@@ -238,11 +238,11 @@ def _too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     )
 
 
-@api.exception_handler(StalePolicy)
-def _stale(request: HttpRequest, error: StalePolicy) -> HttpResponse:
+@api.exception_handler(Stale)
+def _stale(request: HttpRequest, error: Stale) -> HttpResponse:
     return responses.respond(
-        code="stale_policy",
-        detail=f"{error} Nothing was changed. Get the policy and send the change with its ETag.",
+        code=error.code,
+        detail=f"{error} Nothing was changed. Get the state and send the change with its ETag.",
         headers={"ETag": error.etag},
     )
 
@@ -253,15 +253,6 @@ def _unconditional(request: HttpRequest, error: UnconditionalReplacement) -> Htt
         code="precondition_required",
         detail="A body with replace requires If-Match with the ETag of the policy that it replaces."
         " Nothing was changed.",
-    )
-
-
-@api.exception_handler(StaleBuckets)
-def _stale_buckets(request: HttpRequest, error: StaleBuckets) -> HttpResponse:
-    return responses.respond(
-        code="stale_buckets",
-        detail=f"{error} Nothing was changed. Get the buckets and send the change with their ETag.",
-        headers={"ETag": error.etag},
     )
 
 

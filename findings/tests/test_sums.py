@@ -102,6 +102,18 @@ def test_they_are_exact_with_two_writers_at_once() -> None:
     assert sums.recount(repair=False) == RIGHT
 
 
+def test_kinds_are_counted_from_any_instant_on(db: None) -> None:
+    minutes = (0, 1, 59, 60, 61, 719, 720, 721, 779, 780, 1439, 1440, 1441, 2880)
+    for number, ago in enumerate(minutes):
+        seen = {"eventLastSeen": (NOW - timedelta(minutes=ago)).isoformat()}
+        arrive(finding(number, severity=number % 3 * 3 + 1, service=seen))
+    for ago in (*minutes, 30, 750, 1470, 4000):
+        begin = NOW - timedelta(minutes=ago)
+        stored = Finding.objects.filter(seen_at__gte=begin)
+        kinds = Counter(stored.values_list("finding_type", "severity"))
+        assert counts.by_kind(begin) == kinds
+
+
 def test_a_recount_repairs_what_other_code_wrote(
     db: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

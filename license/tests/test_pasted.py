@@ -16,7 +16,7 @@ from license.models import License
 from license.reasons import LicenseMalformed
 from license.tests import keys
 from license.tests.keys import make_license
-from license.tests.test_pages import words
+from license.tests.pages import words
 
 pytestmark = pytest.mark.one_database  # texts about what was pasted
 

@@ -11,7 +11,8 @@ from conftest import install
 from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
-from license.tests.test_pages import DAY, expired, words
+from license.tests.pages import words
+from license.tests.test_pages import DAY, expired
 
 pytestmark = pytest.mark.one_database  # texts about what was pasted
 

@@ -116,11 +116,16 @@ def test_a_list_that_comes_with_a_refused_key_is_remembered(
     assert SeenRevocations.objects.get().seq == 1
 
 
-def test_a_list_that_the_vendor_has_not_signed_revokes_nothing(publish: Publish) -> None:
+def test_a_list_that_the_vendor_has_not_signed_revokes_nothing(
+    settings: Settings, publish: Publish
+) -> None:
     install(make_license(jti="a"))
     publish(9, ["a"], keys.other_key())
     assert code() == ""
     assert not SeenRevocations.objects.exists()
+    published = settings.LICENSE_REVOCATIONS_PATH.read_text().strip()
+    SeenRevocations.objects.create(seq=9, token=published, seen_at=keys.now())
+    assert code() == ""
 
 
 def test_a_revoked_key_cannot_be_installed_again(publish: Publish) -> None:

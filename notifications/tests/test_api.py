@@ -67,6 +67,7 @@ def test_a_stale_etag_changes_nothing(pipeline: Client) -> None:
     assert second["ETag"] != first["ETag"]  # another secret is another state
     refused = put(pipeline, {"rules": [RULE]}, **{"If-Match": first["ETag"]})
     assert (refused.status_code, refused["ETag"]) == (412, second["ETag"])
+    assert refused.json()["code"] == "stale_notifications"
     assert not Rule.objects.exists()
 
 

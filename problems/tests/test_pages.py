@@ -16,7 +16,10 @@ from problems import catalog, responses
 
 pytestmark = pytest.mark.one_database  # texts and pages
 
-APPS = ["problems", "license", "accounts", "findings", "actions", "console", "threatreaction"]
+APPS = [
+    *("problems", "license", "accounts", "findings", "detectors", "actions", "notifications"),
+    *("console", "threatreaction"),
+]
 
 
 def answered_codes() -> Iterator[str]:

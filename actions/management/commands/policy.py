@@ -21,7 +21,6 @@ from findings.guardduty.files import read_findings
 from findings.models import PolicyChange, ThreatPolicy
 from findings.policy import Policy
 from findings.policy_file import InvalidFile
-from findings.preview import with_settings
 from findings.schemas import PolicyUpdate
 from license import status
 from problems.yaml_body import MAX_BYTES
@@ -181,7 +180,7 @@ def _policy(against: str | None) -> Policy:
         return ThreatPolicy.objects.actions()
     update = _load(against)
     saved = {} if update.replace else ThreatPolicy.objects.actions()
-    return with_settings(saved, update.settings())
+    return policy.with_settings(saved, update.settings())
 
 
 def _load(name: str) -> PolicyUpdate:
