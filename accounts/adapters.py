@@ -123,7 +123,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         """Redirects users without a role to the page that explains it."""
-        sync_user_email_address(user)  # here, so that the e-mail page never writes on GET
+        sync_user_email_address(user)  # here, so that the email page never writes on GET
         response: HttpResponse = super().post_login(request, user, **how)
         # Single sign-on creates users without a role. Any other page would respond with 403.
         return response if user.get_all_permissions() else redirect("account_no_role")
@@ -151,7 +151,7 @@ def _login(credentials: dict[str, Any]) -> str:
 
 
 def find_user(login: str) -> User | None:
-    """Returns the user with this user name or e-mail address, as the sign-in finds them."""
+    """Returns the user with this user name or email address, as the sign-in finds them."""
     return get_user_by_username(login) or next(iter(filter_users_by_email(login)), None)
 
 
@@ -167,7 +167,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         return True  # the identity provider authenticates people; they get a user without a role
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Rejects a new identity whose e-mail address belongs to an existing user.
+        """Rejects a new identity whose email address belongs to an existing user.
 
         Only that user can connect the two, after signing in. allauth would ask for another address
         instead.

@@ -63,7 +63,7 @@ def check_mail(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            "EMAIL_URL is not set: users cannot reset their passwords by e-mail.",
+            "EMAIL_URL is not set: users cannot reset their passwords by email.",
             hint="Set it, for example to smtp+tls://user:password@host:587.",
             id="accounts.W001",
         )

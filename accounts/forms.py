@@ -89,14 +89,14 @@ _NEW_PASSWORD = {"password1": "New password", "password2": "New password again"}
 
 
 class LoginForm(_Labeled, account_forms.LoginForm):  # type: ignore[misc]  # allauth is not typed
-    """Signs in by user name or e-mail address."""
+    """Signs in by user name or email address."""
 
-    labels: ClassVar = {"login": "Username or e-mail"}
+    labels: ClassVar = {"login": "Username or email"}
 
     def user_credentials(self) -> dict[str, str]:
         """Returns the login as `username` only; allauth's backend looks for both.
 
-        If it were also passed as `email`, a known e-mail address would cost a second password
+        If it were also passed as `email`, a known email address would cost a second password
         hash, and the response time would disclose which addresses exist.
         """
         return {
@@ -134,9 +134,9 @@ class LinkForm(account_forms.UserTokenForm):  # type: ignore[misc]
 
 
 class AddEmailForm(_Labeled, account_forms.AddEmailForm):  # type: ignore[misc]
-    """One more e-mail address."""
+    """One more email address."""
 
-    labels: ClassVar = {"email": "E-mail address"}
+    labels: ClassVar = {"email": "Email address"}
 
 
 class ReauthenticateForm(_Labeled, account_forms.ReauthenticateForm):  # type: ignore[misc]
@@ -161,7 +161,7 @@ class ResetPasswordForm(_Labeled, account_forms.ResetPasswordForm):  # type: ign
     Otherwise the response time would disclose which addresses exist.
     """
 
-    labels: ClassVar = {"email": "E-mail address"}
+    labels: ClassVar = {"email": "Email address"}
 
     def clean_email(self) -> str:
         return str(self.cleaned_data["email"])

@@ -22,7 +22,7 @@ ROLES = [(name, name.capitalize()) for name in roles.NAMES]
 class PeopleFilter(filters.FilterForm):
     """Filters of the list of people. A person must match all of them."""
 
-    who = forms.CharField(label="Username or e-mail", max_length=150, required=False)
+    who = forms.CharField(label="Username or email", max_length=150, required=False)
     role = forms.ChoiceField(
         label="Role",
         choices=[("", "All roles"), *ROLES, ("superuser", "Superuser"), ("none", "No role")],
@@ -70,7 +70,7 @@ class RoleForm(forms.Form):
 class InvitationForm(forms.ModelForm[User]):
     """Whom to invite, and their role."""
 
-    email = forms.EmailField(label="E-mail address", max_length=254)
+    email = forms.EmailField(label="Email address", max_length=254)
     role = forms.ChoiceField(choices=ROLES, help_text="They can be given another one later")
 
     class Meta:
@@ -90,7 +90,7 @@ class InvitationForm(forms.ModelForm[User]):
 
     def _unknown(self, login: str) -> str:
         if find_user(login):  # the sign-in takes both
-            raise forms.ValidationError("A person with this username or e-mail address exists.")
+            raise forms.ValidationError("A person with this username or email address exists.")
         return login
 
 

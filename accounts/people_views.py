@@ -68,7 +68,7 @@ def _page(request: HttpRequest, pk: int, **context: Any) -> HttpResponse:
 @permission_required("auth.add_user", raise_exception=True)
 @step_up.before_post
 def invite(request: HttpRequest) -> HttpResponse:
-    """Invites a person: by e-mail, or with a link that is shown once."""
+    """Invites a person: by email, or with a link that is shown once."""
     if request.method == "POST":
         advisory_lock("people")  # of two at once for one address, the second is refused
     form = InvitationForm(request.POST if request.method == "POST" else None)
@@ -92,7 +92,7 @@ def _deliver(request: HttpRequest, user: User, *, by_mail: bool) -> HttpResponse
         response = _page(request, user.pk, link=link)
         response["Cache-Control"] = "no-store"
         return response
-    people.record_invitation(user, how="by e-mail")
+    people.record_invitation(user, how="by email")
 
     def send() -> None:  # after the commit: a slow mail server must not hold up other writes
         if people.mail_link(request, user, link):

@@ -105,7 +105,7 @@ def powers_changed(
     if instance.is_superuser != (before is not None and before.is_superuser):
         changed.append("made superuser" if instance.is_superuser else "no longer superuser")
     if before and before.email != instance.email:
-        changed.append("e-mail address changed")  # it receives password resets
+        changed.append("email address changed")  # it receives password resets
     if changed:
         record(EventKind.ROLES_CHANGED, user=instance, detail=", ".join(changed))
     if before and before.is_active and not instance.is_active:

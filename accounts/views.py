@@ -106,7 +106,7 @@ class SessionsView(FormView[EndSessionsForm]):
 
 
 class EmailView(allauth_views.EmailView):  # type: ignore[misc]  # allauth is not typed
-    """allauth's page of e-mail addresses, except that GET does not write."""
+    """allauth's page of email addresses, except that GET does not write."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method not in SAFE_METHODS:

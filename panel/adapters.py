@@ -1,4 +1,4 @@
-"""allauth adapters for a site where the e-mail address is the account and nobody has a password."""
+"""allauth adapters for a site where the email address is the account and nobody has a password."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MailError(Exception):
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is not typed
-    """Uses the e-mail address as the user name, and rate limits mail that anybody can request."""
+    """Uses the email address as the user name, and rate limits mail that anybody can request."""
 
     def populate_username(self, request: HttpRequest, user: User) -> None:
         user.username = user.email

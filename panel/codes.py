@@ -1,7 +1,7 @@
-"""Rate limits and validates the codes that are e-mailed to people.
+"""Rate limits and validates the codes that are emailed to people.
 
 Requesting a code requires no authentication, so anybody can request one for any address. The wait
-between two e-mails to one address doubles each time, and every recently e-mailed code is valid in
+between two emails to one address doubles each time, and every recently emailed code is valid in
 every browser. A request that is rate limited therefore locks nobody out.
 """
 
@@ -21,11 +21,11 @@ from django.views.decorators.debug import sensitive_variables
 FIRST_WAIT = 60
 LONGEST_WAIT = 15 * 60
 GOOD_FOR = 30 * 60
-FORGOTTEN_AFTER = 60 * 60  # since the last e-mail
+FORGOTTEN_AFTER = 60 * 60  # since the last email
 
 
 class _Sent(TypedDict):
-    """What was recently e-mailed to an address, whether or not an account has it."""
+    """What was recently emailed to an address, whether or not an account has it."""
 
     next_at: float
     wait: int
@@ -61,7 +61,7 @@ def mail(kind: str, email: str, code: str, send: Callable[[], None]) -> None:
 
 @sensitive_variables()
 def take(kind: str, email: str, code: str) -> bool:
-    """Whether the code was e-mailed to the address and is still valid.
+    """Whether the code was emailed to the address and is still valid.
 
     If it is, all codes of the address become invalid.
     """

@@ -180,7 +180,7 @@ class ToldReasonForm(ReasonForm):
         self.fields[
             "why"
         ].help_text = (
-            "E-mailed to the customer, and stored in the journal with the date and your name."
+            "Emailed to the customer, and stored in the journal with the date and your name."
         )
 
 
@@ -196,7 +196,7 @@ class InvitationForm(RoleForm):
     email = forms.EmailField(
         max_length=150,  # also the user name
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": "Enter an e-mail address."},
+        error_messages={"required": "Enter an email address."},
     )
     role = forms.ChoiceField(choices=Role, initial=Role.TECHNICAL)
     field_order = ["email", "role"]
@@ -208,7 +208,7 @@ class OwnerForm(ReasonForm):
     email = forms.EmailField(
         max_length=150,
         help_text="A member becomes an owner. Anybody else is invited as an owner.",
-        error_messages={"required": "Enter an e-mail address."},
+        error_messages={"required": "Enter an email address."},
     )
 
 
@@ -235,7 +235,7 @@ class ReplaceForm(ReasonForm):
 
 
 class ConfirmLoginCodeForm(account_forms.ConfirmLoginCodeForm):  # type: ignore[misc]  # not typed
-    """Accepts any code recently e-mailed to the address, in any browser. See panel.codes."""
+    """Accepts any code recently emailed to the address, in any browser. See panel.codes."""
 
     def clean_code(self) -> str:
         stage, code = context.request._login_stage, self.cleaned_data["code"]
@@ -245,7 +245,7 @@ class ConfirmLoginCodeForm(account_forms.ConfirmLoginCodeForm):  # type: ignore[
 
 
 class ConfirmEmailVerificationCodeForm(account_forms.ConfirmEmailVerificationCodeForm):  # type: ignore[misc]
-    """Accepts any code recently e-mailed to the address, in any browser. See panel.codes."""
+    """Accepts any code recently emailed to the address, in any browser. See panel.codes."""
 
     def clean_code(self) -> str:
         code = self.cleaned_data["code"]

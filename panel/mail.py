@@ -1,4 +1,4 @@
-"""E-mails to customers and staff. No mail contains a license key: it links to the key's page.
+"""Emails to customers and staff. No mail contains a license key: it links to the key's page.
 
 They go through panel.outbox, in the transaction of what they tell.
 """

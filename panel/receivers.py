@@ -36,7 +36,7 @@ def signed_out(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
 
 @receiver([account.login_code_rejected, account.email_verification_code_rejected])
 def code_rejected(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Records a wrong e-mailed code."""
+    """Records a wrong emailed code."""
     record("sign_in_failed", request=request, user=user, method="code")
 
 

@@ -113,7 +113,7 @@ CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 100_000}
 
 # --- People -----------------------------------------------------------------------------------
 
-# People sign in with an e-mail address and a code that is sent there; there are no passwords. Staff
+# People sign in with an email address and a code that is sent there; there are no passwords. Staff
 # also need a second factor (panel/middleware.py).
 LOGIN_URL = "account_request_login_code"
 LOGIN_REDIRECT_URL = "home"

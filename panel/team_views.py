@@ -59,7 +59,7 @@ def invite(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         form.add_error("email", str(refused))
         return _page(request, form)
-    messages.success(request, f"We have e-mailed an invitation to {email}.")
+    messages.success(request, f"We have emailed an invitation to {email}.")
     return redirect("team")
 
 

@@ -158,7 +158,7 @@ def _order(
     )
     if selling.by_card():
         return orders.to_stripe(request, placed)
-    messages.success(request, f"{placed} is placed. We e-mail it to you, with the invoice.")
+    messages.success(request, f"{placed} is placed. We email it to you, with the invoice.")
     return redirect("order", placed.pk)
 
 

@@ -24,14 +24,14 @@ _URI = re.compile(r"(mailto:[^\s:/@]+@[^\s:/@]+|https://\S+|tel:\+?[0-9-]+)", re
 
 
 def contacts(values: list[str]) -> list[str]:
-    """Returns the values of SECURITY_CONTACT as URIs; adds `mailto:` to e-mail addresses.
+    """Returns the values of SECURITY_CONTACT as URIs; adds `mailto:` to email addresses.
 
     Raises ImproperlyConfigured if there are no values or RFC 9116 does not allow one.
     """
     uris = [f"mailto:{value}" if _EMAIL.fullmatch(value) else value for value in values]
     if not uris or not all(_URI.fullmatch(uri) for uri in uris):
         msg = (
-            "SECURITY_CONTACT must be e-mail addresses, or links that begin with https:// or tel:,"
+            "SECURITY_CONTACT must be email addresses, or links that begin with https:// or tel:,"
             f" separated by commas; it is {','.join(values)!r}."
         )
         raise ImproperlyConfigured(msg)

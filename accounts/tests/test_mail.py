@@ -45,12 +45,12 @@ def test_without_the_variable_nothing_is_written_down() -> None:
 
 def test_the_pages_say_so(viewer: User, client: Client, settings: Settings) -> None:
     settings.MAIL_IS_SET_UP = False
-    assert "cannot send e-mail" in client.get(RESET).content.decode()
+    assert "cannot send email" in client.get(RESET).content.decode()
     done = client.post(RESET, {"email": viewer.email}, follow=True)
-    assert "No e-mail was sent" in done.content.decode()
+    assert "No email was sent" in done.content.decode()
     settings.MAIL_IS_SET_UP = True
     assert "Send the link" in client.get(RESET).content.decode()
-    assert "Check your e-mail" in client.get("/accounts/password/reset/done/").content.decode()
+    assert "Check your email" in client.get("/accounts/password/reset/done/").content.decode()
 
 
 @pytest.mark.django_db(transaction=True)  # the mail is sent by another thread

@@ -24,7 +24,7 @@ from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sig
 from tests.at_once import at_once
 
 NEW = "three-small-green-frogs"
-KNOWN = "A person with this username or e-mail address exists."
+KNOWN = "A person with this username or email address exists."
 INVITATION = {"username": "nora", "email": "nora@example.com", "role": "operators"}
 
 
@@ -185,7 +185,7 @@ def test_an_invited_person_gets_a_link_by_mail_and_sets_a_password(
     assert list(events.values_list("detail", flat=True)) == [
         "created",
         "added to operators",
-        "invited, by e-mail",
+        "invited, by email",
     ]
 
 

@@ -69,7 +69,7 @@ def day() -> Iterator[dict[str, Any]]:
 
 def by_athena(of: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Runs the table and the query in DuckDB on what Athena's reader of CloudTrail gives."""
-    columns = athena.columns(athena.parsed("table.sql"))
+    columns = athena.columns(athena.parsed("events.sql"))
     types = {one.name: one.args["kind"].sql("duckdb") for one in columns}
     lines = [
         {name: value for name, value in _lower(each).items() if name in types}
@@ -109,7 +109,7 @@ def test_athena_gives_the_same_sums() -> None:
 
 
 def test_the_partitions_are_the_days_of_the_path() -> None:
-    table = athena.parsed("table.sql")
+    table = athena.parsed("events.sql")
     properties = athena.properties(table)
     assert athena.partitions(table) == ["day"]
     assert properties["projection.enabled"] == "true"

@@ -1,4 +1,4 @@
-"""E-mail, by the mail server of the portal (EMAIL_URL)."""
+"""Email, by the mail server of the portal (EMAIL_URL)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Mail(Kind):
     """Sends each address a mail of its own, so that no reader sees the others."""
 
     name = "email"
-    label = "E-mail"
+    label = "Email"
     fields = (Field("to", "Addresses", f"Up to {ADDRESSES} addresses, separated by commas."),)
 
     def problem(self) -> str:
         """Returns that the portal has no mail server, or ""."""
         if django_settings.MAIL_IS_SET_UP:
             return ""
-        return "EMAIL_URL is not set, so the portal sends no e-mail."
+        return "EMAIL_URL is not set, so the portal sends no email."
 
     def cleaned(self, name: str, value: str) -> str:
         """Returns the addresses, each once. Raises ValueError."""
@@ -56,7 +56,7 @@ class Mail(Kind):
                     raise ValidationError("")
                 validate_email(address)
             except ValidationError:
-                msg = f"Address {number} is not an e-mail address."
+                msg = f"Address {number} is not an email address."
                 raise ValueError(msg) from None
         return ", ".join(addresses)
 

@@ -1,4 +1,4 @@
-"""E-mail, by a server on the loopback."""
+"""Email, by a server on the loopback."""
 
 from __future__ import annotations
 
@@ -64,4 +64,4 @@ def test_without_a_mail_server_nothing_is_silently_dropped(settings: Settings) -
     settings.MAIL_IS_SET_UP = False
     answer = KINDS["email"].send({"to": "soc@example.com"}, MESSAGE)
     assert (answer.delivered, answer.retry) == (False, True)
-    assert answer.text == "EMAIL_URL is not set, so the portal sends no e-mail."
+    assert answer.text == "EMAIL_URL is not set, so the portal sends no email."

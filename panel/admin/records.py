@@ -34,7 +34,7 @@ class ActAdmin(ReadOnlyAdmin[Act]):
 
 
 class MailStatusFilter(StatusFilter):
-    """E-mails that wait, or that were sent."""
+    """Emails that wait, or that were sent."""
 
     statuses: ClassVar = {
         "waiting": ("Waiting", Q(sent_at=None)),

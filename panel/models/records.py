@@ -59,7 +59,7 @@ class Act(AppendOnlyModel):
 
 
 class OutgoingMail(models.Model):
-    """An e-mail that was written with what it tells, and is sent after the commit. See
+    """An email that was written with what it tells, and is sent after the commit. See
     panel.outbox."""
 
     to = models.EmailField()
@@ -76,7 +76,7 @@ class OutgoingMail(models.Model):
 
     class Meta:
         default_permissions = ("view",)
-        verbose_name = "e-mail"
+        verbose_name = "email"
 
     def __str__(self) -> str:
         return self.subject

@@ -72,7 +72,7 @@ def sign_in_staff(page: Page, panel: Server) -> str:
 
 
 def sign_in(page: Page, panel: Server, email: str) -> None:
-    """Signs in with the e-mailed code."""
+    """Signs in with the emailed code."""
     ask_for_code(page, panel, email)
     enter_code(page, panel)
 
@@ -84,7 +84,7 @@ def ask_for_code(page: Page, panel: Server, email: str) -> None:
 
 
 def enter_code(page: Page, panel: Server, *, then: str = "") -> None:
-    """Enters the latest e-mailed code. Waits for the next heading, or for being signed in."""
+    """Enters the latest emailed code. Waits for the next heading, or for being signed in."""
     codes = re.compile(r"^Enter this code to sign (?:in|up):\s+(\S+)$", re.MULTILINE)
     page.get_by_role("heading", name="Enter the code").wait_for()
     deadline = time.monotonic() + 10

@@ -216,7 +216,7 @@ def test_createstaff_makes_somebody_who_may_act(db: None, order: Order) -> None:
     call_command("createstaff", "tina@vendor.example")  # again, and it is the same person
     tina = User.objects.get(email="tina@vendor.example")
     assert f"Done: {order}." in act(browser(tina), "mark_paid", order, why="invoice 9")
-    with pytest.raises(CommandError, match="is not an e-mail address"):
+    with pytest.raises(CommandError, match="is not an email address"):
         call_command("createstaff", "tina")
 
 

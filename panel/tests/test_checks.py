@@ -180,4 +180,4 @@ def test_without_mail_the_check_warns_and_the_page_says_so(
     settings.MAIL_IS_SET_UP = False
     assert "panel.W001" in {found.id for found in run_checks(include_deployment_checks=True)}
     page = client.get("/panel/accounts/login/code/").content.decode()
-    assert "cannot send e-mail" in page
+    assert "cannot send email" in page

@@ -52,7 +52,7 @@ def test_an_address_is_mailed_ever_more_slowly(
 def test_a_stranger_who_asks_all_the_time_locks_nobody_out(
     alice: Customer, clock: Traveller
 ) -> None:
-    """Whenever Alice requests a code, the latest e-mail that she has contains a valid one."""
+    """Whenever Alice requests a code, the latest email that she has contains a valid one."""
     for minute in range(50):
         for _ in range(3):
             stranger_asks(ALICE)

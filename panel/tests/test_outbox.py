@@ -182,7 +182,7 @@ def test_a_code_that_cannot_be_mailed_is_told_on_a_page(
     client = Client(raise_request_exception=False)
     answer = client.post("/panel/accounts/login/code/", {"email": ALICE})
     assert answer.status_code == 503
-    assert "cannot send e-mail at the moment" in answer.content.decode()
+    assert "cannot send email at the moment" in answer.content.decode()
 
 
 def test_a_dry_run_lists_mail_that_waits(

@@ -231,7 +231,7 @@ def test_a_member_leaves_or_is_removed(alice: Customer, alice_client: Client, bu
 
 def test_what_is_wrong_with_an_invitation_is_told(alice_client: Client) -> None:
     for email, role, told in (
-        ("", "owner", "Enter an e-mail address"),
+        ("", "owner", "Enter an email address"),
         ("no address", "owner", "valid email"),
         ("alice@example.com", "owner", "is a member already"),
         ("x@example.com", "king", "valid choice"),

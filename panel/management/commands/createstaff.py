@@ -15,7 +15,7 @@ from panel.security_log import record
 
 class Command(BaseCommand):
     help = (
-        "Creates a staff user, or makes an existing user staff. Staff sign in with an e-mailed code"
+        "Creates a staff user, or makes an existing user staff. Staff sign in with an emailed code"
         " and a second factor, and work in the Django admin."
     )
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             validate_email(email)
         except ValidationError:
-            msg = f"{email!r} is not an e-mail address."
+            msg = f"{email!r} is not an email address."
             raise CommandError(msg) from None
         user = User.objects.filter(email=email).first() or User.objects.create_user(email, email)
         if not user.is_staff:

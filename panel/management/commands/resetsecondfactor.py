@@ -13,7 +13,7 @@ from django.db import transaction
 class Command(BaseCommand):
     help = (
         "Removes the second factors and recovery codes of a user who has lost them, and ends their"
-        " sessions. Verify the user's identity first: the next sign-in requires only the e-mailed"
+        " sessions. Verify the user's identity first: the next sign-in requires only the emailed"
         " code. Staff must then set up a new second factor."
     )
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *, email: str, **options: Any) -> None:
         user = User.objects.filter(email__iexact=email).first()
         if user is None:
-            msg = f"No user has the e-mail address {email!r}."
+            msg = f"No user has the email address {email!r}."
             raise CommandError(msg)
         removed, _ = Authenticator.objects.filter(user=user).delete()
         for session in Session.objects.iterator():

@@ -10,7 +10,7 @@ from panel import outbox, reminders
 
 class Command(BaseCommand):
     help = (
-        "Reminds customers by e-mail whose license ends in 14, 7 or 1 days, or today, and sends"
+        "Reminds customers by email whose license ends in 14, 7 or 1 days, or today, and sends"
         " mail that could not be sent before. Run it every hour, or at least once a day. It sends"
         " each reminder only once."
     )
