@@ -140,7 +140,7 @@ def _indented(document: Any) -> str:
 def neighbors(finding: Finding, form: Any) -> Neighbors:
     """Returns the neighbors of an event in the list that the filter of `form` narrows.
 
-    An invalid form narrows nothing. The order of the list does not matter. Runs two queries, and
+    An invalid form narrows nothing. The order of the list does not matter. Runs four queries, and
     some more for a search.
     """
     asked = form.asked() if form.is_valid() else {}

@@ -112,9 +112,9 @@ class CursorPager:
         sign = "" if rows.oldest_first else "-"
         columns = [(rows.lead, ""), (self.by, sign), ("pk", sign)]
         order = [f"{sign}{name}" for name, sign in columns if name]
-        if len(branches) == 1:
-            return list(branches[0].order_by(*order)[:count])
         # Each branch stops at its own `count` rows. With OR, databases read and sort all matches.
+        # Only the primary keys, which an index often has: for whole rows, PostgreSQL would rather
+        # read the newest of all and filter them, also where none of them matches.
         parts = []
         for branch in branches:
             names = [name for name, _ in columns if name]

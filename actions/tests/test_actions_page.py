@@ -38,7 +38,7 @@ def test_the_log_comes_newest_first_a_page_at_a_time(
     query = ""
     page(viewer_client)  # a session's first request notes when it was
     for size in (25, 25, 10):
-        with django_assert_max_num_queries(11):
+        with django_assert_max_num_queries(12):
             html = page(viewer_client, f"/actions{query}")
         found = re.findall(TARGET, html)
         assert len(found) == size

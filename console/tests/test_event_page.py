@@ -84,7 +84,7 @@ def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signa
     signal = Finding.objects.get(finding_id=f"{2:032x}")
     sequence = Finding.objects.get(finding_id=f"{1:032x}")
     page(viewer_client, sequence.pk)  # a session's first request notes when it was
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         text = page(viewer_client, sequence.pk)
     timeline = text.partition('id="timeline"')[2].partition("</section>")[0]
     assert timeline.index("iam:CreateAccessKey") < timeline.index("Exfiltration:S3")

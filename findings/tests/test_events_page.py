@@ -43,7 +43,7 @@ def test_events_come_newest_first_a_page_at_a_time(
     query = ""
     numbers(viewer_client)  # a session's first request notes when it was
     for size in (25, 25, 10):
-        with django_assert_max_num_queries(8):
+        with django_assert_max_num_queries(9):
             page = viewer_client.get(f"/events{query}").content.decode()
         found = [int(number) for number in re.findall(r"Number (\d+)\.", page)]
         assert len(found) == size
