@@ -161,6 +161,8 @@ def store(
     ends_at = _end(wanted, rules, at) if can_end(kind) and not prevented else None
     stored = Reaction.objects.create(
         finding=wanted.finding,
+        finding_type=wanted.finding.finding_type if wanted.finding else "",
+        finding_account_id=wanted.finding.account_id if wanted.finding else "",
         kind=kind,
         target_kind=wanted.target_kind,
         target=wanted.target,

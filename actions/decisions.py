@@ -62,6 +62,8 @@ def would(new: New, *, rules: Rules) -> Iterator[tuple[Wish, State, str]]:
 
 _COLUMNS = [
     "finding_id",
+    "finding_type",
+    "finding_account_id",
     "kind",
     "target_kind",
     "target",
@@ -110,6 +112,8 @@ def _row(
     why = f"is set for {finding.set_at}" if finding.set_at else "by default"
     return (
         finding.pk,
+        finding.finding_type,
+        finding.account_id,
         wish.kind.value,
         str(wish.target_kind),
         wish.target,

@@ -60,6 +60,8 @@ def _ask(findings: QuerySet[Finding], why: str, *, at: datetime) -> None:
         [
             Reaction(
                 finding=finding,
+                finding_type=finding.finding_type,
+                finding_account_id=finding.account_id,
                 kind=ReactionKind.ARCHIVE,
                 target_kind="finding",
                 target=finding.finding_id,
@@ -69,7 +71,7 @@ def _ask(findings: QuerySet[Finding], why: str, *, at: datetime) -> None:
                 decided_at=at,
                 due_at=at,
             )
-            for finding in findings.only("finding_id", "account_id")
+            for finding in findings.only("finding_id", "finding_type", "account_id")
         ],
         ignore_conflicts=True,  # it was asked for before
     )

@@ -178,6 +178,8 @@ def unblock(block: Reaction, *, why: str, at: datetime) -> Reaction:
     is_dry_run = block.state == State.DRY_RUN
     return Reaction(
         finding_id=block.finding_id,
+        finding_type=block.finding_type,
+        finding_account_id=block.finding_account_id,
         kind=CONTAINMENTS[ReactionKind(block.kind)].undone_by,
         target_kind=block.target_kind,
         target=block.target,

@@ -24,6 +24,7 @@ _KINDS_SHOWN_NOW = {
     "isolated": ReactionKind.ISOLATE,
     "denied": ReactionKind.DENY,
 }
+_OF_FINDINGS = {"type": "finding_type", "account": "account_id"}
 _SHOWN_NOW = (("", "All"), *((now, f"Currently {now}") for now in _KINDS_SHOWN_NOW))
 
 
@@ -74,10 +75,10 @@ class ActionQuery(BaseModel):
             examples=["198.51.100.7"],
         )
     )
-    type: Annotated[Name | None, Filter("finding__finding_type", "Finding type")] = Field(
+    type: Annotated[Name | None, Filter(label="Finding type")] = Field(
         None, max_length=200, description="The finding type."
     )
-    account: Annotated[Name | None, Filter("finding__account_id", "AWS account")] = Field(
+    account: Annotated[Name | None, Filter(label="AWS account")] = Field(
         None, max_length=64, description="The AWS account."
     )
     sort: Annotated[ActionSort | None, Filter(empty="Newest first")] = Field(
@@ -99,10 +100,12 @@ def listed(asked: Mapping[str, Any]) -> Rows[Reaction]:
         reactions = reactions.filter(decided_at__gte=since)
     if now := asked.get("now"):
         reactions = current(reactions, at=timezone.now()).filter(kind=_KINDS_SHOWN_NOW[now])
-    narrowed = filters.narrow(reactions, ActionQuery, asked)
-    groups = [search.branches(asked["q"], narrowed) if "q" in asked else [narrowed]]
+    columns = {_OF_FINDINGS[name]: asked[name] for name in _OF_FINDINGS if name in asked}
+    branches = filters.narrow(reactions, ActionQuery, asked).of_findings(**columns)
+    if "q" in asked:
+        branches = [part for one in branches for part in search.branches(asked["q"], one)]
     oldest_first = asked.get("sort") == ActionSort.OLDEST
-    return Rows(_as_shown(Reaction.objects.all()), groups, oldest_first=oldest_first)
+    return Rows(_as_shown(Reaction.objects.all()), [branches], oldest_first=oldest_first)
 
 
 def current(reactions: ReactionQuerySet, *, at: datetime) -> ReactionQuerySet:

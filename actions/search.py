@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
-from actions.models import Reaction
+from actions.models import Reaction, ReactionQuerySet
 from findings import search
 from findings.catalogue import FINDING_TYPES
 from findings.guardduty.lenient_json import address_in
@@ -14,10 +15,8 @@ from findings.models import Finding
 # only, the newest: no index finds a part of a word.
 NEWEST = 10_000
 
-Actions = QuerySet[Reaction]
 
-
-def branches(text: str, actions: Actions) -> list[Actions]:
+def branches(text: str, actions: ReactionQuerySet) -> list[ReactionQuerySet]:
     """Returns queries, of which the actions that the text means match at least one.
 
     The text is a target, the ID or the ARN of a finding, an AWS account, or a finding type. Any
@@ -31,16 +30,19 @@ def branches(text: str, actions: Actions) -> list[Actions]:
     if Finding.objects.filter(finding_id=finding_id).exists():
         return [actions.filter(finding__finding_id=finding_id)]
     if search.is_account(text):
-        return [actions.filter(finding__account_id=text)]
+        return actions.of_findings(account_id=text)
     if text in FINDING_TYPES:
-        return [actions.filter(finding__finding_type=text)]
+        return actions.of_findings(finding_type=text)
     pks = Reaction.objects.order_by("-pk").values_list("pk", flat=True)
     newest = actions.filter(pk__gte=pks[NEWEST - 1 : NEWEST].first() or 0)
+    # Without a join, for which PostgreSQL would read all findings.
+    stored = Finding.objects.filter(pk=OuterRef("finding_id")).values("finding_type")
+    newest = newest.alias(type_found=Coalesce("finding_type", Subquery(stored)))
     for word in search.words(text):
         newest = newest.filter(
             Q(target__icontains=word)
             | Q(why__icontains=word)
             | Q(outcome__icontains=word)
-            | Q(finding__finding_type__icontains=word)
+            | Q(type_found__icontains=word)
         )
     return [actions.filter(target__in=search.names_that_begin(text)), newest]

@@ -43,6 +43,8 @@ def undo(
     # Whether it is carried out depends on CONTAINMENT of the worker, not of this process.
     return Reaction.objects.create(
         finding_id=containment.finding_id,
+        finding_type=containment.finding_type,
+        finding_account_id=containment.finding_account_id,
         kind=CONTAINMENTS[ReactionKind(standing.kind)].undone_by,
         target_kind=containment.target_kind,
         target=containment.target,

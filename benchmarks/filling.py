@@ -16,6 +16,8 @@ from findings.models import Entity, Finding, Mention
 
 FEWEST = 20_000  # findings that a database of the benchmark has at least
 _FEW = 100_000  # rows, up to which it is not worth while to build the indexes anew
+OLD_ACCOUNT = "999999999999"  # of 30 findings that are older than all others
+OLD_TYPE = "Impact:EC2/AbusedDomainRequest.Reputation"
 _TYPES = sorted(FINDING_TYPES)[:25]
 
 _NUMBERS = {
@@ -36,13 +38,6 @@ FINDINGS = (
     " problem, raw) "
 )
 _NUMBER = "CAST(substr(finding_id, 8) AS INTEGER)"
-_ACTIONS = (
-    "INSERT INTO actions_reaction (finding_id, kind, target_kind, target, why, outcome, state,"
-    " decided_at, started_at, settled_at, requested_by_name)"
-    " SELECT id, '{kind}', '{target_kind}', {target}, 'The policy.', 'Done.', {state}, seen_at,"
-    " seen_at, seen_at, '' FROM (SELECT id, seen_at, {number} AS number FROM {new}) f"
-    " WHERE {which} ORDER BY seen_at, id"
-)
 
 
 def fill_up_to(count: int) -> None:
@@ -50,7 +45,8 @@ def fill_up_to(count: int) -> None:
 
     Each names an address, which three others name, and one of 25 instances, of which each has one
     type. Half of the findings have the same type and account. Every second was notified about, and
-    every twentieth blocked its address for a day; of these, one in 50 failed.
+    every twentieth blocked its address for a day; of these, one in 50 failed. Adds 30 findings that
+    are older than all others, of OLD_TYPE in OLD_ACCOUNT, each with an action.
     """
     stored = Finding.objects.count()
     with _faster(count - stored), connection.cursor() as cursor:
@@ -67,8 +63,8 @@ def fill_up_to(count: int) -> None:
         )
         # The oldest of all, which no search of the newest finds.
         cursor.execute(
-            f"{FINDINGS} SELECT '123456789012', 'eu-central-1', 'old {count} ' || value,"
-            " 'Impact:EC2/AbusedDomainRequest.Reputation', 'Impact', 'MEDIUM', 5,"
+            f"{FINDINGS} SELECT '{OLD_ACCOUNT}', 'eu-central-1', 'old {count} ' || value,"
+            f" '{OLD_TYPE}', 'Impact', 'MEDIUM', 5,"
             " 'An abused site', '', 1, '2020-01-01 00:00:00', '2020-01-01 00:00:00',"
             " '2020-01-01 00:00:00', 'REPORT', '', '', '{}'"
             f" FROM {_numbers(1, 30)}"
@@ -78,29 +74,21 @@ def fill_up_to(count: int) -> None:
         address = "'filled ' || (number / 4)"
         mention(Kind.ADDRESS, address, new, is_actor=True)
         mention(Kind.INSTANCE, "'i-filled-' || ((number % 50) * (number % 2))", new, is_actor=False)
+        old = f"findings_finding WHERE finding_id LIKE 'old {count} %'"
+        _act("NOTIFY", old, "true", number="0")  # before those of all others
+        _act("NOTIFY", new, "number % 2 = 0")
         done = "CASE number % 1000 WHEN 0 THEN 'failed' ELSE 'done' END"
         a_day_ago = _A_DAY_AGO[connection.vendor]
-        for reaction, target_kind, target, state, which in (
-            ("NOTIFY", "finding", "''", "'done'", "number % 2 = 0"),
-            ("BLOCK", "address", address, done, "number % 20 = 0"),
-            ("UNBLOCK", "address", address, done, f"number % 20 = 0 AND seen_at < {a_day_ago}"),
+        for reaction, which in (
+            ("BLOCK", "number % 20 = 0"),
+            ("UNBLOCK", f"number % 20 = 0 AND seen_at < {a_day_ago}"),
         ):
-            cursor.execute(
-                _ACTIONS.format(
-                    kind=reaction,
-                    target_kind=target_kind,
-                    target=target,
-                    state=state,
-                    which=which,
-                    number=_NUMBER,
-                    new=new,
-                )
-            )
+            _act(reaction, new, which, target_kind="address", target=address, state=done)
     _count_from_nothing()
     titles.remember(
         [
             *((finding_type, "A scan") for finding_type in ("Recon:EC2/Portscan", *_TYPES)),
-            ("Impact:EC2/AbusedDomainRequest.Reputation", "An abused site"),
+            (OLD_TYPE, "An abused site"),
         ]
     )
     with connection.cursor() as cursor:
@@ -123,6 +111,28 @@ def mention(kind: Kind, name: str, new: str, *, is_actor: bool) -> None:
             f" (SELECT id, seen_at, {name} AS name FROM {named}) f"
             " JOIN findings_entity e ON e.name = f.name"
             f" WHERE e.kind = '{kind.value}' ORDER BY f.id"
+        )
+
+
+def _act(
+    kind: str,
+    new: str,
+    which: str,
+    *,
+    target_kind: str = "finding",
+    target: str = "''",
+    state: str = "'done'",
+    number: str = _NUMBER,
+) -> None:
+    """Adds an action on those of the findings `new` for which the condition `which` holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO actions_reaction (finding_id, finding_type, finding_account_id, kind,"
+            " target_kind, target, why, outcome, state, decided_at, started_at, settled_at,"
+            f" requested_by_name) SELECT id, finding_type, account_id, '{kind}', '{target_kind}',"
+            f" {target}, 'The policy.', 'Done.', {state}, seen_at, seen_at, seen_at, ''"
+            f" FROM (SELECT id, finding_type, account_id, seen_at, {number} AS number FROM {new}) f"
+            f" WHERE {which} ORDER BY seen_at, id"
         )
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from actions import ingest
 from actions.models import Reaction
-from benchmarks.filling import fill_up_to
+from benchmarks.filling import OLD_ACCOUNT, OLD_TYPE, fill_up_to
 from benchmarks.measure import Comparison, compare, line, ratio
 from benchmarks.people import browser
 from findings import events, policy
@@ -154,6 +154,9 @@ SUMMED = {
     "actions": "/actions",
     "actions of a kind": "/actions?action=BLOCK",
     "actions that failed": "/actions?state=failed",
+    "actions of an account": "/actions?account=123456789012",
+    "actions of a type with few": f"/actions?type={OLD_TYPE}",
+    "actions of an account with few": f"/actions?account={OLD_ACCOUNT}",
     "what is blocked": "/actions?now=blocked",
 }
 

@@ -14,12 +14,12 @@ from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Model, QuerySet, TextChoices
+from django.db.models import QuerySet, TextChoices
 from django.utils.text import Truncator
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
-_M = TypeVar("_M", bound=Model)
+_Q = TypeVar("_Q", bound=QuerySet[Any])
 
 _CHIP = 60  # characters of a value; the URL can be thousands long
 
@@ -213,7 +213,7 @@ def _url(path: str, wanted: Mapping[str, str], changed: Mapping[str, str]) -> st
     return f"{path}?{urlencode(kept)}" if kept else path
 
 
-def narrow(rows: QuerySet[_M], query: type[BaseModel], asked: Mapping[str, Any]) -> QuerySet[_M]:
+def narrow(rows: _Q, query: type[BaseModel], asked: Mapping[str, Any]) -> _Q:
     """Return the rows that match the filters in `asked`, with the lookups of the query."""
     return rows.filter(
         **{

@@ -77,6 +77,20 @@ class ReactionQuerySet(KeptQuerySet["Reaction"]):
         """Sets when a worker looks at these blocks to lift them; None for never again."""
         return models.QuerySet.update(self, lifts_at=at)
 
+    def of_findings(self, **columns: str) -> list[Self]:
+        """Returns queries, of which the actions on findings with these values match one.
+
+        The columns are `finding_type` and `account_id`, which never change in a finding.
+        """
+        if not columns:
+            return [self]
+        names = {"finding_type": "finding_type", "account_id": "finding_account_id"}
+        found = [self.filter(**{names[name]: value for name, value in columns.items()})]
+        if Reaction.objects.filter(finding_account_id=None).exists():
+            joined = {f"finding__{name}": value for name, value in columns.items()}
+            found.append(self.filter(finding_account_id=None, **joined))
+        return found
+
     def due(self, at: datetime) -> Self:
         """Returns the pending actions that are due at this time."""
         return self.filter(state=State.PENDING, due_at__lte=at)
@@ -164,6 +178,10 @@ class Reaction(KeptModel):
     finding = models.ForeignKey(
         Finding, on_delete=models.PROTECT, null=True, related_name="reactions"
     )
+    # Those of the finding, for filters; "" if there is none. Null if a version that did not store
+    # them inserted the row.
+    finding_type = models.CharField(max_length=200, blank=True, null=True)  # noqa: DJ001
+    finding_account_id = models.CharField(max_length=64, blank=True, null=True)  # noqa: DJ001
     kind = models.CharField("action", max_length=8, choices=ReactionKind)
     target_kind = models.CharField(max_length=16)  # findings.guardduty.parser.Kind, or "finding"
     target = models.CharField(max_length=ENTITY_NAME_MAX_LENGTH)
@@ -234,6 +252,8 @@ class Reaction(KeptModel):
             models.Index(fields=["target", "kind", "-id"], name="reaction_by_target"),
             models.Index(fields=["kind", "-id"], name="reaction_by_kind"),
             models.Index(fields=["state", "-id"], name="reaction_by_state"),
+            models.Index(fields=["finding_type", "-id"], name="reaction_by_finding_type"),
+            models.Index(fields=["finding_account_id", "-id"], name="reaction_by_finding_account"),
             # For counts.
             models.Index(fields=["state", "kind", "decided_at"], name="reaction_by_kind_and_state"),
             models.Index(fields=["decided_at"], name="reaction_by_decision"),
