@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, Q, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, Concat
 
 from actions.models import Reaction, ReactionQuerySet
 from findings import search
@@ -37,12 +37,11 @@ def branches(text: str, actions: ReactionQuerySet) -> list[ReactionQuerySet]:
     newest = actions.filter(pk__gte=pks[NEWEST - 1 : NEWEST].first() or 0)
     # Without a join, for which PostgreSQL would read all findings.
     stored = Finding.objects.filter(pk=OuterRef("finding_id")).values("finding_type")
-    newest = newest.alias(type_found=Coalesce("finding_type", Subquery(stored)))
+    of_type = Coalesce("finding_type", Subquery(stored))
+    # No word contains the separator.
+    texts = ("target", Value("\n"), "why", Value("\n"), "outcome", Value("\n"), of_type)
+    words = Q()
     for word in search.words(text):
-        newest = newest.filter(
-            Q(target__icontains=word)
-            | Q(why__icontains=word)
-            | Q(outcome__icontains=word)
-            | Q(type_found__icontains=word)
-        )
+        words &= Q(said__icontains=word)
+    newest = newest.alias(said=Concat(*texts, output_field=TextField())).filter(words)
     return [actions.filter(target__in=search.names_that_begin(text)), newest]

@@ -154,6 +154,7 @@ SUMMED = {
     "actions": "/actions",
     "actions of a kind": "/actions?action=BLOCK",
     "actions that failed": "/actions?state=failed",
+    "search of actions in vain": "/actions?q=no such words",
     "actions of an account": "/actions?account=123456789012",
     "actions of a type with few": f"/actions?type={OLD_TYPE}",
     "actions of an account with few": f"/actions?account={OLD_ACCOUNT}",

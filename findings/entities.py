@@ -84,7 +84,7 @@ class EntityFilter(filters.FilterForm):
         if "kind" in asked:
             entities = entities.filter(kind=asked["kind"])
         entities = _seen(entities, asked, sort, now).order_by(*_ORDERS[sort])
-        return _with_name(entities, asked["name"]) if "name" in asked else entities
+        return _with_name(entities, asked["name"], sort) if "name" in asked else entities
 
 
 def _seen(
@@ -113,8 +113,8 @@ def _seen(
     return unindexed.filter(**{f"seen__{name}": at for name, at in within.items()})
 
 
-def _with_name(entities: QuerySet[Entity], text: str) -> QuerySet[Entity]:
-    """Returns those of the entities, which have an order, whose name contains the text.
+def _with_name(entities: QuerySet[Entity], text: str, sort: str) -> QuerySet[Entity]:
+    """Returns those of the entities, which are in the order `sort`, whose name contains the text.
 
     See FIRST.
     """
@@ -123,7 +123,12 @@ def _with_name(entities: QuerySet[Entity], text: str) -> QuerySet[Entity]:
     first = entities.values_list("pk", "name")[:FIRST]
     containing = [pk for pk, name in first if part in name.casefold()]
     begins = Entity.objects.filter(search.begins(text)).values_list("pk", flat=True)
-    return entities.filter(pk__in={*containing[:MOST], *begins[:MOST]})
+    found = entities.filter(pk__in={*containing[:MOST], *begins[:MOST]})
+    # Not by the column itself, by whose index PostgreSQL would read all entities down to those of
+    # the page.
+    by, *rest = _ORDERS[sort]
+    unindexed = Coalesce(by.removeprefix("-"), by.removeprefix("-"))
+    return found.order_by(unindexed.desc() if by.startswith("-") else unindexed.asc(), *rest)
 
 
 def give_first_seen(entities: Iterable[Entity]) -> None:
