@@ -283,7 +283,12 @@ def changed(changes: Iterable[Change]) -> list[dict[str, Any]]:
 
 def named(target: Target) -> dict[str, str | None]:
     """Returns the members that name the target of a setting."""
-    return {name: value or None for name, value in target._asdict().items()}
+    service, finding_type, severity = target
+    return {
+        "service": service or None,
+        "finding_type": finding_type or None,
+        "severity": severity or None,
+    }
 
 
 def _events(page: Page[Finding]) -> dict[str, Any]:

@@ -246,8 +246,8 @@ def _log(changed: list[Change], *, by: Author, source: PolicyChange.Source, at: 
         "source": source.value,
     }
     rows = [(*target, before, after) for target, before, after in changed]
-    lines = ({**same, **dict(zip(_OF_EACH, row, strict=True))} for row in rows)
-    hashes = journal.chain(PolicyChange, lines)
+    lines = (dict(zip(_OF_EACH, row, strict=True)) for row in rows)
+    hashes = journal.chain(PolicyChange, lines, same=same)
     _execute(
         _LOG,
         *(same | {"changed_at": connection.ops.adapt_datetimefield_value(at)}).values(),
