@@ -224,7 +224,8 @@ class WriteMiddleware:
                 _hold(request.session, user_id)
             response = self.get_response(request)
             if response.status_code < 400 and not request.license_exempt:
-                license_status = status.current()  # it may have expired meanwhile
+                # It may have expired, or another key or list may have come, meanwhile.
+                license_status = status.current(verified=request.license_verified)
                 ended = None if license_status.allows_writes else license_status
             if ended or response.status_code >= 500:
                 transaction.set_rollback(True)

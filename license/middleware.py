@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django.core.exceptions import RequestDataTooBig
@@ -14,6 +15,7 @@ from django.utils.functional import SimpleLazyObject
 
 from license import clock, refusal, refused_writes, routes, status
 from license.status import LicenseStatus
+from license.verified import Verified
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 
@@ -22,6 +24,7 @@ class LicensedRequest(HttpRequest):
     """A request that LicenseMiddleware has processed. `license_status` is evaluated lazily."""
 
     license_status: LicenseStatus
+    license_verified: Verified  # for a second check
     license_allowed: bool  # whether the license allowed this write
     license_exempt: bool  # whether this write is exempt from the license; False for safe methods
 
@@ -40,7 +43,9 @@ class LicenseMiddleware:
             return refused
         request.license_exempt = False
         # Lazy: requests that do not need the status run no query.
-        request.license_status = cast(LicenseStatus, SimpleLazyObject(status.current))
+        request.license_verified = Verified()
+        current = partial(status.current, verified=request.license_verified)
+        request.license_status = cast(LicenseStatus, SimpleLazyObject(current))
         request.license_allowed = False
         response = self.get_response(request)
         # Here and not where they happen, because those are in the transaction of the write.

@@ -15,7 +15,8 @@ from django.db import DatabaseError, transaction
 
 from license.keyring import Keyring
 from license.models import SeenRevocations
-from license.token import RevocationList, RevocationsError, read_revocations
+from license.token import RevocationList, RevocationsError
+from license.verified import Verified
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +36,20 @@ def published() -> str | None:
     return "".join(text.split())
 
 
-def in_force(keyring: Keyring, *, remembered: str | None, at: datetime) -> RevocationList | None:
+def in_force(
+    keyring: Keyring, *, remembered: str | None, at: datetime, verified: Verified
+) -> RevocationList | None:
     """Return the newest revocation list, from the file or the database.
 
     `remembered` is the text of the newest stored list. A newer list in the file is stored with the
     time `at`.
     """
-    stored = _stored(keyring, newest=remembered) if remembered else None
+    stored = _stored(keyring, verified, newest=remembered) if remembered else None
     try:
         text = published()
         if text is None or text == remembered:  # verified above, and a list can be long
             return stored
-        found = read_revocations(text, keyring)
+        found = verified.revocations(text, keyring)
     except RevocationsError as error:  # also reported by a system check; see docs/decisions/0003
         logger.error("Ignoring public/revocations.jwt. %s", error)
         return stored
@@ -56,18 +59,18 @@ def in_force(keyring: Keyring, *, remembered: str | None, at: datetime) -> Revoc
     return found
 
 
-def _stored(keyring: Keyring, *, newest: str) -> RevocationList | None:
+def _stored(keyring: Keyring, verified: Verified, *, newest: str) -> RevocationList | None:
     """Return the newest trusted stored list.
 
     A stored list is not trusted if its signing key was removed or its row is damaged.
     """
     try:
-        return read_revocations(newest, keyring)
+        return verified.revocations(newest, keyring)
     except RevocationsError as error:
         logger.error("Ignoring a stored revocation list. %s", error)
     for text in SeenRevocations.objects.order_by("-seq").values_list("token", flat=True)[1:]:
         with suppress(RevocationsError):
-            return read_revocations(text, keyring)
+            return verified.revocations(text, keyring)
     return None
 
 

@@ -17,6 +17,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NoReturn, Protocol, cast
 
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
@@ -104,11 +105,17 @@ def read(key: str, keyring: Keyring) -> LicenseClaims:
     """
     compact = "".join(key.split())  # email clients wrap and indent; nothing else is tolerated
     try:
-        kid, claims = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
+        kid, payload = _open(compact, LICENSE_TYPE, keyring, max_bytes=MAX_LICENSE_BYTES)
     except LicenseMalformed:
         if mistake := pasted.mistake(key):
             raise LicenseMalformed(mistake) from None
         raise
+    return _license_claims(kid, payload)
+
+
+@lru_cache(maxsize=16)  # by the whole text, of which the caller has verified the signature
+def _license_claims(kid: str, payload: str) -> LicenseClaims:
+    claims = _json(payload, "payload")
     if claims.get("iss") != ISSUER:
         raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
     read = LicenseClaims(
@@ -193,7 +200,8 @@ def read_revocations(text: str, keyring: Keyring) -> RevocationList:
     """
     compact = "".join(text.split())
     try:
-        _, claims = _open(compact, REVOCATIONS_TYPE, keyring, max_bytes=MAX_REVOCATIONS_BYTES)
+        _, payload = _open(compact, REVOCATIONS_TYPE, keyring, max_bytes=MAX_REVOCATIONS_BYTES)
+        claims = _json(payload, "payload")
         if claims.get("iss") != ISSUER:
             raise LicenseMalformed(f"its issuer (iss) is not {ISSUER}")
         seq = claims.get("seq")
@@ -244,10 +252,8 @@ def _encode(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def _open(
-    compact: str, typ: str, keyring: Keyring, *, max_bytes: int
-) -> tuple[str, dict[str, Any]]:
-    """Return the `kid` and the claims of a token of this type after verifying its signature."""
+def _open(compact: str, typ: str, keyring: Keyring, *, max_bytes: int) -> tuple[str, str]:
+    """Return the `kid` and the payload of a token of this type after verifying its signature."""
     if not compact:
         raise LicenseMalformed("it is empty")
     if len(compact) > max_bytes:
@@ -259,17 +265,19 @@ def _open(
             )
         raise LicenseMalformed("it is not three base64url parts separated by two dots")
     header, payload, signature = compact.split(".")
-    kid = _kid(_json(header, "header"), typ)
+    kid = _kid(header, typ)
     signed = _decode(signature, "signature")
     if (public_key := keyring.get(kid)) is None:
         raise LicenseBadSignature("its signing key (kid) is not a trusted key of this deployment")
     # The algorithm is fixed here. The header does not select it; `_kid` only compares it.
     if not _rs256.verify(f"{header}.{payload}".encode(), public_key, signed):
         raise LicenseBadSignature("it does not match the key, which may have been altered")
-    return kid, _json(payload, "payload")
+    return kid, payload
 
 
-def _kid(header: dict[str, Any], typ: str) -> str:
+@lru_cache(maxsize=16)  # by the whole text: the headers of all licenses of a key are the same
+def _kid(segment: str, typ: str) -> str:
+    header = _json(segment, "header")
     if header.get("alg") != ALGORITHM:
         raise LicenseMalformed(f"its algorithm (alg) is not {ALGORITHM}")
     if header.get("typ") != typ:

@@ -19,6 +19,7 @@ from license.keyring import Keyring, KeyringError, load_public_keys
 from license.models import License, SeenRevocations, SeenTime
 from license.reasons import LicenseBadSignature, LicenseError
 from license.token import RevocationList
+from license.verified import Verified
 
 
 class Validation(NamedTuple):
@@ -66,7 +67,7 @@ _KEYS_AND_REMEMBERED = """
 
 
 @sensitive_variables()
-def installed(now: datetime) -> Installed:
+def installed(now: datetime, verified: Verified) -> Installed:
     """Return the validation of each installed key, newest first, with one query."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_AND_REMEMBERED)
@@ -74,7 +75,8 @@ def installed(now: datetime) -> Installed:
     if not rows:
         return Installed([], now)
     _, remembered, seconds = rows[0]
-    return _of_keys([key for key, *_ in rows], remembered=remembered, seconds=seconds, now=now)
+    keys = [key for key, *_ in rows]
+    return _of_keys(keys, remembered=remembered, seconds=seconds, now=now, verified=verified)
 
 
 @sensitive_variables()
@@ -86,7 +88,7 @@ def history(now: datetime) -> tuple[list[InstalledKey], datetime]:
     rows = list(License.objects.newest_first().select_related("installed_by"))
     seconds = SeenTime.objects.aggregate(latest=models.Max("seconds"))["latest"]
     keys = [row.key for row in rows]
-    found = _of_keys(keys, remembered=_remembered(), seconds=seconds, now=now)
+    found = _of_keys(keys, remembered=_remembered(), seconds=seconds, now=now, verified=Verified())
     return [InstalledKey(*pair) for pair in zip(rows, found.validations, strict=True)], found.at
 
 
@@ -98,11 +100,11 @@ def validate_candidate(
 
     `beside` holds the validations of the installed keys, which may revoke the pasted key.
     """
-    keyring = _keyring_or_error()
-    read = _read(key, keyring)
+    keyring, verified = _keyring_or_error(), Verified()
+    read = _read(key, keyring, verified)
     if isinstance(keyring, LicenseError):
         return read
-    listed = revocations.in_force(keyring, remembered=_remembered(), at=now)
+    listed = revocations.in_force(keyring, remembered=_remembered(), at=now, verified=verified)
     return _validate(read, _revoked(beside, listed, at=at), at)
 
 
@@ -120,15 +122,20 @@ def _remembered() -> str | None:
 
 @sensitive_variables()
 def _of_keys(
-    keys: Sequence[str], *, remembered: str | None, seconds: int | None, now: datetime
+    keys: Sequence[str],
+    *,
+    remembered: str | None,
+    seconds: int | None,
+    now: datetime,
+    verified: Verified,
 ) -> Installed:
     """Return the validations of these keys. `seconds` is the latest of the stored times."""
     keyring = _keyring_or_error()
-    read = [_read(key, keyring) for key in keys]
+    read = [_read(key, keyring, verified) for key in keys]
     floor = clock.instant(seconds or 0)
     if isinstance(keyring, LicenseError):
         return Installed(read, clock.judged_at(now, floor))
-    listed = revocations.in_force(keyring, remembered=remembered, at=now)
+    listed = revocations.in_force(keyring, remembered=remembered, at=now, verified=verified)
     signed = [claims.issued_at for claims, _ in read if claims]
     if listed:
         signed.append(listed.issued_at)
@@ -141,11 +148,11 @@ def _of_keys(
 
 
 @sensitive_variables("key")
-def _read(key: str, keyring: Keyring | LicenseError) -> Validation:
+def _read(key: str, keyring: Keyring | LicenseError, verified: Verified) -> Validation:
     if isinstance(keyring, LicenseError):
         return Validation(None, keyring)
     try:
-        return Validation(token.read(key, keyring), None)
+        return Validation(verified.license(key, keyring), None)
     except LicenseError as error:
         return Validation(None, error)
 

@@ -28,10 +28,12 @@ from accounts.tests.test_demotion import form
 from conftest import install
 from findings.models import AccountName, PolicyChange, ThreatPolicy
 from findings.tests.api import assert_problem
-from license import routes
+from license import routes, token
+from license.models import License
 from license.tests import keys
 from license.tests.test_routes import concrete
 from storage.locks import advisory_lock
+from tests.tampering import tamper
 
 SSH = {"finding_type": "UnauthorizedAccess:EC2/SSHBruteForce", "action": "BLOCK"}
 NAME = {"account_id": "123456789012", "name": "production"}
@@ -98,6 +100,44 @@ def test_a_license_that_ends_meanwhile_stops_the_write(operator_client: Client, 
     assert "is called production now" not in page
     assert nothing_is_written()
     assert SecurityEvent.objects.filter(kind=EventKind.WRITE_REFUSED).count() == 1
+
+
+def revoke(settings: Settings) -> None:
+    claims = token.read(License.objects.get().key, keys.keyring())
+    listed = token.issue_revocations(
+        signing_key=keys.vendor_key(), seq=1, issued_at=keys.now(), revoked=[claims.jti]
+    )
+    settings.LICENSE_REVOCATIONS_PATH.write_text(listed)
+
+
+def distrust(settings: Settings) -> None:
+    settings.LICENSE_PUBLIC_KEY_PATH = settings.LICENSE_REVOCATIONS_PATH.with_name("other.pem")
+    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem(keys.other_key()))
+
+
+def alter(settings: Settings) -> None:
+    forged = keys.make_license(signing_key=keys.other_key())
+    tamper("UPDATE license_license SET key = %s", [forged])
+
+
+@pytest.mark.usefixtures("valid_license")
+@pytest.mark.parametrize("change", [revoke, distrust, alter])
+def test_a_license_that_loses_its_trust_meanwhile_stops_the_write(
+    operator_client: Client, settings: Settings, change: Callable[[Settings], None]
+) -> None:
+    changed: list[str] = []
+
+    def after_the_check(execute: Any, sql: str, *rest: Any) -> Any:
+        if "INTO findings_policychange" in sql and not changed:
+            changed.append(sql)
+            change(settings)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(after_the_check):
+        answer = put(operator_client)
+    assert changed
+    assert answer.status_code == 403
+    assert nothing_is_written()
 
 
 class LateDatabase:
