@@ -59,7 +59,7 @@ def fill_up_to(count: int) -> None:
             f" CASE value / 2 % {len(_TYPES)} {types} END END, 'Reconnaissance',"
             " CASE value % 50 WHEN 1 THEN 'HIGH' WHEN 3 THEN 'LOW' ELSE 'MEDIUM' END, 5,"
             f" 'A scan', 'Somebody scans ports.', 1, {at}, {at}, {at}, 'REPORT', '', '', '{{}}'"
-            f" FROM {_numbers(stored + 1, count)}"
+            f" FROM {_numbers(stored + 1, count)} ORDER BY {_MINUTES} DESC"  # as they arrive
         )
         # The oldest of all, which no search of the newest finds.
         cursor.execute(
