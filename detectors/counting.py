@@ -12,7 +12,8 @@ from django.db.models.functions import Coalesce, Greatest, Least
 
 from detectors import bounds, records
 from detectors.models import Actor, Bucket, KeyUse, Sum
-from detectors.records import Counted, Facts, Operation, Tally
+from detectors.operations import Operation
+from detectors.records import Counted, Facts, Tally
 from storage import bulk
 
 # Of a bucket. Strangers (see records.is_stranger) get at most half of them.

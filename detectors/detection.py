@@ -14,7 +14,8 @@ from detectors.bounds import SLOT
 from detectors.counting import Added
 from detectors.credentials import of_credential
 from detectors.models import Actor, Episode, Sum
-from detectors.records import Counted, Operation
+from detectors.operations import Operation
+from detectors.records import Counted
 from detectors.rules import HOUR, FindingType, Signal
 from detectors.volumes import of_newcomers, of_volumes
 from findings import signals

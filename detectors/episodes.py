@@ -16,7 +16,8 @@ from django.conf import settings
 from detectors import bounds, document, records, rules
 from detectors.document import Evidence, Who
 from detectors.models import Actor, Bucket, Episode
-from detectors.records import Counted, Operation
+from detectors.operations import Operation
+from detectors.records import Counted
 from detectors.rules import DAY, FindingType, Signal
 
 SIGNS_MAX = 20

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from detectors import counting, detection, marks, records, tags
 from detectors.models import Actor, Bucket
-from detectors.queries import Canaries
+from detectors.operations import Canaries
 from detectors.records import Counted
 from detectors.rules import HOUR
 from detectors.tags import TagsOf

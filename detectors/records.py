@@ -1,48 +1,49 @@
 """Counts the records of CloudTrail log files. Pure: no Django, no clock.
 
-A log file is unpacked as a stream into a temporary file, which DuckDB reads once, only the columns
-that count, and sums. So the memory does not grow with the file. Expressions on texts are slow, so
-most of them work on the sums. What others can choose (names, keys, user agents) is cut, and the
-number of rows is limited.
+What others can choose (names, keys, user agents) is cut, and the number of rows is limited.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import duckdb
+from msgspec import structs
 
-from detectors import queries
-from detectors.bounds import ACCOUNT, ANONYMOUS, EARLY, LATE
-from detectors.log_files import Broken, split, unpack_array, write
-from detectors.queries import NO_CANARIES, Canaries
+from detectors import log_files, operations
+from detectors.bounds import (
+    ACCOUNT,
+    ACTORS_MAX,
+    ANONYMOUS,
+    BYTES_MAX,
+    CHANGES_MAX,
+    EARLY,
+    EXAMPLES,
+    KEY_MAX_LENGTH,
+    LATE,
+    OTHERS,
+    ROWS_MAX,
+    SLOT,
+    SOURCE_MAX_LENGTH,
+    SUMS_MAX,
+)
+from detectors.log_files import Broken, Identity, Parameters, Part, Record, Transfer
+from detectors.operations import (
+    COPIES,
+    COUNTED,
+    NO_CANARIES,
+    PLAIN,
+    READS,
+    Canaries,
+    Operation,
+    cut,
+)
 
-_MEMORY = "256MB"  # of DuckDB, which then uses the temporary folder
-
-
-class Operation(StrEnum):
-    """What a record did to a bucket. Each record has one; a copy also reads its source."""
-
-    READ = "read"
-    WRITE = "write"
-    WRITE_SSE_C = "write_sse_c"  # with a key that only the caller has
-    WRITE_FOREIGN_KMS = "write_foreign_kms"  # with a KMS key of another account
-    WRITE_NOTE = "write_note"  # an object that is named like a ransom note
-    WRITE_LOCKED = "write_locked"  # an object with an extension of known ransomware
-    DELETE = "delete"
-    DELETE_VERSION = "delete_version"
-    DELETE_BATCH = "delete_batch"  # DeleteObjects, of up to 1000 objects
-    LIST = "list"
-    FAILED = "failed"  # such as AccessDenied
-    CANARY = "canary"  # a key that nobody should use, whatever was done or tried
-    OTHER = "other"  # any other use of an object of a canary bucket
-    CHANGE = "change"  # of the settings of the bucket
+_REMEMBERED = 10_000
+_SIZE_MAX = 10**13  # bytes of one record
+_NO_PARAMETERS, _NO_TRANSFER = Parameters(), Transfer()
 
 
 class Tally(NamedTuple):
@@ -116,17 +117,10 @@ def count_file(
 
     `now` is in seconds since 1970. Raises Broken if it is not a log file.
     """
-    with TemporaryDirectory() as folder:
-        array = Path(folder) / "array"
-        unpack_array(packed, array)
-        try:
-            with suppress(_NotOfOneForm):
-                return _count(queries.ARRAY, array, buckets, now, canaries)
-            lines = Path(folder) / "lines"
-            unreadable = split(array, lines)
-            return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
-        except duckdb.Error as error:  # such a file must not stop the others
-            raise Broken(f"It cannot be counted: {type(error).__name__}.") from None
+    try:
+        return _count(log_files.read(packed), buckets, now, canaries)
+    except RecursionError:  # such a file must not stop the others
+        raise Broken("A record is too deep.") from None
 
 
 def count_records(
@@ -137,13 +131,7 @@ def count_records(
     canaries: Canaries = NO_CANARIES,
 ) -> Counted:
     """Counts single records."""
-    with TemporaryDirectory() as folder:
-        lines = Path(folder) / "lines"
-        unreadable = 0
-        with lines.open("wb") as file:
-            for record in records:
-                unreadable += not write(record, file)
-        return _count(queries.LINES, lines, buckets, now, canaries, unreadable=unreadable)
+    return _count([log_files.of(records)], buckets, now, canaries)
 
 
 def names_any(record: Mapping[str, Any], buckets: Collection[str]) -> bool:
@@ -152,65 +140,236 @@ def names_any(record: Mapping[str, Any], buckets: Collection[str]) -> bool:
     return any(bucket in text for bucket in buckets)
 
 
-class _NotOfOneForm(Exception):
-    """Not all records are objects of CloudTrail's form."""
-
-
 def _count(
-    form: queries.Form,
-    path: Path,
-    buckets: Collection[str],
-    now: int,
-    canaries: Canaries,
-    *,
-    unreadable: int = 0,
+    parts: Iterable[Part], buckets: Collection[str], now: int, canaries: Canaries
 ) -> Counted:
-    """Counts the records in a file. Raises _NotOfOneForm if the form is strict and one of them is
-    of another form."""
-    with duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": _MEMORY,
-            "temp_directory": str(path.parent),
-            "threads": 1,  # a further worker makes better use of a further core
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,  # from elsewhere
-            "autoload_known_extensions": False,
-        },
-    ) as engine:
-        # It reads no other file.
-        engine.execute(f"SET allowed_directories = ['{path.parent}']")
-        engine.execute("SET enable_external_access = false")
-        if not buckets or not path.stat().st_size:
-            return Counted([], [], {}, [], {}, unreadable=unreadable)
-        try:
-            engine.execute(
-                queries.with_canaries(queries.RECORDS, canaries).replace("$columns", form.columns),
-                {"path": str(path), "buckets": sorted(buckets)} | canaries.parameters,
+    sums = _Sums(frozenset(buckets), int(now), canaries)
+    for part in parts:
+        sums.add(part)
+    return sums.counted()
+
+
+@dataclass(slots=True)
+class _Sum:
+    times: int = 0
+    bytes: float = 0
+    newest: int = -1
+    said: tuple[Any, ...] = ()  # by the newest record: see _facts
+    keys: list[str] = field(default_factory=list)
+    wanted: int = EXAMPLES  # more keys
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is the same of many records."""
+
+    bucket: str
+    principal: str
+    source: str
+    identity: Identity
+    operation: str
+    owner: str | None
+    is_read: bool = False
+    sums: dict[int, _Sum] = field(default_factory=dict)  # by slot
+
+
+class _Sums:
+    """The sums of one file."""
+
+    def __init__(self, buckets: frozenset[str], now: int, canaries: Canaries) -> None:
+        self._buckets = buckets
+        self._others: dict[str | None, bool] = {}  # buckets that are not registered
+        self._oldest, self._newest = now - LATE, now + EARLY
+        self._canaries, self._watched = canaries, canaries.watched
+        self._known: dict[tuple[Any, ...], _Known] = {}
+        self._times: dict[str | None, int] = {}  # seconds, of those that are counted
+        self._seen = set[int]()  # the hashes of event IDs, which are smaller
+        self._sums: dict[tuple[str, str, str, str, int], _Sum] = {}
+        self._rows = Counter[bool]()  # of strangers, and of others
+        self._changes: list[Change] = []
+        self._read = self._unreadable = 0
+        self._late = Counter[str]()
+
+    def add(self, part: Part) -> None:
+        """Counts some records. This is the hot path: most records are like one before."""
+        self._unreadable += part.unreadable
+        others, watched, seen = self._others, self._watched, self._seen
+        known_of, second_of = self._known.get, self._times.get
+        changes = list[tuple[int, Change]]()
+        for number, one in enumerate(part.records):
+            name = one.event_name or ""
+            if one.event_source != "s3.amazonaws.com" or not (name in COUNTED or watched):
+                continue
+            parameters = one.request_parameters or _NO_PARAMETERS
+            bucket = parameters.bucket_name
+            if bucket in others and name not in COPIES:
+                continue
+            if event_id := one.event_id:
+                event = hash(event_id)
+                if event in seen:
+                    continue
+                seen.add(event)
+            like = (
+                bucket,
+                (PLAIN.get(name) if one.error_code is None else None)
+                or operations.what(one, name, parameters),
+                bytes(one.user_identity),
+                one.address,
+                one.vpc_endpoint_id,
+                one.recipient_account_id,
             )
-        except duckdb.InvalidInputException:
-            if form.is_strict:
-                raise _NotOfOneForm from None
-            raise
-        oldest, newest = int(now) - LATE, int(now) + EARLY
-        told = engine.execute(queries.TOLD, {"oldest": oldest, "newest": newest}).fetchall()
-        if engine.execute(queries.REPEATED).fetchall() == [(True,)]:
-            engine.execute(queries.FIRST_ONLY)
-        engine.execute(
-            queries.with_canaries(queries.CALLERS, canaries), {"oldest": oldest, "newest": newest}
+            known, at = known_of(like), second_of(one.event_time)
+            if known and at:
+                self._read += 1
+                self._sum(known, at, one, parameters)
+            elif change := self._take(one, name, like):
+                changes.append((number, change))
+        if changes:
+            said = part.parameters()
+            self._changes += [one._replace(parameters=said[n][:65536]) for n, one in changes]
+            self._changes.sort(key=lambda one: (-one.at, one.name))
+            del self._changes[CHANGES_MAX:]
+
+    def _sum(self, known: _Known, at: int, one: Record, parameters: Parameters) -> None:
+        slot = at - at % SLOT
+        found = known.sums.get(slot) or self._sum_of(known, slot)
+        found.times += 1
+        if sizes := one.additional_event_data:
+            size = sizes.bytes_transferred_out if known.is_read else sizes.bytes_transferred_in
+            if size and size > 0:
+                found.bytes += size if size < _SIZE_MAX else _SIZE_MAX
+        if at > found.newest:
+            found.newest = at
+            found.said = (known.identity, one.address, one.user_agent, one.aws_region, known.owner)
+        if found.wanted and parameters.key:
+            found.wanted -= 1
+            found.keys.append(cut(parameters.key, KEY_MAX_LENGTH))
+
+    def _sum_of(self, known: _Known, slot: int) -> _Sum:
+        row = (known.bucket, known.principal, known.source, known.operation, slot)
+        if row not in self._sums:
+            is_of_stranger = is_stranger(known.principal)
+            if self._rows[is_of_stranger] >= SUMS_MAX:
+                row = (known.bucket, OTHERS, "", known.operation, slot)
+            self._rows[is_of_stranger] += 1
+        known.sums[slot] = found = self._sums.setdefault(row, _Sum())
+        return found
+
+    def _take(self, one: Record, name: str, like: tuple[Any, ...]) -> Change | None:
+        """Counts a record that is like none before, or has another time. Returns the change of the
+        settings of a bucket, if it is one."""
+        parameters = one.request_parameters or _NO_PARAMETERS
+        bucket = parameters.bucket_name or ""
+        named, owner = operations.bucket_of(one)
+        if bucket not in self._buckets:
+            if bucket == named:  # else it is an access point
+                _remember(self._others, bucket, True)
+            bucket = named
+        if not (name in COUNTED or (bucket in self._watched and parameters.key)):
+            return None
+        # The trail of the caller's account has it too, with another event ID.
+        is_ours = bucket in self._buckets and (
+            owner is None or one.recipient_account_id in (owner, None)
         )
-        engine.execute(queries.EVENTS)
-        tallies = [Tally(*row) for row in engine.execute(queries.TALLIES).fetchall()]
-        changes = []
-        if any(one.operation == Operation.CHANGE for one in tallies):
-            rows = engine.execute(queries.CHANGED.replace("$json", form.json), {"path": str(path)})
-            changes = [Change(*row) for row in rows.fetchall()]
+        self._read += is_ours
+        at = operations.second_of(one.event_time)
+        if not self._oldest <= at <= self._newest:
+            if is_ours:
+                self._late[bucket] += at > 0
+                self._unreadable += at == 0
+            return None
+        _remember(self._times, one.event_time, at)
+        identity = log_files.identity(one.user_identity)
+        principal = operations.principal_of(identity, one.address)
+        source = operations.source_of(principal, one.address, one.vpc_endpoint_id)
+        caller = (principal, source, identity)
+        if name in COPIES:
+            copied, key = operations.copied_from(one)
+            if copied in self._buckets:
+                read = operations.of_copied(one, copied, key, self._canaries)
+                unsized = structs.replace(one, additional_event_data=None)
+                self._sum(_Known(copied, *caller, read.value, None), at, unsized, parameters)
+        done = operations.of(one, name, bucket, owner, self._canaries) if is_ours else None
+        if not done:
+            return None
+        known = _Known(bucket, *caller, done.value, owner, name in READS)
+        self._sum(known, at, one, parameters)
+        if done == Operation.CHANGE:
+            return Change(bucket, principal, source, at, name, owner or "", "")
+        # The owner of a bucket is the same in the whole file. An access point can be of several.
+        is_alone = parameters.bucket_name == bucket and name not in COPIES
+        if owner is not None and is_alone and bucket not in self._watched:
+            _remember(self._known, like, known)
+        return None
+
+    def counted(self) -> Counted:
+        """Returns what all parts said."""
         return Counted(
-            tallies=tallies,
-            facts=[Facts(*row) for row in engine.execute(queries.FACTS).fetchall()],
-            examples={row[:3]: row[3] for row in engine.execute(queries.EXAMPLE_KEYS).fetchall()},
-            changes=changes,
-            late={bucket: late for bucket, _, late, _ in told if late},
-            read=sum(read for _, read, _, _ in told),
-            unreadable=unreadable + sum(timeless for *_, timeless in told),
+            tallies=self._tallies(),
+            facts=self._facts(),
+            examples=self._examples(),
+            changes=self._changes,
+            late={bucket: late for bucket, late in self._late.items() if late},
+            read=self._read,
+            unreadable=self._unreadable,
         )
+
+    def _tallies(self) -> list[Tally]:
+        by_slot = defaultdict[Any, list[Any]](list)
+        for row, one in self._sums.items():
+            by_slot[row[0], row[4], is_stranger(row[1])].append((-one.times, row, one.bytes))
+        times, sizes = Counter[Any](), Counter[Any]()
+        for some in by_slot.values():
+            for rank, (fewer, row, size) in enumerate(sorted(some)):
+                kept = row if rank < ROWS_MAX else (row[0], OTHERS, "", *row[3:])
+                times[kept] -= fewer
+                sizes[kept] += size
+        return [
+            Tally._make((*row, times[row], int(min(sizes[row], BYTES_MAX))))
+            for row in sorted(times)
+        ]
+
+    def _facts(self) -> list[Facts]:
+        times, newest = Counter[Any](), dict[Any, _Sum]()
+        for row, one in self._sums.items():
+            actor = row[:3]
+            times[actor] += one.times
+            if actor not in newest or one.newest > newest[actor].newest:
+                newest[actor] = one
+        return [_facts(actor, newest[actor]) for actor in _most(times)]
+
+    def _examples(self) -> dict[tuple[str, str, str], list[str]]:
+        times, keys = Counter[Any](), defaultdict[Any, set[str]](set)
+        for (bucket, principal, _, operation, _), one in self._sums.items():
+            what = (bucket, principal, operation)
+            times[what] += one.times
+            if len(keys[what]) < EXAMPLES:
+                keys[what].update(one.keys)
+        return {what: sorted(keys[what])[:EXAMPLES] for what in _most(times) if keys[what]}
+
+
+def _remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[key] = value
+
+
+def _most(times: Counter[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return sorted(times, key=lambda one: (-times[one], *one))[:ACTORS_MAX]
+
+
+def _facts(actor: tuple[str, str, str], newest: _Sum) -> Facts:
+    identity, address, user_agent, region, owner = newest.said
+    return Facts(
+        *actor,
+        principal_type=cut(identity.type, 32),
+        principal_id=cut(identity.principal_id, 128),
+        name=cut(operations.issuer_of(identity).user_name or identity.user_name, 128),
+        account_id=cut(identity.account_id, 16),
+        access_key=cut(identity.access_key_id, 128),
+        address=cut(address, SOURCE_MAX_LENGTH),
+        user_agent=cut(user_agent, 256),
+        region=cut(region, 32),
+        bucket_account=owner or "",
+        seen_at=newest.newest,
+    )

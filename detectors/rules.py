@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from detectors.records import Operation
+from detectors.operations import Operation
 
 MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
 WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)

@@ -12,7 +12,7 @@ from detectors import bounds, past, rules, situations
 from detectors.bounds import SLOT
 from detectors.counting import Added
 from detectors.models import Actor, Sum
-from detectors.records import Operation
+from detectors.operations import Operation
 from detectors.rules import HOUR, MEASURES, MINUTE, FindingType, Measure, Signal
 
 ANYBODY = bounds.ANONYMOUS  # a principal that is a stranger

@@ -37,6 +37,7 @@ _LIBRARIES = [
     "icalendar",
     "ijson",
     "jwt",
+    "msgspec",
     "psycopg",
     "pydantic",
     "requests",

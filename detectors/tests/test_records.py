@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import zlib
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
@@ -74,8 +73,10 @@ def test_a_copy_reads_its_source_and_writes() -> None:
 
 def test_a_bucket_that_is_named_by_its_access_point_is_found() -> None:
     arn = f"arn:aws:s3:eu-central-1:{ACCOUNT}:accesspoint/a"
-    [tally] = count(record(parameters={"bucketName": arn})).tallies
-    assert tally.bucket == "invoices"
+    of_several = [
+        record(bucket=bucket, parameters={"bucketName": arn}) for bucket in (*BUCKETS, "others")
+    ]
+    assert sorted(one.bucket for one in count(*of_several, *of_several).tallies) == sorted(BUCKETS)
 
 
 def test_other_services_buckets_and_the_copy_in_the_callers_trail_do_not_count() -> None:
@@ -163,19 +164,30 @@ def test_a_broken_file_is_refused(content: bytes) -> None:
 
 def test_a_zip_bomb_is_refused_after_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_files, "UNPACKED_MAX", 10 * 2**20)
-    engine = zlib.compressobj(wbits=31)
-    bomb = engine.compress(b"\0" * 11 * 2**20) + engine.flush()
-    assert len(bomb) < 20_000
+    bomb = gzip.compress(b'{"Records":[' + b'{"eventVersion":"1"},' * 600_000)
+    assert len(bomb) < 40_000
     with pytest.raises(Broken, match="larger"):
         count_file(reader(bomb), BUCKETS, now=seconds(NOW))
 
 
-def test_a_file_that_the_engine_refuses_is_broken_and_stops_no_worker(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(records, "_MEMORY", "1MB")
-    with pytest.raises(Broken, match="It cannot be counted: OutOfMemoryException"):
-        count_file(reader(packed([record()])), ["invoices"], now=seconds(NOW))
+def test_the_sums_of_a_file_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "SUMS_MAX", 3)
+    counted = count(*(record(by=user(f"user{n % 9}")) for n in range(90)))
+    by = {one.principal: one.times for one in counted.tallies}
+    assert list(by.values()) == [60, 10, 10, 10]
+    assert bounds.OTHERS in by
+
+
+def test_records_of_another_form_spoil_no_others_of_a_large_file() -> None:
+    forged = {"eventVersion": "1"} | record("DeleteObject")
+    some: list[Any] = [record() for _ in range(500)]
+    for number in range(0, 500, 7):
+        some[number]["requestParameters"]["x"] = [forged] * (number % 70)
+    some[100:100] = [7, record(userAgent=["a"]), record(userAgent="\ud800")]
+    content = packed(some)
+    assert len(gzip.decompress(content)) > 10 * log_files._CHUNK
+    counted = count_file(reader(content), BUCKETS, now=seconds(NOW))
+    assert (sums(counted), counted.unreadable) == ({"read": 502}, 1)
 
 
 @pytest.mark.parametrize(
