@@ -164,7 +164,7 @@ def _unpacked(packed: Callable[[int], bytes]) -> Iterator[bytes]:
                 yield out
             chunk = engine.unused_data if engine.eof else engine.unconsumed_tail
     if not engine.eof:
-        raise Broken("It ends too early.")
+        raise Broken("It is not gzipped, or ends too early.")
 
 
 _beginning = re.compile(rb'\s*\{\s*"Records"\s*:\s*\[')
