@@ -182,7 +182,7 @@ class _Sums:
         self._oldest, self._newest = now - LATE, now + EARLY
         self._canaries, self._watched = canaries, canaries.watched
         self._known: dict[tuple[Any, ...], _Known] = {}
-        self._times: dict[str | None, int] = {}  # seconds, of those that are counted
+        self._times: dict[str | None, int] = {}  # in seconds
         self._seen = set[int]()  # the hashes of event IDs, which are smaller
         self._sums: dict[tuple[str, str, str, str, int], _Sum] = {}
         self._rows = Counter[bool]()  # of strangers, and of others
@@ -218,11 +218,12 @@ class _Sums:
                 one.vpc_endpoint_id,
                 one.recipient_account_id,
             )
-            known, at = known_of(like), second_of(one.event_time)
-            if known and at:
+            known = known_of(like)
+            at = second_of(one.event_time) or self._second_of(one.event_time)
+            if known and self._oldest <= at <= self._newest:
                 self._read += 1
                 self._sum(known, at, one, parameters)
-            elif change := self._take(one, name, like):
+            elif change := self._take(one, name, like, at):
                 changes.append((number, change))
         if changes:
             said = part.parameters()
@@ -255,9 +256,14 @@ class _Sums:
         known.sums[slot] = found = self._sums.setdefault(row, _Sum())
         return found
 
-    def _take(self, one: Record, name: str, like: tuple[Any, ...]) -> Change | None:
-        """Counts a record that is like none before, or has another time. Returns the change of the
-        settings of a bucket, if it is one."""
+    def _second_of(self, time: str | None) -> int:
+        at = operations.second_of(time)
+        _remember(self._times, time, at)
+        return at
+
+    def _take(self, one: Record, name: str, like: tuple[Any, ...], at: int) -> Change | None:
+        """Counts a record that is like none before. Returns the change of the settings of a bucket,
+        if it is one."""
         parameters = one.request_parameters or _NO_PARAMETERS
         bucket = parameters.bucket_name or ""
         named, owner = operations.bucket_of(one)
@@ -272,13 +278,11 @@ class _Sums:
             owner is None or one.recipient_account_id in (owner, None)
         )
         self._read += is_ours
-        at = operations.second_of(one.event_time)
         if not self._oldest <= at <= self._newest:
             if is_ours:
                 self._late[bucket] += at > 0
                 self._unreadable += at == 0
             return None
-        _remember(self._times, one.event_time, at)
         identity = log_files.identity(one.user_identity)
         principal = operations.principal_of(identity, one.address)
         source = operations.source_of(principal, one.address, one.vpc_endpoint_id)
