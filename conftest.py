@@ -12,16 +12,16 @@ from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.idp.oidc.models import Token
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import PASSWORD
 from license import clock, refused_writes
 from license.models import License
 from license.tests import keys
-from tests import tls
+from tests import migrated, tls
 from tests.tampering import flushes_past_triggers
 
 if TYPE_CHECKING:
@@ -29,12 +29,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+def migrated_database(django_db_blocker: DjangoDbBlocker, shared_folder: Path) -> str:
+    """The database that one pytest worker has migrated for all."""
+    with django_db_blocker.unblock():
+        return migrated.template(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, migrated_database: str
 ) -> None:
-    """Use SQLite in a file, as in production: threads cannot wait for locks in memory."""
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
+    """Replace that of pytest-django, with which each worker would run all migrations."""
+    with django_db_blocker.unblock():
+        migrated.use_a_copy(migrated_database)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from license.tests import keys
@@ -28,16 +29,13 @@ _FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that all pytest workers of this run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Databases:
+def databases(
+    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, migrated_database: str
+) -> Databases:
     """The databases of the servers that this pytest worker starts."""
-    return Databases(tmp_path_factory.mktemp("portal"), shared_folder)
+    of_the_portal = settings.ROOT_URLCONF == "threatreaction.urls"  # not of the panel
+    migrated = migrated_database if of_the_portal else ""
+    return Databases(tmp_path_factory.mktemp("portal"), shared_folder, migrated)
 
 
 @pytest.fixture(scope="session")

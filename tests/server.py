@@ -139,12 +139,13 @@ def manage(
 class Databases:
     """Creates databases on the engine of this test run, as copies of a template.
 
-    The first pytest worker creates the template and collects the static files in `shared`.
+    The first pytest worker creates the template and collects the static files in `shared`. The
+    template starts as a copy of the database `migrated`, or else empty.
     """
 
     name = "portal"
 
-    def __init__(self, folder: Path, shared: Path | None = None) -> None:
+    def __init__(self, folder: Path, shared: Path | None = None, migrated: str = "") -> None:
         self.folder = folder
         self.shared = shared or folder
         self.settings = connections["default"].settings_dict
@@ -154,8 +155,7 @@ class Databases:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not ready.exists():
                 template = self._name(self.shared)
-                if self.is_postgresql:
-                    self._execute(f'CREATE DATABASE "{template}"')
+                self._fill(template, migrated)
                 self.prepare(self._url(template))
                 ready.write_text(template)
         self.template = ready.read_text()
@@ -188,7 +188,7 @@ class Databases:
     def copy(self) -> Iterator[str]:
         """Create a copy, yield its DATABASE_URL, and delete it."""
         name = self._name(self.folder)
-        self._fill(name)
+        self._fill(name, self.template)
         yield self._url(name)
         self._drop(name)
 
@@ -197,17 +197,15 @@ class Databases:
         name = database_url.removeprefix(self._url(""))
         if self.is_postgresql:
             self._drop(name)
-        self._fill(name)
+        self._fill(name, self.template)
 
-    def _fill(self, name: str) -> None:
+    def _fill(self, name: str, original: str) -> None:
+        """Make a database a copy of another; without a name of another, an empty database."""
         if self.is_postgresql:
-            self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}"')
+            self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{original or "template1"}"')
             return
-        with (
-            closing(sqlite3.connect(self.template)) as template,
-            closing(sqlite3.connect(name)) as copy,
-        ):
-            template.backup(copy)  # in one transaction
+        with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(name)) as copy:
+            source.backup(copy)  # in one transaction
 
     def _drop(self, name: str) -> None:
         if self.is_postgresql:

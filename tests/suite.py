@@ -5,6 +5,9 @@ The portal's and the panel's test suites load it. See docs/testing.md.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -37,3 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         in_process = item.get_closest_marker("django_db") or fixtures & _IN_PROCESS
         if in_process and not item.get_closest_marker("one_database"):
             item.add_marker("every_database")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all pytest workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

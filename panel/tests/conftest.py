@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from time_machine import Traveller, travel
 
@@ -31,6 +31,7 @@ from panel.tests import server as servers
 from panel.tests.fake_stripe import StripeApi
 from panel.tests.server import PanelDatabases
 from panel.tests.sts import Sts
+from tests import migrated
 from tests.server import Databases, Server
 from tests.tampering import flushes_past_triggers
 
@@ -41,12 +42,19 @@ BILLING = Billing(street="Main St 1", postal_code="10115", city="Berlin", countr
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+def migrated_database(django_db_blocker: DjangoDbBlocker, shared_folder: Path) -> str:
+    """The database that one pytest worker has migrated for all."""
+    with django_db_blocker.unblock():
+        return migrated.template(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, migrated_database: str
 ) -> None:
-    """Uses SQLite in a file, as in production: threads cannot wait for each other in memory."""
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("db") / "test.sqlite3"
+    """Replace that of pytest-django, with which each worker would run all migrations."""
+    with django_db_blocker.unblock():
+        migrated.use_a_copy(migrated_database)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -201,9 +209,17 @@ def approve(customer: Customer, *, account: str = ACCOUNT, at: datetime | None =
 
 @pytest.fixture(scope="session")
 def panel_databases(
-    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, signing_key_path: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    shared_folder: Path,
+    migrated_database: str,
+    signing_key_path: Path,
 ) -> PanelDatabases:
-    return PanelDatabases(tmp_path_factory.mktemp("panel"), shared_folder, signing_key_path)
+    return PanelDatabases(
+        tmp_path_factory.mktemp("panel"),
+        shared_folder,
+        migrated_database,
+        signing_key_path=signing_key_path,
+    )
 
 
 @pytest.fixture(scope="session")

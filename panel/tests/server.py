@@ -23,9 +23,11 @@ class PanelDatabases(Databases):
 
     name = "panel"
 
-    def __init__(self, folder: Path, shared: Path, signing_key_path: Path) -> None:
+    def __init__(
+        self, folder: Path, shared: Path, migrated: str, *, signing_key_path: Path
+    ) -> None:
         self.signing_key_path = signing_key_path
-        super().__init__(folder, shared)
+        super().__init__(folder, shared, migrated)
 
     def prepare(self, database_url: str) -> None:
         self._run(

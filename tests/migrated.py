@@ -1,0 +1,46 @@
+"""Migrates a test database once for all pytest workers of a run, which then use copies of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+
+def template(shared: Path) -> str:
+    """Return the name of the migrated database; for SQLite, the path of its file.
+
+    The first pytest worker creates it. `shared` is the folder that all workers share.
+    """
+    ready = shared / "migrated"
+    with (shared / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            ready.write_text(_migrate(shared))
+    return ready.read_text()
+
+
+def use_a_copy(template: str) -> None:
+    """Let this process use a copy of the migrated database."""
+    connection.close()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    creation = connection.creation
+    connection.settings_dict["NAME"] = template
+    creation.clone_test_db(worker, verbosity=0)
+    connection.settings_dict["NAME"] = creation.get_test_db_clone_settings(worker)["NAME"]
+
+
+def _migrate(shared: Path) -> str:
+    """Create the database. SQLite has it in a file, as in production: threads can wait for locks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", connection.settings_dict["NAME"])
+        if connection.vendor == "sqlite":
+            patch.setitem(connection.settings_dict["TEST"], "NAME", str(shared / "test.sqlite3"))
+        name: str = connection.creation.create_test_db(
+            verbosity=0, autoclobber=True, serialize=False
+        )
+        connection.close()  # PostgreSQL copies only a database without connections
+    return name
