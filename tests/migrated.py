@@ -34,7 +34,7 @@ def use_a_copy(template: str) -> None:
 
 
 def _migrate(shared: Path) -> str:
-    """Create the database. SQLite has it in a file, as in production: threads can wait for locks."""
+    """Create the database; on SQLite, in a file, as in production: threads can wait for locks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(connection.settings_dict, "NAME", connection.settings_dict["NAME"])
         if connection.vendor == "sqlite":
