@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.idp.oidc.models import Token
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
-from pytest_django.fixtures import Settings
 
 from accounts.tests.browser import PASSWORD
 from license import clock, refused_writes
@@ -50,15 +50,32 @@ def _flushes_past_triggers() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _fast_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+@pytest.fixture(autouse=True, scope="session")
+def _settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set for the whole run what no test expects otherwise."""
+    vendor = tmp_path_factory.mktemp("public")
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # which is fast
+        # No rate limit; accounts/tests/test_too_many.py tests it.
+        ANONYMOUS_WRITE_RATE="",
+        # Static files whose names have no hash, which requires collectstatic.
+        STATIC_ROOT=tmp_path_factory.mktemp("empty"),
+        STORAGES=settings.STORAGES
+        | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
+        # The vendor of `license.tests.keys`.
+        LICENSE_PUBLIC_KEY_PATH=vendor / "public-key.pem",
+        LICENSE_REVOCATIONS_PATH=vendor / "revocations.jwt",
+    ):
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _any_number_of_strangers(settings: Settings) -> None:
-    """Disable the rate limit; accounts/tests/test_too_many.py tests it."""
-    settings.ANONYMOUS_WRITE_RATE = ""
+def _trusted_vendor(_settings: None) -> None:
+    """Undo what an earlier test did to the files of the vendor. There is no revocation list."""
+    public_key: Path = settings.LICENSE_PUBLIC_KEY_PATH
+    if not public_key.exists() or public_key.read_bytes() != keys.public_pem():
+        public_key.write_bytes(keys.public_pem())
+    settings.LICENSE_REVOCATIONS_PATH.unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)
@@ -66,34 +83,6 @@ def _no_time_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what the process has seen and counted, as each test has its own database and time."""
     monkeypatch.setattr(clock, "memory", clock.Memory())
     monkeypatch.setattr(refused_writes, "tally", refused_writes.Tally())
-
-
-@pytest.fixture(scope="session")
-def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("empty")
-
-
-@pytest.fixture(autouse=True)
-def _plain_static_names(settings: Settings, _empty_folder: Path) -> None:
-    """Do not hash static file names, which requires collectstatic."""
-    settings.STATIC_ROOT = _empty_folder
-    settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    }
-
-
-@pytest.fixture(scope="session")
-def _vendor_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("public")
-
-
-@pytest.fixture(autouse=True)
-def _trusted_vendor(settings: Settings, _vendor_folder: Path) -> None:
-    """Trust the vendor of `license.tests.keys`, without a revocation list."""
-    settings.LICENSE_PUBLIC_KEY_PATH = _vendor_folder / "public-key.pem"
-    settings.LICENSE_PUBLIC_KEY_PATH.write_bytes(keys.public_pem())
-    settings.LICENSE_REVOCATIONS_PATH = _vendor_folder / "revocations.jwt"
-    settings.LICENSE_REVOCATIONS_PATH.unlink(missing_ok=True)  # of an earlier test
 
 
 def install(key: str) -> License:

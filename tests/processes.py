@@ -7,6 +7,7 @@ stdout, stderr and exit status. The libraries are those that do not need the pro
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import runpy
 import signal
@@ -128,6 +129,7 @@ def start(
 def _run(
     program: str, arguments: Sequence[str], environment: dict[str, str], files: list[Any]
 ) -> None:
+    gc.freeze()  # the garbage collector need not search the libraries
     for number, file in enumerate(files):
         os.dup2(file.detach(), number)
     sys.stdin = os.fdopen(0, closefd=False)

@@ -6,6 +6,7 @@ and exit status.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -61,6 +62,7 @@ def _serve(channel: socket.socket) -> None:
 
     django.setup()
     import_module(settings.ROOT_URLCONF)
+    gc.freeze()  # the garbage collector of a command need not search what is imported
     while True:
         message, files, _, _ = socket.recv_fds(channel, _LONGEST, 3)
         if not message:

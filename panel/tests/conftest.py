@@ -13,9 +13,10 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.apps import apps
+from django.conf import settings as panel_settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
@@ -74,20 +75,18 @@ def signing_key_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("empty")
-
-
-@pytest.fixture(autouse=True)
-def _panel(settings: Settings, signing_key_path: Path, _empty_folder: Path) -> None:
-    settings.LICENSE_SIGNING_KEY = str(signing_key_path)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    # The hashed names need a collectstatic; the tests with a real server use them.
-    settings.STATIC_ROOT = _empty_folder
-    settings.STORAGES = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    }
+@pytest.fixture(autouse=True, scope="session")
+def _settings(signing_key_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set for the whole run what no test expects otherwise."""
+    with override_settings(
+        LICENSE_SIGNING_KEY=str(signing_key_path),
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        # The hashed names need a collectstatic; the tests with a real server use them.
+        STATIC_ROOT=tmp_path_factory.mktemp("empty"),
+        STORAGES=panel_settings.STORAGES
+        | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
+    ):
+        yield
 
 
 def person(email: str) -> User:
