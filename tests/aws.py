@@ -18,6 +18,7 @@ import boto3
 import botocore.loaders
 import botocore.session
 import requests
+import urllib3
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
@@ -58,6 +59,7 @@ class Cloud:
     over: threading.Event = field(default_factory=threading.Event)
     more: BeyondMoto = field(default_factory=BeyondMoto)
     credentials: dict[str, str] = field(default_factory=dict)  # of another account
+    clients: dict[str, Any] = field(default_factory=dict, init=False)  # by service
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +96,11 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of this account."""
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **self.credentials)
+        if service not in self.clients:
+            self.clients[service] = boto3.client(
+                service, endpoint_url=self.url, region_name=REGION, **self.credentials
+            )
+        return self.clients[service]
 
     def in_account(self, account_id: str, external_id: str) -> Cloud:
         """Returns another account of the same cloud, which has the role for containment."""
@@ -209,6 +215,8 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 
 
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
+    connections = urllib3.PoolManager()
+
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True  # avoids a delay of 40 ms for each response
@@ -242,16 +250,18 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
                 return refused[0], *_error(self, asked, refused[1]), {}
             if known := cloud.more.answer(asked):
                 return known[0], "application/json", json.dumps(known[1]).encode(), {}
-            answer = requests.request(
+            answer = connections.request(
                 self.command,
                 cloud.moto_url + self.path,
-                data=asked.body,
+                body=asked.body,
                 headers={name: value for name, value in self.headers.items() if name != "Host"},
+                redirect=False,
+                retries=False,
                 timeout=60,
             )
             headers = {name: value for name, value in answer.headers.items() if name == "ETag"}
             kind = answer.headers.get("Content-Type", "")
-            return answer.status_code, kind, answer.content, headers
+            return answer.status, kind, answer.data, headers
 
         def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
             self.send_response(status)

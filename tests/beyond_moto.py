@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -133,9 +134,14 @@ class BeyondMoto:
         return 200, {}
 
 
+@functools.cache
+def _ec2(moto_url: str) -> Any:
+    return boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
+
+
 def _refused_by_groups(asked: list[str], moto_url: str) -> tuple[int, str] | None:
     """moto gives a network interface a group that does not exist."""
-    ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
+    ec2 = _ec2(moto_url)
     filters = [{"Name": "group-id", "Values": asked}]
     found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
     return None if len(found) == len(asked) else (400, "InvalidGroup.NotFound")
@@ -143,7 +149,7 @@ def _refused_by_groups(asked: list[str], moto_url: str) -> tuple[int, str] | Non
 
 def _refused_by_prefix_list(asked: dict[str, str], moto_url: str) -> tuple[int, str] | None:
     """moto checks neither the version nor the size of a prefix list."""
-    ec2 = boto3.client("ec2", endpoint_url=moto_url, region_name="eu-central-1")
+    ec2 = _ec2(moto_url)
     which = asked["PrefixListId"]
     every = ec2.describe_managed_prefix_lists()["PrefixLists"]
     found = next((one for one in every if one["PrefixListId"] == which), None)
