@@ -13,7 +13,7 @@ INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # The longest first.
-SUITES = test-server test-portal-postgresql test-portal $(if $(PANEL),test-panel test-panel-postgresql)
+SUITES = test-portal test-portal-postgresql $(if $(PANEL),test-panel test-panel-postgresql)
 
 .PHONY: run finding expire panel test $(SUITES) cover lint image image-test bench bench-large lock audit sbom
 
@@ -40,10 +40,8 @@ test: .venv/development
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES)
 
 $(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
-test-server:
-	$(BIN)/pytest tests $(ARGS)
 test-portal:
-	$(BIN)/pytest --ignore-glob 'tests/*' $(ARGS)
+	$(BIN)/pytest $(ARGS)
 test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
 test-panel:

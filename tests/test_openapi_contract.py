@@ -6,9 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
-from schemathesis import Case, GenerationMode
 
 from findings import catalogue
 from license.tests.keys import make_license
@@ -19,6 +17,9 @@ LONGEST_QUERY = 4000  # gunicorn itself answers 414 to a request line over 4094 
 
 @pytest.mark.parametrize("licensed", [True, False])
 def test_every_operation_keeps_to_the_document(server: Server, licensed: bool) -> None:
+    import schemathesis  # here because it is slow
+    from schemathesis import Case, GenerationMode
+
     if licensed:
         server.install(make_license())
     bearer = {"Authorization": f"Bearer {server.access_token()}"}

@@ -11,7 +11,7 @@ import yaml
 from tests.server import ROOT
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):  # in C, which is ten times as fast
     """Reads the short form of functions, such as !Ref, as their long form."""
 
 
