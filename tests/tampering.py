@@ -39,10 +39,17 @@ def tamper(sql: str, parameters: Sequence[Any] | None = None) -> None:
 
 @contextmanager
 def flushes_past_triggers() -> Iterator[None]:
-    """Let Django flush append-only tables after a test with committed transactions."""
+    """Let Django flush append-only tables after a test with committed transactions.
+
+    On PostgreSQL, by DELETE: TRUNCATE makes new files for all tables, which takes 20 times as long.
+    """
     original = BaseDatabaseOperations.execute_sql_flush
 
     def flush(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
+        if connection.vendor == "postgresql":
+            tables = connection.introspection.django_table_names(only_existing=True)
+            names = map(operations.quote_name, tables)
+            statements = [f"DELETE FROM {name}" for name in names]  # noqa: S608
         with without_triggers():
             original(operations, statements)
 
