@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import re
 import sys
 import threading
@@ -19,6 +20,7 @@ import botocore.loaders
 import botocore.session
 import requests
 import urllib3
+from botocore.client import ClientCreator
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
@@ -26,8 +28,20 @@ from moto.server import ThreadedMotoServer
 from actions import members
 from tests.beyond_moto import BeyondMoto, Request, operation_of
 
-# Sessions share the descriptions of the services; to read that of EC2 takes 0.2 seconds.
+# Sessions share the descriptions of the services; to read that of EC2 takes 0.2 seconds. Clients
+# share the methods that are made of them.
 botocore.session.create_loader = functools.cache(botocore.loaders.create_loader)
+_make_methods = ClientCreator._create_methods
+_methods: dict[str, dict[str, Any]] = {}
+
+
+def _shared_methods(creator: Any, model: Any) -> dict[str, Any]:
+    if model.service_name not in _methods:
+        _methods[model.service_name] = _make_methods(creator, model)
+    return dict(_methods[model.service_name])
+
+
+ClientCreator._create_methods = _shared_methods
 
 REGION = "eu-central-1"
 CREDENTIALS = {
@@ -215,7 +229,7 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 
 
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
-    connections = urllib3.PoolManager()
+    connections = urllib3.PoolManager(maxsize=64)  # for threads
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -304,6 +318,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def cloud() -> Iterator[Cloud]:
     """Start moto and the proxy, and yield the account."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs each request
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()

@@ -29,6 +29,7 @@ class Writes:
         return execute(sql, *rest)
 
 
+@pytest.mark.one_database  # what a route writes does not depend on the database
 @pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize("who", ["stranger", "superuser"])
 def test_reading_writes_nothing(who: str, superuser: User) -> None:

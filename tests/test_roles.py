@@ -67,6 +67,7 @@ def deployment(cloud: Cloud, settings: Settings) -> Settings:
     return settings
 
 
+@pytest.mark.one_database  # calls to AWS
 @pytest.mark.django_db
 def test_the_worker_needs_all_that_its_role_allows(
     cloud: Cloud, deployment: Settings, monkeypatch: pytest.MonkeyPatch, operator: User

@@ -193,6 +193,7 @@ def test_every_option_in_an_existing_network(given: dict[str, str]) -> None:
     assert not refusals(PORTAL, given | {"CertificateArn": "", "HostedZoneId": "Z0123456789"})
 
 
+@pytest.mark.one_database  # calls to AWS
 @pytest.mark.django_db
 def test_the_worker_contains_with_the_environment_of_the_stack(
     given: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -239,6 +240,7 @@ def test_the_worker_contains_with_the_environment_of_the_stack(
     assert blocked(outputs["BlockedIPv6Arn"]) == ["2a00:1450::1/128"]
 
 
+@pytest.mark.one_database  # calls to AWS
 @pytest.mark.django_db
 def test_a_log_file_in_the_bucket_of_the_trail_is_counted(
     given: dict[str, str], monkeypatch: pytest.MonkeyPatch

@@ -86,11 +86,11 @@ def test_until_then_every_route_is_closed_unless_listed(
 ) -> None:
     listed = {*settings.ENROLLMENT_VIEWS, *settings.UNAUTHENTICATED_VIEWS}
     client = Client(raise_request_exception=False)
+    client.force_login(superuser)
     open_to_them = []
     for route in all_routes():
         if route.view_name in listed:
             continue
-        client.force_login(superuser)
         page = client.generic(method, concrete(route), headers=HTML)
         asked = client.generic(method, concrete(route), headers={"accept": "application/json"})
         is_led = (page.status_code, page.headers.get("Location")) == (302, "/accounts/2fa/")

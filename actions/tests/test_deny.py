@@ -23,7 +23,7 @@ from findings.guardduty.parser import BucketUse
 from findings.models import Finding
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 THEIRS = {
     "Sid": "TlsOnly",

@@ -62,6 +62,7 @@ def test_type_severity_and_address_are_chosen(sent: Any) -> None:
     assert "IGNORE is set, so the finding was not stored." in sent("Recon:EC2/Portscan")
 
 
+@pytest.mark.one_database  # the same queries for each type, which the tests above run on both
 def test_every_type_of_the_catalogue_fires(sent: Any) -> None:
     for name, known in catalogue.FINDING_TYPES.items():
         action = "REVOKE" if known.names_credential else "BLOCK"
