@@ -55,9 +55,10 @@ def server(databases: Databases, _running_portal: Server) -> Server:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The Chromium of the system."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "Chromium is missing. On Debian: apt-get install chromium"
+    """The Chromium of the system, without the parts for a screen if it is there."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path, "Chromium is missing. On Debian: apt-get install chromium-headless-shell"
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*_FLAGS, *root])

@@ -7,7 +7,6 @@ stdout, stderr and exit status. The libraries are those that do not need the pro
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import runpy
 import signal
@@ -22,27 +21,38 @@ from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
-# Not prometheus_client, which reads the environment when it is imported.
+# Not prometheus_client, which reads the environment when it is imported. tests.freeze comes last.
 _LIBRARIES = [
     "boto3.session",
     "botocore.client",
     "cryptography.x509",
     "django.contrib.admin.utils",
+    "django.contrib.auth.hashers",
+    "django.contrib.staticfiles.finders",
     "django.core.management",
+    "django.db.backends.sqlite3.base",
+    "django.db.migrations.executor",
     "django.test.client",
     "django.views.generic",
     "duckdb",
     "environ",
+    "fido2.webauthn",
     "gunicorn.app.wsgiapp",
     "gunicorn.workers.gthread",
     "icalendar",
     "ijson",
     "jwt",
     "msgspec",
+    "oauthlib.oauth2",
     "psycopg",
     "pydantic",
+    "pydantic.json_schema",
     "requests",
     "s3transfer.manager",
+    "standardwebhooks",
+    "xml.sax.handler",
+    "yaml",
+    "tests.freeze",
 ]
 _forks = get_context("forkserver")
 _forks.set_forkserver_preload(_LIBRARIES)
@@ -129,13 +139,17 @@ def start(
 def _run(
     program: str, arguments: Sequence[str], environment: dict[str, str], files: list[Any]
 ) -> None:
-    gc.freeze()  # the garbage collector need not search the libraries
-    for number, file in enumerate(files):
-        os.dup2(file.detach(), number)
-    sys.stdin = os.fdopen(0, closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
+    run_here(program, arguments, [file.detach() for file in files])
+
+
+def run_here(program: str, arguments: Sequence[str], files: Sequence[int]) -> None:
+    """Run a program in this process of multiprocessing, with these as stdin, stdout and stderr."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    sys.stdin = os.fdopen(0, closefd=False)
     sys.argv = [program, *arguments]
     try:
         if program.endswith(".py"):

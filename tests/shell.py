@@ -1,7 +1,7 @@
 """Runs `manage.py` in forks of a process that has already imported Django, which saves time.
 
 Each command runs as in a shell, in its own process, with its own arguments, stdin, stdout, stderr
-and exit status.
+and exit status. It ends without freeing its memory, which would take longer than most commands.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 import json
 import os
-import runpy
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from multiprocessing import get_context
 
 from tests import processes
 
@@ -41,12 +41,14 @@ class Shell:
 def shell(environment: Mapping[str, str]) -> Iterator[Shell]:
     """Start a process with this environment, yield its Shell, and stop it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    assert sys.__stderr__
     with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.shell", str(theirs.fileno())],
-            cwd=processes.ROOT,
-            env=environment,
-            pass_fds=[theirs.fileno()],
+        process = processes.start(
+            "tests.shell",
+            environment=environment,
+            stdin=theirs,
+            stdout=sys.__stderr__,
+            stderr=sys.__stderr__,
         )
     ours.settimeout(60)  # seconds for a command
     try:
@@ -62,23 +64,21 @@ def _serve(channel: socket.socket) -> None:
 
     django.setup()
     import_module(settings.ROOT_URLCONF)
-    gc.freeze()  # the garbage collector of a command need not search what is imported
+    gc.freeze()  # as tests.freeze
+    forks = get_context("fork")
     while True:
         message, files, _, _ = socket.recv_fds(channel, _LONGEST, 3)
         if not message:
             return
-        child = os.fork()
-        if child == 0:
-            for number, file in enumerate(files):
-                os.dup2(file, number)
-            sys.argv = ["manage.py", *json.loads(message)]
-            runpy.run_path("manage.py", run_name="__main__")
-            return
+        child = forks.Process(
+            target=processes.run_here, args=("manage.py", json.loads(message), files)
+        )
+        child.start()
         for file in files:
             os.close(file)
-        _, status = os.waitpid(child, 0)
-        channel.send(str(os.waitstatus_to_exitcode(status)).encode())
+        child.join()
+        channel.send(str(child.exitcode).encode())
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=os.dup(0)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import cached_property, wraps
 from http import HTTPStatus
 from typing import Any
 
@@ -97,9 +97,14 @@ class PortalAPI(NinjaAPI):
                 pattern.callback = login_not_required(_either(page, resource) if page else resource)
         return patterns, app_name, namespace
 
-    def get_openapi_schema(self, **where: Any) -> OpenAPISchema:
-        """Return the OpenAPI document with security schemes and problem responses."""
-        document = super().get_openapi_schema(**where)
+    def get_openapi_schema(self, **_: Any) -> OpenAPISchema:
+        """Return the OpenAPI document, which is always the same."""
+        return self._document
+
+    @cached_property
+    def _document(self) -> OpenAPISchema:
+        """The OpenAPI document with security schemes and problem responses."""
+        document = super().get_openapi_schema()
         document["components"]["securitySchemes"] = {
             "session": {
                 "type": "apiKey",
