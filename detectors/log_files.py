@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
+from math import isfinite
 from typing import Any, NamedTuple, get_args
 
 import msgspec
@@ -118,6 +120,8 @@ class Part(NamedTuple):
 
 
 _records = msgspec.json.Decoder(list[Record]).decode
+_record = msgspec.json.Decoder(Record)
+_raws = msgspec.json.Decoder(list[Raw]).decode
 _said = msgspec.json.Decoder(list[_Said]).decode
 _identity = msgspec.json.Decoder(Identity | None)
 _resources = msgspec.json.Decoder(list[Resource] | None)
@@ -125,22 +129,17 @@ _resources = msgspec.json.Decoder(list[Resource] | None)
 
 def identity(of: Raw) -> Identity:
     """Returns a caller's identity. What has another form is missing."""
-    return _decoded(of, _identity) or Identity()
+    return _said_by(of, _identity) or Identity()
 
 
 def resources(of: Raw) -> list[Resource]:
-    return _decoded(of, _resources) or []
+    return _said_by(of, _resources) or []
 
 
-def _decoded(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
+def _said_by(raw: Raw, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
-        return decoder.decode(raw)
-    except ValueError:
-        pass
-    try:
-        value = _decoder.decode(bytes(raw).decode(errors="replace"))
-        return decoder.decode(_encoded(_mended(value, _only(decoder.type))))
-    except ValueError:
+        return _decoded(bytes(raw), decoder)[0]
+    except (ValueError, RecursionError, Broken):
         return None
 
 
@@ -184,20 +183,23 @@ def read(packed: Callable[[int], bytes]) -> Iterator[Part]:
     if not start:
         raise Broken("It has no list of records.")
     rest = rest[start.end() :]
-    has_ended = False
+    has_ended, enough = False, 0
     while not has_ended:
         chunk = next(stream, b"")
         rest += chunk
+        if chunk and len(rest) < enough:
+            continue
         end = rest.rfind(_next_record if chunk else b"]")
         # A caller can send what looks like the beginning of a record. A text that is cut there has
         # brackets without their others, so it is not valid, and then each record is read alone.
         part = _at_once(memoryview(rest)[:end]) if end >= 0 else None
         if part:
-            rest, has_ended = rest[end + 1 :], not chunk
+            rest, has_ended, enough = rest[end + 1 :], not chunk, 0
         elif chunk and end < 0 and len(rest) < RECORD_MAX:
             continue
         else:
             part, rest, has_ended = _one_by_one(rest, is_last=not chunk)
+            enough = 2 * len(rest)  # a long record is not read again with each chunk
         yield part
     for _ in stream:  # to its end
         pass
@@ -206,50 +208,93 @@ def read(packed: Callable[[int], bytes]) -> Iterator[Part]:
 def _at_once(records: memoryview) -> Part | None:
     text = b"".join((b"[", records, b"]"))
     try:
-        return Part(_records(text), text)
+        try:
+            return Part(_records(text), text)
+        except ValueError:  # a record has another form, or the text is cut inside of one
+            return _each(map(bytes, _raws(text)))
     except (ValueError, RecursionError):
         return None
 
 
-_decoder = json.JSONDecoder(parse_constant=lambda name: None)
-_separator = re.compile(r"\s*(,|\])\s*")
+# What parts records, or a text, in which that means nothing. The last text may be cut.
+_token = re.compile(rb'([][{},])|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
 
 def _one_by_one(text: bytes, *, is_last: bool) -> tuple[Part, bytes, bool]:
     """Reads records of any form; slow. Returns them, the rest of the text, and whether the list has
     ended. Raises Broken."""
-    decoded = text.lstrip().decode("utf-8", "surrogateescape")
-    found: list[Any] = []
-    position, separator = 0, decoded[:1]
-    while separator != "]":
-        try:
-            record, end = _decoder.raw_decode(decoded, position)
-            after = _separator.match(decoded, end)
-        except ValueError:
-            after = None
-        except RecursionError:
-            raise Broken("A record is too deep.") from None
-        if not after:
-            if is_last or len(decoded) - position > 2 * RECORD_MAX:
-                raise Broken("A record is not valid JSON or too long, or the list does not end.")
-            rest = decoded[position:].encode("utf-8", "surrogateescape")
-            return of(found), rest, False
-        found.append(record)
-        position, separator = after.end(), after[1]
-    return of(found), b"", True
+    texts = list[bytes]()
+    begin, depth, has_ended = 0, 0, False
+    for token in _token.finditer(text):
+        sign = token[1]
+        if not sign:
+            continue
+        if sign in b"[{":
+            depth += 1
+        elif depth:
+            depth -= sign != b","
+        else:
+            if sign != b"}":
+                texts.append(text[begin : token.start()])
+                begin, has_ended = token.end(), sign == b"]"
+            if sign != b",":
+                break
+    rest = text[begin:]
+    if not has_ended and (is_last or len(rest) > 2 * RECORD_MAX):
+        raise Broken("A record is not valid JSON or too long, or the list does not end.")
+    if has_ended and not texts[-1].strip():  # the list is empty
+        texts.pop()
+    return _each(texts), rest, has_ended
 
 
 def of(some: Iterable[Any]) -> Part:
     """Returns records that are not read from a file."""
+    return _each(map(_text_of, some))
+
+
+def _text_of(one: Any) -> bytes:
+    try:
+        return _encoded(one)
+    except (ValueError, TypeError, RecursionError):
+        return b"null"
+
+
+def _each(some: Iterable[bytes]) -> Part:
     records, texts, unreadable = [], [], 0
-    for one in some:
+    for text in some:
         try:
-            text = _encoded(_mended(one, Record))
-            records += _records(b"[%b]" % text)
-            texts.append(text)
-        except (ValueError, TypeError, RecursionError):
+            record, read = _decoded(text, _record)
+        except (ValueError, RecursionError):
             unreadable += 1
+        else:
+            records.append(record)
+            texts.append(read)
     return Part(records, b"[%b]" % b",".join(texts), unreadable)
+
+
+def _decoded(text: bytes, decoder: msgspec.json.Decoder[Any]) -> tuple[Any, bytes]:
+    """Returns what a text says, also if it is no UTF-8 or has another form, and a text that says
+    it. Raises Broken if it is no JSON, else ValueError or RecursionError if it cannot be read."""
+    with suppress(ValueError):
+        return decoder.decode(text), text
+    try:
+        value = _lenient.decode(text.decode(errors="replace"))
+    except json.JSONDecodeError:
+        raise Broken("A record is not valid JSON.") from None
+    text = _encoded(_mended(value, _only(decoder.type)))
+    return decoder.decode(text), text
+
+
+def _number(text: str) -> float | None:
+    """Returns a number, which can have any number of digits; None if it is too large."""
+    if len(text) < 20 and text.lstrip("-").isdecimal():
+        return int(text)
+    return number if isfinite(number := float(text)) else None
+
+
+_lenient = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=lambda name: None
+)
 
 
 def _encoded(value: Any) -> bytes:
@@ -264,7 +309,7 @@ def _mended(value: Any, kind: Any) -> Any:
     if kind is str:
         return value if isinstance(value, str) else _encoded(value).decode()
     if kind is float:
-        return value if isinstance(value, int | float) and abs(value) < 2**63 else None
+        return value if type(value) in {int, float} else None
     if kind == list[Resource]:
         every = value if isinstance(value, list) else []
         return [_mended(one, Resource) for one in every if isinstance(one, dict)]
@@ -283,4 +328,4 @@ def _kinds(struct: type[Struct]) -> dict[str, Any]:
 
 def _only(kind: Any) -> Any:
     """Returns what a field can have beside None."""
-    return kind if kind is Raw else get_args(kind)[0]
+    return kind if kind in {Raw, Record} else get_args(kind)[0]

@@ -236,6 +236,25 @@ def test_a_record_cannot_forge_another_inside_itself() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(b"[" * 5000 + b"]" * 5000, 0), (b"1" * 5000, 1), (b"1e999", 1)],
+    ids=["deep", "digits", "large"],
+)
+def test_what_a_caller_sends_spoils_no_other_record(value: bytes, read: int) -> None:
+    one = record("DeleteObject", parameters={"x": "..."}, additionalEventData=[])
+    text = gzip.decompress(packed([record(), one, record()])).replace(b'"..."', value)
+    counted = count_file(reader(gzip.compress(text)), BUCKETS, now=seconds(NOW))
+    assert (sums(counted).get("delete", 0), counted.unreadable) == (read, 1 - read)
+    assert sums(counted)["read"] == 2
+
+
+@pytest.mark.parametrize("size", [True, "7", 10**400])
+def test_a_size_that_is_none_counts_no_bytes(size: Any) -> None:
+    [tally] = count(record(additionalEventData={"bytesTransferredOut": size})).tallies
+    assert (tally.times, tally.bytes) == (1, 0)
+
+
 def test_half_a_character_and_nul_spoil_nothing() -> None:
     counted = count(record(userAgent="\ud800\0"), record())
     assert sums(counted) == {"read": 2}
