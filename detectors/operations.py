@@ -181,7 +181,7 @@ def bucket_of(record: Record) -> tuple[str, str | None]:
     for one in log_files.resources(record.resources):
         start, _, name = (one.arn or "").partition(":s3:::")
         if name and "/" not in name and start.startswith("arn:aws"):
-            return name, one.account_id
+            return name, one.account_id and cut(one.account_id, 16)
     return "", None
 
 

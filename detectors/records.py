@@ -42,6 +42,8 @@ from detectors.operations import (
 )
 
 _REMEMBERED = 10_000
+_LONG = 4096  # characters of what is not remembered
+_EVENTS_MAX = 2**20  # a file of CloudTrail has no more
 _SIZE_MAX = 10**13  # bytes of one record
 _NO_PARAMETERS, _NO_TRANSFER = Parameters(), Transfer()
 
@@ -166,7 +168,7 @@ class _Known:
     bucket: str
     principal: str
     source: str
-    identity: Identity
+    said: tuple[str, ...]  # of the caller
     operation: str
     owner: str | None
     is_read: bool = False
@@ -194,6 +196,8 @@ class _Sums:
         """Counts some records. This is the hot path: most records are like one before."""
         self._unreadable += part.unreadable
         others, watched, seen = self._others, self._watched, self._seen
+        if len(seen) > _EVENTS_MAX:
+            seen.clear()
         known_of, second_of = self._known.get, self._times.get
         changes = list[tuple[int, Change]]()
         for number, one in enumerate(part.records):
@@ -241,7 +245,13 @@ class _Sums:
                 found.bytes += size if size < _SIZE_MAX else _SIZE_MAX
         if at > found.newest:
             found.newest = at
-            found.said = (known.identity, one.address, one.user_agent, one.aws_region, known.owner)
+            found.said = (
+                known.said,
+                one.address and one.address[:SOURCE_MAX_LENGTH],
+                one.user_agent and one.user_agent[:256],
+                one.aws_region and one.aws_region[:32],
+                known.owner,
+            )
         if found.wanted and parameters.key:
             found.wanted -= 1
             found.keys.append(cut(parameters.key, KEY_MAX_LENGTH))
@@ -268,7 +278,7 @@ class _Sums:
         bucket = parameters.bucket_name or ""
         named, owner = operations.bucket_of(one)
         if bucket not in self._buckets:
-            if bucket == named:  # else it is an access point
+            if bucket and bucket == named:  # else it is an access point
                 _remember(self._others, bucket, True)
             bucket = named
         if not (name in COUNTED or (bucket in self._watched and parameters.key)):
@@ -286,7 +296,7 @@ class _Sums:
         identity = log_files.identity(one.user_identity)
         principal = operations.principal_of(identity, one.address)
         source = operations.source_of(principal, one.address, one.vpc_endpoint_id)
-        caller = (principal, source, identity)
+        caller = (principal, source, _said(identity))
         if name in COPIES:
             copied, key = operations.copied_from(one)
             if copied in self._buckets:
@@ -353,6 +363,8 @@ class _Sums:
 
 
 def _remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(str(key)) > _LONG:
+        return
     if len(memory) >= _REMEMBERED:
         memory.clear()
     memory[key] = value
@@ -362,18 +374,18 @@ def _most(times: Counter[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return sorted(times, key=lambda one: (-times[one], *one))[:ACTORS_MAX]
 
 
-def _facts(actor: tuple[str, str, str], newest: _Sum) -> Facts:
-    identity, address, user_agent, region, owner = newest.said
-    return Facts(
-        *actor,
-        principal_type=cut(identity.type, 32),
-        principal_id=cut(identity.principal_id, 128),
-        name=cut(operations.issuer_of(identity).user_name or identity.user_name, 128),
-        account_id=cut(identity.account_id, 16),
-        access_key=cut(identity.access_key_id, 128),
-        address=cut(address, SOURCE_MAX_LENGTH),
-        user_agent=cut(user_agent, 256),
-        region=cut(region, 32),
-        bucket_account=owner or "",
-        seen_at=newest.newest,
+def _said(identity: Identity) -> tuple[str, ...]:
+    """Returns what Facts tell of a caller."""
+    return (
+        cut(identity.type, 32),
+        cut(identity.principal_id, 128),
+        cut(operations.issuer_of(identity).user_name or identity.user_name, 128),
+        cut(identity.account_id, 16),
+        cut(identity.access_key_id, 128),
     )
+
+
+def _facts(actor: tuple[str, str, str], newest: _Sum) -> Facts:
+    caller, address, user_agent, region, owner = newest.said
+    said = (cut(address, SOURCE_MAX_LENGTH), cut(user_agent, 256), cut(region, 32), owner or "")
+    return Facts._make((*actor, *caller, *said, newest.newest))

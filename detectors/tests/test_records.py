@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime
@@ -168,6 +169,35 @@ def test_a_zip_bomb_is_refused_after_the_limit(monkeypatch: pytest.MonkeyPatch) 
     assert len(bomb) < 40_000
     with pytest.raises(Broken, match="larger"):
         count_file(reader(bomb), BUCKETS, now=seconds(NOW))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda n, text: {"userAgent": text},
+        lambda n, text: {"by": user(f"user{n}") | {"userName": text}},
+        lambda n, text: {"eventTime": f"{n}{text}"},
+        lambda n, text: {"vpcEndpointId": f"{n}{text}"},
+    ],
+    ids=["user agent", "identity", "time", "endpoint"],
+)
+def test_long_texts_of_a_file_are_not_kept(said: Any) -> None:
+    text = "x" * 900_000
+    content = packed(
+        record(**{"at": seconds(NOW) - 10 * number} | said(number, text)) for number in range(30)
+    )
+    tracemalloc.start()
+    try:
+        count_file(reader(content), BUCKETS, now=seconds(NOW))
+        assert tracemalloc.get_traced_memory()[1] < 15_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_empty_name_of_a_bucket_hides_no_other_record() -> None:
+    nothing, empty = ({"bucketName": name} for name in (None, ""))
+    counted = count(record(parameters=nothing, resources=None), record(parameters=empty))
+    assert sums(counted) == {"read": 1}
 
 
 def test_the_sums_of_a_file_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
