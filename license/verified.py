@@ -35,7 +35,7 @@ class Verified:
         """Return a revocation list. Raises RevocationsError, as token.read_revocations does."""
         return self._once(token.read_revocations, text, keyring)
 
-    @sensitive_variables("text")
+    @sensitive_variables()
     def _once(self, read: Callable[[str, Keyring], _T], text: str, keyring: Keyring) -> _T:
         if keyring is not self._keyring:
             self._keyring, self._found = keyring, {}

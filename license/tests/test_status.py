@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.views.debug import ExceptionReporter
 from pytest_django.fixtures import Settings
 
 from conftest import install
-from license import status
+from license import status, token
 from license.models import License
 from license.status import Kind, LicenseStatus
 from license.tests import keys
@@ -224,3 +225,18 @@ def test_how_much_of_the_term_has_passed() -> None:
     install(make_license(not_before=NOW, days=10))
     passed = [at(NOW + days * DAY).percent_used for days in (0, 5, 10, 99)]
     assert passed == [0, 50, 100, 100]
+
+
+def test_a_report_of_a_bug_does_not_contain_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(make_license())
+
+    def broken(*args: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(token, "_license_claims", broken)
+    with pytest.raises(RuntimeError) as raised:
+        at(NOW)
+    report = ExceptionReporter(None, raised.type, raised.value, raised.tb).get_traceback_html()
+    assert "_once" in report
+    for part in License.objects.get().key.split("."):
+        assert part not in report
