@@ -186,10 +186,23 @@ def test_long_texts_of_a_file_are_not_kept(said: Any) -> None:
     content = packed(
         record(**{"at": seconds(NOW) - 10 * number} | said(number, text)) for number in range(30)
     )
+    assert peak(content) < 15_000_000
+
+
+def test_only_so_many_event_ids_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_EVENTS_MAX", 100)
+    said = b'"eventSource":"s3.amazonaws.com","eventName":"GetObject","eventID":"%d"'
+    one = b'{"eventVersion":"1",' + said + b"}"
+    every = b",".join(one % number for number in range(30_000))
+    assert peak(gzip.compress(b'{"Records":[' + every + b"]}")) < 1_500_000
+
+
+def peak(content: bytes) -> int:
+    """Returns how many bytes of memory are needed to count a file."""
     tracemalloc.start()
     try:
         count_file(reader(content), BUCKETS, now=seconds(NOW))
-        assert tracemalloc.get_traced_memory()[1] < 15_000_000
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
