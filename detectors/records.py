@@ -168,9 +168,8 @@ class _Known:
     bucket: str
     principal: str
     source: str
-    said: tuple[str, ...]  # of the caller
     operation: str
-    owner: str | None
+    said: tuple[str, ...]  # see _said
     is_read: bool = False
     sums: dict[int, _Sum] = field(default_factory=dict)  # by slot
 
@@ -247,10 +246,8 @@ class _Sums:
             found.newest = at
             found.said = (
                 known.said,
-                one.address and one.address[:SOURCE_MAX_LENGTH],
                 one.user_agent and one.user_agent[:256],
                 one.aws_region and one.aws_region[:32],
-                known.owner,
             )
         if found.wanted and parameters.key:
             found.wanted -= 1
@@ -296,17 +293,18 @@ class _Sums:
         identity = log_files.identity(one.user_identity)
         principal = operations.principal_of(identity, one.address)
         source = operations.source_of(principal, one.address, one.vpc_endpoint_id)
-        caller = (principal, source, _said(identity))
+        said = _said(identity, one.address)
         if name in COPIES:
             copied, key = operations.copied_from(one)
             if copied in self._buckets:
                 read = operations.of_copied(one, copied, key, self._canaries)
                 unsized = structs.replace(one, additional_event_data=None)
-                self._sum(_Known(copied, *caller, read.value, None), at, unsized, parameters)
+                known = _Known(copied, principal, source, read.value, (*said, ""))
+                self._sum(known, at, unsized, parameters)
         done = operations.of(one, name, bucket, owner, self._canaries) if is_ours else None
         if not done:
             return None
-        known = _Known(bucket, *caller, done.value, owner, name in READS)
+        known = _Known(bucket, principal, source, done.value, (*said, owner or ""), name in READS)
         self._sum(known, at, one, parameters)
         if done == Operation.CHANGE:
             return Change(bucket, principal, source, at, name, owner or "", "")
@@ -374,18 +372,20 @@ def _most(times: Counter[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return sorted(times, key=lambda one: (-times[one], *one))[:ACTORS_MAX]
 
 
-def _said(identity: Identity) -> tuple[str, ...]:
-    """Returns what Facts tell of a caller."""
+def _said(identity: Identity, address: str | None) -> tuple[str, ...]:
+    """Returns what Facts tell of a caller, from the type to the address."""
     return (
         cut(identity.type, 32),
         cut(identity.principal_id, 128),
         cut(operations.issuer_of(identity).user_name or identity.user_name, 128),
         cut(identity.account_id, 16),
         cut(identity.access_key_id, 128),
+        cut(address, SOURCE_MAX_LENGTH),
     )
 
 
 def _facts(actor: tuple[str, str, str], newest: _Sum) -> Facts:
-    caller, address, user_agent, region, owner = newest.said
-    said = (cut(address, SOURCE_MAX_LENGTH), cut(user_agent, 256), cut(region, 32), owner or "")
-    return Facts._make((*actor, *caller, *said, newest.newest))
+    (*caller, owner), user_agent, region = newest.said
+    return Facts._make(
+        (*actor, *caller, cut(user_agent, 256), cut(region, 32), owner, newest.newest)
+    )
