@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-MOST = 10_000
+MOST = 5_000
 
 
 def count(rows: QuerySet[Any]) -> int:
