@@ -15,39 +15,16 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client, override_settings
 from django.utils import timezone
-from pytest_django import DjangoDbBlocker
 
 from accounts.tests.browser import PASSWORD
 from license import clock, refused_writes
 from license.models import License
 from license.tests import keys
-from tests import migrated, tls
-from tests.tampering import flushes_past_triggers
+from tests import tls
+from tests.migrated import django_db_setup  # noqa: F401  (a fixture)
 
 if TYPE_CHECKING:
     from tests.aws import Cloud
-
-
-@pytest.fixture(scope="session")
-def migrated_database(django_db_blocker: DjangoDbBlocker, shared_folder: Path) -> str:
-    """The database that one pytest worker has migrated for all."""
-    with django_db_blocker.unblock():
-        return migrated.template(shared_folder)
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(
-    django_test_environment: None, django_db_blocker: DjangoDbBlocker, migrated_database: str
-) -> None:
-    """Replace that of pytest-django, with which each worker would run all migrations."""
-    with django_db_blocker.unblock():
-        migrated.use_a_copy(migrated_database)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _flushes_past_triggers() -> Iterator[None]:
-    with flushes_past_triggers():
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,4 +1,7 @@
-"""Migrates a test database once for all pytest workers of a run, which then use copies of it."""
+"""Migrates a test database once for all pytest workers of a run, which then use copies of it.
+
+A conftest.py imports `django_db_setup`: in a plugin, it would not replace pytest-django's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, migrated_database: str
+) -> None:
+    """Replace that of pytest-django, with which each worker would run all migrations."""
+    with django_db_blocker.unblock():
+        use_a_copy(migrated_database)
 
 
 def template(shared: Path) -> str:

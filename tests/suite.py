@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from pytest_django import DjangoDbBlocker
 
 # By default, each run tries the same examples; --hypothesis-profile=explore tries new ones.
 settings.register_profile("gate", derandomize=True, deadline=None)
@@ -60,3 +62,21 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that all pytest workers of this run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def migrated_database(django_db_blocker: DjangoDbBlocker, shared_folder: Path) -> str:
+    """The database that one pytest worker has migrated for all."""
+    from tests import migrated  # imports Django, for which it is too early above
+
+    with django_db_blocker.unblock():
+        return migrated.template(shared_folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flushes_past_triggers() -> Iterator[None]:
+    """Let tests with committed transactions empty the append-only tables."""
+    from tests.tampering import flushes_past_triggers
+
+    with flushes_past_triggers():
+        yield

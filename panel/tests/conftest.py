@@ -18,7 +18,6 @@ from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.test import Client, override_settings
 from django.utils import timezone
-from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from time_machine import Traveller, travel
 
@@ -32,36 +31,13 @@ from panel.tests import server as servers
 from panel.tests.fake_stripe import StripeApi
 from panel.tests.server import PanelDatabases
 from panel.tests.sts import Sts
-from tests import migrated
+from tests.migrated import django_db_setup  # noqa: F401  (a fixture)
 from tests.server import Databases, Server
-from tests.tampering import flushes_past_triggers
 
 # Not keys.ACCOUNT, which is an example of AWS's documentation: the panel refuses those.
 ACCOUNT = "210987654321"
 OTHER_ACCOUNT = "321098765432"
 BILLING = Billing(street="Main St 1", postal_code="10115", city="Berlin", country="DE")
-
-
-@pytest.fixture(scope="session")
-def migrated_database(django_db_blocker: DjangoDbBlocker, shared_folder: Path) -> str:
-    """The database that one pytest worker has migrated for all."""
-    with django_db_blocker.unblock():
-        return migrated.template(shared_folder)
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(
-    django_test_environment: None, django_db_blocker: DjangoDbBlocker, migrated_database: str
-) -> None:
-    """Replace that of pytest-django, with which each worker would run all migrations."""
-    with django_db_blocker.unblock():
-        migrated.use_a_copy(migrated_database)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _flushes_past_triggers() -> Iterator[None]:
-    with flushes_past_triggers():
-        yield
 
 
 @pytest.fixture(scope="session")
