@@ -21,6 +21,8 @@ from threatreaction import urls
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
+pytestmark = pytest.mark.one_database  # pages and answers over HTTP
+
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PROGRAM = {"accept": "*/*"}
 SECRET = "what nobody outside may read"

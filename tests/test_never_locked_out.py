@@ -20,6 +20,8 @@ from tests.person import sign_in
 from tests.server import Server
 from tests.threats import put, setting
 
+pytestmark = pytest.mark.one_database  # pages
+
 DAY = timedelta(days=1)
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 
-pytestmark = pytest.mark.usefixtures("valid_license")
+pytestmark = [pytest.mark.usefixtures("valid_license"), pytest.mark.one_database]  # pages
 
 NEW = "an entirely different sentence"
 

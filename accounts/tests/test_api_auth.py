@@ -13,7 +13,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-pytestmark = pytest.mark.usefixtures("valid_license", "groups")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license", "groups"),
+    pytest.mark.one_database,
+]  # answers of the API
 
 BODY: dict[str, Any] = {"policies": []}
 

@@ -23,6 +23,8 @@ from accounts.models import SecurityEvent
 from accounts.tests.browser import confirm_password
 from accounts.tests.test_oauth_token import bearer, obtain
 
+pytestmark = pytest.mark.one_database  # pages
+
 PIPELINE = {"name": "pipeline", "scopes": ["findings:read", "findings:write"]}
 
 

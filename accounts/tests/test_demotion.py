@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-pytestmark = pytest.mark.usefixtures("expired_license")
+pytestmark = [pytest.mark.usefixtures("expired_license"), pytest.mark.one_database]  # forms
 
 
 @pytest.fixture

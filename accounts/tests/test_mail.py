@@ -16,7 +16,7 @@ from accounts.tests.browser import sent_mail
 
 RESET = "/accounts/password/reset/"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # texts and pages
 
 
 def started_with(**variables: str) -> str:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from license.models import License
 
-pytestmark = pytest.mark.usefixtures("groups")
+pytestmark = [pytest.mark.usefixtures("groups"), pytest.mark.one_database]  # exchanges over HTTP
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -16,6 +16,8 @@ from pytest_django.fixtures import Settings
 from accounts.tests.browser import confirm_password
 from accounts.tests.test_second_factor import enrol
 
+pytestmark = pytest.mark.one_database  # texts
+
 # Names, which keep their capitals.
 NAMES = re.compile(r"\b(Threat Reaction|API|AWS|GuardDuty|Swamp ID)\b")
 TEXTS = re.compile(r"<(title|h1|h2|h3|label|button|legend|th|dt|summary)\b[^>]*>(.*?)</\1>", re.S)

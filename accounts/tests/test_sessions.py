@@ -19,7 +19,10 @@ from accounts.sessions import ACTIVE
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 from accounts.tests.test_second_factor import enrol
 
-pytestmark = pytest.mark.usefixtures("valid_license")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,
+]  # pages and redirects
 
 MINUTE = 60
 NEW = "three-small-green-frogs"

@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.tests.browser import is_signed_in, sign_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # pages and redirects
 
 
 @pytest.mark.parametrize("login", ["vera", "vera@example.com", "VERA@example.com"])

@@ -18,7 +18,10 @@ from license import routes
 from license.tests import keys
 from license.tests.test_routes import concrete
 
-pytestmark = pytest.mark.usefixtures("valid_license", "groups")
+pytestmark = [
+    pytest.mark.usefixtures("valid_license", "groups"),
+    pytest.mark.one_database,
+]  # answers over HTTP
 
 HTML = {"accept": "text/html"}
 LIMIT = 60

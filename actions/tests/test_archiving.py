@@ -80,6 +80,7 @@ STEPS: dict[str, tuple[object, str]] = {
 }
 
 
+@pytest.mark.one_database  # it takes long; stops and races below run on both
 @pytest.mark.django_db
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("meanwhile", ["nothing", "an update", "a triage"])

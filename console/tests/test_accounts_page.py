@@ -12,6 +12,8 @@ from findings.tests.findings import finding
 from findings.tests.test_events_page import arrive
 from license.models import License
 
+pytestmark = pytest.mark.one_database  # pages
+
 ACCOUNT = "123456789012"
 
 

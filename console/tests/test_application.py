@@ -32,7 +32,7 @@ from license.models import License
 from tests import documented
 from tests.server import ROOT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # pages
 
 PLANTED = "correct-horse-battery-staple"
 STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/portal/1f-2e"

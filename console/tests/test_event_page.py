@@ -20,6 +20,8 @@ from findings.tests.parsed import SAMPLES, load
 from findings.tests.test_events_page import arrive, seen
 from findings.tests.test_ocsf import SSH, ocsf
 
+pytestmark = pytest.mark.one_database  # pages
+
 
 def page(client: Client, pk: int | None = None, query: str = "") -> str:
     answer = client.get(f"/events/{pk or Finding.objects.latest('pk').pk}{query}")

@@ -18,6 +18,8 @@ from conftest import install
 from console import onboarding
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # pages
+
 LICENSE = "Install a license"
 FACTOR = "Set up your second factor"
 PEOPLE = "Add a second person"

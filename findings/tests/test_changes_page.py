@@ -19,6 +19,8 @@ from findings import policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.policy import Setting
 
+pytestmark = pytest.mark.one_database  # pages
+
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 PORTSCAN = "Recon:EC2/Portscan"
 

@@ -11,6 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 from findings import catalogue, policy
 from findings.models import Target, ThreatPolicy
 
+pytestmark = pytest.mark.one_database  # pages
+
 BRUTE_FORCE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
 

@@ -15,7 +15,7 @@ from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # answers over HTTP
 
 JSON = "application/json"
 

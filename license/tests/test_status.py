@@ -182,6 +182,7 @@ EDITS = [
 ]
 
 
+@pytest.mark.one_database  # the token decides, not the columns
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("days", [1, 30])
 def test_editing_the_copied_columns_changes_no_decision(edit: str, days: int) -> None:

@@ -25,6 +25,8 @@ from panel.models import AccountProof, Act, Customer, IssuedLicense
 from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT
 from panel.tests.sts import Sts
 
+pytestmark = pytest.mark.one_database  # calls to STS
+
 TRIAL = "/panel/request-license?plan=trial"
 
 

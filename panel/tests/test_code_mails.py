@@ -29,6 +29,7 @@ def stranger_asks(email: str) -> None:
     ask_for_code(Client(), email)
 
 
+@pytest.mark.one_database  # many requests; those below run on both databases
 @pytest.mark.usefixtures("_anywhere")
 @pytest.mark.parametrize("email", [ALICE, NOBODY])
 @pytest.mark.parametrize("path", ["/panel/accounts/login/code/", SIGN_UP])

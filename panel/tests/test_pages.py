@@ -26,6 +26,8 @@ from panel.tests.conftest import (
 )
 from tests.error_summary import assert_first_and_once
 
+pytestmark = pytest.mark.one_database  # pages
+
 REQUEST = "/panel/request-license"
 TRIAL, PAID = f"{REQUEST}?plan=trial", f"{REQUEST}?plan=paid"
 ASKED = {"account_id": ACCOUNT, "name": "Example Corp", "months": "12"} | asdict(BILLING)

@@ -27,7 +27,7 @@ from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial
 
 PEM, JWKS, LIST = "/panel/public-key.pem", "/.well-known/jwks.json", "/panel/revocations.jwt"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # answers over HTTP
 every_page = pytest.mark.parametrize("path", [PEM, JWKS, LIST])
 
 

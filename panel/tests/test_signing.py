@@ -38,6 +38,8 @@ from panel.models import Act, Customer, IssuedLicense
 from panel.signing import KmsKey, SigningError
 from panel.tests.conftest import ACCOUNT, start_trial
 
+pytestmark = pytest.mark.one_database  # calls to KMS
+
 
 @contextmanager
 def aws_kms() -> Iterator[str]:
