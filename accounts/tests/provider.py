@@ -25,7 +25,11 @@ class Provider(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.claims: dict[str, Any] = {}
+        self.start_over({})
+
+    def start_over(self, claims: dict[str, Any]) -> None:
+        """Forgets what earlier tests did."""
+        self.claims = claims
         self.grants: dict[str, dict[str, str]] = {}
         self.answer_tokens_with = 200
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.one_database  # exchanges with a provider
 LOGIN = "/accounts/oidc/sso/login/"
 
 
+@cache
 def configured(**variables: str) -> dict[str, object]:
     """Returns SOCIALACCOUNT_PROVIDERS of a portal with these variables."""
     script = (
@@ -41,17 +43,23 @@ def configured(**variables: str) -> dict[str, object]:
     return answer
 
 
-@pytest.fixture
-def idp(settings: Settings) -> Iterator[Provider]:
+@pytest.fixture(scope="module")
+def _running() -> Iterator[Provider]:
     with provider.running() as running:
-        settings.SOCIALACCOUNT_PROVIDERS = configured(
-            OIDC_SERVER_URL=running.url,
-            OIDC_CLIENT_ID="portal",
-            OIDC_CLIENT_SECRET="hush",
-            OIDC_NAME="Example Corp",
-        )
-        running.claims = {"sub": "u-1", "email": "nora@example.com", "preferred_username": "nora"}
         yield running
+
+
+@pytest.fixture
+def idp(settings: Settings, _running: Provider) -> Provider:
+    settings.SOCIALACCOUNT_PROVIDERS = configured(
+        OIDC_SERVER_URL=_running.url,
+        OIDC_CLIENT_ID="portal",
+        OIDC_CLIENT_SECRET="hush",
+        OIDC_NAME="Example Corp",
+    )
+    claims = {"sub": "u-1", "email": "nora@example.com", "preferred_username": "nora"}
+    _running.start_over(claims)
+    return _running
 
 
 def leave(client: Client, url: str = LOGIN) -> str:
