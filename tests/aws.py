@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -19,11 +20,13 @@ import boto3
 import botocore.loaders
 import botocore.session
 import requests
-import urllib3
 from botocore.client import ClientCreator
+from moto import backends
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.server import ThreadedMotoServer
+from werkzeug.test import Client
 
 from actions import members
 from tests.beyond_moto import BeyondMoto, Request, operation_of
@@ -42,6 +45,10 @@ def _shared_methods(creator: Any, model: Any) -> dict[str, Any]:
 
 
 ClientCreator._create_methods = _shared_methods
+# moto lists its folder for each request, and makes a thousand images for each account and region.
+_modules = list(backends.list_of_moto_modules())
+backends.list_of_moto_modules = lambda: _modules
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 REGION = "eu-central-1"
 CREDENTIALS = {
@@ -229,7 +236,8 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
 
 
 def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
-    connections = urllib3.PoolManager(maxsize=64)  # for threads
+    # The application of moto's server, without HTTP: the proxy speaks it already.
+    moto = Client(DomainDispatcherApplication(create_backend_app), use_cookies=False)
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -264,18 +272,15 @@ def _proxy(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
                 return refused[0], *_error(self, asked, refused[1]), {}
             if known := cloud.more.answer(asked):
                 return known[0], "application/json", json.dumps(known[1]).encode(), {}
-            answer = connections.request(
-                self.command,
-                cloud.moto_url + self.path,
-                body=asked.body,
-                headers={name: value for name, value in self.headers.items() if name != "Host"},
-                redirect=False,
-                retries=False,
-                timeout=60,
+            answer = moto.open(
+                self.path,
+                method=self.command,
+                data=asked.body,
+                headers=[(name, value) for name, value in self.headers.items() if name != "Host"],
+                base_url=cloud.moto_url,
             )
             headers = {name: value for name, value in answer.headers.items() if name == "ETag"}
-            kind = answer.headers.get("Content-Type", "")
-            return answer.status, kind, answer.data, headers
+            return answer.status_code, answer.headers["Content-Type"], answer.data, headers
 
         def _send(self, status: int, kind: str, body: bytes, **headers: str) -> None:
             self.send_response(status)
