@@ -6,6 +6,7 @@ A conftest.py imports `django_db_setup`: in a plugin, it would not replace pytes
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 from pathlib import Path
 
@@ -52,8 +53,10 @@ def _migrate(shared: Path) -> str:
         patch.setitem(connection.settings_dict, "NAME", connection.settings_dict["NAME"])
         if connection.vendor == "sqlite":
             patch.setitem(connection.settings_dict["TEST"], "NAME", str(shared / "test.sqlite3"))
+        gc.disable()  # it would search the models of the migrations again and again
         name: str = connection.creation.create_test_db(
             verbosity=0, autoclobber=True, serialize=False
         )
+        gc.enable()
         connection.close()  # PostgreSQL copies only a database without connections
     return name
