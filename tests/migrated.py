@@ -9,10 +9,13 @@ import fcntl
 import gc
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import DjangoDbBlocker
+
+_rows: dict[str, list[tuple[Any, ...]]] = {}  # of the migrated database, by table
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +48,20 @@ def use_a_copy(template: str) -> None:
     connection.settings_dict["NAME"] = template
     creation.clone_test_db(worker, verbosity=0)
     connection.settings_dict["NAME"] = creation.get_test_db_clone_settings(worker)["NAME"]
+    with connection.cursor() as cursor:
+        for table in connection.introspection.django_table_names(only_existing=True):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608
+            if rows := cursor.fetchall():
+                _rows[table] = rows
+
+
+def put_rows_back(*options: object) -> None:
+    """Let an emptied database have the rows of the migrated one: permissions and groups."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table, rows in _rows.items():
+            values = ", ".join(["%s"] * len(rows[0]))
+            name = connection.ops.quote_name(table)
+            cursor.executemany(f"INSERT INTO {name} VALUES ({values})", rows)  # noqa: S608
 
 
 def _migrate(shared: Path) -> str:

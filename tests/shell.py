@@ -65,6 +65,7 @@ def _serve(channel: socket.socket) -> None:
     django.setup()
     import_module(settings.ROOT_URLCONF)
     gc.freeze()  # as tests.freeze
+    gc.disable()  # commands end soon
     forks = get_context("fork")
     while True:
         message, files, _, _ = socket.recv_fds(channel, _LONGEST, 3)
