@@ -114,7 +114,7 @@ NO_CANARIES = Canaries()
 What = tuple[Any, ...]
 
 
-def what(record: Record, name: str, parameters: Parameters) -> What:
+def what(record: Record, name: str | None, parameters: Parameters) -> What:
     """Returns all that the operation follows from, but for the bucket, its owner and canaries."""
     response = record.response_elements
     return (
@@ -123,7 +123,7 @@ def what(record: Record, name: str, parameters: Parameters) -> What:
         parameters.version_id is not None,
         parameters.customer_algorithm is not None,
         (response and response.kms_key) or parameters.kms_key,
-        _written(parameters.key or "") if name in _BEGUN else None,
+        _sign(parameters.key) if parameters.key and name in _BEGUN else None,
     )
 
 
@@ -132,7 +132,8 @@ def of(
 ) -> Operation | None:
     """Returns what was done to a bucket of the account `owner`, or None if it does not count."""
     parameters = record.request_parameters or Parameters()
-    _, is_error, is_version, is_sse_c, kms_key, written = what(record, name, parameters)
+    _, is_error, is_version, is_sse_c, kms_key, sign = what(record, name, parameters)
+    written = (sign or Operation.WRITE) if name in _BEGUN else None
     is_canary = parameters.key is not None and canaries.have(bucket, parameters.key)
     if is_canary and (is_error or not written):
         return Operation.CANARY
@@ -154,11 +155,12 @@ def of(
     return Operation.CANARY if is_canary and written == Operation.WRITE else written
 
 
-def _written(key: str) -> Operation:
+def _sign(key: str) -> Operation | None:
+    """Returns what the name of a written object is a sign of."""
     path, dot, extension = key[-128:].lower().rpartition(".")
-    if extension in _NOTES and _NOTE.search(path.rpartition("/")[2]):
-        return Operation.WRITE_NOTE
-    return Operation.WRITE_LOCKED if dot and extension in _LOCKED else Operation.WRITE
+    if extension in _NOTES:
+        return Operation.WRITE_NOTE if _NOTE.search(path, path.rfind("/") + 1) else None
+    return Operation.WRITE_LOCKED if dot and extension in _LOCKED else None
 
 
 def of_copied(record: Record, bucket: str, key: str, canaries: Canaries) -> Operation:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from msgspec import structs
-
 from detectors import log_files, operations
 from detectors.bounds import (
     ACCOUNT,
@@ -29,23 +27,14 @@ from detectors.bounds import (
     SOURCE_MAX_LENGTH,
     SUMS_MAX,
 )
-from detectors.log_files import Broken, Identity, Parameters, Part, Record, Transfer
-from detectors.operations import (
-    COPIES,
-    COUNTED,
-    NO_CANARIES,
-    PLAIN,
-    READS,
-    Canaries,
-    Operation,
-    cut,
-)
+from detectors.log_files import Broken, Identity, Parameters, Part, Record
+from detectors.operations import COPIES, COUNTED, NO_CANARIES, PLAIN, Canaries, Operation, cut
 
 _REMEMBERED = 10_000
 _LONG = 4096  # characters of what is not remembered
 _EVENTS_MAX = 2**20  # a file of CloudTrail has no more
-_SIZE_MAX = 10**13  # bytes of one record
-_NO_PARAMETERS, _NO_TRANSFER = Parameters(), Transfer()
+_SIZE_MAX = 1e13  # bytes of one record
+_NO_PARAMETERS = Parameters()
 
 
 class Tally(NamedTuple):
@@ -153,12 +142,27 @@ def _count(
 
 @dataclass(slots=True)
 class _Sum:
+    keys: set[str]  # examples; the sums of other slots and sources have the same set
     times: int = 0
-    bytes: float = 0
+    bytes: float = 0.0
     newest: int = -1
     said: tuple[Any, ...] = ()  # by the newest record: see _facts
-    keys: list[str] = field(default_factory=list)
-    wanted: int = EXAMPLES  # more keys
+    wanted: int = EXAMPLES  # more keys to look at
+
+    def tell(self, known: _Known, at: int, one: Record, key: str | None) -> None:
+        """Keeps what the newest record says, and some keys."""
+        if at > self.newest:
+            self.newest = at
+            self.said = (
+                known.said,
+                one.user_agent and one.user_agent[:256],
+                one.aws_region and one.aws_region[:32],
+            )
+        if len(self.keys) >= EXAMPLES:
+            self.wanted = 0
+        elif self.wanted and key:
+            self.wanted -= 1
+            self.keys.add(cut(key, KEY_MAX_LENGTH))
 
 
 @dataclass(slots=True)
@@ -182,10 +186,11 @@ class _Sums:
         self._others: dict[str | None, bool] = {}  # buckets that are not registered
         self._oldest, self._newest = now - LATE, now + EARLY
         self._canaries, self._watched = canaries, canaries.watched
-        self._known: dict[tuple[Any, ...], _Known] = {}
-        self._times: dict[str | None, int] = {}  # in seconds
+        self._known: dict[int, _Known] = {}  # by the hash of what is the same
+        self._moments: dict[str | None, tuple[int, int]] = {}  # the second and its slot
         self._seen = set[int]()  # the hashes of event IDs, which are smaller
         self._sums: dict[tuple[str, str, str, str, int], _Sum] = {}
+        self._examples = defaultdict[tuple[str, str, str], set[str]](set)
         self._rows = Counter[bool]()  # of strangers, and of others
         self._changes: list[Change] = []
         self._read = self._unreadable = 0
@@ -197,10 +202,11 @@ class _Sums:
         others, watched, seen = self._others, self._watched, self._seen
         if len(seen) > _EVENTS_MAX:
             seen.clear()
-        known_of, second_of = self._known.get, self._times.get
-        changes = list[tuple[int, Change]]()
-        for number, one in enumerate(part.records):
-            name = one.event_name or ""
+        known_of, moment_of = self._known.get, self._moments.get
+        changes = dict[int, Change]()  # by the ID of the record
+        read = 0
+        for one in part.records:
+            name = one.event_name
             if one.event_source != "s3.amazonaws.com" or not (name in COUNTED or watched):
                 continue
             parameters = one.request_parameters or _NO_PARAMETERS
@@ -212,66 +218,60 @@ class _Sums:
                 if event in seen:
                     continue
                 seen.add(event)
+            is_plain = name in PLAIN and one.error_code is None
             like = (
                 bucket,
-                (PLAIN.get(name) if one.error_code is None else None)
-                or operations.what(one, name, parameters),
-                bytes(one.user_identity),
+                name if is_plain else operations.what(one, name, parameters),
+                b"" + one.user_identity,  # faster than bytes()
                 one.address,
                 one.vpc_endpoint_id,
                 one.recipient_account_id,
             )
-            known = known_of(like)
-            at = second_of(one.event_time) or self._second_of(one.event_time)
-            if known and self._oldest <= at <= self._newest:
-                self._read += 1
-                self._sum(known, at, one, parameters)
-            elif change := self._take(one, name, like, at):
-                changes.append((number, change))
+            known = known_of(hash(like))
+            at, slot = moment_of(one.event_time) or self._moment_of(one.event_time)
+            if known and slot:
+                read += 1
+            else:
+                known = self._take(one, hash(like), at, slot, changes)
+                if not known:
+                    continue
+            found = known.sums.get(slot) or self._sum_of(known, slot)
+            found.times += 1
+            if sizes := one.additional_event_data:
+                size = sizes.bytes_transferred_out if known.is_read else sizes.bytes_transferred_in
+                if size and size > 0.0:
+                    found.bytes += size if size < _SIZE_MAX else _SIZE_MAX
+            if found.wanted or at > found.newest:
+                found.tell(known, at, one, parameters.key)
+        self._read += read
         if changes:
-            said = part.parameters()
-            self._changes += [one._replace(parameters=said[n][:65536]) for n, one in changes]
-            self._changes.sort(key=lambda one: (-one.at, one.name))
-            del self._changes[CHANGES_MAX:]
-
-    def _sum(self, known: _Known, at: int, one: Record, parameters: Parameters) -> None:
-        slot = at - at % SLOT
-        found = known.sums.get(slot) or self._sum_of(known, slot)
-        found.times += 1
-        if sizes := one.additional_event_data:
-            size = sizes.bytes_transferred_out if known.is_read else sizes.bytes_transferred_in
-            if size and size > 0:
-                found.bytes += size if size < _SIZE_MAX else _SIZE_MAX
-        if at > found.newest:
-            found.newest = at
-            found.said = (
-                known.said,
-                one.user_agent and one.user_agent[:256],
-                one.aws_region and one.aws_region[:32],
-            )
-        if found.wanted and parameters.key:
-            found.wanted -= 1
-            found.keys.append(cut(parameters.key, KEY_MAX_LENGTH))
+            self._change(changes, part)
 
     def _sum_of(self, known: _Known, slot: int) -> _Sum:
         row = (known.bucket, known.principal, known.source, known.operation, slot)
-        if row not in self._sums:
+        found = self._sums.get(row)
+        if not found:
             is_of_stranger = is_stranger(known.principal)
             if self._rows[is_of_stranger] >= SUMS_MAX:
                 row = (known.bucket, OTHERS, "", known.operation, slot)
             self._rows[is_of_stranger] += 1
-        known.sums[slot] = found = self._sums.setdefault(row, _Sum())
+            keys = self._examples[row[0], row[1], row[3]]
+            found = self._sums.setdefault(row, _Sum(keys))
+        known.sums[slot] = found
         return found
 
-    def _second_of(self, time: str | None) -> int:
+    def _moment_of(self, time: str | None) -> tuple[int, int]:
+        """Returns the second, and its slot if records of that time count, else 0."""
         at = operations.second_of(time)
-        _remember(self._times, time, at)
-        return at
+        moment = at, at - at % SLOT if self._oldest <= at <= self._newest else 0
+        _remember(self._moments, time, moment)
+        return moment
 
-    def _take(self, one: Record, name: str, like: tuple[Any, ...], at: int) -> Change | None:
-        """Counts a record that is like none before. Returns the change of the settings of a bucket,
-        if it is one."""
-        parameters = one.request_parameters or _NO_PARAMETERS
+    def _take(
+        self, one: Record, like: int, at: int, slot: int, changes: dict[int, Change]
+    ) -> _Known | None:
+        """Returns what a record is that is like none before, if it counts."""
+        name, parameters = one.event_name or "", one.request_parameters or _NO_PARAMETERS
         bucket = parameters.bucket_name or ""
         named, owner = operations.bucket_of(one)
         if bucket not in self._buckets:
@@ -285,7 +285,7 @@ class _Sums:
             owner is None or one.recipient_account_id in (owner, None)
         )
         self._read += is_ours
-        if not self._oldest <= at <= self._newest:
+        if not slot:
             if is_ours:
                 self._late[bucket] += at > 0
                 self._unreadable += at == 0
@@ -298,28 +298,38 @@ class _Sums:
             copied, key = operations.copied_from(one)
             if copied in self._buckets:
                 read = operations.of_copied(one, copied, key, self._canaries)
-                unsized = structs.replace(one, additional_event_data=None)
                 known = _Known(copied, principal, source, read.value, (*said, ""))
-                self._sum(known, at, unsized, parameters)
+                found = self._sum_of(known, slot)
+                found.times += 1
+                found.tell(known, at, one, parameters.key)
         done = operations.of(one, name, bucket, owner, self._canaries) if is_ours else None
         if not done:
             return None
-        known = _Known(bucket, principal, source, done.value, (*said, owner or ""), name in READS)
-        self._sum(known, at, one, parameters)
+        known = _Known(
+            bucket, principal, source, done.value, (*said, owner or ""), name in operations.READS
+        )
         if done == Operation.CHANGE:
-            return Change(bucket, principal, source, at, name, owner or "", "")
+            changes[id(one)] = Change(bucket, principal, source, at, name, owner or "", "")
+            return known
         # The owner of a bucket is the same in the whole file. An access point can be of several.
         is_alone = parameters.bucket_name == bucket and name not in COPIES
         if owner is not None and is_alone and bucket not in self._watched:
             _remember(self._known, like, known)
-        return None
+        return known
+
+    def _change(self, changes: dict[int, Change], part: Part) -> None:
+        for one, text in zip(part.records, part.parameters(), strict=True):
+            if change := changes.get(id(one)):
+                self._changes.append(change._replace(parameters=text[:65536]))
+        self._changes.sort(key=lambda one: (-one.at, one.name))
+        del self._changes[CHANGES_MAX:]
 
     def counted(self) -> Counted:
         """Returns what all parts said."""
         return Counted(
             tallies=self._tallies(),
             facts=self._facts(),
-            examples=self._examples(),
+            examples=self._keys(),
             changes=self._changes,
             late={bucket: late for bucket, late in self._late.items() if late},
             read=self._read,
@@ -330,7 +340,7 @@ class _Sums:
         by_slot = defaultdict[Any, list[Any]](list)
         for row, one in self._sums.items():
             by_slot[row[0], row[4], is_stranger(row[1])].append((-one.times, row, one.bytes))
-        times, sizes = Counter[Any](), Counter[Any]()
+        times, sizes = defaultdict[Any, int](int), defaultdict[Any, float](float)
         for some in by_slot.values():
             for rank, (fewer, row, size) in enumerate(sorted(some)):
                 kept = row if rank < ROWS_MAX else (row[0], OTHERS, "", *row[3:])
@@ -350,14 +360,11 @@ class _Sums:
                 newest[actor] = one
         return [_facts(actor, newest[actor]) for actor in _most(times)]
 
-    def _examples(self) -> dict[tuple[str, str, str], list[str]]:
-        times, keys = Counter[Any](), defaultdict[Any, set[str]](set)
+    def _keys(self) -> dict[tuple[str, str, str], list[str]]:
+        times = Counter[Any]()
         for (bucket, principal, _, operation, _), one in self._sums.items():
-            what = (bucket, principal, operation)
-            times[what] += one.times
-            if len(keys[what]) < EXAMPLES:
-                keys[what].update(one.keys)
-        return {what: sorted(keys[what])[:EXAMPLES] for what in _most(times) if keys[what]}
+            times[bucket, principal, operation] += one.times
+        return {what: sorted(keys) for what in _most(times) if (keys := self._examples[what])}
 
 
 def _remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
