@@ -201,6 +201,7 @@ def read(packed: Callable[[int], bytes]) -> Iterator[Part]:
             part, rest, has_ended = _one_by_one(rest, is_last=not chunk)
             enough = 2 * len(rest)  # a long record is not read again with each chunk
         yield part
+        del part, chunk  # the next ones use this memory, which is still in the cache
     for _ in stream:  # to its end
         pass
 

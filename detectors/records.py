@@ -137,6 +137,7 @@ def _count(
     sums = _Sums(frozenset(buckets), int(now), canaries)
     for part in parts:
         sums.add(part)
+        del part  # before the next one is read: its memory is used again
     return sums.counted()
 
 
