@@ -66,6 +66,31 @@ def test_each_record_is_one_operation(some: Any, operation: str) -> None:
     assert sums(count(some)) == {operation: 1}
 
 
+@pytest.mark.parametrize(
+    "but",
+    [
+        {"bucket": "backups"},
+        {"by": user("bob")},
+        {"address": "10.0.0.7"},
+        {"vpcEndpointId": "vpce-0123456789abcdef0"},
+        {"recipientAccountId": "999988887777"},
+        {"errorCode": "AccessDenied"},
+        {"parameters": SSE_C},
+        {"parameters": {KMS: "arn:aws:kms:eu-central-1:999988887777:key/1"}},
+        {"responseElements": {KMS: "arn:aws:kms:eu-central-1:999988887777:key/1"}},
+        {"key": "HOW_TO_RECOVER_FILES.txt"},
+        {"key": "2026/1.pdf.LOCKED"},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_like_one_before_but_for_one_thing_is_not_counted_as_it(but: Any) -> None:
+    usual, other = record("PutObject"), record("PutObject", **but)
+    for some in ([usual, other], [other, usual]):
+        assert sorted(count(*some).tallies) == sorted(
+            [*count(usual).tallies, *count(other).tallies]
+        )
+
+
 def test_a_copy_reads_its_source_and_writes() -> None:
     copy = record("CopyObject", parameters={"x-amz-copy-source": "/backups/a%20b.txt"})
     found = {(one.bucket, one.operation) for one in count(copy).tallies}
@@ -211,6 +236,12 @@ def test_an_empty_name_of_a_bucket_hides_no_other_record() -> None:
     nothing, empty = ({"bucketName": name} for name in (None, ""))
     counted = count(record(parameters=nothing, resources=None), record(parameters=empty))
     assert sums(counted) == {"read": 1}
+
+
+@pytest.mark.parametrize(("keys", "told"), [("aaaaaaaab", "ab"), ("abcdefghi", "abcde")])
+def test_some_keys_of_each_operation_are_told_whenever_they_were_used(keys: str, told: str) -> None:
+    every = [record(key=key, at=seconds(NOW) - 10 * number) for number, key in enumerate(keys)]
+    assert [*count(*every).examples.values()] == [[*told]]
 
 
 def test_the_sums_of_a_file_are_bounded_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
