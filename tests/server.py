@@ -166,7 +166,7 @@ class Databases:
             self.environment(database_url),
             ("migrate", "-v0"),
             ("shell", "-v0", "-c", _POPULATE),
-            ("collectstatic", "--no-input", "-v0"),
+            ("collectstatic", "--no-input", "-v0", "--ignore", "ninja"),
         )
 
     def _run(self, environment: Mapping[str, str], *commands: tuple[str, ...]) -> None:
@@ -362,7 +362,12 @@ def started(
     process = subprocess.Popen(
         script.split(),
         cwd=checkout,
-        env={"PATH": os.environ["PATH"], "PORT": str(port), **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "PORT": str(port),
+            "GUNICORN_CMD_ARGS": "--workers=1",  # two take twice as long to start
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
