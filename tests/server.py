@@ -192,6 +192,10 @@ class Databases:
         yield self._url(name)
         self._drop(name)
 
+    def copy_to(self, path: Path) -> None:
+        """Create a copy in a file; only on SQLite."""
+        self._fill(str(path), self.template)
+
     def restore(self, database_url: str) -> None:
         """Reset a copy to the template, also while a server uses it."""
         name = database_url.removeprefix(self._url(""))
