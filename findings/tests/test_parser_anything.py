@@ -130,18 +130,28 @@ ASFF_SHAPE: dict[str, Any] = {
 }
 
 
+sixteenths = st.integers(0, 15)
+lengths = st.integers(0, 3)
+spellings = st.sampled_from(["", "camel", "camel", "pascal", "pascal"])
+
+
 @st.composite
 def shaped(draw: st.DrawFn, shape: Any) -> Any:
     """Generates the shape in either spelling, with any part missing, null or of another type."""
-    if shape is None or draw(st.integers(0, 15)) == 0:
+    return draw_shaped(draw, shape)  # to draw from strategies that are made once is much faster
+
+
+def draw_shaped(draw: st.DrawFn, shape: Any) -> Any:
+    if shape is None or draw(sixteenths) == 0:
         return draw(scalars if shape is None else anything)
     if isinstance(shape, list):
-        return [draw(shaped(shape[0])) for _ in range(draw(st.integers(0, 3)))]
+        return [draw_shaped(draw, shape[0]) for _ in range(draw(lengths))]
     said = {}
     for key, inside in shape.items():
-        spelling = draw(st.sampled_from(["", "camel", "camel", "pascal", "pascal"]))
+        spelling = draw(spellings)
         if spelling:
-            said[key if spelling == "camel" else key[:1].upper() + key[1:]] = draw(shaped(inside))
+            name = key if spelling == "camel" else key[:1].upper() + key[1:]
+            said[name] = draw_shaped(draw, inside)
     return said
 
 
