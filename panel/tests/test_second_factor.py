@@ -7,8 +7,6 @@ import logging
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from itertools import product
 from typing import Any
 
@@ -19,7 +17,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import mail, signing
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -39,6 +37,7 @@ from panel.tests.signing_in import (
     sign_in,
     totp,
 )
+from tests.undone import undone
 
 pytestmark = pytest.mark.one_database  # redirects of the middleware
 
@@ -95,16 +94,6 @@ def test_the_walk_finds_the_routes() -> None:
 def closed() -> list[str]:
     """The paths of all routes that need sign-in."""
     return [path for path, is_open in routes() if not is_open]
-
-
-@contextmanager
-def undone(client: Client) -> Iterator[None]:
-    """Undoes what requests of this client change, so that each route finds the same sign-in."""
-    cookies = deepcopy(client.cookies)
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-    client.cookies = cookies
 
 
 def test_with_a_mailed_code_alone_staff_reach_nothing_but_setting_up(
