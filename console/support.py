@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -117,6 +118,7 @@ def _table(table: database.Table) -> dict[str, Any]:
     return {"rows": table.rows, "is_estimate": table.is_estimate, "bytes": table.size}
 
 
+@cache  # they change only with the process, and take a fifth of a second to read
 def _packages() -> dict[str, str]:
     found = {one.name: one.version for one in metadata.distributions() if one.name}
     return dict(sorted(found.items(), key=lambda one: one[0].lower()))
