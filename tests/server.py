@@ -166,7 +166,7 @@ class Databases:
             self.environment(database_url),
             ("migrate", "-v0"),
             ("shell", "-v0", "-c", _POPULATE),
-            ("collectstatic", "--no-input", "-v0", "--ignore", "ninja"),
+            ("collectstatic", "--no-input", "-v0", "--ignore", "swagger*"),
         )
 
     def _run(self, environment: Mapping[str, str], *commands: tuple[str, ...]) -> None:

@@ -23,7 +23,12 @@ from accounts.models import EventKind, SecurityEvent
 from accounts.tests.browser import is_signed_in, sign_in, totp
 from accounts.tests.provider import Provider
 from accounts.tests.test_second_factor import enrol
-from accounts.tests.test_single_sign_on import come_back, idp, leave  # noqa: F401  (a fixture)
+from accounts.tests.test_single_sign_on import (  # noqa: F401  (two are fixtures)
+    come_back,
+    idp,
+    leave,
+    running_provider,
+)
 from license.routes import all_routes
 from license.tests.test_middleware import STATES
 from license.tests.test_routes import concrete

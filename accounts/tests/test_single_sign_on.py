@@ -44,22 +44,22 @@ def configured(**variables: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def _running() -> Iterator[Provider]:
+def running_provider() -> Iterator[Provider]:
     with provider.running() as running:
         yield running
 
 
 @pytest.fixture
-def idp(settings: Settings, _running: Provider) -> Provider:
+def idp(settings: Settings, running_provider: Provider) -> Provider:
     settings.SOCIALACCOUNT_PROVIDERS = configured(
-        OIDC_SERVER_URL=_running.url,
+        OIDC_SERVER_URL=running_provider.url,
         OIDC_CLIENT_ID="portal",
         OIDC_CLIENT_SECRET="hush",
         OIDC_NAME="Example Corp",
     )
     claims = {"sub": "u-1", "email": "nora@example.com", "preferred_username": "nora"}
-    _running.start_over(claims)
-    return _running
+    running_provider.start_over(claims)
+    return running_provider
 
 
 def leave(client: Client, url: str = LOGIN) -> str:
