@@ -34,15 +34,14 @@ panel: .venv/panel
 	@scripts/panel
 
 # docs/testing.md lists what runs on which database. All suites get ARGS: ARGS=--randomly-seed=7
-# Two suites run at a time: in many tests, the processor waits for a server or a browser. The longest
-# has half as many workers more, so that it does not end long after the others.
+# Two suites run at a time: in many tests, the processor waits for a server or a browser.
 test: .venv/development
 	scripts/install-test-tools
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SUITES)
 
 $(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
 test-portal:
-	PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)) $(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(ARGS)
 test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
 test-panel:
