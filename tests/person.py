@@ -21,12 +21,14 @@ from tests.server import PASSWORD
 _PATIENCE = 20_000  # milliseconds, for a machine under load
 expect.set_options(timeout=_PATIENCE)
 _axe = Axe()
+_seen: set[str] = set()  # the looks of text for which axe has found no violation
 # Without preloading, which the CSP blocks. Lists only violations, because listing passed rules is
 # slow. The rows of a long table share a template, and so do the schemas of the API and the folded
 # services: looks at the first five, and at those with an example, staged changes or the focus. It
-# takes the others out of the page meanwhile, since axe also reads what it excludes.
-_RUN_AXE = """async (runOnly) => {
-    const options = { preload: false, resultTypes: ["violations"] };
+# takes the others out of the page meanwhile, since axe also reads what it excludes. Contrast, the
+# slowest rule, is checked once for each look of text: its color, its size, its weight and the
+# backgrounds behind it. Text that axe may skip, and text above other elements, is always checked.
+_RUN_AXE = """async ([runOnly, seen]) => {
     const alike = [
         "tbody > tr:nth-child(n+6)",
         "section:nth-child(n+6 of [aria-labelledby^=shape-])",
@@ -37,9 +39,37 @@ _RUN_AXE = """async (runOnly) => {
     );
     const places = [...others].map(() => document.createComment(""));
     others.forEach((other, number) => other.replaceWith(places[number]));
+
+    const known = new Set(seen);
+    const looks = new Set();
+    const backgrounds = new Map([[null, matchMedia("(prefers-color-scheme: dark)").matches]]);
+    for (const element of document.querySelectorAll("html, body, body *")) {  // parents come first
+        const style = getComputedStyle(element);
+        const own = `/${style.backgroundColor} ${style.backgroundImage} ${style.opacity}`;
+        const floats = /absolute|fixed/.test(style.position) ? "floats" : "";
+        const behind = backgrounds.get(element.parentElement)
+            + floats + (own === "/rgba(0, 0, 0, 0) none 1" ? "" : own);
+        backgrounds.set(element, behind);
+        const look = `${style.color} ${style.fontSize} ${style.fontWeight}${behind}`;
+        const isVisible =
+            element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+        const hasText =
+            [...element.childNodes].some((it) => it.nodeType === 3 && /\\w\\w/.test(it.data));
+        const isPlain = isVisible && hasText && !behind.includes("floats")
+            && !element.closest("svg, :disabled, [aria-disabled]")
+            && !element.closest("label")?.control?.disabled;
+        if (isPlain) looks.add(look);
+        const isText = isVisible && (hasText || element.matches("input, select, textarea"));
+        element.toggleAttribute("data-unseen", isText && !(isPlain && known.has(look)));
+    }
+    axe.configure({ rules: [{ id: "color-contrast", selector: "[data-unseen]" }] });
+    const options = { preload: false, resultTypes: ["violations"] };
     const found = await axe.run(document, runOnly ? { ...options, runOnly } : options);
     others.forEach((other, number) => places[number].replaceWith(other));
-    return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html]));
+    return [
+        found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => [id, html])),
+        [...looks],
+    ];
 }"""
 
 
@@ -110,7 +140,9 @@ def accessibility_violations(page: Page, *rules: str) -> list[str]:
     """Returns axe's violations for the current page, of all rules or only of these."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_axe.axe_script)
-    found = page.evaluate(_RUN_AXE, rules or None)
+    found, looks = page.evaluate(_RUN_AXE, [rules or None, list(_seen)])
+    if not found:
+        _seen.update(looks)
     return [f"{page.url} {rule}: {html}" for rule, html in found]
 
 
