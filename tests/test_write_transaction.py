@@ -244,14 +244,17 @@ def hold_the_policy(is_held: Event, may_go: Event) -> None:
         assert may_go.wait(30)
 
 
-def until_two_wait() -> None:
-    """Wait until two transactions wait for locks. On SQLite, they queue for its only lock."""
+def until_waiting(count: int) -> None:
+    """Wait until so many transactions wait for locks. On SQLite, they queue for its only lock."""
     deadline = time.monotonic() + 20
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     while connection.vendor == "postgresql" and time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute(waiting)
-            if cursor.fetchone()[0] >= 2:
+            if cursor.fetchone()[0] >= count:
                 return
         time.sleep(0.01)
 
@@ -288,8 +291,9 @@ def test_who_is_put_out_writes_nothing_afterwards(who: str, request: pytest.Fixt
         holding = pool.submit(closing, partial(hold_the_policy, is_held, may_go))
         assert is_held.wait(30)
         writing = pool.submit(closing, partial(put, client))
+        until_waiting(1)
         putting_out = pool.submit(closing, put_out)
-        until_two_wait()
+        until_waiting(2)
         may_go.set()
         holding.result()
         written = putting_out.result()
