@@ -18,6 +18,8 @@ from panel.models import Act, Customer, IssuedLicense, Order
 from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT, Buy, browser, person, start_trial
 from tests.test_secrets import traces
 
+pytestmark = pytest.mark.one_database  # pages
+
 ADMIN = "/panel/admin/panel"
 TABLES = ["issuedlicense", "order", "customer", "act"]
 # Each action, and what the journal calls it.
@@ -64,6 +66,7 @@ def order(alice: Customer) -> Order:
     )
 
 
+@pytest.mark.every_database  # queries
 @pytest.mark.parametrize("words", ["alice@example.com", ACCOUNT, "{jti}"])
 def test_a_license_is_found_by_email_account_or_id(
     alice: Customer, bob: Customer, staff_client: Client, buy: Buy, words: str
@@ -85,6 +88,7 @@ def test_a_key_is_shown_masked(alice: Customer, staff_client: Client) -> None:
     assert traces(issued.key, listed + page) == []
 
 
+@pytest.mark.every_database  # locks
 @pytest.mark.parametrize("action", ACTS)
 def test_an_action_asks_for_a_reason_and_is_kept_with_who_when_and_why(
     staff: User, staff_client: Client, action: str, row: Model
@@ -120,6 +124,7 @@ def test_nothing_is_edited_added_or_deleted(
     assert "delete_selected" not in listed
 
 
+@pytest.mark.every_database  # from the payment to the key
 def test_an_order_is_marked_paid_with_a_reason_and_issues_once(
     order: Order, staff: User, staff_client: Client
 ) -> None:
@@ -137,6 +142,7 @@ def test_an_order_is_marked_paid_with_a_reason_and_issues_once(
     assert "invoice 7" in staff_client.get(f"{ADMIN}/act/").content.decode()
 
 
+@pytest.mark.every_database  # locks
 def test_a_license_is_revoked_and_another_one_that_was_already_does_not_stop_it(
     alice: Customer, staff: User, staff_client: Client, buy: Buy
 ) -> None:

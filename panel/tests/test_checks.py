@@ -18,6 +18,8 @@ from panel import checks, selling, signing
 from panel.tests.test_signing import aws_kms, make_kms_key, pem
 from tests import documented
 
+pytestmark = pytest.mark.one_database  # a page
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

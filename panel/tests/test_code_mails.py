@@ -20,6 +20,8 @@ from panel.tests.signing_in import (
     sign_in,
 )
 
+pytestmark = pytest.mark.one_database  # mail and limits
+
 ALICE, NOBODY = "alice@example.com", "nobody@example.com"
 SIGN_UP = "/panel/accounts/signup/"
 MINUTE = 60
@@ -39,7 +41,7 @@ def stranger_asks(email: str, path: str = LOGIN) -> None:
     STRANGER.post(path, {"email": email})
 
 
-@pytest.mark.one_database  # many requests; those below run on both databases
+@pytest.mark.one_database  # many requests; few below run on both databases
 @pytest.mark.usefixtures("_anywhere")
 @pytest.mark.parametrize("email", [ALICE, NOBODY])
 @pytest.mark.parametrize("path", [LOGIN, SIGN_UP])
@@ -91,6 +93,7 @@ def test_ones_own_code_stays_good_when_a_stranger_has_another_one_mailed(
     assert is_signed_in(client)
 
 
+@pytest.mark.every_database  # rows that are deleted
 def test_a_code_is_good_once_and_the_others_end_with_it(alice: Customer, clock: Traveller) -> None:
     browsers = [Client() for _ in range(3)]
     for browser in browsers:
@@ -128,6 +131,7 @@ def test_a_code_is_good_for_its_own_address_alone(
         assert not is_signed_in(client)
 
 
+@pytest.mark.every_database  # a constraint
 @pytest.mark.usefixtures("_anywhere")
 def test_somebody_signs_up_while_a_stranger_asks_for_their_codes(
     db: None, client: Client, clock: Traveller

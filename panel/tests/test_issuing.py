@@ -26,6 +26,8 @@ from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT, Buy, approve, 
 from storage.append_only import AppendOnlyError
 from tests.test_secrets import traces
 
+pytestmark = pytest.mark.one_database  # rules in Python
+
 Status = IssuedLicense.Status
 NOW = datetime.fromisoformat("2026-11-23T15:20:11.250000+00:00")
 
@@ -54,6 +56,7 @@ def test_a_trial_starts_only_in_an_account_that_its_customer_has_proven(
     assert not IssuedLicense.objects.exists()
 
 
+@pytest.mark.every_database  # constraints
 def test_an_account_has_one_trial_ever(alice: Customer, bob: Customer) -> None:
     start_trial(alice)
     for customer in (alice, bob):
@@ -103,6 +106,7 @@ def test_an_upgrade_begins_at_once(alice: Customer, buy: Buy) -> None:
     assert claims(buy(alice, at=later), at=later).plan is Plan.PAID
 
 
+@pytest.mark.every_database  # queries
 def test_a_renewal_begins_in_the_second_in_which_the_present_license_ends(
     alice: Customer, buy: Buy
 ) -> None:
@@ -182,6 +186,7 @@ def test_a_license_moves_to_another_account_with_its_term(
     assert claims(moved, at=NOW, account=OTHER_ACCOUNT).expires_at == issued.expires_at
 
 
+@pytest.mark.every_database  # constraints
 def test_a_trial_that_was_moved_is_its_new_accounts_trial(
     alice: Customer, bob: Customer, staff: User
 ) -> None:
@@ -238,6 +243,7 @@ def test_for_a_suspended_customer_nothing_more_is_issued(
     assert ("reinstated", "sam@vendor.example", "paid again") in kinds
 
 
+@pytest.mark.every_database  # transactions
 def test_a_key_that_cannot_sign_leaves_nothing_behind(alice: Customer, settings: Settings) -> None:
     approve(alice)
     settings.LICENSE_SIGNING_KEY = "/nowhere/signing-key.pem"
@@ -248,6 +254,7 @@ def test_a_key_that_cannot_sign_leaves_nothing_behind(alice: Customer, settings:
     assert Customer.objects.get().name == ""
 
 
+@pytest.mark.every_database  # triggers
 @pytest.mark.parametrize("table", ["issuedlicense", "act"])
 def test_what_was_issued_and_done_is_never_rewritten(alice: Customer, buy: Buy, table: str) -> None:
     buy(alice)

@@ -25,6 +25,8 @@ from panel.tests.conftest import ACCOUNT, BILLING, OTHER_ACCOUNT
 from panel.tests.test_admin import act
 from tests.at_once import at_once
 
+pytestmark = pytest.mark.one_database  # pages and documents
+
 PAID = "/panel/request-license?plan=paid"
 ASKED = {"account_id": ACCOUNT, "name": "Łódź Ελλάς GmbH", "months": "12"} | asdict(BILLING)
 
@@ -139,6 +141,7 @@ def test_a_sent_price_changes_nothing(alice_client: Client) -> None:
     assert (order.net, order.tax, order.currency) == (990_00, 188_10, "EUR")
 
 
+@pytest.mark.every_database  # from the order to the receipt
 def test_a_paid_order_has_a_receipt_and_the_history_keeps_all(
     alice: Customer, alice_client: Client, staff: User
 ) -> None:
@@ -197,6 +200,7 @@ def test_another_customer_reaches_no_order_invoice_or_receipt(
     assert unpaid.status is Order.Status.OPEN
 
 
+@pytest.mark.every_database  # constraints
 def test_a_cancelled_order_is_final_and_credited(
     alice: Customer, alice_client: Client, staff: User
 ) -> None:
@@ -225,6 +229,7 @@ def test_a_paid_order_cannot_be_cancelled(
     assert Invoice.objects.count() == 1
 
 
+@pytest.mark.every_database  # transactions
 def test_a_number_that_was_rolled_back_is_given_again(alice: Customer) -> None:
     with transaction.atomic():
         place(alice)
@@ -234,6 +239,7 @@ def test_a_number_that_was_rolled_back_is_given_again(alice: Customer) -> None:
     assert list(Invoice.objects.values_list("sequence", flat=True).order_by("pk")) == [1, 2]
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_two_writers_at_once_skip_no_number_and_give_none_twice(
     alice: Customer, bob: Customer
@@ -244,6 +250,7 @@ def test_two_writers_at_once_skip_no_number_and_give_none_twice(
     assert list(numbers) == list(range(1, 13))
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_of_cancelling_and_paying_at_once_one_wins(alice: Customer, staff: User) -> None:
     def tried(verb: Callable[[], Any]) -> bool:

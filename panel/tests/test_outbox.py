@@ -41,6 +41,7 @@ def subjects(to: str) -> list[str]:
     return list(OutgoingMail.objects.filter(to=to).order_by("pk").values_list("subject", flat=True))
 
 
+@pytest.mark.one_database  # mail
 def test_every_step_is_mailed_to_the_customer_and_orders_to_staff(
     alice: Customer, staff: User
 ) -> None:
@@ -144,6 +145,7 @@ def test_two_processes_send_a_mail_once(alice: Customer, settings: Settings) -> 
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.one_database  # mail
 def test_a_refused_address_holds_up_nobody_and_is_tried_for_days(
     alice: Customer,
     bob: Customer,
@@ -174,6 +176,7 @@ def test_a_subject_is_no_longer_than_its_column() -> None:
     assert OutgoingMail.objects.get().subject.endswith("…")
 
 
+@pytest.mark.one_database  # pages and texts
 def test_a_code_that_cannot_be_mailed_is_told_on_a_page(
     alice: Customer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +188,7 @@ def test_a_code_that_cannot_be_mailed_is_told_on_a_page(
     assert "cannot send email at the moment" in answer.content.decode()
 
 
+@pytest.mark.one_database  # pages and texts
 def test_a_dry_run_lists_mail_that_waits(
     alice: Customer, capsys: pytest.CaptureFixture[str]
 ) -> None:

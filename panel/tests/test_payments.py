@@ -17,6 +17,8 @@ from panel.models import Customer, IssuedLicense, Order
 from panel.tests.conftest import ACCOUNT, BILLING
 from panel.tests.fake_stripe import TOTALS, StripeApi, event, send, told
 
+pytestmark = pytest.mark.one_database  # exchanges with Stripe
+
 
 @pytest.fixture
 def order(stripe_order: Order) -> Order:
@@ -57,6 +59,7 @@ def test_going_to_pay_again_finds_the_same_open_session(
     assert len(stripe_api.created) == 1
 
 
+@pytest.mark.every_database  # two at once
 def test_two_clicks_at_once_find_one_session(order: Order, stripe_api: StripeApi) -> None:
     Order.objects.update(stripe_session=None)
     clicks = [Order.objects.get(pk=order.pk) for _ in range(2)]  # neither has seen the other's
@@ -86,6 +89,7 @@ def test_a_debit_that_bounced_can_be_paid_again(
     assert alice_client.post(pay).headers["Location"].endswith("cs_test_2")
 
 
+@pytest.mark.every_database  # locks
 def test_an_undone_payment_leads_to_a_new_session(
     alice: Customer, order: Order, stripe_api: StripeApi, staff: User
 ) -> None:

@@ -19,6 +19,8 @@ from panel.tests.conftest import ACCOUNT, OTHER_ACCOUNT, Buy, start_trial
 from tests.at_once import at_once
 from tests.test_secrets import traces
 
+pytestmark = pytest.mark.one_database  # dates in Python, and mail
+
 NOW = datetime.fromisoformat("2026-11-23T15:20:11+00:00")
 
 
@@ -38,6 +40,7 @@ def days_mailed(issued: IssuedLicense, *, first: int = 20, hour: int = 7) -> lis
     return [day for day in range(first, -4, -1) if run(last - timedelta(days=day))]
 
 
+@pytest.mark.every_database  # queries
 @pytest.mark.parametrize("begins", ["2026-11-23T15:20:11+00:00", "2027-02-28T09:00:00+00:00"])
 def test_customers_are_told_14_7_and_1_days_before_and_on_the_day(
     alice: Customer, buy: Buy, begins: str
@@ -77,6 +80,7 @@ def test_what_is_over_is_not_told_even_if_no_run_was_in_time(alice: Customer, bu
     assert days_mailed(buy(alice, at=NOW), first=-1) == []
 
 
+@pytest.mark.every_database  # a constraint
 def test_run_again_it_mails_nobody_twice(alice: Customer, buy: Buy) -> None:
     at = buy(alice, at=NOW).expires_at - timedelta(days=7)
     assert len(run(at)) == 1
@@ -111,7 +115,10 @@ def revoke(alice: Customer, issued: IssuedLicense, buy: Buy) -> None:
     issuing.revoke(issued, by=alice.user, why="x", at=issued.issued_at)
 
 
-@pytest.mark.parametrize("verb", [renew, replace, revoke])
+@pytest.mark.every_database  # queries
+@pytest.mark.parametrize(
+    "verb", [renew, pytest.param(replace, marks=pytest.mark.one_database), revoke]
+)
 def test_what_ends_nothing_is_not_told(
     alice: Customer, buy: Buy, verb: Callable[[Customer, IssuedLicense, Buy], None]
 ) -> None:
@@ -206,6 +213,7 @@ def test_a_dry_run_names_who_is_due_and_mails_nobody(
     assert len(run(at)) == 1
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_two_runs_at_once_mail_once(alice: Customer, buy: Buy) -> None:
     at = buy(alice, at=NOW).expires_at - timedelta(days=7)

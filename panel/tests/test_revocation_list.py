@@ -22,6 +22,8 @@ from panel.models import Customer, IssuedLicense, Revocation
 from panel.publishing import KEPT, MAX_LISTED
 from panel.tests.conftest import Buy
 
+pytestmark = pytest.mark.one_database  # a signed list
+
 DAY = timedelta(days=1)
 
 
@@ -61,6 +63,7 @@ def published(client: Client) -> RevocationList:
     return read_revocations(answer.content.decode(), keys.keyring())
 
 
+@pytest.mark.every_database  # queries
 def test_a_license_leaves_the_list_some_time_after_it_has_expired(
     client: Client, alice: Customer, staff: User, buy: Buy
 ) -> None:
@@ -96,6 +99,7 @@ def test_many_expired_ones_keep_no_revocation_from_anybody(
     assert "revocation list has" not in caplog.text
 
 
+@pytest.mark.every_database  # order
 def test_too_many_are_an_alarm_and_the_newest_are_listed(
     client: Client, alice: Customer, staff: User, buy: Buy, caplog: pytest.LogCaptureFixture
 ) -> None:

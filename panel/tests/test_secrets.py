@@ -19,6 +19,8 @@ from panel.tests.conftest import ACCOUNT, approve, start_trial
 from panel.tests.server import PanelDatabases, running
 from tests.test_secrets import traces
 
+pytestmark = pytest.mark.one_database  # logs and mail
+
 TRIAL = {"account_id": ACCOUNT, "name": "Example Corp"}
 
 

@@ -102,6 +102,7 @@ def test_orders_are_filtered_by_the_status_that_is_shown(
         assert [row["status"] for row in listed] == [status.value]
 
 
+@pytest.mark.one_database  # files
 def test_staff_open_the_pdf_of_any_invoice(alice: Customer, staff_client: Client) -> None:
     invoice = place(alice).invoice
     assert invoice
@@ -170,6 +171,7 @@ def test_what_is_due_and_overdue_is_listed_until_it_is_renewed(
     assert list(numbers.renewals_overdue(ending.expires_at)) == []
 
 
+@pytest.mark.one_database  # pages
 @pytest.mark.parametrize(
     ("day", "told"),
     [
@@ -211,6 +213,7 @@ def test_lists_are_downloaded_as_csv(alice: Customer, staff_client: Client, buy:
     assert [row["team"] for row in customers] == ["alice@example.com, Owner"]
 
 
+@pytest.mark.one_database  # files
 def test_a_formula_in_a_company_is_text_in_the_csv(alice: Customer, staff_client: Client) -> None:
     alice.name = "=HYPERLINK(0)"
     alice.save()
@@ -218,6 +221,7 @@ def test_a_formula_in_a_company_is_text_in_the_csv(alice: Customer, staff_client
     assert row["company"] == "'=HYPERLINK(0)"
 
 
+@pytest.mark.one_database  # files
 def test_a_csv_file_takes_few_queries(alice: Customer, staff_client: Client, buy: Buy) -> None:
     for _ in range(5):
         buy(alice)
@@ -228,6 +232,7 @@ def test_a_csv_file_takes_few_queries(alice: Customer, staff_client: Client, buy
         assert len(queries) <= 3
 
 
+@pytest.mark.one_database  # pages
 def test_staff_pages_are_for_staff_alone(alice_client: Client, staff: User) -> None:
     paths = ["search?q=a", "numbers", "panel/issuedlicense/export.csv"]
     for path in paths:
@@ -241,6 +246,7 @@ def test_staff_pages_are_for_staff_alone(alice_client: Client, staff: User) -> N
     assert answer.status_code == 403
 
 
+@pytest.mark.one_database  # files
 def test_a_csv_file_takes_the_filters_of_its_list_alone(
     staff_client: Client, alice: Customer, buy: Buy
 ) -> None:

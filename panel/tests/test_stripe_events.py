@@ -23,12 +23,15 @@ from panel.models import Act, Customer, IssuedLicense, Order
 from panel.tests.conftest import ACCOUNT, BILLING
 from panel.tests.fake_stripe import TOTALS, event, send, signature, told
 
+pytestmark = pytest.mark.one_database  # events that are refused
+
 
 @pytest.fixture
 def order(stripe_order: Order) -> Order:
     return stripe_order
 
 
+@pytest.mark.every_database  # from the event to the key
 def test_what_stripe_says_is_paid_is_issued_once_however_often_it_says_so(order: Order) -> None:
     completed = event(order)
     for payload in (completed, completed, event(order, "checkout.session.async_payment_succeeded")):
@@ -218,6 +221,7 @@ def test_what_a_suspended_customer_pays_is_kept_on_hold(
     assert IssuedLicense.objects.get().order == order
 
 
+@pytest.mark.every_database  # locks
 def test_an_order_that_is_paid_in_two_ways_issues_once_and_staff_are_told(
     order: Order, staff: User
 ) -> None:

@@ -20,6 +20,8 @@ from panel.models import Act, Customer, IssuedLicense, Member, OutgoingMail, Rol
 from panel.roles import POWERS
 from panel.tests.conftest import ACCOUNT, BILLING, Buy, approve, browser, person, start_trial
 
+pytestmark = pytest.mark.one_database  # pages and mail
+
 TEAM = "/panel/team"
 
 
@@ -41,6 +43,7 @@ def member(email: str) -> Member:
     return Member.objects.get(user__email=email)
 
 
+@pytest.mark.every_database  # from the invitation to the license
 def test_an_invited_person_joins_and_shares_the_licenses(
     alice: Customer,
     alice_client: Client,
@@ -192,6 +195,7 @@ def test_mail_goes_to_those_whose_role_it_concerns(alice: Customer, buy: Buy, st
     assert told("is on hold") == everybody
 
 
+@pytest.mark.every_database  # locks
 def test_the_last_owner_neither_leaves_nor_changes_role(
     alice: Customer, alice_client: Client
 ) -> None:
@@ -203,6 +207,7 @@ def test_the_last_owner_neither_leaves_nor_changes_role(
     assert member("alice@example.com").role == Role.OWNER
 
 
+@pytest.mark.every_database  # queries
 def test_an_owner_leaves_once_there_is_another(
     alice: Customer, alice_client: Client, buy: Buy
 ) -> None:
@@ -219,6 +224,7 @@ def test_an_owner_leaves_once_there_is_another(
     assert Act.objects.get(kind=Act.Kind.LEFT).why == "alice@example.com"
 
 
+@pytest.mark.every_database  # deletes rows
 def test_a_member_leaves_or_is_removed(alice: Customer, alice_client: Client, buy: Buy) -> None:
     key = buy(alice).key
     for email, remover in (("tess@example.com", "self"), ("bill@example.com", "owner")):
@@ -290,6 +296,7 @@ def test_a_superseded_trial_offers_no_upgrade_and_licenses_are_grouped_by_accoun
     assert page(alice_client, "/panel/licenses").count("Upgrade to Paid") == 2
 
 
+@pytest.mark.every_database  # a migration
 def test_a_customer_from_before_teams_is_owned_by_who_signed_up(alice: Customer) -> None:
     Member.objects.all().delete()
     importlib.import_module("panel.migrations.0006_teams").make_owners(apps, None)
