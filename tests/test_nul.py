@@ -42,7 +42,10 @@ def browser(who: str, request: pytest.FixtureRequest) -> Client:
     return client
 
 
-@WHO
+# Strangers are sent away before a query.
+@pytest.mark.parametrize(
+    "who", [pytest.param("client", marks=pytest.mark.one_database), "superuser_client"]
+)
 def test_in_the_path(browser: Client) -> None:
     paths = {
         concrete(route._replace(path=route.path.replace("<", text + "<")))
@@ -59,9 +62,9 @@ def test_in_the_path(browser: Client) -> None:
 
 
 @WHO
-@pytest.mark.parametrize(("path", "sent"), POSTS)
-def test_in_a_form(browser: Client, path: str, sent: dict[str, str]) -> None:
-    assert browser.post(path, sent).status_code < 500
+def test_in_a_form(browser: Client) -> None:
+    failed = [(path, sent) for path, sent in POSTS if browser.post(path, sent).status_code >= 500]
+    assert failed == []
 
 
 @WHO

@@ -109,6 +109,7 @@ def test_a_file_that_was_written_again_is_another_file(cloud: Cloud, queue: Queu
     assert total() == 7
 
 
+@pytest.mark.one_database  # files
 def test_a_broken_file_costs_no_other_and_is_named(
     cloud: Cloud, queue: Queue, s3: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_broken_file_costs_no_other_and_is_named(
     assert f"s3://trail/{file_key(3)} does not exist." in caplog.text
 
 
+@pytest.mark.one_database  # calls to AWS
 def test_a_file_that_s3_does_not_deliver_stays_in_the_queue(
     cloud: Cloud, queue: Queue, s3: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_file_that_s3_does_not_deliver_stays_in_the_queue(
     assert (total(), left(cloud, queue)) == (1, 0)
 
 
+@pytest.mark.one_database  # calls to AWS
 def test_the_role_allows_all_that_is_needed_and_no_more(
     cloud: Cloud, queue: Queue, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +267,7 @@ def test_a_worker_that_is_killed_counts_nothing_twice(
     assert (total(), left(cloud, queue), Finding.objects.get().count) == (120, 0, 1)
 
 
+@pytest.mark.one_database  # calls to AWS
 def test_a_stranger_cannot_have_a_namesake_revoked() -> None:
     """Its role is named like one of the account, and REVOKE would act on that."""
     set_action("REVOKE", finding_type=EXFILTRATION)

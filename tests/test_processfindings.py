@@ -21,7 +21,8 @@ from tests import aws
 from tests.aws import Cloud
 from tests.server import Databases, worker
 
-every_database = pytest.mark.every_database  # each has locks and leases of its own kind
+# For workers that are killed, or two: each database has locks and leases of its own kind.
+every_database = pytest.mark.every_database
 
 POLICY = {BRUTE_FORCE: "BLOCK", "Recon:EC2/Portscan": "SAVE", STOLEN: "REVOKE", MINING: "BLOCK"}
 RULES = ", ".join(f"('', '{kind}', '', '{action}')" for kind, action in POLICY.items())
@@ -150,7 +151,6 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert_all_is_done(cloud, environment, instance)
 
 
-@every_database
 def test_a_worker_that_is_killed_while_it_lifts_a_block_leaves_it_to_the_next(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -180,7 +180,6 @@ def test_a_worker_that_is_killed_while_it_lifts_a_block_leaves_it_to_the_next(
     assert cloud.prefixes(environment["BLOCK_PREFIX_LISTS"]) == set()
 
 
-@every_database
 def test_it_stops_when_it_is_told_to(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -196,7 +195,6 @@ def test_it_stops_when_it_is_told_to(
     assert "Traceback" not in log
 
 
-@every_database
 def test_an_aws_that_hangs_holds_up_no_finding(
     cloud: Cloud, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from actions.tests.attacks import attack
@@ -30,7 +29,6 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-@pytest.mark.every_database  # the threads of the worker share no connection
 def test_what_a_worker_tells(cloud: Cloud, databases: Databases, tmp_path: Path) -> None:
     port, path = free_port(), tmp_path / "log"
     url = f"http://127.0.0.1:{port}"

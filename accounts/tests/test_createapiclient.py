@@ -6,7 +6,7 @@ import pytest
 from allauth.idp.oidc.models import Client
 from django.core.management import CommandError, call_command
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # what a command prints
 
 
 def run(*arguments: str) -> tuple[str, str]:

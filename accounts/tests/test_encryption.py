@@ -44,6 +44,7 @@ class InTheClear:
         return data.decode()
 
 
+@pytest.mark.one_database  # a form and the log
 def test_a_secret_that_is_being_set_up_is_not_stored_in_the_clear(viewer_client: Client) -> None:
     confirm_password(viewer_client)
     page = viewer_client.get("/accounts/2fa/totp/activate/")
@@ -59,6 +60,7 @@ def test_a_secret_that_is_being_set_up_is_not_stored_in_the_clear(viewer_client:
     assert "mfa" not in sessions[0]
 
 
+@pytest.mark.one_database  # a form and the log
 def test_a_session_of_another_key_is_over(viewer_client: Client, settings: Settings) -> None:
     settings.ENCRYPTION_KEYS = ["new", *settings.ENCRYPTION_KEYS]
     assert is_signed_in(viewer_client)
@@ -102,6 +104,7 @@ def test_keys_are_rotated(viewer: User, viewer_client: Client, settings: Setting
     assert gets_in_with(secret, minutes=2)
 
 
+@pytest.mark.one_database  # a form and the log
 def test_without_the_key_no_code_fits_and_the_log_says_why(
     viewer: User, viewer_client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,7 +21,7 @@ from accounts.tests.test_second_factor import enrol
 from license.tests import keys
 from tests.at_once import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # counts in Python
 
 HOME, OFFICE, ELSEWHERE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
 
@@ -43,6 +43,7 @@ def test_another_port_in_host_is_no_new_start(viewer: User) -> None:
     assert sum(validated) == 5
 
 
+@pytest.mark.every_database  # names regardless of case
 @pytest.mark.parametrize(
     "logins", [["vera", "VERA", "vera@example.com", "Vera@Example.com", " vera "]]
 )
@@ -145,6 +146,7 @@ def test_ipv4_addresses_written_as_ipv6_do_not_count_together(viewer: User) -> N
     assert not guess("192.0.2.9")
 
 
+@pytest.mark.every_database  # rows that are deleted
 def test_no_number_of_other_counts_makes_a_count_forgotten(viewer: User) -> None:
     for _ in range(6):
         guess(ELSEWHERE)
@@ -163,6 +165,7 @@ def test_a_passkey_is_not_slowed_down_by_guesses(viewer: User) -> None:
     assert "Too many" not in tried.content.decode()
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_guesses_at_once_count_each(viewer: User) -> None:
     validated = at_once(*[partial(guess, ELSEWHERE) for _ in range(12)])

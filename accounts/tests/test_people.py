@@ -23,6 +23,8 @@ from accounts.models import SecurityEvent
 from accounts.tests.browser import PASSWORD, confirm_password, is_signed_in, sign_in
 from tests.at_once import at_once
 
+pytestmark = pytest.mark.one_database  # pages and mail
+
 NEW = "three-small-green-frogs"
 KNOWN = "A person with this username or email address exists."
 INVITATION = {"username": "nora", "email": "nora@example.com", "role": "operators"}
@@ -260,6 +262,7 @@ def test_a_wrong_invitation_is_explained(ada: Client, changed: dict[str, str], s
     assert User.objects.count() == 1
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_of_two_invitations_at_once_for_one_address_one_is_refused(
     groups: None, valid_license: object, settings: Settings
@@ -289,6 +292,7 @@ def test_with_single_sign_on_the_page_says_whom_not_to_invite(
 # --- Roles and deactivation -----------------------------------------------------------------------
 
 
+@pytest.mark.every_database  # a role is rows of a relation
 @pytest.mark.usefixtures("valid_license")
 def test_a_role_replaces_the_others_and_keeps_other_groups(ada: Client, viewer: User) -> None:
     own = Group.objects.create(name="auditors")
@@ -364,6 +368,7 @@ def test_the_last_administrator_is_not_deactivated(superuser: User, administrato
     assert administrator.is_active
 
 
+@pytest.mark.every_database  # two at once
 @pytest.mark.django_db(transaction=True)
 def test_not_all_administrators_step_down_at_once(groups: None, valid_license: object) -> None:
     at_once(

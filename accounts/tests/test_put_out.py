@@ -15,7 +15,10 @@ from django.utils import timezone
 from accounts.tests.browser import PASSWORD, is_signed_in, sign_in
 from accounts.tests.test_second_factor import enrol
 
-pytestmark = pytest.mark.usefixtures("expired_license")
+pytestmark = [
+    pytest.mark.usefixtures("expired_license"),
+    pytest.mark.one_database,  # forms and pages
+]
 
 NEW = "three-small-green-frogs"
 
@@ -41,6 +44,7 @@ def is_known(program: Client) -> bool:
     return answer.status_code == 200
 
 
+@pytest.mark.every_database  # locks
 def test_an_api_client_is_deleted(
     leaked: OAuthClient, administrator_client: Client, client: Client
 ) -> None:
@@ -51,6 +55,7 @@ def test_an_api_client_is_deleted(
     assert not is_known(client)
 
 
+@pytest.mark.every_database  # locks
 def test_api_clients_are_deleted_in_the_list(
     leaked: OAuthClient, administrator_client: Client
 ) -> None:

@@ -13,6 +13,8 @@ from accounts.tests.browser import PASSWORD
 from conftest import install
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # redirects
+
 EMAIL = "/accounts/email/"
 ADD = {"email": "new@example.com", "action_add": ""}
 

@@ -27,7 +27,10 @@ from storage.append_only import AppendOnlyError
 NEW = "three-small-green-frogs"
 WRONG = "not the password"
 
-pytestmark = pytest.mark.django_db(transaction=True)  # some are told once it is committed
+pytestmark = [
+    pytest.mark.django_db(transaction=True),  # some are told once it is committed
+    pytest.mark.one_database,  # what is told
+]
 
 
 @pytest.fixture
@@ -275,6 +278,7 @@ def test_a_flood_of_a_stranger_does_not_fill_the_database(client: Client, log: A
     assert len(lines(log)) == 50
 
 
+@pytest.mark.every_database  # counts and deletes rows
 def test_a_flood_of_a_user_neither_fills_the_database_nor_hides_what_gives_power(
     administrator_client: Client, viewer: User, log: Any
 ) -> None:
@@ -302,6 +306,7 @@ def test_a_name_that_nobody_has_is_not_kept(browser: Client, log: Any) -> None:
     assert "by-mistake" not in json.dumps(lines(log))
 
 
+@pytest.mark.every_database  # triggers
 def test_no_row_is_changed_or_deleted(viewer: User) -> None:
     event = SecurityEvent.objects.newest_first()[0]
     for act in (event.save, event.delete, SecurityEvent.objects.all().delete):
@@ -323,6 +328,7 @@ def test_administrators_read_it_and_others_do_not(
     assert 'href="/security-log"' not in operator_client.get("/license").content.decode()
 
 
+@pytest.mark.every_database  # queries
 def test_it_is_filtered_and_paged(administrator_client: Client, viewer: User) -> None:
     for number in range(60):
         SecurityEvent.objects.create(
@@ -356,6 +362,7 @@ def test_programs_read_it_with_their_own_scope(
     assert program("findings:read").get("/security-events").json()["code"] == "insufficient_scope"
 
 
+@pytest.mark.every_database  # queries
 def test_a_program_reads_page_after_page(program: Callable[[str], Client], viewer: User) -> None:
     for number in range(120):
         SecurityEvent.objects.create(

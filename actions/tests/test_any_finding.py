@@ -54,7 +54,12 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 PLACES = [list(places(sample)) for sample in SAMPLES]
 
 
-@pytest.mark.parametrize("action", ["REPORT", "BLOCK", "REVOKE", "SAVE"])
+def on_one(action: str) -> Any:
+    """An action whose findings are stored with the queries of the others."""
+    return pytest.param(action, marks=pytest.mark.one_database)
+
+
+@pytest.mark.parametrize("action", ["BLOCK", *map(on_one, ["REPORT", "REVOKE", "SAVE"])])
 def test_any_finding_is_stored_and_decided_on(db: None, settings: Settings, action: str) -> None:
     settings.CONTAINMENT = "on"
     readings = [said for said in map(parse, SAMPLES) if isinstance(said, ParsedFinding)]

@@ -25,7 +25,7 @@ from tests.aws import Cloud
 HTML = {"Accept": "text/html"}
 ADDRESS = "81.2.0.2"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # rules, pages and answers
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,7 @@ def decide(client: Client, verdict: str, reason: str = "I checked it") -> str:
     return client.post(path, said, follow=True, headers=HTML).content.decode()
 
 
+@pytest.mark.every_database  # from the decision to the log
 def test_what_is_approved_is_done_and_its_time_begins_then(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator_client: Client,
     viewer_client: Client, valid_license: License,
@@ -70,6 +71,7 @@ def test_what_is_approved_is_done_and_its_time_begins_then(
     assert "no longer waits" in decide(operator_client, "reject")
 
 
+@pytest.mark.every_database  # locks
 def test_an_approval_holds_although_the_address_was_unblocked_meanwhile(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
 ) -> None:
@@ -91,6 +93,7 @@ def test_an_approval_holds_although_the_address_was_unblocked_meanwhile(
     assert in_force.why.endswith("Approved by oscar: x.")
 
 
+@pytest.mark.every_database  # locks
 def test_what_is_rejected_is_not_done(operator_client: Client, valid_license: License) -> None:
     arrive(attack(1))
     assert "was rejected" in decide(operator_client, "reject")
@@ -99,6 +102,7 @@ def test_what_is_rejected_is_not_done(operator_client: Client, valid_license: Li
     assert "Waiting for you" not in page(operator_client)
 
 
+@pytest.mark.every_database  # queries by time
 def test_what_nobody_approves_expires_after_a_day(
     operator_client: Client, valid_license: License
 ) -> None:

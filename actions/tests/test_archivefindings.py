@@ -8,7 +8,7 @@ from django.core.management import call_command
 from actions.tests.old_findings import stored
 from findings.models import Finding, Status
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = [pytest.mark.usefixtures("folder"), pytest.mark.one_database]  # what a command prints
 
 
 @pytest.mark.django_db

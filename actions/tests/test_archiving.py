@@ -194,6 +194,7 @@ def test_what_the_database_refuses_to_delete_stays_and_holds_up_nothing_else(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.one_database  # files
 @pytest.mark.django_db
 def test_a_full_disk_is_an_error_of_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     stored(1)
@@ -207,6 +208,7 @@ def test_a_full_disk_is_an_error_of_the_archive(monkeypatch: pytest.MonkeyPatch)
     assert Finding.objects.count() == 1
 
 
+@pytest.mark.one_database  # files
 @pytest.mark.django_db
 def test_a_file_that_reads_back_as_another_deletes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -72,6 +72,7 @@ def test_while_the_breaker_is_open_addresses_are_unblocked(
     assert f"{waiting.target}/32" not in cloud.addresses(ip_set)  # its block was decided earlier
 
 
+@pytest.mark.one_database  # notices and a page
 def test_what_waits_can_be_dropped(
     ip_set: str, session: boto3.Session, settings: Settings, operator: User
 ) -> None:
@@ -86,6 +87,7 @@ def test_what_waits_can_be_dropped(
     assert Trip.objects.get().reset_by == operator
 
 
+@pytest.mark.one_database  # notices and a page
 def test_a_breaker_that_is_open_holds_back_no_notice(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:

@@ -22,6 +22,8 @@ from findings.models import Entity, Finding
 from license.models import License
 from tests.aws import Cloud
 
+pytestmark = pytest.mark.one_database  # forms and pages
+
 HTML = {"Accept": "text/html"}
 ADDRESS = "81.2.0.2"  # of attack(1)
 KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -49,7 +51,11 @@ def ask(client: Client, path: str, what: str, *, lasts: str = "policy", reason: 
     return answer.content.decode()
 
 
-@pytest.mark.parametrize(("lasts", "lasted"), [("policy", 7), ("1d", 1), ("", None)])
+@pytest.mark.every_database  # from the page to the log
+@pytest.mark.parametrize(
+    ("lasts", "lasted"),
+    [("policy", 7), pytest.param("1d", 1, marks=pytest.mark.one_database), ("", None)],
+)
 def test_a_block_by_hand_goes_the_way_of_all_others(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator_client: Client,
     valid_license: License, lasts: str, lasted: float | None,
@@ -176,6 +182,7 @@ def test_viewers_add_no_exception(viewer_client: Client, valid_license: License)
     assert "Add an exception" not in viewer_client.get("/actions/allowlist").content.decode()
 
 
+@pytest.mark.every_database  # many rows
 def test_many_events_at_once(operator_client: Client, valid_license: License) -> None:
     event(attack(1), attack(2), attack(3, "81.2.0.3"), attack(4, "10.0.0.1"), attack(5))
     listed = operator_client.get("/events").content.decode()

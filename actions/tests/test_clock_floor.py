@@ -24,7 +24,7 @@ from serving import aws_clock, sqs
 from serving.sqs import Queue
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # dates of AWS
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SENT = BEGIN + timedelta(days=3)

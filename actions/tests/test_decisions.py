@@ -15,6 +15,8 @@ from findings.models import Finding
 from findings.tests.findings import BRUTE_FORCE
 from tests.at_once import at_once
 
+pytestmark = pytest.mark.one_database  # rules in Python
+
 
 @pytest.fixture(autouse=True)
 def _containment_is_on(db: None, settings: Settings) -> None:
@@ -153,6 +155,7 @@ def allow(administrator: User, kind: str, name: str, finding_type: str = BRUTE_F
     )  # fmt: skip
 
 
+@pytest.mark.every_database  # queries
 def test_what_is_allowed_is_reported_only_and_the_row_says_so(administrator: User) -> None:
     set_action("BLOCK")
     allow(administrator, "address", "81.2.69.1")
@@ -178,6 +181,7 @@ def test_a_credential_that_is_allowed_is_not_revoked(administrator: User) -> Non
     assert "bob is on the allowlist" in outcome()
 
 
+@pytest.mark.every_database  # queries
 def test_an_allowance_is_for_one_finding_type(administrator: User) -> None:
     allow(administrator, "address", "81.2.0.2", finding_type="Recon:EC2/Portscan")
     set_action("BLOCK")
@@ -185,6 +189,7 @@ def test_an_allowance_is_for_one_finding_type(administrator: User) -> None:
     assert decided() == [("BLOCK", "81.2.0.2", "pending")]
 
 
+@pytest.mark.every_database  # queries
 def test_the_same_finding_again_is_acted_on_once() -> None:
     set_action("BLOCK")
     arrive(attack(1))
@@ -199,6 +204,7 @@ def test_a_dry_run_decides_and_leaves_it_there(settings: Settings) -> None:
     assert decided() == [("BLOCK", "81.2.0.2", "dry run"), ("BLOCK", "10.0.0.1", "prevented")]
 
 
+@pytest.mark.every_database  # transactions
 def test_no_finding_is_stored_without_what_is_to_be_done_about_it(settings: Settings) -> None:
     settings.NEVER_BLOCK = ["nonsense"]
     set_action("BLOCK")
@@ -207,6 +213,7 @@ def test_no_finding_is_stored_without_what_is_to_be_done_about_it(settings: Sett
     assert not Finding.objects.exists()
 
 
+@pytest.mark.every_database  # two workers
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_with_the_same_findings_decide_once() -> None:
     set_action("BLOCK")

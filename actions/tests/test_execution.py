@@ -31,9 +31,10 @@ from actions.tests.credentials import denied_before, iam_key, role
 from findings.models import Finding
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 
+@pytest.mark.every_database  # claims and locks
 def test_addresses_are_blocked_in_one_update(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
@@ -147,6 +148,7 @@ def test_an_aws_that_hangs_is_left(
     assert "Timeout" in Attempt.objects.get().answer
 
 
+@pytest.mark.every_database  # claims and locks
 def test_what_a_dead_worker_had_claimed_is_taken_over(
     cloud: Cloud, ip_set: str, session: boto3.Session
 ) -> None:
@@ -305,6 +307,7 @@ def test_ip_sets_of_every_partition_can_be_named(partition: str, settings: Setti
     assert (found.region, found.scope, found.name) == ("cn-north-1", "REGIONAL", "blocked")
 
 
+@pytest.mark.every_database  # the order of actions
 def test_an_unblock_waits_for_the_block_before_it(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
 ) -> None:

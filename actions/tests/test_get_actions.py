@@ -12,6 +12,8 @@ from pytest_django.fixtures import Settings
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 from findings.models import Entity, Finding
 
+pytestmark = pytest.mark.one_database  # answers over HTTP
+
 
 def actions(client: Client, query: str = "") -> Any:
     answer = client.get(f"/actions{query}")
@@ -42,6 +44,7 @@ def test_a_program_reads_what_was_done(program: Callable[[str], Client]) -> None
     }
 
 
+@pytest.mark.every_database  # queries
 def test_the_cursor_leads_through_all_of_it(viewer_client: Client) -> None:
     set_action("BLOCK")
     arrive(*(attack(number) for number in range(60)))
@@ -55,6 +58,7 @@ def test_the_cursor_leads_through_all_of_it(viewer_client: Client) -> None:
     assert found == [f"81.2.0.{number + 1}" for number in reversed(range(60))]
 
 
+@pytest.mark.every_database  # queries
 def test_the_filters_are_those_of_the_page(viewer_client: Client) -> None:
     set_action("BLOCK")
     set_action("REVOKE", finding_type=STOLEN)
@@ -69,6 +73,7 @@ def test_the_filters_are_those_of_the_page(viewer_client: Client) -> None:
         assert [one["target"] for one in listed] == expected
 
 
+@pytest.mark.every_database  # queries
 def test_what_a_rule_simulates_is_not_currently_blocked(
     viewer_client: Client, settings: Settings
 ) -> None:

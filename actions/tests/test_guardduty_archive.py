@@ -18,7 +18,7 @@ from findings.models import Finding, Status, TriageEntry
 from findings.triage import Change, triage
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,7 @@ def archived(cloud: Cloud, session: boto3.Session) -> set[str]:
     return cloud.more.archived
 
 
+@pytest.mark.every_database  # queries
 def test_what_was_contained_is_archived_once(
     cloud: Cloud, session: boto3.Session, settings: Settings
 ) -> None:

@@ -23,6 +23,8 @@ from findings.guardduty.parser import Unparsed
 from findings.models import Finding
 from findings.tests.findings import finding
 
+pytestmark = pytest.mark.one_database  # files
+
 MIB = 1024 * 1024
 SIZE = 5 * MIB  # unpacked; compressed it is at most about 25 KiB
 

@@ -18,6 +18,8 @@ from findings.guardduty.parser import Unparsed
 from findings.models import Finding
 from findings.tests.findings import finding
 
+pytestmark = pytest.mark.one_database  # files
+
 THREE = [finding(number) for number in (1, 2, 3)]
 
 
@@ -78,6 +80,7 @@ def test_what_is_refused_is_told_with_its_line_and_the_rest_is_stored(
     assert "3 rejected" in printed.out
 
 
+@pytest.mark.every_database  # transactions
 @pytest.mark.parametrize("form", ["the command line's", "a pretty array", "compressed"])
 def test_of_a_file_that_breaks_off_the_beginning_is_stored(
     db: None, tmp_path: Path, form: str

@@ -143,6 +143,7 @@ def lift_and_close(at: datetime) -> int:
         connection.close()
 
 
+@pytest.mark.one_database  # what the lists of AWS hold
 def test_a_lift_that_aws_refuses_for_a_day_is_tried_again() -> None:
     with day(0):
         arrive(attack(1, ADDRESS))
@@ -159,6 +160,7 @@ def test_a_lift_that_aws_refuses_for_a_day_is_tried_again() -> None:
         assert limits.lift(timezone.now() + timedelta(days=9)) == 0
 
 
+@pytest.mark.one_database  # a dry run
 def test_in_a_dry_run_real_blocks_stay_and_those_of_dry_runs_end(settings: Settings) -> None:
     with day(0):
         arrive(attack(1, ADDRESS))
@@ -172,6 +174,7 @@ def test_in_a_dry_run_real_blocks_stay_and_those_of_dry_runs_end(settings: Setti
         assert limits.lift(timezone.now()) == 1
 
 
+@pytest.mark.one_database  # a rule about names
 def test_the_restore_of_a_user_who_is_named_like_an_address_is_no_unblock() -> None:
     with day(0):
         arrive(attack(1, ADDRESS))
@@ -208,6 +211,11 @@ def test_blocks_from_before_the_time_limit_stay(settings: Settings) -> None:
     assert limits.lift(timezone.now() + timedelta(days=9999)) == 0
 
 
+def _on_one(*values: Any) -> Any:
+    """Lists of AWS that differ in the calls, and not in the queries."""
+    return pytest.param(*values, marks=pytest.mark.one_database)
+
+
 def full_sets(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
     return lambda: {one.removesuffix("/32") for one in cloud.addresses(ip_set)}
 
@@ -228,8 +236,8 @@ def full_domain_lists(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
     ("make", "finding", "name"),
     [
         (full_sets, attack, "81.2.69.{}"),
-        (full_prefix_lists, attack, "81.2.69.{}"),
-        (full_domain_lists, lambda number, name: asked_for(name, number), "{}.example.org"),
+        _on_one(full_prefix_lists, attack, "81.2.69.{}"),
+        _on_one(full_domain_lists, lambda number, name: asked_for(name, number), "{}.example.org"),
     ],
 )
 def test_in_full_lists_the_block_that_ends_first_makes_room(
@@ -265,6 +273,7 @@ def test_in_full_lists_the_block_that_ends_first_makes_room(
     assert end_in_days() == 7  # its block did not reach its end, so this one is not doubled
 
 
+@pytest.mark.one_database  # what the lists of AWS hold
 def test_what_a_failed_block_did_on_one_path_ends_too(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
@@ -282,6 +291,7 @@ def test_what_a_failed_block_did_on_one_path_ends_too(
     assert not Reaction.objects.in_force().exists()
 
 
+@pytest.mark.one_database  # what the lists of AWS hold
 def test_what_others_have_listed_makes_no_room(
     cloud: Cloud, ip_set: str, session: boto3.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +304,7 @@ def test_what_others_have_listed_makes_no_room(
     assert [one.target for one in Reaction.objects.filter(kind="UNBLOCK")] == ["81.2.69.2"]
 
 
+@pytest.mark.one_database  # what the lists of AWS hold
 def test_prefix_lists_for_the_other_ip_version_are_not_full(
     cloud: Cloud, ip_set: str, session: boto3.Session, settings: Settings
 ) -> None:
@@ -304,6 +315,7 @@ def test_prefix_lists_for_the_other_ip_version_are_not_full(
     assert answer == "None of the prefix lists of BLOCK_PREFIX_LISTS is for IPv6. Add one."
 
 
+@pytest.mark.one_database  # a page
 def test_lists_that_are_nearly_full_are_told_on_the_page(
     cloud: Cloud, ip_set: str, session: boto3.Session, viewer_client: Client,
     settings: Settings, monkeypatch: pytest.MonkeyPatch,

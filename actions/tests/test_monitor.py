@@ -24,7 +24,7 @@ from serving.metrics import WorkerCollector
 from serving.sqs import Queue
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # metrics
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,7 @@ def reported(hearts: list[Heart], caplog: pytest.LogCaptureFixture) -> dict[str,
     return found
 
 
+@pytest.mark.every_database  # queries
 def test_the_alarms_see_license_breaker_and_backlog(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_queue_that_may_not_be_counted_is_told_and_keeps_no_old_count(
     )
 
 
+@pytest.mark.every_database  # queries
 def test_every_process_sees_what_a_worker_knows_of_the_queue(queue: Queue) -> None:
     monitor.report([], queue)
     (process,) = heartbeat.workers()

@@ -21,7 +21,7 @@ from findings.models import Finding, PolicyChange, Target, ThreatPolicy
 from findings.tests.findings import BRUTE_FORCE
 from license.models import License
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # what a command prints
 
 HIGH = Target("", BRUTE_FORCE, "HIGH")
 
@@ -52,6 +52,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.every_database  # from a file to the policy and back
 def test_a_file_is_planned_applied_and_exported_again(file: Path, valid_license: License) -> None:
     set_action("SAVE", severity="LOW")
     service = {"eventLastSeen": timezone.now().isoformat()}

@@ -18,6 +18,8 @@ from actions.tests.attacks import end_in_days
 from license.models import License
 from tests.aws import Cloud
 
+pytestmark = pytest.mark.one_database  # requests that are refused
+
 HTML = {"Accept": "text/html"}
 BLOCK = {"action": "BLOCK", "target_kind": "address", "target": "81.2.69.1", "reason": "Feed"}
 Program = Callable[[str], Client]
@@ -33,6 +35,7 @@ def post(client: Client, body: Any, key: str = "") -> Any:
     return client.post("/actions", body, content_type="application/json", headers=headers)
 
 
+@pytest.mark.every_database  # from the request to the log
 def test_a_program_blocks_an_address_that_no_finding_names(
     cloud: Cloud, ip_set: str, session: boto3.Session, program: Program, valid_license: License,
     viewer_client: Client,
@@ -55,6 +58,7 @@ def test_a_program_blocks_an_address_that_no_finding_names(
     assert (again.status_code, again.json()["code"]) == (409, "nothing_in_force")
 
 
+@pytest.mark.every_database  # locks
 def test_the_same_request_again_acts_once(program: Program, valid_license: License) -> None:
     client = program("actions:write")
     first, again = post(client, BLOCK, "a"), post(client, BLOCK, "a")

@@ -22,7 +22,7 @@ from actions.tests.attacks import arrive, attack, set_action
 from findings.guardduty.parser import Kind
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # calls to AWS
 
 BLOCKED, UNBLOCKED = {"81.2.0.2/32", "81.2.0.3/32"}, "81.2.0.4/32"
 OF_OTHERS = {"9.9.9.9/32", "81.2.0.0/24"}  # the log does not know them
@@ -60,6 +60,7 @@ def test_a_set_that_agrees_with_the_log_is_left_alone(
     assert "differed" not in caplog.text
 
 
+@pytest.mark.every_database  # queries
 def test_what_is_missing_is_put_back_and_what_was_unblocked_is_taken_out(
     cloud: Cloud,
     ip_set: str,
@@ -141,6 +142,7 @@ def test_what_does_not_fit_is_told(
     assert "1: The IPv4 IP sets of BLOCK_IP_SETS are full." in caplog.text
 
 
+@pytest.mark.every_database  # two workers
 def test_an_address_that_another_worker_unblocks_meanwhile_is_not_put_back(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator: User
 ) -> None:
@@ -161,6 +163,7 @@ def test_an_address_that_another_worker_unblocks_meanwhile_is_not_put_back(
     assert cloud.addresses(ip_set) == {"81.2.0.3/32"}
 
 
+@pytest.mark.every_database  # two workers
 def test_an_address_that_another_worker_blocks_again_meanwhile_is_not_lost(
     cloud: Cloud, ip_set: str, session: boto3.Session
 ) -> None:

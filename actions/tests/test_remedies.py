@@ -12,6 +12,8 @@ from actions import memories, remedies, undo
 from actions.models import Reaction
 from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
 
+pytestmark = pytest.mark.one_database  # texts
+
 BRUTE_FORCE = "UnauthorizedAccess:EC2/SSHBruteForce"
 
 

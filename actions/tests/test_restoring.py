@@ -26,9 +26,10 @@ from findings.models import Entity, Finding, Status, TriageEntry
 from tests import roles
 from tests.aws import REGION, Cloud
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = [pytest.mark.usefixtures("folder"), pytest.mark.one_database]  # files
 
 
+@pytest.mark.every_database  # rows of all tables
 @pytest.mark.django_db
 def test_a_day_comes_back_as_it_was_and_nothing_is_done_about_it(
     settings: Settings, folder: Path, operator: User, capsys: pytest.CaptureFixture[str]

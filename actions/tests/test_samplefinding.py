@@ -78,6 +78,7 @@ def test_nothing_is_sent_while_containment_is_on(db: None, settings: Settings) -
     assert not Finding.objects.exists()
 
 
+@pytest.mark.one_database  # refused arguments
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -22,7 +22,7 @@ from serving.sqs import Queue
 from tests.aws import Cloud
 from tests.json_log import json_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # logs
 
 TRACE = "Root=1-67891233-abcdef012345678912345678;Parent=463ac35c9f6413ad;Sampled=1"
 

@@ -21,6 +21,8 @@ from actions import updates
 from actions.updates import UpdateError, check_if_due, fetched, is_newer, parsed
 from license.models import License
 
+pytestmark = pytest.mark.one_database  # pages and requests to a server
+
 TEMPLATE = "https://releases.s3.eu-central-1.amazonaws.com/9.1.0/threatreaction.yaml"
 NOTES = "https://threatreaction.com/releases/9.1.0?lang=en"
 DOCUMENT = {"version": "9.1.0", "template_url": TEMPLATE, "notes_url": NOTES}
@@ -176,6 +178,7 @@ def test_versions_are_compared(found: str, running: str, newer: bool) -> None:
     assert is_newer(found, running) is newer
 
 
+@pytest.mark.every_database  # a claim
 @pytest.mark.django_db
 def test_a_worker_looks_once_a_day_and_when_asked(
     vendor: Vendor, administrator_client: Client, expired_license: License

@@ -19,7 +19,7 @@ from serving import sqs
 from serving.sqs import Queue
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # the queue
 
 
 def send(cloud: Cloud, queue: Queue, *bodies: Any) -> None:
@@ -42,6 +42,7 @@ def left(cloud: Cloud, queue: Queue) -> int:
     )
 
 
+@pytest.mark.every_database  # transactions
 def test_a_message_is_deleted_once_its_finding_is_stored(cloud: Cloud, queue: Queue) -> None:
     set_action("BLOCK")
     send(cloud, queue, *(event(attack(number)) for number in range(12)), event(attack(1)))
@@ -77,6 +78,7 @@ def test_a_poison_message_goes_to_the_dead_letter_queue_and_the_log_says_why(
     assert body not in caplog.text or body in reason or body == "7"
 
 
+@pytest.mark.every_database  # transactions
 @pytest.mark.parametrize("error", [DataError, ValueError])
 def test_one_that_cannot_be_stored_keeps_no_other_out(
     cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
@@ -95,6 +97,7 @@ def test_one_that_cannot_be_stored_keeps_no_other_out(
     assert left(cloud, queue) == 1
 
 
+@pytest.mark.every_database  # a database that fails
 def test_while_the_database_is_away_no_message_is_received(
     cloud: Cloud, queue: Queue, settings: Settings
 ) -> None:
@@ -136,6 +139,7 @@ def test_the_visibility_is_extended_while_work_lasts(
     assert cloud.asked.count("ChangeMessageVisibilityBatch") >= 3
 
 
+@pytest.mark.every_database  # queries
 def test_the_worker_repairs_sums_that_a_version_without_them_left_behind(
     cloud: Cloud, queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,8 @@ from serving import worker_server
 from serving.heart import STUCK
 from serving.worker_server import WorkerServer
 
+pytestmark = pytest.mark.one_database  # a port
+
 LOOPBACK = ("127.0.0.1", 0)
 
 

@@ -143,6 +143,7 @@ def test_the_period_is_compared_with_the_one_before(viewer_client: Client) -> No
     ]
 
 
+@pytest.mark.one_database  # pages and texts
 def test_it_leads_with_what_needs_a_person(viewer_client: Client, operator: User) -> None:
     assert "No finding of high severity is unassigned" in dashboard(viewer_client)
     arrive(*(seen(number, severity=9.5) for number in range(4)), seen(9))
@@ -179,16 +180,19 @@ def test_it_leads_with_what_needs_a_person(viewer_client: Client, operator: User
         assert page.count('<th scope="row">') == rows
 
 
+@pytest.mark.one_database  # pages and texts
 def test_it_tells_the_state_of_the_license(viewer_client: Client, expired_license: License) -> None:
     assert "Expired" in dashboard(viewer_client).partition('id="license"')[2]
 
 
+@pytest.mark.one_database  # pages and texts
 def test_a_newcomer_is_told_how_findings_come_in(viewer_client: Client) -> None:
     assert "importfindings" in dashboard(viewer_client)
     arrive(seen(1, days=100))
     assert "importfindings" not in dashboard(viewer_client)
 
 
+@pytest.mark.one_database  # pages and texts
 def test_who_has_no_role_gets_no_further(stranger_client: Client, client: Client) -> None:
     assert stranger_client.get("/", follow=True).status_code == 403
     assert client.get("/").status_code == 302

@@ -18,7 +18,11 @@ from detectors.tests.traffic import NOW, bucket, record, role, seconds, user
 from findings.models import Finding
 from findings.tests.api import assert_problem, pointers
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,  # pages and answers
+]
 
 
 def put(client: Client, *some: dict[str, Any]) -> Any:
@@ -94,6 +98,7 @@ def test_the_api_lists_what_it_sets_and_the_same_again_changes_nothing(oscar: Cl
     assert get(oscar).json() == {"buckets": []}
 
 
+@pytest.mark.every_database  # two writers
 def test_a_change_of_what_somebody_else_has_changed_is_refused(oscar: Client) -> None:
     read = get(oscar)["ETag"]
     assert put(oscar, {"name": "invoices"})["ETag"] == get(oscar)["ETag"] != read
@@ -125,6 +130,7 @@ def test_floors_and_canary_keys_are_set_by_the_page_and_the_api_alike(oscar: Cli
     assert b'role="alert"' in answer.content
 
 
+@pytest.mark.every_database  # constraints
 def test_a_bucket_that_is_listed_twice_is_refused(oscar: Client) -> None:
     twice: list[dict[str, Any]] = [{"name": "invoices"}, {"name": "invoices", "registered": False}]
     assert pointers(put(oscar, *twice)) == ["/buckets"]
@@ -188,6 +194,7 @@ def test_the_band_of_a_chart_depends_on_the_sensitivity() -> None:
     assert overview.charts(of, seconds(NOW))[0].usual > 2 * high
 
 
+@pytest.mark.every_database  # deletes related rows
 def test_a_bucket_that_is_removed_takes_its_sums_along() -> None:
     of = bucket()
     take(*many(3))

@@ -60,6 +60,7 @@ def test_a_flood_of_reads_is_one_finding_that_names_who_what_and_which_keys() ->
     }
 
 
+@pytest.mark.one_database  # rules in Python
 def test_less_than_the_floor_and_allowed_principals_raise_nothing() -> None:
     bucket(allowed="arn:aws:iam::*:role/backup-*\n")
     take(*many(99))
@@ -85,6 +86,7 @@ def test_what_an_actor_always_does_raises_nothing_and_far_more_does() -> None:
     assert found() == [EXFILTRATION]
 
 
+@pytest.mark.one_database  # rules in Python
 def test_a_bucket_that_is_learning_has_higher_floors() -> None:
     bucket(first_event_at=None)
     take(*many(199, "DeleteObject"))
@@ -105,6 +107,7 @@ def test_an_attack_is_one_finding_until_an_hour_of_quiet() -> None:
     assert Finding.objects.count() == 2
 
 
+@pytest.mark.one_database  # rules in Python
 def test_the_floors_of_a_bucket_replace_the_others() -> None:
     bucket(floors={"read": 5000})
     take(*many(499))
@@ -113,6 +116,7 @@ def test_the_floors_of_a_bucket_replace_the_others() -> None:
     assert found() == [EXFILTRATION]
 
 
+@pytest.mark.one_database  # calls to AWS
 def test_what_an_allowed_service_does_for_a_principal_raises_nothing() -> None:
     bucket(allowed="service athena.amazonaws.com")
     take(*many(2000, address="athena.amazonaws.com"))
@@ -123,6 +127,7 @@ def test_what_an_allowed_service_does_for_a_principal_raises_nothing() -> None:
     assert found() == [EXFILTRATION]
 
 
+@pytest.mark.one_database  # calls to AWS
 def test_who_has_an_allowed_tag_raises_nothing() -> None:
     bucket(allowed="tag job=backup\ntag job=export")
     tags = {f"arn:aws:iam::{ACCOUNT}:role/app": {"job": "backup"}, EVE: {"job": "other"}}
@@ -167,6 +172,7 @@ def copies(count: int, **members: Any) -> list[Any]:
     return many(count, "CopyObject", bucket="loot", parameters=source, **members)
 
 
+@pytest.mark.one_database  # rules in Python
 def test_copies_to_elsewhere_alone_are_a_finding_that_names_who() -> None:
     bucket()
     take(*copies(120))
@@ -174,6 +180,7 @@ def test_copies_to_elsewhere_alone_are_a_finding_that_names_who() -> None:
     assert said["resource"]["accessKeyDetails"]["userName"] == "eve"
 
 
+@pytest.mark.one_database  # rules in Python
 def test_later_copies_do_not_hide_whose_bucket_it_is() -> None:
     bucket()
     take(*many(3))

@@ -29,7 +29,7 @@ from detectors.tests.traffic import (
 )
 from findings.models import Finding
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # rules in Python
 
 
 def test_the_recorded_batch_deletion_is_found() -> None:
@@ -63,6 +63,7 @@ def test_one_object_with_a_key_of_the_caller_is_enough() -> None:
     assert found() == [WRITE]
 
 
+@pytest.mark.every_database  # queries
 def test_who_lists_many_buckets_for_the_first_time_is_one_finding() -> None:
     names = [f"bucket-{n}" for n in range(12)]
     for name in names:
@@ -124,6 +125,7 @@ def test_the_session_of_an_instance_away_from_the_own_addresses_is_a_finding(
     assert found() == [UNAUTHORIZED]
 
 
+@pytest.mark.every_database  # queries
 def test_the_session_of_an_instance_from_a_new_network_is_a_finding() -> None:
     history(bucket(), 50, range(5, 300), by=role())
     take(record(by=role(), address="81.2.69.9"))
@@ -132,6 +134,7 @@ def test_the_session_of_an_instance_from_a_new_network_is_a_finding() -> None:
     assert found() == [UNAUTHORIZED]
 
 
+@pytest.mark.every_database  # queries
 def test_a_key_that_rested_for_90_days_is_a_finding() -> None:
     bucket()
     take(record())

@@ -9,7 +9,11 @@ from django.urls import reverse
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.tests.api import TYPE
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,  # forms and pages
+]
 
 ADD = "/admin/findings/threatpolicy/add/"
 LIST = "/admin/findings/threatpolicy/"
@@ -38,6 +42,7 @@ def test_a_setting_made_in_the_admin_is_logged(operator_client: Client) -> None:
     assert line.changed_by is not None
 
 
+@pytest.mark.every_database  # changes and their log
 def test_a_setting_changed_in_the_admin_is_logged(operator_client: Client) -> None:
     operator_client.post(ADD, setting())
     page = change_page(ThreatPolicy.objects.get())
@@ -47,6 +52,7 @@ def test_a_setting_changed_in_the_admin_is_logged(operator_client: Client) -> No
     assert (line.action_before, line.action_after) == ("BLOCK", "SAVE")
 
 
+@pytest.mark.every_database  # changes and their log
 def test_settings_deleted_in_the_admin_are_logged(operator_client: Client) -> None:
     operator_client.post(ADD, setting())
     operator_client.post(ADD, setting(severity="LOW"))

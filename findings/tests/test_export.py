@@ -31,7 +31,17 @@ def test_csv_has_what_the_filter_finds(viewer_client: Client) -> None:
     assert (rows[0]["status"], rows[0]["seen_at"]) == ("new", "2026-11-23T12:08:00Z")
 
 
-@pytest.mark.parametrize("query", ["", "q=brute", "sort=severity", "sort=oldest&status=open"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sort=severity",
+        # The queries of these run on every database in test_search.py.
+        *(
+            pytest.param(query, marks=pytest.mark.one_database)
+            for query in ("", "q=brute", "sort=oldest&status=open")
+        ),
+    ],
+)
 def test_json_lines_have_the_members_of_the_api_through_all_pages(
     viewer_client: Client, query: str
 ) -> None:
@@ -48,6 +58,7 @@ def test_json_lines_have_the_members_of_the_api_through_all_pages(
     assert len(told) == 130
 
 
+@pytest.mark.one_database  # texts
 @pytest.mark.parametrize(
     ("title", "told"),
     [
@@ -94,11 +105,13 @@ def test_an_export_is_read_in_pieces(viewer_client: Client) -> None:
     assert len(queries) == 4
 
 
+@pytest.mark.one_database  # pages and rights
 def test_a_wrong_filter_leads_to_the_page_that_explains_it(viewer_client: Client) -> None:
     answer = viewer_client.get("/events.csv?severity=HUGE")
     assert (answer.status_code, answer["Location"]) == (302, "/events?severity=HUGE")
 
 
+@pytest.mark.one_database  # pages and rights
 def test_who_may_not_see_findings_exports_none(stranger_client: Client) -> None:
     for path in ("/events.csv", "/events.jsonl", "/events/newer"):
         assert stranger_client.get(path).status_code == 403

@@ -16,6 +16,8 @@ from findings.tests.api import assert_problem
 from findings.tests.findings import BRUTE_FORCE, finding
 from findings.tests.test_events_page import NOON, arrive, seen
 
+pytestmark = pytest.mark.one_database  # answers over HTTP
+
 
 def answer(client: Client, query: str = "") -> dict[str, Any]:
     got = client.get(f"/findings/events{query}")
@@ -72,6 +74,7 @@ def test_what_a_finding_does_not_say_is_null_or_empty(viewer_client: Client) -> 
     assert (told["title"], told["set_at"], told["action"]) == ("", "", "REPORT")
 
 
+@pytest.mark.every_database  # queries
 def test_pages_follow_each_other_however_many_arrive_meanwhile(
     viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -159,6 +162,7 @@ def test_a_value_that_is_none_is_refused(viewer_client: Client, query: str, para
     assert [error["parameter"] for error in problem["errors"]] == [parameter]
 
 
+@pytest.mark.every_database  # queries
 def test_the_last_cursor_that_has_the_form_leads_to_an_end(viewer_client: Client) -> None:
     arrive(finding())
     assert answer(viewer_client, "?after=0.0") == {"findings": [], "next": None}
@@ -166,6 +170,7 @@ def test_the_last_cursor_that_has_the_form_leads_to_an_end(viewer_client: Client
     assert len(far["findings"]) == 1
 
 
+@pytest.mark.every_database  # dates
 def test_an_instant_that_utc_has_no_date_for_is_told_on_the_page_too(viewer_client: Client) -> None:
     page = viewer_client.get("/events?since=0001-01-01T00:00:00%2B05:00")
     assert page.status_code == 200

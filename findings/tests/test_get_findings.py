@@ -12,7 +12,7 @@ from findings.models import PolicyChange, Target
 from findings.policy import Setting
 from findings.tests.api import TYPE, assert_problem
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # answers over HTTP
 
 SETTINGS = {
     "type": Setting(Target("", TYPE, ""), "SAVE"),
@@ -49,6 +49,7 @@ def test_a_viewer_reads_the_whole_policy_without_a_license(viewer_client: Client
     assert listed(viewer_client) == SETTINGS.keys()
 
 
+@pytest.mark.every_database  # queries
 @pytest.mark.parametrize(
     ("query", "names"),
     [
@@ -86,6 +87,7 @@ def test_a_filter_that_is_none_is_refused(
     assert [error["parameter"] for error in problem["errors"]] == [parameter]
 
 
+@pytest.mark.every_database  # order
 def test_the_etag_is_of_the_whole_policy_whatever_was_asked_for(viewer_client: Client) -> None:
     everything, part = viewer_client.get("/findings"), viewer_client.get("/findings?action=SAVE")
     assert everything["ETag"] == part["ETag"]

@@ -16,7 +16,7 @@ from findings.tests.api import TYPE, assert_problem, put, put_raw
 from findings.tests.findings import finding
 from license.models import License
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # answers over HTTP
 
 FILE = f"""\
 replace: true
@@ -44,6 +44,7 @@ def plan(client: Client, body: str = FILE, content_type: str = YAML) -> Any:
     return client.post("/findings/plan", body, content_type=content_type)
 
 
+@pytest.mark.every_database  # from a plan to the policy
 def test_what_is_planned_is_applied_and_the_same_file_then_changes_nothing(writer: Client) -> None:
     recent = {"eventLastSeen": timezone.now().isoformat()}
     ingest([finding(1, service=recent)], settings={}, at=timezone.now())

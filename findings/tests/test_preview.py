@@ -106,6 +106,7 @@ def test_findings_without_an_address_are_counted_all_the_same() -> None:
     assert told(BLOCK_EC2) == ["1 more would have been blocked."]
 
 
+@pytest.mark.one_database  # texts
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
@@ -196,6 +197,7 @@ def test_where_nothing_would_differ_it_says_so() -> None:
     assert list(shown.sentences()) == []
 
 
+@pytest.mark.one_database  # texts
 def test_it_says_that_what_was_ignored_is_not_there_to_be_counted() -> None:
     saved(Setting(Target("EC2", "", ""), "IGNORE"))
     assert tried(BLOCK_EC2).is_partial
@@ -228,6 +230,7 @@ def test_beyond_the_limit_it_says_more_than(
     assert addresses.others == "more than 0 others"
 
 
+@pytest.mark.one_database  # the number of queries
 def test_the_number_of_queries_does_not_grow(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
@@ -241,6 +244,7 @@ def test_the_number_of_queries_does_not_grow(
 # The URL that the page requests
 
 
+@pytest.mark.one_database  # texts
 def test_an_operator_is_told_in_a_fragment_of_a_page(operator_client: Client) -> None:
     arrive(1)
     answer = post(operator_client, EC2)
@@ -251,6 +255,7 @@ def test_an_operator_is_told_in_a_fragment_of_a_page(operator_client: Client) ->
     assert "<html" not in html
 
 
+@pytest.mark.one_database  # the license
 def test_nothing_is_set_and_a_lapsed_license_still_answers(
     operator_client: Client, expired_license: object
 ) -> None:
@@ -260,6 +265,7 @@ def test_nothing_is_set_and_a_lapsed_license_still_answers(
     assert not PolicyChange.objects.exists()
 
 
+@pytest.mark.one_database  # refused requests
 @pytest.mark.parametrize("permission", ["view_threatpolicy", "view_finding"])
 def test_one_permission_of_the_two_is_too_few(
     stranger: User, stranger_client: Client, permission: str
@@ -268,23 +274,27 @@ def test_one_permission_of_the_two_is_too_few(
     assert_problem(post(stranger_client, EC2), 403, "permission_denied")
 
 
+@pytest.mark.one_database  # refused requests
 def test_nobody_else_is_told_anything(client: Client) -> None:
     answer = post(client, EC2)
     assert (answer.status_code, answer.content) == (302, b"")
 
 
+@pytest.mark.one_database  # refused requests
 def test_a_page_of_another_site_cannot_ask(operator: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(operator)
     assert_problem(post(client, EC2), 403, "csrf_failed")
 
 
+@pytest.mark.one_database  # refused requests
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 @pytest.mark.usefixtures("valid_license")
 def test_it_answers_post_alone(operator_client: Client, method: str) -> None:
     assert operator_client.generic(method, "/threats/preview").status_code == 405
 
 
+@pytest.mark.one_database  # refused requests
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "code"),
     [
@@ -306,6 +316,7 @@ def test_a_body_that_put_findings_refuses_is_refused(
     assert_problem(post(operator_client, body, content_type), status, code or "body_too_large")
 
 
+@pytest.mark.one_database  # refused requests
 def test_each_wrong_setting_is_pointed_at(operator_client: Client) -> None:
     answer = post(
         operator_client,

@@ -10,11 +10,16 @@ from findings import policy
 from findings.models import PolicyChange, Target, ThreatPolicy
 from findings.tests.api import TYPE, assert_problem, pointers, put, put_raw
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,  # bodies, tags and answers
+]
 
 BLOCK = {"finding_type": TYPE, "severity": "HIGH", "action": "BLOCK"}
 
 
+@pytest.mark.every_database  # from the request to the log
 def test_an_operator_sets_a_policy_and_learns_what_changed(operator_client: Client) -> None:
     answer = put(operator_client, {"policies": [BLOCK]})
     assert answer.status_code == 200
@@ -34,6 +39,7 @@ def test_an_operator_sets_a_policy_and_learns_what_changed(operator_client: Clie
     assert answer["ETag"] == operator_client.get("/findings")["ETag"]
 
 
+@pytest.mark.every_database  # queries
 def test_the_same_body_twice_changes_nothing_and_says_so(operator_client: Client) -> None:
     first = put(operator_client, {"policies": [BLOCK]})
     second = put(operator_client, {"policies": [BLOCK]})
@@ -47,6 +53,7 @@ def test_what_was_read_can_be_sent_back(operator_client: Client) -> None:
     assert (answer.status_code, answer.json()["changed"]) == (200, [])
 
 
+@pytest.mark.every_database  # columns with NULL
 @pytest.mark.parametrize("absent", [{}, {"severity": None, "service": None}])
 def test_severity_null_or_absent_means_every_severity(
     operator_client: Client, absent: dict[str, None]
@@ -55,11 +62,13 @@ def test_severity_null_or_absent_means_every_severity(
     assert ThreatPolicy.objects.actions() == {Target("", TYPE, ""): "SAVE"}
 
 
+@pytest.mark.every_database  # queries
 def test_a_service_stands_for_every_type_of_it(operator_client: Client) -> None:
     put(operator_client, {"policies": [{"service": "EC2", "severity": "LOW", "action": "IGNORE"}]})
     assert ThreatPolicy.objects.actions() == {Target("EC2", "", "LOW"): "IGNORE"}
 
 
+@pytest.mark.every_database  # columns with NULL
 def test_action_null_takes_a_setting_back(operator_client: Client) -> None:
     put(operator_client, {"policies": [BLOCK]})
     answer = put(operator_client, {"policies": [{**BLOCK, "action": None}]})

@@ -96,6 +96,7 @@ def test_a_stale_policy_is_not_written_over() -> None:
     assert ThreatPolicy.objects.actions() == {TARGET: "SAVE"}
 
 
+@pytest.mark.one_database  # the number of queries
 @pytest.mark.parametrize(
     ("before", "after"), [("", "BLOCK"), ("BLOCK", "SAVE"), ("BLOCK", ""), ("BLOCK", "BLOCK")]
 )

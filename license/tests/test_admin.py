@@ -15,6 +15,8 @@ from license.models import License
 from license.tests import keys
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # pages; test_install.py installs keys on both
+
 LIST = "/admin/license/license/"
 ADD = "/admin/license/license/add/"
 

@@ -93,6 +93,7 @@ def test_a_key_that_expired_a_second_ago_stays_expired_with_the_clock_three_days
     assert why in caplog.text
 
 
+@pytest.mark.one_database  # pages
 def test_the_clock_is_told_on_pages_while_the_license_is_valid_too(
     administrator: User, viewer_client: Client
 ) -> None:

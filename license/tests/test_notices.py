@@ -35,6 +35,7 @@ def told(caplog: pytest.LogCaptureFixture, at: datetime) -> list[str]:
     return [one.levelname for one in caplog.records if one.name == "license.notices"]
 
 
+@pytest.mark.one_database  # texts
 @pytest.mark.parametrize(
     ("days", "level"),
     [(90, "INFO"), (31, "INFO"), (30, "WARNING"), (15, "WARNING"), (14, "ERROR"), (1, "ERROR")],

@@ -11,6 +11,8 @@ from django.test import Client
 from conftest import install
 from license.tests.keys import make_license
 
+pytestmark = pytest.mark.one_database  # pages
+
 ADD = "/admin/auth/user/add/"
 TYPED = {
     "username": 'new "hire" <1>',

@@ -74,6 +74,7 @@ def test_the_report_says_what_an_auditor_asks_and_never_the_key(
         assert renewal.split(".")[2] not in said
 
 
+@pytest.mark.one_database  # texts
 def test_with_a_valid_license_the_report_exits_with_0_and_names_no_refusals(
     valid_license: License,
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_flood_of_refused_writes_is_counted_in_few_writes_and_rows(
     assert sorted(count for _, _, count in sums()) == [1, 3]
 
 
+@pytest.mark.one_database  # texts
 def test_routes_and_reasons_are_those_of_the_portal(
     expired_license: License, operator_client: Client
 ) -> None:

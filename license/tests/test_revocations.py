@@ -21,7 +21,7 @@ from license.tests import keys
 from license.tests.keys import make_license
 from license.token import RevocationsError
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # signed lists
 
 Publish = Callable[..., None]
 
@@ -48,6 +48,7 @@ def test_a_published_revocation_counts_at_once(publish: Publish) -> None:
     assert code() == "license_revoked"
 
 
+@pytest.mark.every_database  # rows that exist or do not fit
 def test_an_older_list_rolls_nothing_back(publish: Publish) -> None:
     install(make_license(jti="stolen"))
     publish(5, ["stolen"])
@@ -135,6 +136,7 @@ def test_a_revoked_key_cannot_be_installed_again(publish: Publish) -> None:
     assert SeenRevocations.objects.get().seq == 1
 
 
+@pytest.mark.every_database  # rows that exist or do not fit
 def test_a_list_is_remembered_once(publish: Publish) -> None:
     install(make_license())
     publish(3, ["x"])
@@ -153,6 +155,7 @@ def test_a_list_that_cannot_be_honoured_is_an_error_of_the_checks(
     call_command("check")
 
 
+@pytest.mark.every_database  # rows that exist or do not fit
 @pytest.mark.parametrize("seq", [0, -1, 2**63])
 def test_a_sequence_number_is_positive_and_fits_the_database(seq: int) -> None:
     with pytest.raises(RevocationsError, match="seq"):
@@ -161,6 +164,7 @@ def test_a_sequence_number_is_positive_and_fits_the_database(seq: int) -> None:
         )
 
 
+@pytest.mark.every_database  # long values
 def test_a_list_of_ten_thousand_licenses_is_read(publish: Publish) -> None:
     install(make_license(jti="last", days=3, begins=timedelta(0)))
     publish(1, [*(f"{number:036}" for number in range(10_000)), "last"])

@@ -20,7 +20,7 @@ from notifications.models import Delivery, Destination, NotificationChange, Rule
 from notifications.tests.telling import PROGRAM
 from storage import journal
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # requests and answers
 
 URL = "https://soc.example.com/services/T0/secret-path"
 SOC = {"name": "SOC", "kind": "webhook", "settings": {"url": URL}}
@@ -60,6 +60,7 @@ def test_what_was_put_is_got_without_secrets_and_changes_nothing_again(pipeline:
     assert journal.verify(NotificationChange).broken is None
 
 
+@pytest.mark.every_database  # two writers
 def test_a_stale_etag_changes_nothing(pipeline: Client) -> None:
     first = put(pipeline, {"destinations": [SOC]})
     changed = SOC | {"settings": {"secret": new_secret()}}
@@ -102,6 +103,7 @@ def test_what_is_wrong_is_named_and_nothing_is_changed(
     assert not Destination.objects.exists()
 
 
+@pytest.mark.every_database  # deletes related rows
 def test_removing_keeps_the_log_and_a_destination_in_use_stays(pipeline: Client) -> None:
     put(pipeline, {"destinations": [SOC], "rules": [RULE]})
     gone = {"name": "SOC", "present": False}
@@ -132,6 +134,7 @@ def test_roles_and_scopes_decide(
     assert put(operator_client, {"rules": [RULE]}).status_code == 200
 
 
+@pytest.mark.every_database  # locks
 def test_secrets_survive_a_rotation_of_the_encryption_keys(
     pipeline: Client, settings: Settings
 ) -> None:

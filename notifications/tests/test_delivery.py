@@ -31,7 +31,7 @@ from notifications.tests.receiver import Receiver, receiver
 from notifications.tests.telling import PROGRAM, add_rule, add_webhook, deliver, gather
 from tests.at_once import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # exchanges with receivers
 
 
 def states() -> list[str]:
@@ -42,6 +42,7 @@ def later(**more: float) -> time_machine.travel:
     return time_machine.travel(timezone.now() + timedelta(**more))
 
 
+@pytest.mark.every_database  # from the finding to the receiver
 def test_a_finding_arrives_signed_at_a_webhook(webhook_server: Receiver) -> None:
     secret = add_webhook(webhook_server.url)
     add_rule(severity="HIGH")
@@ -68,6 +69,7 @@ def test_without_a_license_rules_stay_as_they_are_and_messages_go_on(
     assert len(webhook_server.requests) == 1
 
 
+@pytest.mark.every_database  # order and time
 def test_a_failure_is_logged_and_tried_again_with_the_same_id(webhook_server: Receiver) -> None:
     add_webhook(webhook_server.url)
     add_rule()
@@ -180,6 +182,7 @@ def test_a_worker_that_dies_at_any_step_loses_nothing(webhook_server: Receiver) 
     assert len(ids) == 3
 
 
+@pytest.mark.every_database  # two workers
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_send_each_message_once(webhook_server: Receiver) -> None:
     add_webhook(webhook_server.url)

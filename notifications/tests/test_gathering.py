@@ -97,6 +97,7 @@ def test_one_message_tells_many_of_a_kind() -> None:
     assert "And 4 more." in message.text
 
 
+@pytest.mark.one_database  # texts
 def test_a_brief_rule_tells_neither_title_nor_entities() -> None:
     add_webhook()
     add_rule(detail="brief")
@@ -123,6 +124,7 @@ def test_a_finding_waits_for_its_actions_but_not_for_long() -> None:
     assert told_at(NOON + timedelta(seconds=20)) == [ONE, ONE]
 
 
+@pytest.mark.one_database  # rules in Python
 def test_quiet_hours_hold_all_but_critical_findings_and_the_breaker() -> None:
     add_webhook()
     quiet: dict[str, Any] = {
@@ -181,6 +183,7 @@ def test_what_the_limit_holds_back_is_summed_up() -> None:
     assert not Delivery.objects.filter(state="held").exists()
 
 
+@pytest.mark.one_database  # rules in Python
 def test_an_incident_ends_when_all_its_findings_are_closed(operator: User) -> None:
     add("pagerduty", {"routing_key": "a" * 32}, name="Pager")
     add_webhook()
@@ -200,6 +203,7 @@ def test_an_incident_ends_when_all_its_findings_are_closed(operator: User) -> No
     assert (resolved.key, resolved.destination) == (opened.key, opened.destination)
 
 
+@pytest.mark.one_database  # rules in Python
 def test_a_reset_breaker_ends_its_incident(operator: User) -> None:
     add("pagerduty", {"routing_key": "a" * 32}, name="Pager")
     add_rule("breaker", "Pager")

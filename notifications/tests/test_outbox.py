@@ -30,6 +30,7 @@ def events() -> list[str]:
     ]
 
 
+@pytest.mark.one_database  # filters in Python
 @pytest.mark.parametrize(
     ("filters", "is_told"),
     [

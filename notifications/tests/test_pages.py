@@ -18,7 +18,11 @@ from notifications.models import Delivery, Destination, NotificationChange, Rule
 from notifications.tests.receiver import Receiver
 from notifications.tests.telling import add, add_rule, add_webhook, deliver
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valid_license")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("valid_license"),
+    pytest.mark.one_database,  # pages
+]
 
 RULE = {
     "name": "High findings", "enabled": "on", "trigger": "finding", "severity": "HIGH",

@@ -19,7 +19,7 @@ from notifications.models import Delivery, Destination, NotificationChange, Rule
 from notifications.tests.telling import add, add_rule, deliver
 from tests.aws import Cloud
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # messages
 
 
 @pytest.mark.usefixtures("_containment")
@@ -46,6 +46,7 @@ def test_each_new_finding_is_told_as_before(cloud: Cloud, settings: Settings) ->
     assert (block["action"], block["target"], block["state"]) == ("BLOCK", "81.2.0.2", "done")
 
 
+@pytest.mark.every_database  # a migration
 def test_migrate_sets_it_up_once_and_people_have_the_last_word(settings: Settings) -> None:
     arn = "arn:aws:sns:eu-central-1:123456789012:notices"
     settings.NOTIFY_TOPIC_ARN = arn
@@ -85,6 +86,7 @@ def test_a_topic_that_a_person_chose_stays(settings: Settings) -> None:
     assert Rule.objects.count() == 1
 
 
+@pytest.mark.every_database  # a migration
 def test_nothing_is_set_up_before_all_tables_are_there(settings: Settings) -> None:
     settings.NOTIFY_TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:notices"
     MigrationRecorder(connection).record_unapplied("notifications", _newest())

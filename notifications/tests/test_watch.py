@@ -15,7 +15,7 @@ from notifications.models import Delivery
 from notifications.tests.telling import add, add_rule, add_webhook, gather
 from notifications.watch import watch
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # messages
 
 
 def test_the_end_of_the_license_is_told_at_30_14_7_and_1_days_and_then() -> None:
