@@ -67,17 +67,16 @@ def order(alice: Customer) -> Order:
 
 
 @pytest.mark.every_database  # queries
-@pytest.mark.parametrize("words", ["alice@example.com", ACCOUNT, "{jti}"])
 def test_a_license_is_found_by_email_account_or_id(
-    alice: Customer, bob: Customer, staff_client: Client, buy: Buy, words: str
+    alice: Customer, bob: Customer, staff_client: Client, buy: Buy
 ) -> None:
     issued = buy(alice)
     other = buy(bob, account=OTHER_ACCOUNT)
-    query = {"q": words.format(jti=issued.jti)}
-    page = staff_client.get(f"{ADMIN}/issuedlicense/", query).content.decode()
-    # The rows' links: the words themselves stand in the search box too.
-    assert f"/issuedlicense/{issued.pk}/change/" in page
-    assert f"/issuedlicense/{other.pk}/change/" not in page
+    for words in ("alice@example.com", ACCOUNT, str(issued.jti)):
+        page = staff_client.get(f"{ADMIN}/issuedlicense/", {"q": words}).content.decode()
+        # The rows' links: the words themselves stand in the search box too.
+        assert f"/issuedlicense/{issued.pk}/change/" in page, words
+        assert f"/issuedlicense/{other.pk}/change/" not in page, words
 
 
 def test_a_key_is_shown_masked(alice: Customer, staff_client: Client) -> None:

@@ -112,9 +112,9 @@ def test_staff_open_the_pdf_of_any_invoice(alice: Customer, staff_client: Client
     assert staff_client.get(link).content.startswith(b"%PDF-")
 
 
-@pytest.mark.parametrize("query", ["", " ", "\0", "9" * 40, "%", "'", "x" * 5000, "é"])
-def test_anything_may_be_searched_for(staff_client: Client, query: str) -> None:
-    assert staff_client.get(f"{ADMIN}/search", {"q": query}).status_code == 200
+def test_anything_may_be_searched_for(staff_client: Client) -> None:
+    for query in ("", " ", "\0", "9" * 40, "%", "'", "x" * 5000, "é"):
+        assert staff_client.get(f"{ADMIN}/search", {"q": query}).status_code == 200, query
 
 
 def test_the_numbers_of_a_day_are_those_of_its_24_hours_in_utc(
