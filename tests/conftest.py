@@ -91,11 +91,15 @@ def threats(page: Page, server: Server) -> Page:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the files in git, in a folder with a space in its name, with this run's .venv.
+    """A copy of the files in git, in a folder with a space in its name, with this run's .venv."""
+    return copy_of_checkout(tmp_path / "a checkout")
+
+
+def copy_of_checkout(folder: Path) -> Path:
+    """Copy the files in git, and link this run's .venv.
 
     The bytecode is there too, because programs take twice as long to start without.
     """
-    folder = tmp_path / "a checkout"
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     )

@@ -6,15 +6,33 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import copy_of_checkout
 
 SHOWN = ("SECRET_KEY", "PORTAL_URL", "AWS_ACCOUNT_ID", "LICENSE_PUBLIC_KEY_PATH", "DEBUG")
 _SHOW = (
     "import json; from django.conf import settings;"
     f"print(json.dumps({{name: str(getattr(settings, name)) for name in {SHOWN!r}}}))"
 )
+
+
+@pytest.fixture(scope="module")
+def _shared_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_of_checkout(tmp_path_factory.mktemp("env files") / "a checkout")
+
+
+@pytest.fixture
+def checkout(_shared_checkout: Path) -> Iterator[Path]:
+    """A copy of the checkout that the tests of this module share, without what they add to it."""
+    folders = (_shared_checkout, _shared_checkout / "var")
+    before = {path for folder in folders for path in folder.iterdir()}
+    yield _shared_checkout
+    for path in {path for folder in folders for path in folder.iterdir()} - before:
+        path.rmdir() if path.is_dir() else path.unlink()
 
 
 def run(checkout: Path, **environment: str) -> subprocess.CompletedProcess[str]:
