@@ -20,8 +20,9 @@ from license.tests.keys import make_license
 from license.tests.test_routes import concrete
 from tests import server as servers
 from tests.json_log import Log, json_log
-from tests.server import Databases, manage
+from tests.server import Databases, Server, manage
 from tests.test_errors import SECRET
+from tests.undone import undone
 
 pytestmark = pytest.mark.one_database  # the log
 
@@ -88,17 +89,20 @@ def test_no_secret_of_a_request_is_in_any_line(
     settings.METRICS_TOKEN = "another-token-for-prometheus"
     license_key = make_license()
     sent = {"key": license_key, "password": KEY, "code": KEY, "token": KEY, "client_secret": KEY}
-    headers = {"Authorization": f"Bearer {KEY}", "Cookie": f"other={KEY}", "Referer": f"/?{KEY}"}
+    headers = {"Authorization": f"Bearer {KEY}", "Referer": f"/?{KEY}"}
     for who in (None, superuser):
+        client = Client(raise_request_exception=False, headers=headers)
+        client.cookies["other"] = KEY
+        if who:
+            client.force_login(who)
         for route in routes.all_routes():
-            client = Client(raise_request_exception=False, headers=headers)
-            if who:
-                client.force_login(who)
             path = re.sub(r"\(\?P<key>[^)]*\)", KEY, route.path)
             path = concrete(route._replace(path=path))
-            getattr(client, method)(f"{path}?token={KEY}", sent)
-            getattr(client, method)(f"/nothing{path}", sent)
+            with undone(client):
+                getattr(client, method)(f"{path}?token={KEY}", sent)
+                getattr(client, method)(f"/nothing{path}", sent)
     assert len(log.requests) == 4 * len(routes.all_routes())
+    assert {line.get("user") for line in log.requests} == {None, "root"}
     assert KEY not in log.text
     assert license_key not in log.text
     assert settings.METRICS_TOKEN not in log.text
@@ -188,9 +192,10 @@ def test_each_line_of_a_worker_is_json_and_it_tells_the_license(
     assert last == "Stopped."
 
 
-def test_by_default_the_log_is_text_and_requests_are_not_in_it(databases: Databases) -> None:
-    with servers.running(databases) as server:
-        assert server.request("GET", "/threats").headers["X-Request-ID"]
+def test_by_default_the_log_is_text_and_requests_are_not_in_it(server: Server) -> None:
+    assert server.request("GET", "/threats").headers["X-Request-ID"]
+    assert server.request("GET", "/no/such/page").status_code == 404
+    assert "WARNING django.request: Not Found: /no/such/page" in server.log
     assert "/threats" not in server.log
 
 
