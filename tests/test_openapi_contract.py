@@ -29,13 +29,15 @@ def test_every_operation_keeps_to_the_document(server: Server, licensed: bool) -
     operations = [result.ok() for result in document.get_all_operations()]  # type: ignore[union-attr]
     assert len(operations) == 16
     for operation in operations:
+        # Without a license, only the status and the answer to writes differ.
+        if not licensed and operation.method == "get" and operation.path != "/license/status":
+            continue
         semantic = _SEMANTIC.get(operation.label, [])
         document.config.checks.positive_data_acceptance.expected_statuses = [*accepted, *semantic]
         modes = list(GenerationMode)
         if operation.label in _WITHOUT_PARAMETERS:  # they take nothing that could be wrong
             modes.remove(GenerationMode.NEGATIVE)
         for mode in modes:
-            # Without a license, only the answer to writes differs.
             count = 25 if licensed else 5
 
             @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
