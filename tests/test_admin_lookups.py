@@ -25,27 +25,27 @@ ON_ONE = [
     pytest.param(path, marks=pytest.mark.one_database) for path in LISTS if path not in ON_BOTH
 ]
 SLOW = "^(([A-Za-z0-9_.-])+)+!$"
+OF_A_CHOICE = {"severity__exact", "severity__isnull"}
+OF_A_DATE = {"changed_at__year", "changed_at__month", "changed_at__day"}
+TAKEN: dict[str, set[str]] = {
+    "license.License": set(),
+    "auth.Group": set(),
+    "allauth_idp_oidc.Client": set(),
+    "auth.User": {
+        "is_active__exact", "is_active__isnull", "groups__id__exact", "groups__isnull",
+    },
+    "findings.ThreatPolicy": {"action__exact", "action__isnull", *OF_A_CHOICE},
+    "findings.PolicyChange": {
+        "source__exact", "source__isnull", "action_after__exact", "action_after__isnull",
+        *OF_A_CHOICE, *OF_A_DATE,
+    },
+    "actions.Reaction": {"kind__exact", "kind__isnull", "state__exact", "state__isnull"},
+}  # fmt: skip
 
 
 @pytest.mark.one_database  # what the lists say of themselves
 def test_every_list_takes_the_parameters_of_its_own_filters_alone(db: None) -> None:
-    found = {admin.model._meta.label: taken(admin) for admin in admins()}
-    of_a_choice = {"severity__exact", "severity__isnull"}
-    of_a_date = {"changed_at__year", "changed_at__month", "changed_at__day"}
-    assert found == {
-        "license.License": set(),
-        "auth.Group": set(),
-        "allauth_idp_oidc.Client": set(),
-        "auth.User": {
-            "is_active__exact", "is_active__isnull", "groups__id__exact", "groups__isnull",
-        },
-        "findings.ThreatPolicy": {"action__exact", "action__isnull", *of_a_choice},
-        "findings.PolicyChange": {
-            "source__exact", "source__isnull", "action_after__exact", "action_after__isnull",
-            *of_a_choice, *of_a_date,
-        },
-        "actions.Reaction": {"kind__exact", "kind__isnull", "state__exact", "state__isnull"},
-    }  # fmt: skip
+    assert {admin.model._meta.label: taken(admin) for admin in admins()} == TAKEN
 
 
 def test_the_walk_goes_everywhere() -> None:
@@ -76,8 +76,8 @@ def test_what_is_searched_and_filtered_for_may_be_anything(
     superuser_client: Client, valid_license: License, path: str
 ) -> None:
     model_admin = next(a for a in admins() if f"/{a.opts.app_label}/{a.opts.model_name}/" in path)
-    dates = [f"changed_at__{part}" for part in ("year", "month", "day")]
-    names = [*dates, "q", "o", "p", "_facets", "_popup", "_to_field", *taken(model_admin)]
+    own = TAKEN[model_admin.model._meta.label]
+    names = {*OF_A_DATE, "q", "o", "p", "_facets", "_popup", "_to_field", *own}
     surrogate = "\ud800".encode("utf-8", "surrogatepass")
     for value in ("(*%\\", "0", "9999", "\0", "9" * 40, surrogate):
         for name in names:
