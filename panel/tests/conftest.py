@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache as cached
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ from pytest_django.fixtures import Settings
 from time_machine import Traveller, travel
 
 import tests.server
+from license.keyring import load_signing_key
 from license.tests import keys
-from panel import account_proof, customers, issuing, ordering, payments, second_factor
+from panel import account_proof, customers, issuing, ordering, payments, second_factor, signing
 from panel.models import Customer, IssuedLicense, Order
 from panel.selling import Billing
 from panel.tests import fake_stripe, sts
@@ -62,6 +64,14 @@ def _settings(signing_key_path: Path, tmp_path_factory: pytest.TempPathFactory) 
         STORAGES=panel_settings.STORAGES
         | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
     ):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parsed_once() -> Iterator[None]:
+    """Parse each signing key once: OpenSSL checks its primes, which takes as long as a request."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signing, "load_signing_key", cached(load_signing_key))
         yield
 
 
