@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.server import ROOT, base_environment, free_port
+from tests import processes
+from tests.server import base_environment, free_port
 
 
 @contextmanager
-def release(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start it with a database that does not respond."""
+def release(log: Path, *arguments: str) -> Iterator[processes.Program]:
+    """Start it with a database that does not respond, and kill it."""
     url = f"postgres://portal:hunter2secret@127.0.0.1:{free_port()}/portal"
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "release", *arguments],
-        cwd=ROOT,
-        env=base_environment(folder) | {"DATABASE_URL": url},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with processes.files("") as files, log.open("wb") as errors:
+        process = processes.start(
+            "manage.py",
+            "release",
+            *arguments,
+            environment=base_environment(log.parent) | {"DATABASE_URL": url},
+            stdin=files.stdin,
+            stdout=files.stdout,
+            stderr=errors,
+        )
+    try:
         yield process
+    finally:
+        process.kill()
 
 
 def test_release_tries_again_until_its_limit(tmp_path: Path) -> None:
-    with release(tmp_path, "--wait", "0.1") as process:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 3
+    log = tmp_path / "log"
+    with release(log, "--wait", "0.1") as process:
+        assert process.wait(60) == 3
+    errors = log.read_text()
     assert "Trying again." in errors
     assert errors.splitlines()[-1].startswith("Database error: ")
     assert "Traceback" not in errors
@@ -37,8 +44,11 @@ def test_release_tries_again_until_its_limit(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_the_wait(tmp_path: Path) -> None:
-    with release(tmp_path) as process:
-        assert process.stderr
-        assert "Trying again." in process.stderr.readline()
+    log = tmp_path / "log"
+    with release(log) as process:
+        deadline = time.monotonic() + 60
+        while "Trying again." not in log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
