@@ -76,8 +76,13 @@ def test_what_is_tested_is_what_runs() -> None:
 
 
 def test_the_sbom_lists_each_package_with_version_and_hashes(tmp_path: Path) -> None:
-    for name in ("first.json", "second.json"):
-        subprocess.run([ROOT / "scripts/sbom", tmp_path / name], check=True)
+    script = ROOT / "scripts/sbom"
+    subprocess.run([script, tmp_path / "first.json"], check=True)
+    # The same once more, but without a validation, which takes most of the time.
+    again = script.read_text().replace(
+        "--output-reproducible", "--output-reproducible --no-validate"
+    )
+    subprocess.run(["bash", "-c", again, script, tmp_path / "second.json"], check=True)
     text = (tmp_path / "first.json").read_text()
     assert text == (tmp_path / "second.json").read_text()
     sbom = json.loads(text)
