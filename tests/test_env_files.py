@@ -27,7 +27,7 @@ def _shared_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkout(_shared_checkout: Path) -> Iterator[Path]:
-    """A copy of the checkout that the tests of this module share, without what they add to it."""
+    """A copy of the checkout for all tests of this module. Removes what a test adds to it."""
     folders = (_shared_checkout, _shared_checkout / "var")
     before = {path for folder in folders for path in folder.iterdir()}
     yield _shared_checkout

@@ -1,4 +1,5 @@
-"""Tests every route with every method, with and without a valid license, for three callers.
+"""Tests every route with every method, with and without a valid license, for three callers. Only
+HEAD, OPTIONS and TRACE are spread over the callers.
 
 `license/tests/test_middleware.py` tests the response for each reason to reject a license.
 """

@@ -42,7 +42,7 @@ def browser(who: str, request: pytest.FixtureRequest) -> Client:
     return client
 
 
-# Strangers are sent away before a query.
+# An administrator reaches the same queries, and more.
 @pytest.mark.parametrize(
     "who", [pytest.param("client", marks=pytest.mark.one_database), "superuser_client"]
 )

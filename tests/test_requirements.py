@@ -82,6 +82,7 @@ def test_the_sbom_lists_each_package_with_version_and_hashes(tmp_path: Path) -> 
     again = script.read_text().replace(
         "--output-reproducible", "--output-reproducible --no-validate"
     )
+    assert "--no-validate" in again
     subprocess.run(["bash", "-c", again, script, tmp_path / "second.json"], check=True)
     text = (tmp_path / "first.json").read_text()
     assert text == (tmp_path / "second.json").read_text()

@@ -245,7 +245,7 @@ def hold_the_policy(is_held: Event, may_go: Event) -> None:
 
 
 def until_waiting(count: int) -> None:
-    """Wait until so many transactions wait for locks. On SQLite, they queue for its only lock."""
+    """Wait until this many transactions wait for locks. On SQLite, they queue for its only lock."""
     deadline = time.monotonic() + 20
     waiting = (
         "SELECT count(*) FROM pg_stat_activity"
@@ -257,6 +257,7 @@ def until_waiting(count: int) -> None:
             if cursor.fetchone()[0] >= count:
                 return
         time.sleep(0.01)
+    assert connection.vendor != "postgresql", "too few transactions wait"
 
 
 def delete_clients() -> int:

@@ -117,6 +117,7 @@ def test_what_gives_power_asks_for_the_password_and_then_continues(
 # --- The list -------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_database  # groups, order and filters
 def test_the_list_tells_who_has_which_role_factor_and_state(
     administrator_client: Client, viewer: User, operator: User, stranger: User, settings: Settings
 ) -> None:

@@ -51,10 +51,13 @@ def ask(client: Client, path: str, what: str, *, lasts: str = "policy", reason: 
     return answer.content.decode()
 
 
-@pytest.mark.every_database  # from the page to the log
 @pytest.mark.parametrize(
     ("lasts", "lasted"),
-    [("policy", 7), pytest.param("1d", 1, marks=pytest.mark.one_database), ("", None)],
+    [
+        pytest.param("policy", 7, marks=pytest.mark.every_database),  # from the page to the log
+        ("1d", 1),
+        pytest.param("", None, marks=pytest.mark.every_database),
+    ],
 )
 def test_a_block_by_hand_goes_the_way_of_all_others(
     cloud: Cloud, ip_set: str, session: boto3.Session, operator_client: Client,

@@ -45,6 +45,7 @@ def test_what_was_contained_is_archived_once(
     assert Reaction.objects.filter(kind="ARCHIVE").count() == 2
 
 
+@pytest.mark.every_database  # queries
 def test_what_was_not_contained_stays_until_a_person_closes_it(
     cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:

@@ -154,6 +154,7 @@ def test_there_is_a_limit(oscar: Client, monkeypatch: pytest.MonkeyPatch) -> Non
     assert Bucket.objects.count() == 1
 
 
+@pytest.mark.every_database  # sums by minute and actor
 def test_the_page_shows_actors_charts_findings_and_names_as_text(oscar: Client) -> None:
     bucket()
     with time_machine.travel(NOW):
@@ -171,6 +172,7 @@ def test_the_page_shows_actors_charts_findings_and_names_as_text(oscar: Client) 
     assert "Objects deleted: none" in text
 
 
+@pytest.mark.every_database  # sums by hour
 def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     of = bucket()
     for days, count in ((9, 150), (6, 450), (3, 60)):
@@ -185,6 +187,7 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
 
 
+@pytest.mark.every_database  # sums by minute
 def test_the_band_of_a_chart_depends_on_the_sensitivity() -> None:
     of = bucket(sensitivity="HIGH")
     at = NOW - timedelta(days=2)

@@ -183,7 +183,6 @@ def test_what_the_limit_holds_back_is_summed_up() -> None:
     assert not Delivery.objects.filter(state="held").exists()
 
 
-@pytest.mark.one_database  # rules in Python
 def test_an_incident_ends_when_all_its_findings_are_closed(operator: User) -> None:
     add("pagerduty", {"routing_key": "a" * 32}, name="Pager")
     add_webhook()

@@ -70,6 +70,7 @@ def test_migrate_sets_it_up_once_and_people_have_the_last_word(settings: Setting
     assert not Destination.objects.present().exists()
 
 
+@pytest.mark.every_database  # distinct rows with JSON
 def test_a_topic_that_a_person_chose_stays(settings: Settings) -> None:
     arn = "arn:aws:sns:eu-central-1:123456789012:notices"
     settings.NOTIFY_TOPIC_ARN = arn

@@ -37,6 +37,7 @@ def test_the_end_of_the_license_is_told_at_30_14_7_and_1_days_and_then() -> None
     assert "ends in 7 days" in gather()[2]
 
 
+@pytest.mark.every_database  # a message that exists is not added again
 def test_a_silent_worker_is_told_once_and_its_return_ends_the_incident() -> None:
     add("pagerduty", {"routing_key": "a" * 32}, name="Pager")
     add_rule("silent", "Pager")
