@@ -13,7 +13,8 @@ INSTALL = install --quiet --require-hashes $(WHEELS) -r
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # The longest first.
-SUITES = test-portal test-portal-postgresql $(if $(PANEL),test-panel test-panel-postgresql)
+SUITES = test-portal test-apps $(if $(PANEL),test-panel) test-portal-postgresql \
+  $(if $(PANEL),test-panel-postgresql)
 
 .PHONY: run finding expire panel test $(SUITES) cover lint image image-test bench bench-large lock audit sbom
 
@@ -41,7 +42,9 @@ test: .venv/development
 
 $(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that the first pytest compiled
 test-portal:
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest tests $(ARGS)
+test-apps:
+	$(BIN)/pytest --ignore=tests $(ARGS)
 test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
 test-panel:
