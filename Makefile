@@ -44,7 +44,7 @@ $(SUITES): export PYTHONDONTWRITEBYTECODE =# all workers use the bytecode that t
 test-portal:
 	$(BIN)/pytest tests $(ARGS)
 test-apps:
-	$(BIN)/pytest --ignore=tests $(ARGS)
+	$(BIN)/pytest --ignore-glob='tests/*' $(ARGS)
 test-portal-postgresql:
 	$(BIN)/python -m tests.postgresql $(BIN)/pytest -m every_database $(ARGS)
 test-panel:
