@@ -106,6 +106,7 @@ def test_the_end_of_the_block_restores_it_again_and_again(
         assert limits.lift(ends_at + limits.LOOK_AGAIN + timedelta(hours=1)) == 0
 
 
+@pytest.mark.every_database  # PostgreSQL alone locks the policy of a bucket
 def test_two_principals_are_denied_and_restored_each_for_itself(
     cloud: Cloud, session: boto3.Session, operator: User
 ) -> None:
