@@ -76,7 +76,6 @@ def told(answer: Any) -> str:
     return found[1] if found else ""
 
 
-@pytest.mark.one_database  # a page
 def test_the_wait_is_told_on_every_page_that_slows_down(viewer: User) -> None:
     with travel(keys.now(), tick=False) as clock:
         browser = Client(REMOTE_ADDR=HOME)
@@ -180,7 +179,6 @@ class CountingHasher(MD5PasswordHasher):
         return super().encode(password, salt)
 
 
-@pytest.mark.one_database  # how often a hash is computed
 @pytest.mark.parametrize("domain", ["", "@example.com"])
 @pytest.mark.parametrize("name", ["vera", "nobody", "ivan", "sso"])
 def test_each_attempt_costs_one_hash(
@@ -195,7 +193,6 @@ def test_each_attempt_costs_one_hash(
     assert CountingHasher.count == 1
 
 
-@pytest.mark.one_database  # how often a hash is computed
 @pytest.mark.parametrize("way", ["basic", "body"])
 @pytest.mark.parametrize("secret", ["wrong", ""])
 @pytest.mark.parametrize("is_known", [True, False])

@@ -243,7 +243,6 @@ def test_a_mail_server_that_fails_is_told(
     assert link_in(change(ada, nora, "link", show="1").text)
 
 
-@pytest.mark.one_database  # a form
 @pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize(
     ("changed", "said"),

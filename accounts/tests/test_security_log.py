@@ -124,7 +124,6 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> An
     logger.removeHandler(caplog.handler)
 
 
-@pytest.mark.one_database  # what is told; others here read and write it on both
 @pytest.mark.usefixtures("valid_license")
 @pytest.mark.parametrize("kind", CAUSES)
 def test_what_a_person_does_is_told(

@@ -42,7 +42,6 @@ def theft(account_id: str, *, number: int = 1) -> dict[str, object]:
     return {**found, "accountId": account_id}
 
 
-@pytest.mark.one_database  # it takes long, and the databases do the same
 def test_of_200_accounts_those_with_the_role_are_acted_in(
     cloud: Cloud, session: boto3.Session
 ) -> None:

@@ -166,7 +166,6 @@ def test_an_exception_is_added_before_any_finding(
     assert Reaction.objects.get().state == "prevented"
 
 
-@pytest.mark.one_database  # a form
 @pytest.mark.parametrize(
     "wrong",
     [{"name": "no address"}, {"name": "a\0b"}, {"name": "x" * 5000}, {"kind": "volume"},

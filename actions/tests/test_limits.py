@@ -211,11 +211,6 @@ def test_blocks_from_before_the_time_limit_stay(settings: Settings) -> None:
     assert limits.lift(timezone.now() + timedelta(days=9999)) == 0
 
 
-def _on_one(*values: Any) -> Any:
-    """Lists of AWS that differ in the calls, and not in the queries."""
-    return pytest.param(*values, marks=pytest.mark.one_database)
-
-
 def full_sets(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
     return lambda: {one.removesuffix("/32") for one in cloud.addresses(ip_set)}
 
@@ -236,8 +231,14 @@ def full_domain_lists(cloud: Cloud, ip_set: str, settings: Settings) -> Held:
     ("make", "finding", "name"),
     [
         (full_sets, attack, "81.2.69.{}"),
-        _on_one(full_prefix_lists, attack, "81.2.69.{}"),
-        _on_one(full_domain_lists, lambda number, name: asked_for(name, number), "{}.example.org"),
+        # Lists of AWS that differ in the calls, and not in the queries.
+        pytest.param(full_prefix_lists, attack, "81.2.69.{}", marks=pytest.mark.one_database),
+        pytest.param(
+            full_domain_lists,
+            lambda number, name: asked_for(name, number),
+            "{}.example.org",
+            marks=pytest.mark.one_database,
+        ),
     ],
 )
 def test_in_full_lists_the_block_that_ends_first_makes_room(

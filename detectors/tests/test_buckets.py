@@ -63,7 +63,6 @@ def test_an_operator_registers_changes_and_removes_a_bucket(oscar: Client) -> No
     assert "invoices" in oscar.get("/buckets", headers=HTML).content.decode()
 
 
-@pytest.mark.one_database  # a form
 @pytest.mark.parametrize(
     "name",
     ["", "ab", "Invoices", "a" * 64, "-abc", "a..b", "192.168.5.4", "xn--abc", "a-s3alias", "a_b"],
@@ -76,7 +75,6 @@ def test_names_that_s3_does_not_allow_are_refused(oscar: Client, name: str) -> N
     assert not Bucket.objects.exists()
 
 
-@pytest.mark.one_database  # a form
 @pytest.mark.parametrize(
     "pattern", ["*", "service *", "tag a", "**?", "x" * 301, "a\u0007b", "a\nb"]
 )

@@ -129,7 +129,6 @@ def test_a_filter_goes_on_to_the_next_page(viewer_client: Client) -> None:
     assert (len(first["findings"]), len(rest["findings"]), rest["next"]) == (25, 5, None)
 
 
-@pytest.mark.one_database  # a refused query string
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [

@@ -88,7 +88,6 @@ def test_the_same_target_twice_with_one_action_is_one_setting(operator_client: C
     assert (len(answer.json()["changed"]), answer.json()["unchanged"]) == (1, 0)
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize(
     ("setting", "pointer"),
     [
@@ -125,7 +124,6 @@ def test_a_setting_that_breaks_a_rule_is_pointed_at(
     assert not PolicyChange.objects.exists()
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -184,7 +182,6 @@ def test_two_actions_for_one_target_are_refused_at_the_second(operator_client: C
     assert "/policies/0" in answer.json()["errors"][0]["detail"]
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize(
     "body",
     [
@@ -209,7 +206,6 @@ def test_a_body_that_is_no_json_is_malformed(operator_client: Client, body: byte
     assert len(answer.content) < 1000
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
@@ -240,7 +236,6 @@ def test_an_answer_does_not_repeat_a_huge_body(operator_client: Client) -> None:
     assert len(answer.content) < 5_000
 
 
-@pytest.mark.one_database  # a refused body
 def test_an_answer_does_not_list_a_hundred_thousand_errors(operator_client: Client) -> None:
     item = {f"{number:x}": 1 for number in range(90_000)}
     answer = put(operator_client, {"policies": [{"finding_type": TYPE, "action": None, **item}]})

@@ -161,7 +161,6 @@ def dying() -> Iterator[Callable[..., Any]]:
         yield execute
 
 
-@pytest.mark.one_database  # kills between the same statements on both
 def test_a_worker_that_dies_at_any_step_loses_nothing(webhook_server: Receiver) -> None:
     add_webhook(webhook_server.url)
     add_rule()

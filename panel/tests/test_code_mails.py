@@ -41,7 +41,6 @@ def stranger_asks(email: str, path: str = LOGIN) -> None:
     STRANGER.post(path, {"email": email})
 
 
-@pytest.mark.one_database  # many requests; few below run on both databases
 @pytest.mark.usefixtures("_anywhere")
 @pytest.mark.parametrize("email", [ALICE, NOBODY])
 @pytest.mark.parametrize("path", [LOGIN, SIGN_UP])

@@ -66,7 +66,6 @@ FORGERIES: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
 }
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_what_stripe_has_not_just_signed_issues_nothing(order: Order, forgery: str) -> None:
     assert send(*FORGERIES[forgery](event(order))) == 400
@@ -156,7 +155,6 @@ def test_a_signed_event_with_one_member_changed_or_gone_settles_nothing(
     assert not Order.objects.exclude(paid_at=None).exists()
 
 
-@pytest.mark.one_database  # a refused body
 @pytest.mark.parametrize(
     "payload",
     [
@@ -177,14 +175,12 @@ def test_signed_junk_is_told_so(order: Order, payload: bytes) -> None:
     assert Order.objects.get().status is Order.Status.OPEN
 
 
-@pytest.mark.one_database  # a refused body
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(signed=st.text(st.characters(min_codepoint=32, max_codepoint=255)))
 def test_whatever_stands_for_a_signature_is_told_so(order: Order, signed: str) -> None:
     assert send(event(order), signed or "-") == 400
 
 
-@pytest.mark.one_database  # a refused body
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(said=_JSON | _EVENTS)
 def test_whatever_is_signed_is_answered_and_settles_nothing(order: Order, said: object) -> None:
