@@ -30,7 +30,8 @@ from license import token
 from license.installation import install
 from license.models import License
 from license.tests import keys
-from tests.server import Databases, Server, running
+from tests.databases import Databases
+from tests.server import Server, running
 
 TARGETS = [(name, severity) for name in FINDING_TYPES for severity in Severity.values]
 

@@ -24,7 +24,8 @@ from detectors.models import Actor, Bucket, Mark, Sum
 from detectors.tests.traffic import file_key, record, role
 from tests import aws
 from tests.aws import Cloud, cloud
-from tests.server import ROOT, base_environment
+from tests.databases import base_environment
+from tests.server import ROOT
 
 FILES = 160
 WARM_UP = 40  # files before: a batch for each worker, whose first requests are slow

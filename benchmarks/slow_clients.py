@@ -9,7 +9,8 @@ from statistics import quantiles
 from django.contrib.auth.models import User
 
 from benchmarks.measure import line
-from tests.server import Databases, Server, running
+from tests.databases import Databases
+from tests.server import Server, running
 from tests.test_slow_clients import slow_clients
 
 CLIENTS = 400

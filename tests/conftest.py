@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from license.tests import keys
 from tests import server as servers
+from tests.databases import Databases
 from tests.person import new_context, page_in, sign_in
-from tests.server import ROOT, Databases, Server
+from tests.server import ROOT, Server
 from tests.threats import put, setting
 
 _FLAGS = [
@@ -46,7 +47,7 @@ def _running_portal(databases: Databases) -> Iterator[Server]:
 
 @pytest.fixture
 def server(databases: Databases, _running_portal: Server) -> Server:
-    """The shared server with the initial database: the users and the API client of tests.server.
+    """The shared server with the initial database: the users and the API client of tests.databases.
 
     It has no license and no policy.
     """

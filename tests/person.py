@@ -16,7 +16,7 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.server import PASSWORD
+from tests.databases import PASSWORD
 
 _PATIENCE = 20_000  # milliseconds, for a machine under load
 expect.set_options(timeout=_PATIENCE)

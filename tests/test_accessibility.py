@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from accounts.tests.browser import totp
 from findings.tests.telling import attack_sequence
 from license.tests.keys import make_license
+from tests.databases import CLIENT_ID, PASSWORD, Databases
 from tests.person import accessibility_violations, follow, new_page, sign_in, wrong_with
-from tests.server import CLIENT_ID, PASSWORD, ROOT, Databases, Server, running
+from tests.server import ROOT, Server, running
 from tests.test_never_locked_out import STATES
 
 FOR_STRANGERS = [

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from detectors.tests.traffic import file_key, packed, record, role, user
 from license.tests.keys import make_license
 from tests.aws import REGION, Cloud
+from tests.databases import Databases
 from tests.person import new_page, sign_in
-from tests.server import Databases, Server, running, worker
+from tests.server import Server, running, worker
 
 WRITE = "ThreatReaction:Ransomware/Write"
 SSE_C = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}

@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from actions.tests.attacks import attack
 from license.tests.keys import make_license
 from tests.aws import Cloud
+from tests.databases import Databases
 from tests.person import new_page, sign_in
-from tests.server import Databases, Server, running, worker
+from tests.server import Server, running, worker
 from tests.threats import BRUTE_FORCE, cell, choose, save
 
 ADDRESS = "81.2.69.142"

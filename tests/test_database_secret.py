@@ -26,7 +26,8 @@ from storage.postgresql import base, configuration, secret
 from tests import postgresql, roles
 from tests import server as servers
 from tests.aws import Cloud
-from tests.server import Databases, Server, free_port
+from tests.databases import Databases
+from tests.server import Server, free_port
 from tests.shell import shell
 
 FIRST, SECOND = "first hunter2 password", "second hunter2 password"

@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from tests import server as servers
-from tests.server import Databases
+from tests.databases import Databases
 from tests.test_health import NO_DATABASE
 from threatreaction import urls
 

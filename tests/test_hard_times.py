@@ -15,7 +15,8 @@ import requests
 from psycopg import sql
 
 from license.tests.keys import make_license
-from tests.server import PASSWORD, Databases, Server
+from tests.databases import PASSWORD, Databases
+from tests.server import Server
 
 HUGE = b"x" * (50 * 1024 * 1024)
 HTML = {"Accept": "text/html"}

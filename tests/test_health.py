@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from serving import health
 from tests import server as servers
-from tests.server import Databases
+from tests.databases import Databases
 
 NO_DATABASE = "sqlite:////nowhere/at/all.sqlite3"
 

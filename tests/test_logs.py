@@ -19,8 +19,9 @@ from license import routes
 from license.tests.keys import make_license
 from license.tests.test_routes import concrete
 from tests import server as servers
+from tests.databases import CLIENT_SECRET, Databases
 from tests.json_log import Log, json_log
-from tests.server import Databases, Server, manage
+from tests.server import Server, manage
 from tests.test_errors import SECRET
 from tests.undone import undone
 
@@ -170,7 +171,7 @@ def test_each_line_of_a_server_is_json(databases: Databases) -> None:
         "/findings",
         "/metrics",
     ]
-    for secret in (KEY, servers.CLIENT_SECRET, access_token, metrics_token):
+    for secret in (KEY, CLIENT_SECRET, access_token, metrics_token):
         assert secret not in server.log
 
 

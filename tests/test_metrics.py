@@ -29,7 +29,8 @@ from license.tests.keys import make_license
 from serving.metrics import WorkerCollector
 from serving.sqs import Queue
 from tests import server as servers
-from tests.server import ROOT, Databases, Server
+from tests.databases import Databases
+from tests.server import ROOT, Server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_database]  # counts in the process
 

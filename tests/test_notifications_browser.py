@@ -12,8 +12,9 @@ from standardwebhooks import Webhook
 from findings.tests.findings import BRUTE_FORCE, finding
 from license.tests.keys import make_license
 from notifications.tests.receiver import Receiver, receiver
+from tests.databases import Databases
 from tests.person import new_page, sign_in
-from tests.server import Databases, running, worker
+from tests.server import running, worker
 from tests.test_processfindings import query, wait_until
 
 STATES = "SELECT state FROM notifications_delivery ORDER BY id"

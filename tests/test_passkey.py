@@ -5,8 +5,9 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from license.tests.keys import make_license
+from tests.databases import PASSWORD
 from tests.person import follow, sign_in
-from tests.server import PASSWORD, Server
+from tests.server import Server
 
 
 def test_a_person_adds_a_passkey_and_signs_in_with_it(page: Page, server: Server) -> None:

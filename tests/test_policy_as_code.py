@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from license.tests import keys
-from tests.server import CLIENT_ID, CLIENT_SECRET, ROOT, Server
+from tests.databases import CLIENT_ID, CLIENT_SECRET
+from tests.server import ROOT, Server
 
 FILE = """\
 replace: true

@@ -19,7 +19,8 @@ from actions.tests.test_isolation import MINING, Instance, an_instance, mining
 from findings.tests.findings import BRUTE_FORCE
 from tests import aws
 from tests.aws import Cloud
-from tests.server import Databases, worker
+from tests.databases import Databases
+from tests.server import worker
 
 # For workers that are killed, or two: each database has locks and leases of its own kind.
 every_database = pytest.mark.every_database

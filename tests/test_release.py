@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import processes
-from tests.server import base_environment, free_port
+from tests.databases import base_environment
+from tests.server import free_port
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import requests
 
 from license.tests import keys
 from license.tests.keys import make_license
-from tests.server import PASSWORD, Databases, Server, running, with_shell
+from tests.databases import PASSWORD, Databases
+from tests.server import Server, running, with_shell
 
 HTML = {"Accept": "text/html"}
 

@@ -11,8 +11,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from license.tests import keys
 from license.tests.keys import make_license
+from tests.databases import Databases
 from tests.person import sign_in
-from tests.server import Databases, Server, running
+from tests.server import Server, running
 
 TYPE = "UnauthorizedAccess:EC2/SSHBruteForce"
 BLOCK = {"policies": [{"finding_type": TYPE, "severity": "HIGH", "action": "BLOCK"}]}

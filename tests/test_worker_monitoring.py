@@ -12,7 +12,8 @@ import requests
 
 from actions.tests.attacks import attack
 from tests.aws import Cloud
-from tests.server import Databases, free_port, manage, worker
+from tests.databases import Databases
+from tests.server import free_port, manage, worker
 
 TOKEN = "a-token-for-prometheus"
 TRACE = "Root=1-67891233-abcdef012345678912345678;Sampled=1"

@@ -33,8 +33,9 @@ from panel.tests import server as servers
 from panel.tests.fake_stripe import StripeApi
 from panel.tests.server import PanelDatabases
 from panel.tests.sts import Sts
+from tests.databases import Databases
 from tests.migrated import django_db_setup  # noqa: F401  (a fixture)
-from tests.server import Databases, Server
+from tests.server import Server
 
 # Not keys.ACCOUNT, which is an example of AWS's documentation: the panel refuses those.
 ACCOUNT = "210987654321"

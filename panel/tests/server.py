@@ -13,7 +13,8 @@ from playwright.sync_api import Page
 
 from panel.tests.environment import SELLING
 from panel.tests.signing_in import totp
-from tests.server import Databases, Server, listening, serving
+from tests.databases import Databases
+from tests.server import Server, listening, serving
 
 STAFF = "sam@vendor.example"
 

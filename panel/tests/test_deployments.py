@@ -12,7 +12,8 @@ from pathlib import Path
 import requests
 
 from license.keyring import load_public_keys
-from tests.server import Databases, free_port, started
+from tests.databases import Databases
+from tests.server import free_port, started
 
 # Some of the portal's tests, in some 10 seconds.
 QUICK = "test_docs.py or (license and (test_commands.py or test_pages.py))"
