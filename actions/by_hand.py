@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -28,8 +28,8 @@ from actions.undo import NO_KEY, Key
 from actions.wishes import Rules, prevented_by_hand
 from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
-from findings.guardduty.parser import Kind
-from findings.models import Entity, Finding, Mention
+from findings.guardduty.parser import BucketUse, Kind
+from findings.models import Finding, Mention
 from serving import logs
 from storage.locks import advisory_lock
 
@@ -56,12 +56,24 @@ class NothingInForce(NotPossible):
     """There is nothing to undo, or it is being undone already."""
 
 
+class Target(NamedTuple):
+    """What an action can be requested about: an entity, or what a principal does on a bucket."""
+
+    kind: str  # parser.Kind, or BUCKET_USE
+    name: str
+
+    def __str__(self) -> str:
+        if self.kind == BUCKET_USE:
+            use = BucketUse.of(self.name)
+            return f"{use.principal} on {use.bucket}"
+        return self.name
+
+
 class Offer(NamedTuple):
-    """Something that can be requested about an entity."""
+    """Something that can be requested about a target."""
 
     what: str  # a ReactionKind, or ALLOW
-    target_kind: str
-    target: str
+    target: Target
 
     @property
     def label(self) -> str:
@@ -72,7 +84,13 @@ class Offer(NamedTuple):
     @property
     def value(self) -> str:
         """For a form."""
-        return ":".join(self)
+        return ":".join((self.what, *self.target))
+
+    @classmethod
+    def of(cls, value: str) -> Self:
+        """Returns what `value` has written."""
+        what, kind, name = value.split(":", 2)
+        return cls(what, Target(kind, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +109,20 @@ class Request:
 UNDO = frozenset(one.undone_by for one in CONTAINMENTS.values())
 
 
-def offers(entities: Sequence[Entity]) -> Iterator[Offer]:
-    """Yields what can be requested about these entities, given what is in force now."""
-    names = [one.name for one in entities]
+def offers(targets: Sequence[Target]) -> Iterator[Offer]:
+    """Yields what can be requested about these targets, given what is in force now."""
+    names = [one.name for one in targets]
     rows = Reaction.objects.in_force().filter(target__in=names).undoable()
     standing = set(rows.values_list("kind", "target_kind", "target"))
-    for entity in entities:
-        kinds = [kind for kind, one in CONTAINMENTS.items() if entity.kind in one.targets]
+    for target in targets:
+        kinds = [kind for kind, one in CONTAINMENTS.items() if target.kind in one.targets]
         for kind in kinds:
-            yield Offer(kind, entity.kind, entity.name)
+            yield Offer(kind, target)
             undone_by = CONTAINMENTS[kind].undone_by
-            if (kind, entity.kind, entity.name) in standing:
-                yield Offer(undone_by, entity.kind, entity.name)
+            if (kind, *target) in standing:
+                yield Offer(undone_by, target)
         if kinds:
-            yield Offer(ALLOW, entity.kind, entity.name)
+            yield Offer(ALLOW, target)
 
 
 def can_end(what: str) -> bool:

@@ -29,7 +29,7 @@ class HandForm(forms.Form):
         choices=LASTS,
         required=False,
         initial=AS_SET,
-        help_text="Of blocks and exceptions. By default, an exception has no end",
+        help_text="Of blocks, denials and exceptions. By default, an exception has no end",
     )
     reason = forms.CharField(max_length=REASON_MAX_LENGTH, help_text="For the log")
 

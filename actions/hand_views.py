@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from actions import by_hand
-from actions.by_hand import ALLOW, NotPossible, Offer, Request
+from actions.by_hand import ALLOW, NotPossible, Offer, Request, Target
 from actions.forms import HandForm
-from actions.models import CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
+from actions.models import BUCKET_USE, CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.views import HERE, caller_of
 from actions.wishes import Rules
 from findings import bulk
@@ -31,20 +31,28 @@ may_act = permission_required(
 )
 
 
-def form_about(entities: Sequence[Entity], data: Any = None) -> HandForm | None:
-    """Returns the form for what can be requested about these entities; None if nothing can."""
-    found = list(by_hand.offers(entities))
+def form_about(targets: Sequence[Target], data: Any = None) -> HandForm | None:
+    """Returns the form for what can be requested about these targets; None if nothing can."""
+    found = list(by_hand.offers(targets))
     return HandForm([(one.value, one.label) for one in found], data) if found else None
 
 
-def named_by(finding: Finding) -> list[Entity]:
-    """Returns the entities about which an action on the event can be requested.
+def named_by(finding: Finding) -> list[Target]:
+    """Returns the targets about which an action on the event can be requested.
 
-    They are the actors, and resources that are no addresses: those are the account's own.
+    They are the actors, resources that are no addresses (those are the account's own), and what a
+    principal does on a bucket.
     """
     rows = Mention.objects.filter(finding=finding).select_related("entity").order_by("pk")
-    found = [row.entity for row in rows if row.is_actor or row.entity.kind != Kind.ADDRESS]
+    found = [about(row.entity) for row in rows if row.is_actor or row.entity.kind != Kind.ADDRESS]
+    parsed = finding.parsed
+    found += [Target(BUCKET_USE, str(use)) for use in (parsed.bucket_uses if parsed else ())]
     return list(dict.fromkeys(found))
+
+
+def about(entity: Entity) -> Target:
+    """Returns an entity as a target."""
+    return Target(entity.kind, entity.name)
 
 
 @require_POST
@@ -60,20 +68,20 @@ def on_event(request: HttpRequest, pk: int) -> HttpResponse:
 def on_entity(request: HttpRequest, pk: int) -> HttpResponse:
     """Requests an action on the page of an entity."""
     entity = get_object_or_404(Entity, pk=pk)
-    return _requested(request, [entity], None, redirect("console:entity", pk))
+    return _requested(request, [about(entity)], None, redirect("console:entity", pk))
 
 
 def _requested(
-    request: HttpRequest, entities: Sequence[Entity], finding: Finding | None, back: HttpResponse
+    request: HttpRequest, targets: Sequence[Target], finding: Finding | None, back: HttpResponse
 ) -> HttpResponse:
-    form = form_about(entities, request.POST)
+    form = form_about(targets, request.POST)
     if form is None:
         raise Http404
     if not form.is_valid():
-        context = {"form": form, "back": back["Location"], "about": finding or entities[0]}
+        context = {"form": form, "back": back["Location"], "about": finding or targets[0]}
         return render(request, "actions/by_hand.html", context)
-    offer = Offer(*form.cleaned_data["what"].split(":", 2))
-    wanted = form.request(offer.target_kind, offer.target, finding, offer.what)
+    offer = Offer.of(form.cleaned_data["what"])
+    wanted = form.request(*offer.target, finding, offer.what)
     try:
         _tell(request, offer, _act(wanted, request))
     except NotPossible as reason:
@@ -115,7 +123,7 @@ def on_many(request: HttpRequest) -> HttpResponse:
         messages.info(request, "Select at least one event.")
         return redirect("findings:events")
     named = [(finding, named_by(finding)) for finding in findings]
-    kinds = {entity.kind for _, entities in named for entity in entities}
+    kinds = {target.kind for _, targets in named for target in targets}
     choices = [
         (str(kind), f"{kind.label} {_in_words(one.targets & kinds)}")
         for kind, one in CONTAINMENTS.items()
@@ -132,38 +140,41 @@ def on_many(request: HttpRequest) -> HttpResponse:
     return render(request, "actions/many.html", {"form": form, "named": named, "choices": choices})
 
 
+_PLURALS = {Kind.ADDRESS: "addresses", BUCKET_USE: "uses of buckets"}
+
+
 def _in_words(kinds: Iterable[str]) -> str:
-    names = [f"{kind}es" if kind.endswith("s") else f"{kind}s" for kind in sorted(kinds)]
+    names = [_PLURALS.get(kind, f"{kind}s") for kind in sorted(kinds)]
     return f"all {' and '.join(names)}"
 
 
 def _each(
-    request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[Entity]]]
+    request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[Target]]]
 ) -> Iterator[str]:
     """Acts once for each target, and yields how each ended.
 
     A role or an instance of the same name in two accounts is two targets.
     """
     what = form.cleaned_data["what"]
-    targets = (
+    kinds = (
         {kind for one in CONTAINMENTS.values() for kind in one.targets}
         if what == ALLOW
         else CONTAINMENTS[ReactionKind(what)].targets
     )
     seen = set()
     rules = Rules.now()
-    for finding, entities in named:
-        for entity in entities:
+    for finding, targets in named:
+        for target in targets:
             once = (
-                entity.pk,
+                target,
                 finding.finding_type if what == ALLOW else "",
                 finding.account_id if what in IN_AN_ACCOUNT else "",
             )
-            if entity.kind not in targets or once in seen:
+            if target.kind not in kinds or once in seen:
                 continue
             seen.add(once)
             try:
-                wanted = form.request(entity.kind, entity.name, finding, what)
+                wanted = form.request(*target, finding, what)
                 done = _act(wanted, request, rules=rules)
             except NotPossible:
                 yield "not possible"

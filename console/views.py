@@ -162,7 +162,7 @@ def entity(request: HttpRequest, pk: int) -> HttpResponse:
         "height": entity_page.HEIGHT,
         "width": entity_page.DAYS * entity_page.STEP,
         "days": entity_page.DAYS,
-        "hand": hand_views.form_about([found]) if may_act else None,
+        "hand": hand_views.form_about([hand_views.about(found)]) if may_act else None,
         "hand_url": reverse("actions:on_entity", args=[pk]),
     }
     return render(request, "console/entity.html", context)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.api_auth import Caller
 from actions import ingest
 from actions import undo as undoing
-from actions.models import Reaction
+from actions.models import WITH_AN_END, Reaction
 from findings import policy
 from findings.ingest import IngestResult
 from findings.models import Finding, PolicyChange, Target
@@ -114,6 +114,6 @@ def states() -> list[str]:
 
 
 def end_in_days() -> float | None:
-    """Returns how many days the newest block lasts."""
-    block = Reaction.objects.filter(kind="BLOCK").latest("pk")
+    """Returns how many days the newest block or denial lasts."""
+    block = Reaction.objects.filter(kind__in=WITH_AN_END).latest("pk")
     return (block.ends_at - block.decided_at) / timedelta(days=1) if block.ends_at else None

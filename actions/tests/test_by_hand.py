@@ -17,7 +17,16 @@ from pytest_django.fixtures import Settings
 from actions import breaker
 from actions.execution import carry_out_due
 from actions.models import Allowance, Reaction
-from actions.tests.attacks import STOLEN, arrive, attack, end_in_days, set_action, stolen
+from actions.tests.attacks import (
+    BOB,
+    STOLEN,
+    arrive,
+    attack,
+    emptied,
+    end_in_days,
+    set_action,
+    stolen,
+)
 from findings.models import Entity, Finding
 from license.models import License
 from tests.aws import Cloud
@@ -182,6 +191,52 @@ def test_what_is_no_exception_stays_in_the_form(
 def test_viewers_add_no_exception(viewer_client: Client, valid_license: License) -> None:
     assert viewer_client.post("/actions/allowlist", NEW).status_code == 403
     assert "Add an exception" not in viewer_client.get("/actions/allowlist").content.decode()
+
+
+def test_a_principal_is_denied_on_a_bucket_and_restored(
+    cloud: Cloud, session: boto3.Session, operator_client: Client, valid_license: License,
+    settings: Settings,
+) -> None:  # fmt: skip
+    settings.BUCKET_POLICIES = "on"
+    path = event(emptied(cloud))
+    page = f"/events/{Finding.objects.get().pk}"
+    target = f"use of a bucket:invoices {BOB}"
+    assert f"Deny {BOB} on invoices" in operator_client.get(page).content.decode()
+    told = ask(operator_client, path, f"DENY:{target}", lasts="1d")
+    assert f"Deny {BOB} on invoices was requested" in told
+    carry_out_due(session)
+    assert BOB in cloud.client("s3").get_bucket_policy(Bucket="invoices")["Policy"]
+    assert end_in_days() == 1
+    assert f"Restore {BOB} on invoices was requested" in ask(
+        operator_client, path, f"RESTORE:{target}"
+    )
+    carry_out_due(session)
+    assert list(Reaction.objects.values_list("kind", "state")) == [
+        ("DENY", "done"),
+        ("RESTORE", "done"),
+    ]
+    assert f"{BOB} on invoices was added to the allowlist" in ask(
+        operator_client, path, f"ALLOW:{target}"
+    )
+    assert "was prevented" in ask(operator_client, path, f"DENY:{target}")
+
+
+def test_each_principal_of_many_events_is_denied_once(
+    cloud: Cloud, operator_client: Client, valid_license: License, settings: Settings
+) -> None:
+    settings.BUCKET_POLICIES = "on"
+    role = "arn:aws:iam::123456789012:role/etl"
+    event(emptied(cloud, 1), emptied(cloud, 2), emptied(cloud, 3, principal=role), attack(4))
+    selected = {"finding": [one.pk for one in Finding.objects.all()]}
+    shown = operator_client.get("/actions/by-hand/events", selected).content.decode()
+    assert f"{BOB} on invoices" in shown
+    assert "Deny all uses of buckets" in shown
+    wanted = {"what": "DENY", "lasts": "1d", "reason": "Campaign"}
+    operator_client.post("/actions/by-hand/events", selected | wanted)
+    assert sorted(Reaction.objects.values_list("kind", "target", "state")) == [
+        ("DENY", f"invoices {role}", "pending"),
+        ("DENY", f"invoices {BOB}", "pending"),
+    ]
 
 
 @pytest.mark.every_database  # many rows
