@@ -10,7 +10,7 @@ from ninja import Router
 from ninja.errors import ValidationError
 
 from accounts.api_auth import Caller, callers_who
-from notifications import configuration
+from notifications import configuration, destination_settings, rule_settings
 from notifications.configuration import NotValid
 from notifications.schemas import Notifications, NotificationsUpdate, NotificationsUpdated
 from problems import etags
@@ -38,18 +38,18 @@ def get_notifications(request: HttpRequest, response: HttpResponse) -> dict[str,
     response["Cache-Control"] = "private, no-cache"
     return {
         "rules": [
-            {"name": one.name, **configuration.rule_as_json(one)} for one in configuration.rules()
+            {"name": one.name, **rule_settings.as_json(one)} for one in rule_settings.rules()
         ],
         "destinations": [
             {
                 "name": one.name,
-                **configuration.destination_as_json(one),
+                **destination_settings.as_json(one),
                 "last_success_at": one.last_success_at,
                 "failing_since": one.failing_since,
                 "last_error": one.last_error,
                 "last_error_at": one.last_error_at,
             }
-            for one in configuration.destinations()
+            for one in destination_settings.destinations()
         ],
     }
 

@@ -8,19 +8,19 @@ from typing import Any
 from django import forms
 
 from findings.catalogue import Severity
-from notifications import configuration
-from notifications.configuration import (
-    PATTERNS,
+from notifications import destination_settings, rule_settings
+from notifications.configuration import NotValid
+from notifications.destination_settings import (
+    PER_HOUR_MAX,
     PREVIOUS,
     SECRET,
     WEBHOOK,
     DestinationSettings,
-    NotValid,
-    RuleSettings,
 )
 from notifications.destinations import Kind
 from notifications.destinations.contract import SETTING_LENGTH
 from notifications.models import NAME_MAX_LENGTH, Destination, Detail, Rule, Trigger, When
+from notifications.rule_settings import PATTERNS, RuleSettings
 
 
 class Lines(forms.CharField):
@@ -40,7 +40,7 @@ class Lines(forms.CharField):
 
     def clean(self, value: Any) -> list[str]:
         lines = self.to_python(value)
-        if problem := configuration.problem_of_patterns(lines):
+        if problem := rule_settings.problem_of_patterns(lines):
             raise forms.ValidationError(problem)
         return lines
 
@@ -88,9 +88,9 @@ class RuleForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, rule: Rule | None = None) -> None:
-        initial = {"name": rule.name, **configuration.rule_as_json(rule)} if rule else {}
+        initial = {"name": rule.name, **rule_settings.as_json(rule)} if rule else {}
         super().__init__(data, initial=initial)
-        names = [one.name for one in configuration.destinations()]
+        names = [one.name for one in destination_settings.destinations()]
         self.fields["destinations"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         if rule:
             self.fields["name"].disabled = True
@@ -118,7 +118,7 @@ class DestinationForm(forms.Form):
     )
     per_hour = forms.IntegerField(
         min_value=0,
-        max_value=configuration.PER_HOUR_MAX,
+        max_value=PER_HOUR_MAX,
         initial=60,
         label="Messages an hour",
         help_text="What exceeds it is summed up in one message. 0 sets no limit",

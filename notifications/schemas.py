@@ -8,16 +8,25 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from findings.catalogue import Severity
-from notifications import configuration
-from notifications.configuration import DestinationSettings, RuleSettings
+from notifications.destination_settings import (
+    DESTINATIONS_MAX,
+    PER_HOUR_MAX,
+    DestinationSettings,
+)
 from notifications.destinations.contract import SETTING_LENGTH
 from notifications.models import NAME_MAX_LENGTH, Detail, Trigger, When
+from notifications.rule_settings import (
+    PATTERN_MAX_LENGTH,
+    PATTERNS_MAX,
+    RULES_MAX,
+    RuleSettings,
+)
 
 _TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 TimeOfDay = Annotated[str, Field(pattern=_TIME, examples=["22:00"])]
 Patterns = Annotated[
-    list[Annotated[str, Field(max_length=configuration.PATTERN_MAX_LENGTH)]],
-    Field(max_length=configuration.PATTERNS_MAX),
+    list[Annotated[str, Field(max_length=PATTERN_MAX_LENGTH)]],
+    Field(max_length=PATTERNS_MAX),
 ]
 Name = Annotated[str, Field(max_length=NAME_MAX_LENGTH)]
 
@@ -37,7 +46,7 @@ class RuleSetting(BaseModel):
     entities: Patterns = Field([], description="Names of entities; * stands for any text.")
     tags: Patterns = Field([], description="Tags of resources, as key=value or key.")
     destinations: list[Name] = Field(
-        [], max_length=configuration.DESTINATIONS_MAX, description="The names of destinations."
+        [], max_length=DESTINATIONS_MAX, description="The names of destinations."
     )
     when: When = When.NOW
     daily_at: TimeOfDay = Field("08:00", description="When the daily digest is sent.")
@@ -89,7 +98,7 @@ class DestinationSetting(BaseModel):
     per_hour: int = Field(
         60,
         ge=0,
-        le=configuration.PER_HOUR_MAX,
+        le=PER_HOUR_MAX,
         description="Messages an hour; the rest is summed up in one message. 0 for no limit.",
     )
 
@@ -128,8 +137,8 @@ class NotificationsUpdate(BaseModel):
         },
     )
 
-    rules: list[RuleSetting] = Field([], max_length=configuration.RULES_MAX)
-    destinations: list[DestinationSetting] = Field([], max_length=configuration.DESTINATIONS_MAX)
+    rules: list[RuleSetting] = Field([], max_length=RULES_MAX)
+    destinations: list[DestinationSetting] = Field([], max_length=DESTINATIONS_MAX)
 
     @field_validator("rules", "destinations")
     @classmethod

@@ -17,8 +17,10 @@ from django.utils import timezone
 from accounts.api_auth import Caller
 from actions.aws import probes
 from notifications import configuration
-from notifications.configuration import DestinationSettings, NotValid, RuleSettings
+from notifications.configuration import NotValid
+from notifications.destination_settings import DestinationSettings
 from notifications.models import Destination, NotificationChange, Rule, Trigger
+from notifications.rule_settings import RuleSettings
 from storage.locks import advisory_lock
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from notifications import configuration, delivery
+from notifications import configuration, delivery, destination_settings, rule_settings
 from notifications.checks import problem_of
-from notifications.configuration import WEBHOOK, NotValid, caller_of
+from notifications.configuration import NotValid, caller_of
+from notifications.destination_settings import PREVIOUS, WEBHOOK
 from notifications.destinations import KINDS, Kind
 from notifications.forms import DestinationForm, RuleForm, add_errors, filters_of
 from notifications.models import (
@@ -43,8 +44,8 @@ WAITS = timedelta(minutes=1)  # for the answer to a test
 def notification_list(request: HttpRequest) -> HttpResponse:
     """Shows the Notifications page."""
     context = {
-        "rules": [(rule, filters_of(rule)) for rule in configuration.rules()],
-        "destinations": [(one, problem_of(one)) for one in configuration.destinations()],
+        "rules": [(rule, filters_of(rule)) for rule in rule_settings.rules()],
+        "destinations": [(one, problem_of(one)) for one in destination_settings.destinations()],
         "deliveries": _newest(),
         "kinds": KINDS.values(),
         "changes": NotificationChange.objects.newest_first()[:SHOWN],
@@ -168,7 +169,7 @@ def _destination(
         "rules": one.rules.present().order_by("name"),
         "secret": secret,
         "rotates": one.kind == WEBHOOK,
-        "has_previous": bool(one.settings.get(configuration.PREVIOUS)),
+        "has_previous": bool(one.settings.get(PREVIOUS)),
         "may_change": request.user.has_perm("notifications.change_destination") and kind,
         "form": form or (DestinationForm(kind=kind, destination=one) if kind else None),
         # Without a script, the page asks again until a test is answered, for a minute.

@@ -1,6 +1,6 @@
 """Who is told of what, and what became of it."""
 
-from notifications.models.changes import NotificationChange
+from notifications.models.changes import Change, NotificationChange
 from notifications.models.deliveries import (
     DIGEST,
     HELD_BACK,
@@ -23,6 +23,7 @@ __all__ = [
     "OF_THE_PORTAL",
     "RANKS",
     "REPEATS",
+    "Change",
     "Delivery",
     "DeliveryAttempt",
     "Destination",

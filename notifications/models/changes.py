@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
@@ -21,6 +21,15 @@ class NotificationChangeQuerySet(JournalQuerySet["NotificationChange"]):
 
 
 NotificationChangeManager = models.Manager.from_queryset(NotificationChangeQuerySet)
+
+
+class Change(NamedTuple):
+    """What has changed of a rule or a destination: an entry without who changed it, and when."""
+
+    what: str
+    name: str
+    before: Any  # with masked secrets; None if it was added
+    after: Any  # None if it was removed
 
 
 class NotificationChange(JournalModel):

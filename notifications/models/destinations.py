@@ -33,7 +33,7 @@ DestinationManager = models.Manager.from_queryset(DestinationQuerySet)
 
 
 class Destination(models.Model):
-    """Where messages go. `delivery.py` writes its state; `configuration.py` writes the rest."""
+    """Where messages go. `delivery.py` writes its state, and `destination_settings.py` the rest."""
 
     name = models.CharField(max_length=NAME_MAX_LENGTH)
     kind = models.CharField(max_length=16)  # a key of destinations.KINDS

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from accounts.api_auth import Caller
 from notifications import configuration, delivery, gathering
-from notifications.configuration import DestinationSettings, RuleSettings
+from notifications.destination_settings import DestinationSettings
 from notifications.models import Delivery, Destination, Rule
+from notifications.rule_settings import RuleSettings
 
 PROGRAM = Caller(name="pipeline", client_id="c1")
 

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from license.models import License
 from notifications import configuration
-from notifications.configuration import DestinationSettings
+from notifications.destination_settings import DestinationSettings
 from notifications.destinations import by_apprise, new_secret
 from notifications.models import Delivery, Destination, NotificationChange, Rule
 from notifications.tests.telling import PROGRAM
