@@ -20,7 +20,7 @@ SCOPES = {
     "license:read": "Read the license: plan, account, dates and days left.",
     "findings:read": "Read the threat policy, findings, actions and buckets.",
     "findings:write": "Change the threat policy.",
-    "actions:write": "Request actions: block, revoke, and undo; approve or reject those that wait.",
+    "actions:write": "Request actions: contain and undo; approve or reject those that wait.",
     "buckets:write": "Register S3 buckets for the detectors, change and remove them.",
     "notifications:read": "Read the notification rules and destinations, without secrets.",
     "notifications:write": "Change the notification rules and destinations.",

@@ -14,7 +14,7 @@ class ActionsConfig(AppConfig):
     role_powers = {
         "viewers": ["view actions and the allowlist"],
         "operators": [
-            "block, revoke, allow and undo by hand",
+            "block, revoke, isolate, deny, allow and undo by hand",
             "approve actions",
             "reset the circuit breaker",
         ],

@@ -1,4 +1,4 @@
-"""Actions that a person or a program requests, with a reason: block, revoke, allow, and undo.
+"""Actions that a person or a program requests, with a reason: contain, allow, and undo.
 
 They pass the same safeguards, circuit breaker, log and worker as the actions of the policy.
 """
@@ -28,8 +28,8 @@ from actions.undo import NO_KEY, Key
 from actions.wishes import Rules, prevented_by_hand
 from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
-from findings.guardduty.parser import BucketUse, Kind
-from findings.models import Finding, Mention
+from findings.guardduty.parser import Kind
+from findings.models import Entity, Finding, Mention
 from serving import logs
 from storage.locks import advisory_lock
 
@@ -56,30 +56,29 @@ class NothingInForce(NotPossible):
     """There is nothing to undo, or it is being undone already."""
 
 
-class Target(NamedTuple):
+class ActionTarget(NamedTuple):
     """What an action can be requested about: an entity, or what a principal does on a bucket."""
 
     kind: str  # parser.Kind, or BUCKET_USE
     name: str
 
-    def __str__(self) -> str:
-        if self.kind == BUCKET_USE:
-            use = BucketUse.of(self.name)
-            return f"{use.principal} on {use.bucket}"
-        return self.name
+    @classmethod
+    def of(cls, entity: Entity) -> Self:
+        """Returns an entity as a target."""
+        return cls(entity.kind, entity.name)
 
 
 class Offer(NamedTuple):
     """Something that can be requested about a target."""
 
     what: str  # a ReactionKind, or ALLOW
-    target: Target
+    target: ActionTarget
 
     @property
     def label(self) -> str:
         """What it does, for a person."""
         verb = "Allow" if self.what == ALLOW else ReactionKind(self.what).label
-        return f"{verb} {self.target}"
+        return f"{verb} {self.target.name}"
 
     @property
     def value(self) -> str:
@@ -90,12 +89,12 @@ class Offer(NamedTuple):
     def of(cls, value: str) -> Self:
         """Returns what `value` has written."""
         what, kind, name = value.split(":", 2)
-        return cls(what, Target(kind, name))
+        return cls(what, ActionTarget(kind, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is requested about an entity, and why."""
+    """What is requested about a target, and why."""
 
     what: str
     target_kind: str
@@ -109,7 +108,7 @@ class Request:
 UNDO = frozenset(one.undone_by for one in CONTAINMENTS.values())
 
 
-def offers(targets: Sequence[Target]) -> Iterator[Offer]:
+def offers(targets: Sequence[ActionTarget]) -> Iterator[Offer]:
     """Yields what can be requested about these targets, given what is in force now."""
     names = [one.name for one in targets]
     rows = Reaction.objects.in_force().filter(target__in=names).undoable()
@@ -123,6 +122,12 @@ def offers(targets: Sequence[Target]) -> Iterator[Offer]:
                 yield Offer(undone_by, target)
         if kinds:
             yield Offer(ALLOW, target)
+
+
+def bucket_uses(finding: Finding) -> list[ActionTarget]:
+    """Returns what principals do on buckets, by the finding."""
+    parsed = finding.parsed
+    return [ActionTarget(BUCKET_USE, str(use)) for use in (parsed.bucket_uses if parsed else ())]
 
 
 def can_end(what: str) -> bool:
@@ -152,6 +157,8 @@ def act(
     if finding and not _names(finding, wanted.target_kind, target):
         raise NotPossible("The finding does not name this target.")
     if finding is None and kind != ReactionKind.BLOCK:
+        if kind == ReactionKind.DENY:
+            raise NotPossible("State the finding that names the bucket and the principal.")
         finding = _newest_that_names(wanted.target_kind, target)
         if finding is None:
             raise NotPossible("No finding names this target, so its account is unknown.")
@@ -275,8 +282,7 @@ def _mentions(kind: str, name: str) -> QuerySet[Mention]:
 
 def _names(finding: Finding, kind: str, name: str) -> bool:
     if kind == BUCKET_USE:
-        parsed = finding.parsed
-        return parsed is not None and name in map(str, parsed.bucket_uses)
+        return (kind, name) in bucket_uses(finding)
     return _mentions(kind, name).filter(finding=finding).exists()
 
 

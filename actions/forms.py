@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from actions import durations
-from actions.by_hand import ALLOW, AS_SET, LASTS, REASON_MAX_LENGTH, Request
+from actions.by_hand import ALLOW, AS_SET, LASTS, REASON_MAX_LENGTH, ActionTarget, Request
 from actions.models import CONTAINMENTS
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
@@ -37,13 +37,12 @@ class HandForm(forms.Form):
         super().__init__(data)
         self.fields["what"] = forms.ChoiceField(label="Action", choices=choices)
 
-    def request(self, target_kind: str, target: str, finding: Finding | None, what: str) -> Request:
+    def request(self, target: ActionTarget, finding: Finding | None, what: str) -> Request:
         """Returns the request of a valid form about this target."""
         lasts = self.cleaned_data["lasts"]
         return Request(
             what,
-            target_kind,
-            target,
+            *target,
             self.cleaned_data["reason"],
             finding,
             lasts=None if lasts == AS_SET else durations.parse(lasts),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from actions import by_hand
-from actions.by_hand import ALLOW, NotPossible, Offer, Request, Target
+from actions.by_hand import ALLOW, ActionTarget, NotPossible, Offer, Request
 from actions.forms import HandForm
 from actions.models import BUCKET_USE, CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
 from actions.views import HERE, caller_of
@@ -31,28 +31,25 @@ may_act = permission_required(
 )
 
 
-def form_about(targets: Sequence[Target], data: Any = None) -> HandForm | None:
+def form_about(targets: Sequence[ActionTarget], data: Any = None) -> HandForm | None:
     """Returns the form for what can be requested about these targets; None if nothing can."""
     found = list(by_hand.offers(targets))
     return HandForm([(one.value, one.label) for one in found], data) if found else None
 
 
-def named_by(finding: Finding) -> list[Target]:
+def named_by(finding: Finding) -> list[ActionTarget]:
     """Returns the targets about which an action on the event can be requested.
 
     They are the actors, resources that are no addresses (those are the account's own), and what a
     principal does on a bucket.
     """
     rows = Mention.objects.filter(finding=finding).select_related("entity").order_by("pk")
-    found = [about(row.entity) for row in rows if row.is_actor or row.entity.kind != Kind.ADDRESS]
-    parsed = finding.parsed
-    found += [Target(BUCKET_USE, str(use)) for use in (parsed.bucket_uses if parsed else ())]
-    return list(dict.fromkeys(found))
-
-
-def about(entity: Entity) -> Target:
-    """Returns an entity as a target."""
-    return Target(entity.kind, entity.name)
+    found = [
+        ActionTarget.of(row.entity)
+        for row in rows
+        if row.is_actor or row.entity.kind != Kind.ADDRESS
+    ]
+    return list(dict.fromkeys(found + by_hand.bucket_uses(finding)))
 
 
 @require_POST
@@ -68,20 +65,23 @@ def on_event(request: HttpRequest, pk: int) -> HttpResponse:
 def on_entity(request: HttpRequest, pk: int) -> HttpResponse:
     """Requests an action on the page of an entity."""
     entity = get_object_or_404(Entity, pk=pk)
-    return _requested(request, [about(entity)], None, redirect("console:entity", pk))
+    return _requested(request, [ActionTarget.of(entity)], None, redirect("console:entity", pk))
 
 
 def _requested(
-    request: HttpRequest, targets: Sequence[Target], finding: Finding | None, back: HttpResponse
+    request: HttpRequest,
+    targets: Sequence[ActionTarget],
+    finding: Finding | None,
+    back: HttpResponse,
 ) -> HttpResponse:
     form = form_about(targets, request.POST)
     if form is None:
         raise Http404
     if not form.is_valid():
-        context = {"form": form, "back": back["Location"], "about": finding or targets[0]}
+        context = {"form": form, "back": back["Location"], "about": finding or targets[0].name}
         return render(request, "actions/by_hand.html", context)
     offer = Offer.of(form.cleaned_data["what"])
-    wanted = form.request(*offer.target, finding, offer.what)
+    wanted = form.request(offer.target, finding, offer.what)
     try:
         _tell(request, offer, _act(wanted, request))
     except NotPossible as reason:
@@ -99,7 +99,7 @@ def _act(wanted: Request, request: HttpRequest, *, rules: Rules | None = None) -
 def _tell(request: HttpRequest, offer: Offer, done: Reaction | bool) -> None:
     if isinstance(done, bool):
         text = "was added to" if done else "is already on"
-        messages.success(request, f"{offer.target} {text} the allowlist.")
+        messages.success(request, f"{offer.target.name} {text} the allowlist.")
     elif done.state == State.PREVENTED:
         messages.warning(request, f"{offer.label} was prevented. {done.outcome}")
     elif done.state == State.DRY_RUN:
@@ -140,7 +140,7 @@ def on_many(request: HttpRequest) -> HttpResponse:
     return render(request, "actions/many.html", {"form": form, "named": named, "choices": choices})
 
 
-_PLURALS = {Kind.ADDRESS: "addresses", BUCKET_USE: "uses of buckets"}
+_PLURALS = {Kind.ADDRESS: "addresses", BUCKET_USE: "principals on their buckets"}
 
 
 def _in_words(kinds: Iterable[str]) -> str:
@@ -149,7 +149,7 @@ def _in_words(kinds: Iterable[str]) -> str:
 
 
 def _each(
-    request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[Target]]]
+    request: HttpRequest, form: HandForm, named: Sequence[tuple[Finding, Sequence[ActionTarget]]]
 ) -> Iterator[str]:
     """Acts once for each target, and yields how each ended.
 
@@ -174,7 +174,7 @@ def _each(
                 continue
             seen.add(once)
             try:
-                wanted = form.request(*target, finding, what)
+                wanted = form.request(target, finding, what)
                 done = _act(wanted, request, rules=rules)
             except NotPossible:
                 yield "not possible"

@@ -46,7 +46,7 @@ class ActionRequest(BaseModel):
         ge=1,
         le=2**63 - 1,
         description="The finding that it is about, which must name the target. Without it, REVOKE"
-        " takes the newest finding that names the target.",
+        " takes the newest finding that names the target. DENY needs it.",
     )
     duration: str | None = Field(
         None,

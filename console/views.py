@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.api_auth import Caller
 from actions import hand_views, members
+from actions.by_hand import ActionTarget
 from console import dashboard as overview
 from console import entity as entity_page
 from console import event as event_parts
@@ -162,7 +163,7 @@ def entity(request: HttpRequest, pk: int) -> HttpResponse:
         "height": entity_page.HEIGHT,
         "width": entity_page.DAYS * entity_page.STEP,
         "days": entity_page.DAYS,
-        "hand": hand_views.form_about([hand_views.about(found)]) if may_act else None,
+        "hand": hand_views.form_about([ActionTarget.of(found)]) if may_act else None,
         "hand_url": reverse("actions:on_entity", args=[pk]),
     }
     return render(request, "console/entity.html", context)

@@ -46,7 +46,8 @@ BUCKET_USE = "use of a bucket"
 class Containment(NamedTuple):
     """A kind of containment."""
 
-    targets: frozenset[str]  # what it can be asked for, by policy or by hand: parser.Kind
+    # What it can be asked for, by policy or by hand: parser.Kind or BUCKET_USE.
+    targets: frozenset[str]
     undone_by: ReactionKind
 
 

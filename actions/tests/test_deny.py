@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -361,6 +362,9 @@ def test_a_program_can_ask_for_it_by_the_finding(cloud: Cloud, session: boto3.Se
     set_action("REPORT", finding_type=EMPTIED)
     arrive(emptied(cloud))
     wanted = by_hand.Request("DENY", BUCKET_USE, f"invoices {BOB}", "x", Finding.objects.get())
-    by_hand.act(wanted, by=Caller(name="soar", client_id="c1"), at=timezone.now())
+    soar = Caller(name="soar", client_id="c1")
+    with pytest.raises(by_hand.NotPossible, match="State the finding"):
+        by_hand.act(replace(wanted, finding=None), by=soar, at=timezone.now())
+    by_hand.act(wanted, by=soar, at=timezone.now())
     work(session)
     assert len(policy(cloud)["Statement"]) == 1
