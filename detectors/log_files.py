@@ -19,6 +19,7 @@ from isal import isal_zlib
 from msgspec import Raw, Struct, field
 
 UNPACKED_MAX = 2**30  # bytes of a file
+RECORDS_MAX = 2**22  # of a file: a record of CloudTrail has at least 256 bytes
 RECORD_MAX = 2**20  # bytes; CloudTrail's own limit is 256 KB
 _CHUNK = 2**16  # what fits into the cache of a processor is decoded faster
 
@@ -183,7 +184,7 @@ def read(packed: Callable[[int], bytes]) -> Iterator[Part]:
     if not start:
         raise Broken("It has no list of records.")
     rest = rest[start.end() :]
-    has_ended, enough = False, 0
+    has_ended, enough, count = False, 0, 0
     while not has_ended:
         chunk = next(stream, b"")
         rest += chunk
@@ -200,6 +201,9 @@ def read(packed: Callable[[int], bytes]) -> Iterator[Part]:
         else:
             part, rest, has_ended = _one_by_one(rest, is_last=not chunk)
             enough = 2 * len(rest)  # a long record is not read again with each chunk
+        count += len(part.records) + part.unreadable
+        if count > RECORDS_MAX:
+            raise Broken(f"It has more than {RECORDS_MAX} records.")
         yield part
         del part, chunk  # the next ones use this memory, which is still in the cache
     for _ in stream:  # to its end

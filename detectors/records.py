@@ -32,7 +32,7 @@ from detectors.operations import COPIES, COUNTED, NO_CANARIES, PLAIN, Canaries, 
 
 _REMEMBERED = 10_000
 _LONG = 4096  # characters of what is not remembered
-_EVENTS_MAX = 2**20  # a file of CloudTrail has no more
+_EVENTS_MAX = 2**20  # hashes of event IDs that are remembered at a time
 _SIZE_MAX = 1e13  # bytes of one record
 _NO_PARAMETERS = Parameters()
 

@@ -214,6 +214,25 @@ def test_long_texts_of_a_file_are_not_kept(said: Any) -> None:
     assert peak(content) < 15_000_000
 
 
+@pytest.mark.parametrize(
+    "one",
+    [b'{"eventVersion":"1"}', b'{"eventVersion":"1","eventName":[]}', b" 1"],
+    ids=["records", "in another form", "no records"],
+)
+def test_more_records_than_cloudtrail_writes_are_refused(
+    monkeypatch: pytest.MonkeyPatch, one: bytes
+) -> None:
+    def file_of(number: int) -> bytes:
+        return gzip.compress(b'{"Records":[' + b",".join([one] * number) + b"]}")
+
+    monkeypatch.setattr(log_files, "RECORDS_MAX", 1000)
+    monkeypatch.setattr(log_files, "RECORD_MAX", 1000)
+    monkeypatch.setattr(log_files, "_CHUNK", 500)
+    assert len(list(log_files.read(reader(file_of(1000))))) > 1
+    with pytest.raises(Broken, match="more than 1000 records"):
+        count_file(reader(file_of(1001)), BUCKETS, now=seconds(NOW))
+
+
 def test_only_so_many_event_ids_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "_EVENTS_MAX", 100)
     said = b'"eventSource":"s3.amazonaws.com","eventName":"GetObject","eventID":"%d"'
