@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -248,3 +249,21 @@ def source_of(principal: str, address: str | None, endpoint: str | None) -> str:
     if ":" in lower and _IPV6.fullmatch(lower):
         return ":".join(lower.split(":")[:3]).rstrip(":") + "::/48"
     return cut(lower, SOURCE_MAX_LENGTH)
+
+
+_PRIVATE = [  # RFC 1918, 4193 and 6598: addresses in a VPC
+    ip_network(one)
+    for one in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+]
+
+
+def is_public(source: str) -> bool:
+    """Whether it is a network of the internet, and no VPC endpoint, service or private network."""
+    try:
+        network = ip_network(source)
+    except ValueError:
+        return False
+    return "/" in source and not any(
+        network.version == one.version and network.subnet_of(one)  # type: ignore[arg-type]
+        for one in _PRIVATE
+    )

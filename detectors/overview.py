@@ -126,14 +126,15 @@ def charts(bucket: Bucket, now: int) -> list[Chart]:
     )
     for operation, hour, count in rows:
         history[operation][hour][2] += count
-    return [_chart(one, history, bucket.sensitivity, now) for one in MEASURES if not one.is_bytes]
+    return [_chart(one, history, bucket, now) for one in MEASURES if not one.is_bytes]
 
 
-def _chart(measure: Measure, history: past.Past, sensitivity: str, now: int) -> Chart:
+def _chart(measure: Measure, history: past.Past, bucket: Bucket, now: int) -> Chart:
     hours = past.hours_of(history, measure)
     amounts = {one.at: one.total for one in hours}
-    before = [one for one in hours if one.at < now - past.RECENT]
-    middle, usual = rules.usual(before, HOUR, sensitivity)
+    until = situations.past_until(bucket, now)
+    before = [one for one in hours if one.at < until]
+    middle, usual = rules.usual(before, HOUR, bucket.sensitivity)
     first = now - now % HOUR - (WIDTH - 1) * HOUR
     highest = max([*amounts.values(), usual, 1])
     scale = HEIGHT / highest
@@ -220,7 +221,8 @@ def _episodes(
     bucket: Bucket, principal: str, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
-        return [one for one in hours if one.at < now.at - past.RECENT]
+        until = situations.past_until(bucket, now.at)
+        return [one for one in hours if one.at < until]
 
     raised, last = 0, None
     for one in hours:

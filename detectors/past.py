@@ -13,9 +13,6 @@ from detectors.models import Actor, Bucket, Sum
 from detectors.rules import DAY, HOUR, MINUTE, Hour, Measure
 
 HISTORY = 14 * DAY
-# What came just before is no past: an attack would be usual when it is repeated. It is less than a
-# day, so that what a job did yesterday counts, also if it begins earlier today.
-RECENT = 22 * HOUR
 COUNT = Greatest("count", "single_count")
 BYTES = Greatest("bytes", "single_bytes")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from detectors.operations import Operation
+from detectors.operations import Operation, is_public
 
 MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
 WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)
@@ -94,7 +94,7 @@ MEASURES = (
 _SENSITIVITY = {"LOW": (4.0, 12.0), "NORMAL": (1.0, 6.0), "HIGH": (0.5, 4.0)}
 _AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
 _LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
-_LIKE_BEFORE = 1.2  # of the second busiest day, and of the same time a week before
+_LIKE_BEFORE = 1.5  # of the second busiest day, and of the same time a week before
 _ABOUT = 2 * HOUR  # the same time
 _RAMP_DAYS, _RAMP_STEP = 3, 1.1  # days, each of which is that much above the one before
 
@@ -364,7 +364,8 @@ def alternates(uses: Iterable[Use]) -> tuple[str, str] | None:
     for new in every:
         for known in every:
             if (
-                new.first_seen_at - known.first_seen_at >= LEARNING
+                is_public(new.source)
+                and new.first_seen_at - known.first_seen_at >= LEARNING
                 and min(known.slots) < min(new.slots)
                 and max(known.slots) > min(new.slots)
             ):

@@ -1,12 +1,15 @@
-"""What the thresholds of an actor depend on: its bucket, and what is new or strange there."""
+"""What the thresholds of an actor depend on: its bucket, its past, and what is new or strange."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detectors import records, rules
+from detectors import operations, records, rules
 from detectors.models import Actor, Bucket
-from detectors.rules import Situation
+from detectors.rules import HOUR, Situation
+
+# It is less than a day, so that what a job did yesterday counts, also if it begins earlier today.
+RECENT = 22 * HOUR
 
 
 def of(bucket: Bucket, principal: str, *, is_learning: bool = False) -> Situation:
@@ -24,9 +27,19 @@ def is_learning(bucket: Bucket, at: int) -> bool:
     return bucket.first_event_at is None or at - bucket.first_event_at < rules.LEARNING
 
 
+def past_until(bucket: Bucket, at: int) -> int:
+    """Returns the time until which what an actor did is its past.
+
+    What came just before `at` is none: an attack would be usual when it is repeated. The hours in
+    which the bucket was learning count at once, except the last one.
+    """
+    learned = (bucket.first_event_at or 0) + rules.LEARNING
+    return max(at - RECENT, min(at - HOUR, learned))
+
+
 def strange(actors: Sequence[Actor], at: int) -> list[Actor]:
-    """Returns the actors of a known principal whose network is new, if its networks are few."""
+    """Returns the actors of a known principal whose public network is new, if it has few."""
     known = [one for one in actors if at - one.first_at >= rules.LEARNING]
     if not known or len(actors) > rules.NETWORKS_MAX:
         return []
-    return [one for one in actors if one not in known and "/" in one.source]
+    return [one for one in actors if one not in known and operations.is_public(one.source)]

@@ -21,7 +21,6 @@ Series = dict[str, dict[int, tuple[float, float]]]  # count and bytes, by operat
 
 def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[tuple[str, Signal]]:
     """Yields what each principal did, with its name, and what it did from new networks."""
-    """Yields what each principal did, with its name, and what it did from new networks."""
     bucket, since, until = added.bucket, added.since, added.until
     busy = {name: judged[name] for name in sorted(_busy(added, judged))} if judged else {}
     if not busy:
@@ -47,7 +46,8 @@ def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[
             yield name, signal
     # The past can only raise a threshold, so most of the time nobody has to look at it.
     loud = [name for name in of if over(name, None)]
-    history = past.of_actors(chain(*(busy[name] for name in loud)), since - past.RECENT)
+    until_then = situations.past_until(bucket, since)
+    history = past.of_actors(chain(*(busy[name] for name in loud)), until_then)
     for name in of:
         found = over(name, history.get(name)) if name in loud else {}
         yield from ((name, signal) for signal in found.values())

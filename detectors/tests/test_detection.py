@@ -31,6 +31,7 @@ from detectors.tests.traffic import (
     reader,
     record,
     role,
+    seconds,
     user,
 )
 from findings.models import Finding
@@ -80,6 +81,16 @@ def test_a_window_spans_files_in_any_order() -> None:
 
 def test_what_an_actor_always_does_raises_nothing_and_far_more_does() -> None:
     history(bucket(), 20_000, range(5, 300, 24))
+    take(*many(2500))
+    assert found() == []
+    take(*many(9000))
+    assert found() == [EXFILTRATION]
+
+
+def test_what_was_learned_is_usual_as_soon_as_the_learning_ends() -> None:
+    of = bucket(first_event_at=seconds(NOW) - 25 * 3600)
+    history(of, 200, range(22, 25))  # a night
+    history(of, 20_000, range(2, 21))
     take(*many(2500))
     assert found() == []
     take(*many(9000))

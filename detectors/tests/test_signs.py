@@ -129,6 +129,7 @@ def test_the_session_of_an_instance_away_from_the_own_addresses_is_a_finding(
 def test_the_session_of_an_instance_from_a_new_network_is_a_finding() -> None:
     history(bucket(), 50, range(5, 300), by=role())
     take(record(by=role(), address="81.2.69.9"))
+    take(record(by=role(), address="10.0.7.9"))  # another subnet of the VPC
     assert found() == []
     take(record(by=role(), address="198.51.100.9"))
     assert found() == [UNAUTHORIZED]
