@@ -18,7 +18,7 @@ STRANGE_FACTOR = 0.5  # of the floors, for another account or a network never se
 NETWORKS_MAX = 10  # an actor that comes from more has no usual networks
 QUIET = HOUR  # after which an attack is a new one
 DORMANT = 90 * DAY
-BATCH = 50  # objects that a DeleteObjects counts as; it does not tell how many
+BATCH = 100  # objects that a DeleteObjects counts as; it does not tell how many
 MANY = 20  # writes with a sign that leave no doubt
 MANY_BUCKETS = 10  # that a principal lists within an hour and did not use before
 
@@ -53,7 +53,7 @@ MEASURES = (
         "objects read",
         {Operation.READ: 1},
         {MINUTE: 100, FIVE_MINUTES: 250, HOUR: 1000},
-        {MINUTE: 2000, FIVE_MINUTES: 8000, HOUR: 60_000},
+        {MINUTE: 5000, FIVE_MINUTES: 20_000, HOUR: 200_000},
     ),
     Measure(
         "read_bytes",
@@ -70,15 +70,15 @@ MEASURES = (
         "objects written",
         dict.fromkeys(_WRITES, 1),
         {MINUTE: 300, FIVE_MINUTES: 750, HOUR: 3000},
-        {MINUTE: 1000, FIVE_MINUTES: 4000, HOUR: 30_000},
+        {MINUTE: 3000, FIVE_MINUTES: 12_000, HOUR: 100_000},
     ),
     Measure(
         "delete",
         FindingType.DELETE,
         "objects deleted",
         {Operation.DELETE: 1, Operation.DELETE_VERSION: 1, Operation.DELETE_BATCH: BATCH},
-        {MINUTE: 40, FIVE_MINUTES: 60, HOUR: 100},
-        {MINUTE: 200, FIVE_MINUTES: 1000, HOUR: 6000},
+        {MINUTE: 100, FIVE_MINUTES: 200, HOUR: 400},
+        {MINUTE: 500, FIVE_MINUTES: 2000, HOUR: 20_000},
     ),
     Measure(
         "list",
@@ -91,7 +91,7 @@ MEASURES = (
 )
 
 # By sensitivity: the factor of the floors, and how many deviations from the median are usual.
-_SENSITIVITY = {"LOW": (4.0, 12.0), "NORMAL": (1.0, 6.0), "HIGH": (0.5, 4.0)}
+_SENSITIVITY = {"LOW": (4.0, 16.0), "NORMAL": (1.0, 8.0), "HIGH": (0.5, 5.0)}
 _AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
 _LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
 _LIKE_BEFORE = 1.5  # of the second busiest day, and of the same time a week before

@@ -83,7 +83,7 @@ def test_what_an_actor_always_does_raises_nothing_and_far_more_does() -> None:
     history(bucket(), 20_000, range(5, 300, 24))
     take(*many(2500))
     assert found() == []
-    take(*many(9000))
+    take(*many(10_000))
     assert found() == [EXFILTRATION]
 
 
@@ -93,14 +93,14 @@ def test_what_was_learned_is_usual_as_soon_as_the_learning_ends() -> None:
     history(of, 20_000, range(2, 21))
     take(*many(2500))
     assert found() == []
-    take(*many(9000))
+    take(*many(10_000))
     assert found() == [EXFILTRATION]
 
 
 @pytest.mark.one_database  # rules in Python
 def test_a_bucket_that_is_learning_has_higher_floors() -> None:
     bucket(first_event_at=None)
-    take(*many(199, "DeleteObject"))
+    take(*many(499, "DeleteObject"))
     assert found() == []
     take(record("DeleteObject"))
     assert found() == [DELETE]

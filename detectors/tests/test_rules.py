@@ -40,7 +40,7 @@ def test_a_quiet_past_leaves_the_floor() -> None:
 
 def test_what_a_nightly_job_does_each_night_is_usual() -> None:
     _, least = rules.threshold(READS, HOUR, nightly(50_000), Situation())
-    assert 100_000 < least < 250_000
+    assert 100_000 < least < 300_000
 
 
 def test_a_weekly_job_is_usual_the_second_time_at_its_time_only() -> None:
@@ -55,7 +55,7 @@ def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
     weekly = [*calm, Hour(3 * DAY, 5e3, 2e4, 9e4), Hour(10 * DAY, 5e3, 2e4, 9e4)]
     attack = [*calm, Hour(3 * DAY, 5e3, 2e4, 9e4)]
     assert rules.threshold(READS, HOUR, weekly, Situation())[1] > 90_000
-    assert rules.threshold(READS, HOUR, attack, Situation())[1] < 10_000
+    assert rules.threshold(READS, HOUR, attack, Situation())[1] < 20_000
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_weekly_job_is_usual_and_one_earlier_attack_is_not() -> None:
         (Situation("LOW"), 400),
         (Situation("HIGH"), 50),
         (Situation(is_strange=True), 50),
-        (Situation(is_learning=True), 2000),
+        (Situation(is_learning=True), 5000),
         (Situation("HIGH", floors={"read": 5000}), 500),
         (Situation(is_learning=True, floors={"read": 5000}), 500),
         (Situation(is_strange=True, floors={"read": 5000}), 250),
@@ -82,8 +82,8 @@ def test_who_does_somewhat_more_each_day_does_not_become_usual() -> None:
         Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 4e3, 8e3, 1.6e4, 3.2e4])
     ]
     new_job = [Hour(n * DAY, 0, 0, amount) for n, amount in enumerate([*steady, 1e4, 1e4, 9e3])]
-    assert rules.threshold(READS, HOUR, ramp, Situation())[1] < 10_000
-    assert rules.threshold(READS, HOUR, new_job, Situation())[1] > 10_000
+    assert rules.threshold(READS, HOUR, ramp, Situation())[1] < 12_000
+    assert rules.threshold(READS, HOUR, new_job, Situation())[1] > 14_000
 
 
 def test_bytes_of_a_usual_hour_are_usual_in_a_minute() -> None:
@@ -101,7 +101,7 @@ def test_the_severity_follows_from_how_far_beyond() -> None:
 
 
 def test_a_batch_deletion_counts_as_many() -> None:
-    assert DELETES.weights["delete_batch"] * 2 >= DELETES.floors[HOUR]
+    assert DELETES.weights["delete_batch"] >= DELETES.floors[60]
 
 
 def test_one_write_with_a_key_of_the_caller_is_enough_and_a_note_makes_it_worse() -> None:

@@ -52,7 +52,7 @@ def test_a_disarmed_bucket_makes_the_deletion_graver() -> None:
     take(record("PutBucketVersioning", parameters=suspended))
     assert Finding.objects.get().severity == "HIGH"
     assert Finding.objects.get().title == "user/eve weakened the settings of the bucket invoices."
-    take(*many(60, "DeleteObject"))
+    take(*many(100, "DeleteObject"))
     assert (Finding.objects.get().severity, found()) == ("CRITICAL", [DELETE])
 
 
