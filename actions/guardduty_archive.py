@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from actions import paths
 from actions.models import CONTAINMENT, Reaction, ReactionKind, State
+from findings.catalogue import Source, source_of
 from findings.models import Finding
 
 
@@ -72,6 +73,7 @@ def _ask(findings: QuerySet[Finding], why: str, *, at: datetime) -> None:
                 due_at=at,
             )
             for finding in findings.only("finding_id", "finding_type", "account_id")
+            if source_of(finding_type=finding.finding_type) == Source.GUARDDUTY
         ],
         ignore_conflicts=True,  # it was asked for before
     )

@@ -13,13 +13,14 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 
+from detectors.models import Bucket
 from findings import events
-from findings.catalogue import FINDING_TYPES
+from findings.catalogue import FINDING_TYPES, Source, source_of
 from findings.guardduty import links
 from findings.guardduty.details import details_in
 from findings.guardduty.facts import Fact
 from findings.guardduty.lenient_json import field, text_in
-from findings.guardduty.parser import FINDING_ID_MAX_LENGTH, Kind
+from findings.guardduty.parser import FINDING_ID_MAX_LENGTH, Kind, ParsedFinding
 from findings.guardduty.sequences import Attack, Signal
 from findings.models import Entity, Finding
 from storage.paging import CursorPager
@@ -84,7 +85,7 @@ class Neighbors:
 
 
 def shown(finding: Finding) -> Mapping[str, Any]:
-    """Returns the context of the page of an event. Runs at most four queries."""
+    """Returns the context of the page of an event. Runs at most five queries."""
     document = finding.document
     details = details_in(document)
     parsed = finding.parsed
@@ -117,13 +118,22 @@ def shown(finding: Finding) -> Mapping[str, Any]:
             _group(one.title, one.facts, path_of) for one in details.groups if one.is_minor
         ],
         "guardduty_url": links.finding_url(region=finding.region, finding_id=finding.finding_id)
-        if parsed
+        if parsed and source_of(finding_type=finding.finding_type) == Source.GUARDDUTY
         else "",
+        "bucket_url": _bucket_path(parsed) if parsed else "",
         "documentation_url": links.documentation_url(
             finding.finding_type, catalogued.source_url if catalogued else ""
         ),
         "raw": _indented(document) or finding.raw,
     }
+
+
+def _bucket_path(parsed: ParsedFinding) -> str:
+    """Returns the page of the registered bucket that a finding of our detectors is about, or ""."""
+    names = [one.bucket for one in parsed.bucket_uses]
+    if names and Bucket.objects.filter(name=names[0]).exists():
+        return reverse("detectors:bucket", args=[names[0]])
+    return ""
 
 
 _NEIGHBOR = CursorPager(1, by="seen_at")

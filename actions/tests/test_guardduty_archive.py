@@ -12,7 +12,7 @@ from accounts.api_auth import Caller
 from actions import guardduty_archive
 from actions.execution import carry_out_due
 from actions.models import Reaction
-from actions.tests.attacks import STOLEN, arrive, attack, set_action, stolen
+from actions.tests.attacks import STOLEN, arrive, attack, emptied, set_action, stolen
 from actions.tests.credentials import iam_key
 from findings.models import Finding, Status, TriageEntry
 from findings.triage import Change, triage
@@ -43,6 +43,13 @@ def test_what_was_contained_is_archived_once(
     assert archived(cloud, session) == {f"{1:032x}", f"{2:032x}"}
     guardduty_archive.closed(Finding.objects.values_list("pk", flat=True), at=timezone.now())
     assert Reaction.objects.filter(kind="ARCHIVE").count() == 2
+
+
+def test_findings_of_our_detectors_are_not_in_guardduty(cloud: Cloud) -> None:
+    arrive(attack(1), emptied(cloud, 2))
+    guardduty_archive.closed(Finding.objects.values_list("pk", flat=True), at=timezone.now())
+    asked = Reaction.objects.filter(kind="ARCHIVE").values_list("target", flat=True)
+    assert list(asked) == [f"{1:032x}"]
 
 
 @pytest.mark.every_database  # queries

@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from detectors.tests.traffic import bucket
 from findings.guardduty.parser import Unparsed, unwrap
 from findings.models import Entity, Finding
 from findings.tests import telling
@@ -96,6 +97,19 @@ def test_a_sequence_leads_to_its_entities_and_to_the_findings_that_are_its_signa
         assert f'href="/entities/{pk}"' in timeline
     part = f'<a class="badge" href="/events/{sequence.pk}">Part of an attack sequence</a>'
     assert part in page(viewer_client, signal.pk)
+
+
+def test_a_finding_of_our_detectors_leads_to_its_bucket_and_not_to_guardduty(
+    viewer_client: Client,
+) -> None:
+    service = {"detector": {"principal": "arn:aws:iam::123456789012:user/bob"}}
+    resource = {"s3BucketDetails": [{"name": "invoices"}]}
+    ours = finding(1, type="ThreatReaction:Ransomware/Delete", service=service, resource=resource)
+    assert "buckets/of" not in told(viewer_client, ours)
+    bucket()
+    text = page(viewer_client)
+    assert 'href="/buckets/of/invoices"' in text
+    assert "guardduty/home" not in text
 
 
 def test_the_page_leads_to_guardduty_to_its_documentation_and_to_the_resource(
