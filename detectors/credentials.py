@@ -60,9 +60,8 @@ def of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             return
     if situations.is_learning(added.bucket, since):
         return
-    strange = [] if own else situations.strange(actors, since)
-    new = [one for one in strange if one.source in sessions]
-    if new:
+    new = [one for one in situations.strange(actors, since) if one.source in sessions]
+    if new and not own and situations.is_known(actors, since):
         sign = f"The session of an instance is used from the new network {new[0].source}."
         yield rules.unauthorized(sign, first_at=since, last_at=until)
         return

@@ -37,9 +37,14 @@ def past_until(bucket: Bucket, at: int) -> int:
     return max(at - RECENT, min(at - HOUR, learned))
 
 
+def is_known(actors: Sequence[Actor], at: int) -> bool:
+    """Whether the principal, whose actors these are, used the bucket a day before."""
+    return any(at - one.first_at >= rules.LEARNING for one in actors)
+
+
 def strange(actors: Sequence[Actor], at: int) -> list[Actor]:
-    """Returns the actors of a known principal whose public network is new, if it has few."""
-    known = [one for one in actors if at - one.first_at >= rules.LEARNING]
-    if not known or len(actors) > rules.NETWORKS_MAX:
+    """Returns the actors of a principal whose public network is new, if its networks are few."""
+    if len(actors) > rules.NETWORKS_MAX:
         return []
-    return [one for one in actors if one not in known and operations.is_public(one.source)]
+    new = [one for one in actors if at - one.first_at < rules.LEARNING]
+    return [one for one in new if operations.is_public(one.source)]

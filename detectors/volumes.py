@@ -20,7 +20,7 @@ Series = dict[str, dict[int, tuple[float, float]]]  # count and bytes, by operat
 
 
 def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[tuple[str, Signal]]:
-    """Yields what each principal did, with its name, and what it did from new networks."""
+    """Yields what each principal did, with its name, and what it did from new public networks."""
     bucket, since, until = added.bucket, added.since, added.until
     busy = {name: judged[name] for name in sorted(_busy(added, judged))} if judged else {}
     if not busy:
@@ -62,8 +62,9 @@ def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[
                     measure, _measured(apart, measure), (), situation, since=since, until=until
                 )
             ):
-                sign = f"{signal.sign} It comes from a new network."
-                yield name, signal._replace(sign=sign)
+                is_known = situations.is_known(busy[name], since)
+                new = "It comes from a new network." if is_known else "The principal is new here."
+                yield name, signal._replace(sign=f"{signal.sign} {new}")
 
 
 def of_newcomers(

@@ -38,6 +38,8 @@ from findings.models import Finding
 
 pytestmark = pytest.mark.django_db
 
+PRIVATE = "10.0.0.7"  # in a network of the VPC, which is nothing strange
+
 
 def test_a_flood_of_reads_is_one_finding_that_names_who_what_and_which_keys() -> None:
     bucket()
@@ -64,7 +66,7 @@ def test_a_flood_of_reads_is_one_finding_that_names_who_what_and_which_keys() ->
 @pytest.mark.one_database  # rules in Python
 def test_less_than_the_floor_and_allowed_principals_raise_nothing() -> None:
     bucket(allowed="arn:aws:iam::*:role/backup-*\n")
-    take(*many(99))
+    take(*many(99, address=PRIVATE))
     take(*many(5000, by=role("backup-daily")))
     assert found() == []
     assert total() == {"read": 5099}
@@ -72,7 +74,7 @@ def test_less_than_the_floor_and_allowed_principals_raise_nothing() -> None:
 
 def test_a_window_spans_files_in_any_order() -> None:
     bucket()
-    later, earlier = many(60, at=NOW), many(60, at=NOW - timedelta(seconds=50))
+    later, earlier = (many(60, at=NOW - timedelta(seconds=ago), address=PRIVATE) for ago in (0, 50))
     take(*later)
     assert found() == []
     take(*earlier)
@@ -121,9 +123,9 @@ def test_an_attack_is_one_finding_until_an_hour_of_quiet() -> None:
 @pytest.mark.one_database  # rules in Python
 def test_the_floors_of_a_bucket_replace_the_others() -> None:
     bucket(floors={"read": 5000})
-    take(*many(499))
+    take(*many(499, address=PRIVATE))
     assert found() == []
-    take(record())
+    take(record(address=PRIVATE))
     assert found() == [EXFILTRATION]
 
 
@@ -132,9 +134,9 @@ def test_what_an_allowed_service_does_for_a_principal_raises_nothing() -> None:
     bucket(allowed="service athena.amazonaws.com")
     take(*many(2000, address="athena.amazonaws.com"))
     assert found() == []
-    take(*many(99), *many(50, address="athena.amazonaws.com"))
+    take(*many(99, address=PRIVATE), *many(50, address="athena.amazonaws.com"))
     assert found() == []
-    take(record())
+    take(record(address=PRIVATE))
     assert found() == [EXFILTRATION]
 
 
@@ -169,6 +171,15 @@ def test_what_many_new_principals_read_together_is_one_finding() -> None:
         assert len(found()) == (n == 2)
     detector = json.loads(Finding.objects.get().raw)["service"]["detector"]
     assert (detector["principal"], detector["amount"]) == (bounds.OTHERS, 120)
+
+
+def test_a_new_principal_from_a_public_network_has_half_the_floor() -> None:
+    bucket()
+    take(*many(49))
+    assert found() == []
+    take(record())
+    assert found() == [EXFILTRATION]
+    assert "The principal is new here." in Finding.objects.get().description
 
 
 def test_a_new_network_of_a_busy_principal_has_its_own_floor() -> None:

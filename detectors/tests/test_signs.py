@@ -43,7 +43,7 @@ def test_the_recorded_batch_deletion_is_found() -> None:
         *many(1, "DeleteObjects"),
     ]
     take(*attack)
-    assert found() == [DELETE]
+    assert found() == [DELETE, ENUMERATION, EXFILTRATION]
 
 
 def test_a_disarmed_bucket_makes_the_deletion_graver() -> None:
@@ -130,6 +130,7 @@ def test_the_session_of_an_instance_from_a_new_network_is_a_finding() -> None:
     history(bucket(), 50, range(5, 300), by=role())
     take(record(by=role(), address="81.2.69.9"))
     take(record(by=role(), address="10.0.7.9"))  # another subnet of the VPC
+    take(record(by=role("new"), address="81.2.69.9"))
     assert found() == []
     take(record(by=role(), address="198.51.100.9"))
     assert found() == [UNAUTHORIZED]
