@@ -11,9 +11,9 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models import Sum as SumOf
 from django.db.models.functions import Mod
 
-from detectors import past, rules, situations
+from detectors import operations, past, rules, situations
 from detectors.models import Actor, Bucket, Episode, Sensitivity, Sum
-from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure
+from detectors.rules import DAY, HOUR, MEASURES, MINUTE, Measure, Situation
 from findings.models import Finding
 
 WIDTH, HEIGHT = 336, 60  # of a chart
@@ -208,17 +208,33 @@ def preview(bucket: Bucket, now: int) -> dict[str, int]:
     Of the volumes of the busiest actors, by the hours of the sums. Sure signs do not depend on it.
     """
     busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
+    new_until = _new_until(bucket, busiest)
     raised = dict.fromkeys(Sensitivity.values, 0)
     for principal, history in past.of_principals(bucket, busiest, now + 1).items():
+        situation = situations.of(bucket, principal)
         for measure in MEASURES:
             hours = past.hours_of(history, measure)
             for sensitivity in raised:
-                raised[sensitivity] += _episodes(bucket, principal, measure, hours, sensitivity)
+                usual = replace(situation, sensitivity=sensitivity)
+                raised[sensitivity] += _episodes(
+                    bucket, measure, hours, usual, new_until.get(principal, 0)
+                )
     return raised
 
 
+def _new_until(bucket: Bucket, principals: Sequence[str]) -> dict[str, int]:
+    """Returns until when each of the principals is new, of those that come from the internet."""
+    rows = Actor.objects.filter(bucket=bucket, principal__in=principals).order_by("-first_at")
+    public = {one.principal for one in rows if operations.is_public(one.source)}
+    return {one.principal: one.first_at + rules.LEARNING for one in rows if one.principal in public}
+
+
 def _episodes(
-    bucket: Bucket, principal: str, measure: Measure, hours: Sequence[rules.Hour], sensitivity: str
+    bucket: Bucket,
+    measure: Measure,
+    hours: Sequence[rules.Hour],
+    usual: Situation,
+    new_until: int,
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
         until = situations.past_until(bucket, now.at)
@@ -226,9 +242,11 @@ def _episodes(
 
     raised, last = 0, None
     for one in hours:
-        learning = situations.is_learning(bucket, one.at)
-        situation = situations.of(bucket, principal, is_learning=learning)
-        situation = replace(situation, sensitivity=sensitivity)
+        situation = replace(
+            usual,
+            is_learning=situations.is_learning(bucket, one.at),
+            is_strange=usual.is_strange or one.at < new_until,
+        )
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
         if any(
             # A cheap look first: the past can only raise the threshold.

@@ -180,9 +180,9 @@ def test_the_preview_counts_what_each_sensitivity_would_have_raised() -> None:
     take(*many(60, at=at, by={"type": "AWSAccount", "accountId": "anonymous"}), at=at)  # a stranger
     folding.fold(seconds(NOW))
     assert Sum.objects.filter(grain=3600).count() == 4
-    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 3, "HIGH": 4}
-    of.floors = {"read": 2000}  # 200 in a minute
-    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 1, "HIGH": 1}
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 1, "NORMAL": 4, "HIGH": 4}
+    of.floors = {"read": 2000}  # 200 in a minute, and 100 for who is new
+    assert overview.preview(of, seconds(NOW)) == {"LOW": 2, "NORMAL": 2, "HIGH": 2}
 
 
 @pytest.mark.every_database  # sums by minute
