@@ -5,10 +5,8 @@ They pass the same safeguards, circuit breaker, log and worker as the actions of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -24,16 +22,16 @@ from actions.models import (
     ReactionKind,
     State,
 )
+from actions.offers import ALLOW, bucket_uses
 from actions.undo import NO_KEY, Key
 from actions.wishes import Rules, prevented_by_hand
 from findings.guardduty.connections import domain_in
 from findings.guardduty.lenient_json import address_in
 from findings.guardduty.parser import Kind
-from findings.models import Entity, Finding, Mention
+from findings.models import Finding, Mention
 from serving import logs
 from storage.locks import advisory_lock
 
-ALLOW = "ALLOW"  # beside the kinds of actions: an entry of the allowlist
 REASON_MAX_LENGTH = 500
 _LOOKED_AT = 20  # the newest findings that name an address, whose own addresses are spared
 AS_SET = "policy"  # the duration that BLOCK_FOR gives
@@ -56,42 +54,6 @@ class NothingInForce(NotPossible):
     """There is nothing to undo, or it is being undone already."""
 
 
-class ActionTarget(NamedTuple):
-    """What an action can be requested about: an entity, or what a principal does on a bucket."""
-
-    kind: str  # parser.Kind, or BUCKET_USE
-    name: str
-
-    @classmethod
-    def of(cls, entity: Entity) -> Self:
-        """Returns an entity as a target."""
-        return cls(entity.kind, entity.name)
-
-
-class Offer(NamedTuple):
-    """Something that can be requested about a target."""
-
-    what: str  # a ReactionKind, or ALLOW
-    target: ActionTarget
-
-    @property
-    def label(self) -> str:
-        """What it does, for a person."""
-        verb = "Allow" if self.what == ALLOW else ReactionKind(self.what).label
-        return f"{verb} {self.target.name}"
-
-    @property
-    def value(self) -> str:
-        """For a form."""
-        return ":".join((self.what, *self.target))
-
-    @classmethod
-    def of(cls, value: str) -> Self:
-        """Returns what `value` has written."""
-        what, kind, name = value.split(":", 2)
-        return cls(what, ActionTarget(kind, name))
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is requested about a target, and why."""
@@ -106,28 +68,6 @@ class Request:
 
 
 UNDO = frozenset(one.undone_by for one in CONTAINMENTS.values())
-
-
-def offers(targets: Sequence[ActionTarget]) -> Iterator[Offer]:
-    """Yields what can be requested about these targets, given what is in force now."""
-    names = [one.name for one in targets]
-    rows = Reaction.objects.in_force().filter(target__in=names).undoable()
-    standing = set(rows.values_list("kind", "target_kind", "target"))
-    for target in targets:
-        kinds = [kind for kind, one in CONTAINMENTS.items() if target.kind in one.targets]
-        for kind in kinds:
-            yield Offer(kind, target)
-            undone_by = CONTAINMENTS[kind].undone_by
-            if (kind, *target) in standing:
-                yield Offer(undone_by, target)
-        if kinds:
-            yield Offer(ALLOW, target)
-
-
-def bucket_uses(finding: Finding) -> list[ActionTarget]:
-    """Returns what principals do on buckets, by the finding."""
-    parsed = finding.parsed
-    return [ActionTarget(BUCKET_USE, str(use)) for use in (parsed.bucket_uses if parsed else ())]
 
 
 def can_end(what: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 from django import forms
 
 from actions import durations
-from actions.by_hand import ALLOW, AS_SET, LASTS, REASON_MAX_LENGTH, ActionTarget, Request
+from actions.by_hand import AS_SET, LASTS, REASON_MAX_LENGTH, Request
 from actions.models import CONTAINMENTS
+from actions.offers import ALLOW, ActionTarget
 from findings.guardduty.parser import ENTITY_NAME_MAX_LENGTH
 from findings.models import Finding
 

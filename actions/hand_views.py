@@ -13,10 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from actions import by_hand
-from actions.by_hand import ALLOW, ActionTarget, NotPossible, Offer, Request
+from actions import by_hand, offers
+from actions.by_hand import NotPossible, Request
 from actions.forms import HandForm
 from actions.models import BUCKET_USE, CONTAINMENTS, IN_AN_ACCOUNT, Reaction, ReactionKind, State
+from actions.offers import ALLOW, ActionTarget, Offer
 from actions.views import HERE, caller_of
 from actions.wishes import Rules
 from findings import bulk
@@ -33,7 +34,7 @@ may_act = permission_required(
 
 def form_about(targets: Sequence[ActionTarget], data: Any = None) -> HandForm | None:
     """Returns the form for what can be requested about these targets; None if nothing can."""
-    found = list(by_hand.offers(targets))
+    found = list(offers.about(targets))
     return HandForm([(one.value, one.label) for one in found], data) if found else None
 
 
@@ -49,7 +50,7 @@ def named_by(finding: Finding) -> list[ActionTarget]:
         for row in rows
         if row.is_actor or row.entity.kind != Kind.ADDRESS
     ]
-    return list(dict.fromkeys(found + by_hand.bucket_uses(finding)))
+    return list(dict.fromkeys(found + offers.bucket_uses(finding)))
 
 
 @require_POST

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.api_auth import Caller
 from actions import hand_views, members
-from actions.by_hand import ActionTarget
+from actions.offers import ActionTarget
 from console import dashboard as overview
 from console import entity as entity_page
 from console import event as event_parts
