@@ -112,6 +112,11 @@ def facts(bucket: str, who: str, source: str = "10.0.0.0/24") -> Facts:
     )
 
 
+def _ordinary(bucket: str, who: str) -> Facts:
+    """People come from the internet, and programs from the VPC."""
+    return facts(bucket, who, "81.2.69.0/24" if who.startswith("analyst") else "10.0.0.0/24")
+
+
 def _steady(seconds: int, **each: int) -> Callable[[], Iterator[tuple[int, dict[str, int]]]]:
     return lambda: ((at, dict(each)) for at in range(0, seconds, SLOT))
 
@@ -211,7 +216,7 @@ def _take_hour(name: str, began: int, chance: random.Random) -> None:
     tallies = []
     for at in range(began, began + HOUR, SLOT):
         for (who, operation), amount in ordinary(name, at, chance).items():
-            fact = facts(name, who)
+            fact = _ordinary(name, who)
             tallies.append(
                 Tally(name, fact.principal, fact.source, operation, at, amount, amount * 10_000)
             )
@@ -220,7 +225,7 @@ def _take_hour(name: str, began: int, chance: random.Random) -> None:
 
 def _take(tallies: list[Tally], whos: set[str], name: str, at: int) -> None:
     if tallies:
-        said = [facts(name, who)._replace(seen_at=tallies[-1].at) for who in sorted(whos)]
+        said = [_ordinary(name, who)._replace(seen_at=tallies[-1].at) for who in sorted(whos)]
         _count(Counted(tallies, said, {}, [], {}), name, at)
 
 

@@ -130,9 +130,9 @@ def shown(finding: Finding) -> Mapping[str, Any]:
 
 def _bucket_path(parsed: ParsedFinding) -> str:
     """Returns the page of the registered bucket that a finding of our detectors is about, or ""."""
-    names = [one.bucket for one in parsed.bucket_uses]
-    if names and Bucket.objects.filter(name=names[0]).exists():
-        return reverse("detectors:bucket", args=[names[0]])
+    use = next(iter(parsed.bucket_uses), None)
+    if use and Bucket.objects.filter(name=use.bucket).exists():
+        return reverse("detectors:bucket", args=[use.bucket])
     return ""
 
 

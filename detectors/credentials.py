@@ -60,8 +60,9 @@ def of_credential(added: Added, actors: Sequence[Actor]) -> Iterable[Signal]:
             return
     if situations.is_learning(added.bucket, since):
         return
-    new = [one for one in situations.strange(actors, since) if one.source in sessions]
-    if new and not own and situations.is_known(actors, since):
+    strange = situations.strange(added.bucket, actors, until)
+    new = [one for one in strange if one.source in sessions]
+    if new and not own and situations.is_known(added.bucket, actors, until):
         sign = f"The session of an instance is used from the new network {new[0].source}."
         yield rules.unauthorized(sign, first_at=since, last_at=until)
         return

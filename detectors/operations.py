@@ -251,7 +251,7 @@ def source_of(principal: str, address: str | None, endpoint: str | None) -> str:
     return cut(lower, SOURCE_MAX_LENGTH)
 
 
-_PRIVATE = [  # RFC 1918, 4193 and 6598: addresses in a VPC
+_PRIVATE = [  # RFC 1918, 4193 and 6598: addresses in VPCs, also in those of others
     ip_network(one)
     for one in ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 ]
@@ -259,11 +259,13 @@ _PRIVATE = [  # RFC 1918, 4193 and 6598: addresses in a VPC
 
 def is_public(source: str) -> bool:
     """Whether it is a network of the internet, and no VPC endpoint, service or private network."""
+    if "/" not in source:
+        return False
     try:
         network = ip_network(source)
     except ValueError:
-        return False
-    return "/" in source and not any(
+        return True  # of an IPv6 address in a rare form
+    return not any(
         network.version == one.version and network.subnet_of(one)  # type: ignore[arg-type]
         for one in _PRIVATE
     )

@@ -132,8 +132,7 @@ def charts(bucket: Bucket, now: int) -> list[Chart]:
 def _chart(measure: Measure, history: past.Past, bucket: Bucket, now: int) -> Chart:
     hours = past.hours_of(history, measure)
     amounts = {one.at: one.total for one in hours}
-    until = situations.past_until(bucket, now)
-    before = [one for one in hours if one.at < until]
+    before = [one for one in hours if one.at < now - situations.RECENT]
     middle, usual = rules.usual(before, HOUR, bucket.sensitivity)
     first = now - now % HOUR - (WIDTH - 1) * HOUR
     highest = max([*amounts.values(), usual, 1])
@@ -205,54 +204,55 @@ def _busiest(bucket: Bucket, number: int) -> list[str]:
 def preview(bucket: Bucket, now: int) -> dict[str, int]:
     """Returns how many findings each sensitivity would have raised in the last 14 days.
 
-    Of the volumes of the busiest actors, by the hours of the sums. Sure signs do not depend on it.
+    Of the volumes of the busiest actors, by the hours of the sums. A principal that is new and
+    comes from the internet has half the floors; its new networks later are not looked at apart.
+    Sure signs do not depend on the sensitivity.
     """
     busiest = [one for one in _busiest(bucket, PREVIEWED) if not bucket.allows(one)]
-    new_until = _new_until(bucket, busiest)
+    actors: dict[str, list[Actor]] = defaultdict(list)
+    for one in Actor.objects.filter(bucket=bucket, principal__in=busiest):
+        actors[one.principal].append(one)
     raised = dict.fromkeys(Sensitivity.values, 0)
     for principal, history in past.of_principals(bucket, busiest, now + 1).items():
         situation = situations.of(bucket, principal)
         for measure in MEASURES:
             hours = past.hours_of(history, measure)
             for sensitivity in raised:
-                usual = replace(situation, sensitivity=sensitivity)
                 raised[sensitivity] += _episodes(
-                    bucket, measure, hours, usual, new_until.get(principal, 0)
+                    bucket,
+                    actors[principal],
+                    measure,
+                    hours,
+                    replace(situation, sensitivity=sensitivity),
                 )
     return raised
 
 
-def _new_until(bucket: Bucket, principals: Sequence[str]) -> dict[str, int]:
-    """Returns until when each of the principals is new, of those that come from the internet."""
-    rows = Actor.objects.filter(bucket=bucket, principal__in=principals).order_by("-first_at")
-    public = {one.principal for one in rows if operations.is_public(one.source)}
-    return {one.principal: one.first_at + rules.LEARNING for one in rows if one.principal in public}
-
-
 def _episodes(
     bucket: Bucket,
+    actors: Sequence[Actor],
     measure: Measure,
     hours: Sequence[rules.Hour],
-    usual: Situation,
-    new_until: int,
+    situation: Situation,
 ) -> int:
     def before(now: rules.Hour) -> list[rules.Hour]:
-        until = situations.past_until(bucket, now.at)
+        until = situations.past_until(bucket, actors, now.at)
         return [one for one in hours if one.at < until]
 
+    is_public = any(operations.is_public(one.source) for one in actors)
     raised, last = 0, None
     for one in hours:
-        situation = replace(
-            usual,
+        is_new = not situations.is_known(bucket, actors, one.at)
+        then = replace(
+            situation,
             is_learning=situations.is_learning(bucket, one.at),
-            is_strange=usual.is_strange or one.at < new_until,
+            is_strange=situation.is_strange or (is_new and is_public),
         )
         amounts = {MINUTE: one.peak_1, rules.FIVE_MINUTES: one.peak_5, HOUR: one.total}
         if any(
             # A cheap look first: the past can only raise the threshold.
-            amounts[window] >= rules.threshold(measure, window, (), situation)[1]
-            and amounts[window]
-            >= rules.threshold(measure, window, before(one), situation, at=one.at)[1]
+            amounts[window] >= rules.threshold(measure, window, (), then)[1]
+            and amounts[window] >= rules.threshold(measure, window, before(one), then, at=one.at)[1]
             for window in measure.floors
         ):
             if last is None or one.at - last > 2 * HOUR:

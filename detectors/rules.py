@@ -14,8 +14,8 @@ from detectors.operations import Operation, is_public
 MINUTE, FIVE_MINUTES, HOUR, DAY = 60, 300, 3600, 86400
 WINDOWS = (MINUTE, FIVE_MINUTES, HOUR)
 LEARNING = DAY  # from the first event of a bucket
-STRANGE_FACTOR = 0.5  # of the floors, for another account or a network never seen
-NETWORKS_MAX = 10  # an actor that comes from more has no usual networks
+STRANGE_FACTOR = 0.5  # of the floors, for another account or what is new from the internet
+NETWORKS_MAX = 10  # an actor that usually comes from more has no usual networks
 QUIET = HOUR  # after which an attack is a new one
 DORMANT = 90 * DAY
 BATCH = 100  # objects that a DeleteObjects counts as; it does not tell how many
@@ -94,7 +94,7 @@ MEASURES = (
 _SENSITIVITY = {"LOW": (4.0, 16.0), "NORMAL": (1.0, 8.0), "HIGH": (0.5, 5.0)}
 _AS_DEVIATION = 1.4826  # of a normal distribution, from its MAD
 _LEAST_SPREAD = 0.4  # of the median: a job that always does the same may do more on some day
-_LIKE_BEFORE = 1.5  # of the second busiest day, and of the same time a week before
+_LIKE_BEFORE = 1.2  # of the second busiest day, and of the same time a week before
 _ABOUT = 2 * HOUR  # the same time
 _RAMP_DAYS, _RAMP_STEP = 3, 1.1  # days, each of which is that much above the one before
 
@@ -129,7 +129,7 @@ class Situation:
 
     sensitivity: str = "NORMAL"
     is_learning: bool = False
-    is_strange: bool = False  # another account, or a network never seen
+    is_strange: bool = False  # another account, or new and from the internet
     floors: Mapping[str, float] = field(default_factory=dict)  # in an hour, by Measure.key, if set
 
 

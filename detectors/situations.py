@@ -27,24 +27,34 @@ def is_learning(bucket: Bucket, at: int) -> bool:
     return bucket.first_event_at is None or at - bucket.first_event_at < rules.LEARNING
 
 
-def past_until(bucket: Bucket, at: int) -> int:
-    """Returns the time until which what an actor did is its past.
+def past_until(bucket: Bucket, actors: Sequence[Actor], at: int) -> int:
+    """Returns the time until which what a principal, whose actors these are, did is its past.
 
     What came just before `at` is none: an attack would be usual when it is repeated. The hours in
-    which the bucket was learning count at once, except the last one.
+    which the bucket was learning count at once, except the last one, if the principal used it in
+    the first half of them. Who comes later could prime its past, because the floors are higher.
     """
-    learned = (bucket.first_event_at or 0) + rules.LEARNING
-    return max(at - RECENT, min(at - HOUR, learned))
+    learned = _learned_at(bucket)
+    if all(one.first_at > learned - rules.LEARNING // 2 for one in actors):
+        return at - RECENT
+    return max(at - RECENT, min(at, learned) - HOUR)
 
 
-def is_known(actors: Sequence[Actor], at: int) -> bool:
-    """Whether the principal, whose actors these are, used the bucket a day before."""
-    return any(at - one.first_at >= rules.LEARNING for one in actors)
+def is_known(bucket: Bucket, actors: Sequence[Actor], at: int) -> bool:
+    """Whether a principal, whose actors these are, used the bucket in its learning or a day ago."""
+    return any(_is_usual(bucket, one, at) for one in actors)
 
 
-def strange(actors: Sequence[Actor], at: int) -> list[Actor]:
-    """Returns the actors of a principal whose public network is new, if its networks are few."""
-    if len(actors) > rules.NETWORKS_MAX:
-        return []
-    new = [one for one in actors if at - one.first_at < rules.LEARNING]
-    return [one for one in new if operations.is_public(one.source)]
+def strange(bucket: Bucket, actors: Sequence[Actor], at: int) -> list[Actor]:
+    """Returns the actors of a principal whose public network is new, if it has few usual ones."""
+    public = [one for one in actors if operations.is_public(one.source)]
+    new = [one for one in public if not _is_usual(bucket, one, at)]
+    return [] if len(public) - len(new) > rules.NETWORKS_MAX else new
+
+
+def _is_usual(bucket: Bucket, one: Actor, at: int) -> bool:
+    return one.first_at < max(_learned_at(bucket), at - rules.LEARNING + 1)
+
+
+def _learned_at(bucket: Bucket) -> int:
+    return (bucket.first_event_at or 0) + rules.LEARNING

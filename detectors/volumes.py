@@ -46,25 +46,25 @@ def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[
             yield name, signal
     # The past can only raise a threshold, so most of the time nobody has to look at it.
     loud = [name for name in of if over(name, None)]
-    until_then = situations.past_until(bucket, since)
-    history = past.of_actors(chain(*(busy[name] for name in loud)), until_then)
+    by_end = defaultdict[int, list[Actor]](list)
+    for name in loud:
+        by_end[situations.past_until(bucket, busy[name], since)] += busy[name]
+    history: dict[str, past.Past] = {}
+    for end, actors in by_end.items():
+        history |= past.of_actors(actors, end)
+    anybody = situations.of(bucket, ANYBODY)
     for name in of:
         found = over(name, history.get(name)) if name in loud else {}
-        yield from ((name, signal) for signal in found.values())
-        strange = [] if learning else situations.strange(busy[name], since)
-        if not strange:
-            continue
+        strange = [] if learning else situations.strange(bucket, busy[name], until)
         apart = _together(series[one.pk] for one in strange)
-        situation = situations.of(bucket, ANYBODY)
-        for measure in MEASURES:
-            if measure.key not in found and (
-                signal := rules.volume(
-                    measure, _measured(apart, measure), (), situation, since=since, until=until
-                )
-            ):
-                is_known = situations.is_known(busy[name], since)
-                new = "It comes from a new network." if is_known else "The principal is new here."
-                yield name, signal._replace(sign=f"{signal.sign} {new}")
+        is_known = situations.is_known(bucket, busy[name], until)
+        new = "It comes from a new network." if is_known else "The principal is new here."
+        for measure in MEASURES if strange else ():
+            measured, graver = _measured(apart, measure), found.get(measure.key)
+            signal = rules.volume(measure, measured, (), anybody, since=since, until=until)
+            if signal and (graver is None or signal.severity > graver.severity):
+                found[measure.key] = signal._replace(sign=f"{signal.sign} {new}")
+        yield from ((name, signal) for signal in found.values())
 
 
 def of_newcomers(

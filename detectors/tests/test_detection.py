@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from detectors import bounds, episodes, intake
-from detectors.models import Episode
+from detectors.models import Actor, Episode
 from detectors.tests.taking import (
     DELETE,
     EVE,
@@ -93,9 +93,18 @@ def test_what_was_learned_is_usual_as_soon_as_the_learning_ends() -> None:
     of = bucket(first_event_at=seconds(NOW) - 25 * 3600)
     history(of, 200, range(22, 25))  # a night
     history(of, 20_000, range(2, 21))
+    Actor.objects.update(first_at=seconds(NOW) - 20 * 3600)
     take(*many(2500))
     assert found() == []
     take(*many(10_000))
+    assert found() == [EXFILTRATION]
+
+
+def test_who_comes_late_in_the_learning_does_not_become_usual_at_once() -> None:
+    of = bucket(first_event_at=seconds(NOW) - 25 * 3600)
+    history(of, 20_000, range(2, 11))
+    Actor.objects.update(first_at=seconds(NOW) - 10 * 3600)
+    take(*many(2500))
     assert found() == [EXFILTRATION]
 
 
