@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from detectors import bounds, episodes, intake
-from detectors.models import Actor, Episode
+from detectors import bounds, episodes, intake, situations
+from detectors.models import Actor, Bucket, Episode
 from detectors.tests.taking import (
     DELETE,
     EVE,
@@ -193,8 +193,30 @@ def test_a_new_principal_from_a_public_network_has_half_the_floor() -> None:
 
 def test_a_new_network_of_a_busy_principal_has_its_own_floor() -> None:
     history(bucket(), 50_000, range(5, 300))
+    take(*(record(address=f"{net}.{n}.7") for net in ("10.0", "84.0") for n in range(8)))
     take(*many(60, address="198.51.100.9"))
     assert found() == [EXFILTRATION]
+
+
+@pytest.mark.one_database  # rules in Python
+def test_who_usually_comes_from_many_networks_has_no_new_one() -> None:
+    history(bucket(), 50_000, range(5, 300))
+    at = NOW - timedelta(days=2)
+    take(*(record(address=f"84.0.{n}.7", at=at) for n in range(11)), at=at)
+    take(*many(60, address="198.51.100.9"))
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("first_at", "at", "until"),
+    [(0, 25, 23), (0, 45, 23), (0, 46, 24), (12, 25, 23), (13, 25, 3), (13, 46, 24)],
+)
+def test_what_was_learned_is_past_at_once_except_the_last_hour(
+    first_at: int, at: int, until: int
+) -> None:
+    actors = [Actor(first_at=first_at * 3600), Actor(first_at=20 * 3600)]
+    of = Bucket(first_event_at=0)
+    assert situations.past_until(of, actors, at * 3600) == until * 3600
 
 
 def copies(count: int, **members: Any) -> list[Any]:
