@@ -126,14 +126,14 @@ def charts(bucket: Bucket, now: int) -> list[Chart]:
     )
     for operation, hour, count in rows:
         history[operation][hour][2] += count
-    return [_chart(one, history, bucket, now) for one in MEASURES if not one.is_bytes]
+    return [_chart(one, history, bucket.sensitivity, now) for one in MEASURES if not one.is_bytes]
 
 
-def _chart(measure: Measure, history: past.Past, bucket: Bucket, now: int) -> Chart:
+def _chart(measure: Measure, history: past.Past, sensitivity: str, now: int) -> Chart:
     hours = past.hours_of(history, measure)
     amounts = {one.at: one.total for one in hours}
     before = [one for one in hours if one.at < now - situations.RECENT]
-    middle, usual = rules.usual(before, HOUR, bucket.sensitivity)
+    middle, usual = rules.usual(before, HOUR, sensitivity)
     first = now - now % HOUR - (WIDTH - 1) * HOUR
     highest = max([*amounts.values(), usual, 1])
     scale = HEIGHT / highest

@@ -8,7 +8,8 @@ from detectors import operations, records, rules
 from detectors.models import Actor, Bucket
 from detectors.rules import HOUR, Situation
 
-# It is less than a day, so that what a job did yesterday counts, also if it begins earlier today.
+# What is no past yet: less than a day, so that what a job did yesterday counts, also if it begins
+# earlier today.
 RECENT = 22 * HOUR
 
 
@@ -41,7 +42,8 @@ def past_until(bucket: Bucket, actors: Sequence[Actor], at: int) -> int:
 
 
 def is_known(bucket: Bucket, actors: Sequence[Actor], at: int) -> bool:
-    """Whether a principal, whose actors these are, used the bucket in its learning or a day ago."""
+    """Whether a principal, whose actors these are, first used the bucket a day ago or earlier, or
+    while it was learning."""
     return any(_is_usual(bucket, one, at) for one in actors)
 
 
@@ -53,7 +55,7 @@ def strange(bucket: Bucket, actors: Sequence[Actor], at: int) -> list[Actor]:
 
 
 def _is_usual(bucket: Bucket, one: Actor, at: int) -> bool:
-    return one.first_at < max(_learned_at(bucket), at - rules.LEARNING + 1)
+    return one.first_at < _learned_at(bucket) or at - one.first_at >= rules.LEARNING
 
 
 def _learned_at(bucket: Bucket) -> int:

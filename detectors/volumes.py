@@ -60,9 +60,9 @@ def of_volumes(added: Added, judged: Mapping[str, Sequence[Actor]]) -> Iterable[
         is_known = situations.is_known(bucket, busy[name], until)
         new = "It comes from a new network." if is_known else "The principal is new here."
         for measure in MEASURES if strange else ():
-            measured, graver = _measured(apart, measure), found.get(measure.key)
+            measured, own = _measured(apart, measure), found.get(measure.key)
             signal = rules.volume(measure, measured, (), anybody, since=since, until=until)
-            if signal and (graver is None or signal.severity > graver.severity):
+            if signal and (own is None or signal.severity > own.severity):
                 found[measure.key] = signal._replace(sign=f"{signal.sign} {new}")
         yield from ((name, signal) for signal in found.values())
 

@@ -129,13 +129,17 @@ class Databases:
         return f"sqlite:///{name}"
 
     def _execute(self, sql: str) -> None:
-        with psycopg.connect(
+        with self.connect() as connection:
+            connection.execute(sql.encode())
+
+    def connect(self) -> psycopg.Connection:
+        """Connect to the PostgreSQL server, and to none of the databases."""
+        return psycopg.connect(
             host=self.settings["HOST"],
             user=self.settings["USER"],
             dbname="postgres",
             autocommit=True,
-        ) as connection:
-            connection.execute(sql.encode())
+        )
 
 
 def base_environment(folder: Path) -> dict[str, str]:

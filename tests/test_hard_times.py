@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 import requests
 from psycopg import sql
@@ -94,12 +93,7 @@ def without_database(server: Server, databases: Databases) -> Iterator[None]:
             away.rename(path)
         return
     name = sql.Identifier(urlsplit(url).path.rpartition("/")[2])
-    with psycopg.connect(
-        host=databases.settings["HOST"],
-        user=databases.settings["USER"],
-        dbname="postgres",
-        autocommit=True,
-    ) as connection:
+    with databases.connect() as connection:
         connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",

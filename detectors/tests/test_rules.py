@@ -125,7 +125,7 @@ OFFICE, ELSEWHERE = "81.2.69.0/24", "198.51.100.0/24"
         ([Use(OFFICE, 0, [0, 30]), Use(ELSEWHERE, 10, [20])], False),  # both are usual
         ([Use("vpce-1", 0, [0, 30]), Use(ELSEWHERE, 9 * DAY, [20])], False),
         ([Use("10.0.0.0/24", 0, [0, 30]), Use(ELSEWHERE, 9 * DAY, [20])], True),
-        ([Use(OFFICE, 0, [0, 30]), Use("10.0.0.0/24", 9 * DAY, [20])], False),  # the own VPC
+        ([Use(OFFICE, 0, [0, 30]), Use("10.0.0.0/24", 9 * DAY, [20])], False),  # of a VPC
     ],
 )
 def test_a_key_that_is_used_by_turns_from_a_new_network(uses: list[Use], is_found: bool) -> None:
